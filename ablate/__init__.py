@@ -1,0 +1,1 @@
+"""Where, how often and how should dropout be placed in a recurrent network?"""

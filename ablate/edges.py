@@ -1,0 +1,60 @@
+"""The edges of an unrolled LSTM at which dropout can act.
+
+The listing (D_e is the identity where a placement is silent; b = b_ih + b_hh):
+
+    u   = D_INPUT(D_EMBEDDING(E)[w_t])         first layer;  u = D_INTERLAYER(h^{l-1}_t)  above it
+    r   = D_RECURRENT(s_{t-1})                 HOLD: r = s_{t-1}
+    z   = W_ih u + D_WEIGHT(W_hh) r + b
+    i, f, o = sigmoid(z_i, z_f, z_o)           g = D_UPDATE(tanh(z_g))
+    c~  = D_CELL(f * c_{t-1} + i * g; c_{t-1})
+    h~  = o * tanh(c~)
+    c_t = D_CARRY(c~; c_{t-1})
+    h_t = D_HIDDEN(h~; h_{t-1})
+    s_t = h_t                                  HOLD on RECURRENT: D_RECURRENT(h_t; s_{t-1})
+    y_t = W_out D_OUTPUT(h^L_t) + b_out
+"""
+
+import enum
+
+
+class Edge(enum.Flag):
+    """A place of the listing; the bit's position is the edge's number in a mask's address."""
+
+    EMBEDDING = 1 << 0
+    INPUT = 1 << 1
+    INTERLAYER = 1 << 2
+    OUTPUT = 1 << 3
+    WEIGHT = 1 << 4
+    RECURRENT = 1 << 5
+    HIDDEN = 1 << 6
+    UPDATE = 1 << 7
+    CELL = 1 << 8
+    CARRY = 1 << 9
+    VERTICAL = INPUT | INTERLAYER | OUTPUT
+
+    @property
+    def number(self) -> int:
+        """The edge's number in a mask's address (one edge only, not a union)."""
+        if len(self) != 1:
+            raise ValueError(f"a union of edges has no number: {self}")
+        return self.value.bit_length() - 1
+
+    @property
+    def label(self) -> str:
+        """The edge's name as text shows it: `INPUT`, `INPUT|OUTPUT`."""
+        return "|".join(edge.name or "" for edge in self)
+
+
+LSTM_EDGES = Edge.VERTICAL | Edge.EMBEDDING | Edge.WEIGHT | Edge.RECURRENT | Edge.HIDDEN
+LSTM_EDGES |= Edge.UPDATE | Edge.CELL | Edge.CARRY
+
+
+def layers_of(edge: Edge, layers: int) -> range:
+    """The layers (0 is the lowest) at which `edge` acts in an LSTM of `layers` layers."""
+    if edge in Edge.EMBEDDING | Edge.INPUT:
+        return range(1)
+    if edge is Edge.INTERLAYER:
+        return range(1, layers)
+    if edge is Edge.OUTPUT:
+        return range(layers - 1, layers)
+    return range(layers)

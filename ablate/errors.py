@@ -1,0 +1,14 @@
+"""The one error a user sees: a sentence that says what is wrong, what is allowed and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AblateError(Exception):
+    """A mistake that a user can mend; the command line prints it and exits with code 2."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the nearest allowed word, or the empty string."""
+    near = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,206 @@
+"""Masks as a pure function of coordinates: Philox4x32-10 (Salmon 2011, doi:10.1145/2063384.2063405).
+
+    word = philox4x32-10(key     = (seed, purpose 4 bits | stack 8 | layer 12 | edge 8),
+                         counter = (update, time << 2 | gate, batch (WEIGHT: source),
+                                    word << 12 | unit // 4))[unit % 4]
+    keep = word >= round(rate * 2**32)
+
+Every coordinate is divided by its sharing before it is packed. There is no generator state, so order,
+device, dtype and resumption cannot change a mask. README.md says why Philox.
+
+Shapes: T time, B batch, G gates (1 where they share), U units, S source units.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from ablate.compiling import compiled
+from ablate.drops import ALL, All, Sharing
+from ablate.edges import Edge
+from ablate.errors import AblateError
+
+# Raised whenever an address or an equation changes: it is part of every result's key.
+SEMANTICS: Final = 1
+
+_MASK32: Final = 0xFFFFFFFF
+_MULTIPLIERS: Final = (0xD2511F53, 0xCD9E8D57)
+_WEYL: Final = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS: Final = 10
+
+LIMITS: Final = {
+    "seed": 2**32,
+    "update": 2**32,
+    "stack": 2**8,
+    "layer": 2**12,
+    "time": 2**30,
+    "gate": 4,
+    "batch": 2**32,
+    "source": 2**32,
+    "word": 2**20,
+    "unit": 2**14,
+}
+
+
+class Purpose(IntEnum):
+    """What random words are for; purposes never share an address."""
+
+    INITIAL = 0
+    MASK = 1
+    MONTE_CARLO = 2
+    DATA = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """The coordinates that one edge's masks share within a window.
+
+    `start` is the first step's number within the sequence, `batch_offset` the first row's number in
+    the whole batch. Raises AblateError, with the limit, for a coordinate that does not fit.
+    """
+
+    seed: int
+    edge: Edge
+    layer: int = 0
+    stack: int = 0
+    update: int = 0
+    start: int = 0
+    batch_offset: int = 0
+    purpose: Purpose = Purpose.MASK
+
+    def __post_init__(self) -> None:
+        check("seed", self.seed)
+        check("update", self.update)
+        check("stack", self.stack)
+        check("layer", self.layer)
+        check("time", self.start)
+        check("batch", self.batch_offset)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two words of Philox's key."""
+        space = self.purpose << 28 | self.stack << 20 | self.layer << 8 | self.edge.number
+        return self.seed, space
+
+
+def check(name: str, value: int) -> None:
+    """Raise AblateError where a coordinate does not fit its bits."""
+    if not 0 <= value < LIMITS[name]:
+        raise AblateError(
+            f"a mask's {name} lies in [0, {LIMITS[name]}), got {value}: it has no address"
+        )
+
+
+def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Philox4x32-10 on int64 tensors that hold 32-bit words; `key` is [2], counters broadcast.
+
+    int64 products wrap, and the wrapped low 64 bits are the exact product, so that a shift and a
+    mask give both halves.
+    """
+    k0, k1 = key[0], key[1]
+    c0, c1, c2, c3 = counter
+    for _ in range(_ROUNDS):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((p1 >> 32) & _MASK32) ^ c1 ^ k0,
+            p1 & _MASK32,
+            ((p0 >> 32) & _MASK32) ^ c3 ^ k1,
+            p0 & _MASK32,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _MASK32, (k1 + _WEYL[1]) & _MASK32
+    return torch.broadcast_tensors(c0, c1, c2, c3)
+
+
+def _grid(key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor, multiplier: Callable):
+    """Multipliers with the four words of a call side by side in the last dimension."""
+    lanes = philox(key, (c0, c1, c2, c3))
+    return multiplier(torch.stack(lanes, dim=-1).flatten(-2))
+
+
+_grid_compiled = compiled(_grid)
+
+
+def _coordinates(extent: int | All | None, start: int, count: int, device: torch.device) -> Tensor:
+    """`count` neighbours from `start`, divided by their sharing; one coordinate where ALL share."""
+    if extent is None or extent is ALL:
+        return torch.zeros(1, dtype=torch.int64, device=device)
+    return torch.arange(start, start + count, dtype=torch.int64, device=device) // int(extent)
+
+
+def activation_words(
+    address: Address,
+    sharing: Sharing,
+    *,
+    time: int,
+    batch: int,
+    units: int,
+    tokens_TB: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    multiplier: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Words (or their multipliers) of an activation's edge, int64 [T, B, G, U], 1 where ALL share.
+
+    `tokens_TB` gives the words of the text to EMBEDDING, [T, B]; with `word=1` equal words share.
+    """
+    device = torch.device(device)
+    check("time", address.start + time - 1)
+    check("batch", address.batch_offset + batch - 1)
+    check("unit", units - 1)
+    t = _coordinates(sharing.time, address.start, time, device).view(-1, 1, 1, 1)
+    b = _coordinates(sharing.batch, address.batch_offset, batch, device).view(1, -1, 1, 1)
+    g = _coordinates(sharing.gate, 0, 4, device).view(1, 1, -1, 1)
+    w = torch.zeros(1, dtype=torch.int64, device=device)
+    if tokens_TB is not None and sharing.word == 1:
+        w = tokens_TB[:, :, None, None]
+    return _words(address, sharing, (t << 2 | g, b, w << 12), units, multiplier)
+
+
+def weight_words(
+    address: Address,
+    sharing: Sharing,
+    *,
+    sources: int,
+    units: int,
+    device: torch.device | str = "cpu",
+    multiplier: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Words (or their multipliers) of a weight's edge, int64 [G, U, S], 1 where ALL share."""
+    device = torch.device(device)
+    check("source", sources - 1)
+    check("unit", units - 1)
+    g = _coordinates(sharing.gate, 0, 4, device).view(-1, 1, 1)
+    s = _coordinates(sharing.source, 0, sources, device).view(1, -1, 1)
+    zero = torch.zeros(1, dtype=torch.int64, device=device)
+    return _words(address, sharing, (g, s, zero), units, multiplier).transpose(1, 2)
+
+
+def _words(
+    address: Address,
+    sharing: Sharing,
+    counter: tuple[Tensor, Tensor, Tensor],
+    units: int,
+    multiplier: Callable[[Tensor], Tensor] | None,
+) -> Tensor:
+    """Append the unit axis to counters (1, 2, high part of 3) and draw."""
+    c1, c2, high = counter
+    device = c1.device
+    extent = sharing.unit
+    shared = extent is None or extent is ALL
+    count = 1 if shared else -(-units // int(extent))
+    groups = torch.arange(-(-count // 4), dtype=torch.int64, device=device)
+    update = address.update // int(sharing.update) if sharing.update is not ALL else 0  # pyright: ignore[reportArgumentType]
+    # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
+    key = torch.tensor(address.key, dtype=torch.int64, device=device)
+    c0 = torch.tensor(update, dtype=torch.int64, device=device)
+    drawn = _grid_compiled(key, c0, c1, c2, high | groups, multiplier or _identity)[..., :count]
+    if shared or extent == 1:
+        return drawn
+    return drawn.repeat_interleave(int(extent), dim=-1)[..., :units]
+
+
+def _identity(word: Tensor) -> Tensor:
+    return word

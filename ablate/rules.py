@@ -1,0 +1,100 @@
+"""Which combinations of edge, axes, fill, noise and scale exist: one table, nothing else.
+
+Each default is what the papers named in the README use at that edge. On CELL and CARRY the scale is
+TEST because dividing by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5, f = .9).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.noise import BERNOULLI
+
+ZERO, HOLD = Fill.ZERO, Fill.HOLD
+TRAIN, TEST, MEAN = Scale.TRAIN, Scale.TEST, Scale.MEAN
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one edge allows; the axes are those that `sharing` states, plus `update`."""
+
+    sharing: Sharing
+    fills: tuple[Fill, ...]
+    noise: bool
+    scales: tuple[Scale, ...]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(axis for axis, _ in self.sharing.given())
+
+
+_STEP = Sharing(time=1, batch=1, unit=1, update=1)
+_GATED = Sharing(time=1, batch=1, unit=1, gate=ALL, update=1)
+
+RULES: Final[dict[Edge, Rule]] = {
+    Edge.EMBEDDING: Rule(
+        Sharing(time=ALL, word=1, batch=1, unit=ALL, update=1), (ZERO,), False, (TRAIN, TEST)
+    ),
+    Edge.INPUT: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
+    Edge.INTERLAYER: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
+    Edge.OUTPUT: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),
+    Edge.WEIGHT: Rule(
+        Sharing(source=1, unit=1, gate=1, update=1), (ZERO,), True, (TRAIN, TEST)
+    ),
+    Edge.RECURRENT: Rule(_GATED, (ZERO, HOLD), True, (TRAIN, TEST)),
+    Edge.HIDDEN: Rule(_STEP, (ZERO, HOLD), True, (TRAIN, TEST)),
+    Edge.UPDATE: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),
+    Edge.CELL: Rule(_STEP, (ZERO, HOLD), False, (TEST,)),
+    Edge.CARRY: Rule(_STEP, (ZERO, HOLD), False, (TEST,)),
+}
+
+
+def complete(edge: Edge, drop: Drop) -> Drop:
+    """Fill in the edge's defaults and check the combination against the table.
+
+    Raises AblateError, in one sentence, for a combination that the table does not hold.
+    """
+    rule, name = RULES[edge], edge.label
+    given = drop.sharing or Sharing()
+    for axis, _ in given.given():
+        if axis not in rule.axes:
+            allowed = ", ".join(rule.axes)
+            raise AblateError(f"{name} has no axis '{axis}' to share over; its axes are {allowed}")
+    if drop.fill not in rule.fills:
+        raise AblateError(
+            f"{name} takes the fill ZERO only, got {drop.fill.value}; "
+            "HOLD exists on RECURRENT, HIDDEN, CELL and CARRY"
+        )
+    if drop.noise != BERNOULLI:
+        _check_noise(name, rule, drop)
+    sharing = given.over(rule.sharing)
+    scale = drop.scale
+    if drop.fill is HOLD:
+        if scale not in (None, MEAN):
+            raise AblateError(f"HOLD has the scale MEAN only, got {scale.value} on {name}")
+        if edge is Edge.RECURRENT and sharing.gate is not ALL:
+            raise AblateError(
+                "HOLD on RECURRENT keeps the state itself, which all gates share: "
+                "gate takes ALL there, got 1"
+            )
+        scale = MEAN
+    elif scale is None:
+        scale = rule.scales[0]
+    elif scale not in rule.scales:
+        allowed = " or ".join(option.value for option in rule.scales)
+        raise AblateError(f"{name} with the fill ZERO takes the scale {allowed}, got {scale.value}")
+    return Drop(drop.rate, sharing, drop.fill, drop.noise, scale)
+
+
+def _check_noise(name: str, rule: Rule, drop: Drop) -> None:
+    if not rule.noise:
+        raise AblateError(f"{name} takes BERNOULLI only, got the noise {drop.noise.name}")
+    if drop.fill is HOLD:
+        raise AblateError(f"HOLD takes BERNOULLI only, got the noise {drop.noise.name} on {name}")
+    if drop.scale not in (None, TRAIN):
+        raise AblateError(
+            f"a noise other than BERNOULLI has the scale TRAIN only, "
+            f"got {drop.scale.value if drop.scale else None} on {name}"
+        )

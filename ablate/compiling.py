@@ -1,21 +1,24 @@
 """One source for compiled and eager pointwise code.
 
-`torch.compile` needs a C++ compiler on the CPU. Where there is none, or ABLATE_COMPILE=0 says so, the
-same function runs eagerly and one sentence says what that costs.
+`torch.compile` needs a C++ compiler on the CPU. Where there is none, or ABLATE_COMPILE=0 says so,
+the same function runs eagerly and one sentence says what that costs.
 """
 
 import functools
 import os
 import shutil
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+_VARIANTS = 64
+
 EAGER_NOTE = (
-    "no C++ compiler was found (looked for $CXX, c++, g++, clang++): pointwise kernels run eagerly, "
-    "with equal results, slower; install g++ to compile them"
+    "no C++ compiler was found (looked for $CXX, c++, g++, clang++): pointwise kernels run "
+    "eagerly, slower; install g++ to compile them"
 )
 
 
@@ -32,16 +35,30 @@ def can_compile() -> bool:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` at its first call where that is possible; shapes stay symbolic."""
-    state: dict[str, Callable[..., Any]] = {}
+
+    @functools.cache
+    def chosen() -> Callable[..., Any]:
+        return _compile(function) if can_compile() else function
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        if "run" not in state:
-            state["run"] = (
-                torch.compile(function, fullgraph=True, dynamic=True)
-                if can_compile()
-                else function
-            )
-        return state["run"](*args)
+        return chosen()(*args)
 
     return call
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    import torch._dynamo
+
+    # A mask's shape pattern (which axes share) is a specialisation each; there are more than 8.
+    limit = torch._dynamo.config.recompile_limit
+    torch._dynamo.config.recompile_limit = max(limit, _VARIANTS)
+    # Dynamo counts and searches variants by code object, and closures share theirs.
+    own = types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return torch.compile(own, fullgraph=True, dynamic=True)

@@ -1,0 +1,168 @@
+"""Any placement: one `autograd.Function` over the window, its backward pass written by hand.
+
+What does not depend on h_{t-1} is one large product over all steps: the input projection forward;
+the gradients of both weights and of the input backward. In the loop remain one product and one
+fused pointwise kernel a step. So a layer takes T + 1 products forward and T + 3 backward, and four
+times as many in the loop where RECURRENT gives each gate its own mask.
+
+Shapes: T time, B batch, D input, H hidden, G gates (i, f, g, o).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ablate.engine.factors import Factors, Slot
+from ablate.engine.kernels import Kind, kernels
+from ablate.engine.reference import LayerOutput, LayerWeights, masked
+
+# Slots that act on a weight or on the whole input are applied before the loop.
+_BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
+
+
+def looped_layer(
+    x_TBD: Tensor,
+    state: tuple[Tensor, Tensor],
+    weights: LayerWeights,
+    factors: Factors,
+    *,
+    eager: bool = False,
+) -> LayerOutput:
+    """Run one layer over a window, as `reference_layer`; `eager` leaves the kernels uncompiled."""
+    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT))
+    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT))
+    projection = _project(x_TBD, w_ih, weights.bias, factors.get(Slot.INPUT))
+    slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
+    recurrent = factors.get(Slot.RECURRENT)
+    kind = Kind(slots, apart=recurrent is not None and recurrent.shape[2] > 1)
+    if kind.apart:
+        # [T, G, B, H], so that each gate's product is contiguous.
+        projection = projection.unflatten(-1, (4, -1)).transpose(1, 2)
+    y_TBH, s_BH, c_BH = _Loop.apply(  # pyright: ignore[reportGeneralTypeIssues]
+        projection, *state, w_hh, kind, eager, *(factors[slot] for slot in slots)
+    )
+    return LayerOutput(y_TBH, s_BH, c_BH)
+
+
+def _project(x: Tensor, w_ih: Tensor, bias: Tensor | None, factor: Tensor | None) -> Tensor:
+    """The part of z that needs no state, [T, B, 4H]: one product, four where gates are apart."""
+    if factor is None:
+        return torch.nn.functional.linear(x, w_ih, bias)
+    if factor.shape[2] == 1:
+        return torch.nn.functional.linear(x * factor[:, :, 0], w_ih, bias)
+    u_GND = (x[:, :, None] * factor).flatten(0, 1).transpose(0, 1)
+    z_GNH = torch.bmm(u_GND, w_ih.unflatten(0, (4, -1)).transpose(1, 2))
+    z = z_GNH.transpose(0, 1).reshape(*x.shape[:2], -1)
+    return z if bias is None else z + bias
+
+
+class _Loop(torch.autograd.Function):
+    """The loop over time of one layer: projection, s_0, c_0, W_hh -> y, s_T, c_T."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        projection: Tensor,
+        s: Tensor,
+        c: Tensor,
+        w_hh: Tensor,
+        kind: Kind,
+        eager: bool,
+        *values: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        step = kernels(kind, eager=eager).forward
+        steps = projection.shape[0]
+        masks = _by_step(kind, values, steps)
+        recurrent = _recurrent(kind, values, steps)
+        w_step = _step_weight(w_hh, kind).transpose(-1, -2)
+        product = torch.baddbmm if kind.apart else torch.addmm
+        r = s if recurrent is None else recurrent[0] * s
+        h = s
+        rs, cells, saved, outputs = [r], [c], [], []
+        for t, z_input in enumerate(projection.unbind(0)):
+            z = product(z_input, r, w_step)
+            i, f, a, o, q, c, h, *rest = step(z, c, h, s, *masks[t])
+            s = rest[0] if kind.has(Slot.STATE_HOLD) else h
+            r = rest[-1] if kind.has(Slot.RECURRENT) else s
+            saved.append((i, f, a, o, q))
+            cells.append(c)
+            rs.append(r)
+            outputs.append(h)
+        ctx.kind, ctx.eager, ctx.saved = kind, eager, saved
+        ctx.cells, ctx.rs, ctx.values = cells[1:-1], rs[1:-1], values
+        ctx.save_for_backward(w_hh, rs[0], cells[0])
+        return torch.stack(outputs), s, c
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+        kind: Kind = ctx.kind
+        w_hh, r_first, c_first = ctx.saved_tensors
+        cells, rs = [c_first, *ctx.cells], [r_first, *ctx.rs]
+        steps = len(ctx.saved)
+        gradients = gy.contiguous().unbind(0)
+        step = kernels(kind, eager=ctx.eager).backward
+        masks = _by_step(kind, ctx.values, steps)
+        recurrent = _recurrent(kind, ctx.values, steps)
+        w_step = _step_weight(w_hh, kind)
+        p, dc = gs, gc
+        ds_held = dh_held = torch.zeros_like(gs)
+        dzs: list[Tensor] = []
+        for t in range(steps - 1, -1, -1):
+            masks_t = masks[t]
+            if t == steps - 1 and recurrent is not None:
+                # The last state meets no further read: its gradient arrives whole.
+                masks_t = _unread(kind, masks_t)
+                p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
+            dz, dc, *held = step(
+                gradients[t], p, ds_held, dh_held, dc, *ctx.saved[t], cells[t], *masks_t
+            )
+            ds_held = held[0] if kind.has(Slot.STATE_HOLD) else ds_held
+            dh_held = held[-1] if kind.has(Slot.HIDDEN_HOLD) else dh_held
+            p = torch.bmm(dz, w_step) if kind.apart else torch.mm(dz, w_step)
+            dzs.append(dz)
+        ds = p if recurrent is None else recurrent[0] * p
+        ds = ds.sum(0) if kind.apart else ds
+        dzs.reverse()
+        dz_all, r_all = torch.stack(dzs), torch.stack(rs)
+        if kind.apart:
+            dz_GNH, r_GNH = (x.transpose(0, 1).flatten(1, 2) for x in (dz_all, r_all))
+            dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
+        else:
+            dw = dz_all.flatten(0, 1).t() @ r_all.flatten(0, 1)
+        return dz_all, ds + ds_held + dh_held, dc, dw, None, None, *(None,) * len(ctx.values)
+
+
+def _step_weight(w_hh: Tensor, kind: Kind) -> Tensor:
+    return w_hh.unflatten(0, (4, -1)) if kind.apart else w_hh
+
+
+def _steps(factor: Tensor, steps: int, *, apart: bool) -> tuple[Tensor, ...]:
+    """The factor of each step: [B, H], or [G, B, H] where gates are apart."""
+    value = factor.transpose(1, 2) if apart else factor[:, :, 0]
+    return value.unbind(0) if value.shape[0] == steps else (value[0],) * steps
+
+
+def _recurrent(kind: Kind, values: tuple[Tensor, ...], steps: int) -> tuple[Tensor, ...] | None:
+    if not kind.has(Slot.RECURRENT):
+        return None
+    return _steps(values[kind.slots.index(Slot.RECURRENT)], steps, apart=kind.apart)
+
+
+def _by_step(kind: Kind, values: tuple[Tensor, ...], steps: int) -> list[tuple[Tensor, ...]]:
+    """For each step the factors in the kernels' order; RECURRENT's is that of the next step."""
+    columns = []
+    for slot, value in zip(kind.slots, values, strict=True):
+        apart = slot is Slot.RECURRENT and kind.apart
+        column = _steps(value, steps, apart=apart)
+        columns.append(column[1:] + column[-1:] if slot is Slot.RECURRENT else column)
+    return list(zip(*columns, strict=True)) if columns else [()] * steps
+
+
+def _unread(kind: Kind, factors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(
+        torch.ones_like(factor) if slot is Slot.RECURRENT else factor
+        for slot, factor in zip(kind.slots, factors, strict=True)
+    )

@@ -1,0 +1,129 @@
+"""Which path of the engine runs a placement, and why, in sentences. Pure; imports no torch.
+
+Each drop is asked for its reach:
+* OUTSIDE   it multiplies a layer's whole input or output sequence, before or after the loop
+* FOLDABLE  it equals a mask of a weight matrix that is constant over the window
+* INSIDE    it acts between two steps, so that the loop must be ours
+
+Training and evaluation are planned apart: a mask that keeps its scale in training is silent in
+evaluation, and a silent edge forces nothing.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.noise import BERNOULLI
+from ablate.placement import Placement
+
+
+class Mode(Enum):
+    """Toss (TRAIN) or take the mean of each toss (MEAN, the deterministic evaluation)."""
+
+    TRAIN = "training"
+    MEAN = "evaluation"
+
+
+class Reach(Enum):
+    """How deep a drop reaches into the loop over time."""
+
+    SILENT = "silent"
+    OUTSIDE = "outside"
+    FOLDABLE = "foldable"
+    INSIDE = "inside"
+
+
+class Path(Enum):
+    """The three implementations; `reference` is the specification of the other two."""
+
+    REFERENCE = "reference"
+    LOOPED = "looped"
+    FUSED = "fused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One edge's reach and the sentence that says why."""
+
+    edge: Edge
+    reach: Reach
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The path that a placement takes on a net, and why."""
+
+    path: Path
+    reason: str
+    reaches: tuple[Reached, ...]
+
+
+def plan(
+    placement: Placement,
+    layers: int,
+    *,
+    device: str = "cpu",
+    mode: Mode = Mode.TRAIN,
+    fused_is_faster: bool = False,
+) -> Plan:
+    """Plan `placement` on a net of `layers` layers; raises AblateError where it does not fit.
+
+    `fused_is_faster` is what the probe measured for this shape on this device: `fused` is taken
+    only where nothing acts inside the loop *and* the probe shows it faster than `looped`.
+    """
+    placement.check(layers)
+    reaches = tuple(_reach(edge, drop, mode) for edge, drop in placement.items())
+    inside = [reached for reached in reaches if reached.reach is Reach.INSIDE]
+    if inside:
+        edges = ", ".join(reached.edge.label for reached in inside)
+        return Plan(Path.LOOPED, f"{edges} acts inside the loop over time.", reaches)
+    what = "no edge acts inside the loop" if len(placement) else "nothing is dropped"
+    if fused_is_faster:
+        return Plan(Path.FUSED, f"{what}, and the probe shows {device}'s own LSTM faster.", reaches)
+    return Plan(
+        Path.LOOPED,
+        f"{what}, so that {device}'s own LSTM could run it; the probe does not show it faster.",
+        reaches,
+    )
+
+
+def fusable(placement: Placement, mode: Mode) -> bool:
+    """Whether nothing acts inside the loop, so that a library's own LSTM may run it."""
+    return all(_reach(e, d, mode).reach is not Reach.INSIDE for e, d in placement.items())
+
+
+def folds(edge: Edge, drop: Drop, mode: Mode) -> bool:
+    """Whether the drop equals a mask of a weight matrix."""
+    return _reach(edge, drop, mode).reach is Reach.FOLDABLE
+
+
+def _reach(edge: Edge, drop: Drop, mode: Mode) -> Reached:
+    sharing = drop.sharing or Sharing()
+    name = edge.label
+    if mode is Mode.MEAN and drop.fill is Fill.ZERO and _keeps_mean(drop):
+        return Reached(edge, Reach.SILENT, f"{name} keeps its mean in training: it rests here.")
+    if edge is Edge.WEIGHT:
+        return Reached(edge, Reach.FOLDABLE, "WEIGHT masks W_hh once a window.")
+    if edge in Edge.EMBEDDING | Edge.OUTPUT:
+        return Reached(edge, Reach.OUTSIDE, f"{name} acts on the whole sequence.")
+    constant = mode is Mode.MEAN or (sharing.time is ALL and sharing.batch is ALL)
+    if edge in Edge.INPUT | Edge.INTERLAYER:
+        if mode is Mode.MEAN or sharing.gate is ALL:
+            return Reached(edge, Reach.OUTSIDE, f"{name} acts on the layer's whole input.")
+        if constant:
+            return Reached(edge, Reach.FOLDABLE, f"{name} equals a mask of W_ih.")
+        return Reached(edge, Reach.INSIDE, f"{name} gives each gate its own copy of the input.")
+    if edge is Edge.RECURRENT and drop.fill is Fill.ZERO and constant:
+        return Reached(edge, Reach.FOLDABLE, "RECURRENT equals a mask of W_hh's columns.")
+    if drop.fill is Fill.HOLD:
+        return Reached(edge, Reach.INSIDE, f"{name} mixes in the value of the step before.")
+    return Reached(edge, Reach.INSIDE, f"{name} acts between one step and the next.")
+
+
+def _keeps_mean(drop: Drop) -> bool:
+    if drop.noise == BERNOULLI:
+        return drop.scale is Scale.TRAIN
+    rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
+    return all(drop.noise.mean(rate) == 1.0 for rate in rates)

@@ -1,0 +1,93 @@
+"""The specification: one LSTM layer over a window as a loop over time, read off the listing.
+
+Every other path is tested against this one, value by value and gradient by gradient. It is written
+to be read aloud, not to be fast.
+
+Shapes: T time, B batch, D input, H hidden, G gates in PyTorch's order i, f, g, o.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ablate.engine.factors import Factors, Slot
+
+
+class LayerWeights(NamedTuple):
+    """One layer's parameters under PyTorch's names and shapes; biases may be None."""
+
+    w_ih: Tensor  # [4H, D]
+    w_hh: Tensor  # [4H, H]
+    b_ih: Tensor | None = None  # [4H]
+    b_hh: Tensor | None = None  # [4H]
+
+    @property
+    def hidden(self) -> int:
+        return self.w_hh.shape[1]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """b = b_ih + b_hh, both trained."""
+        return None if self.b_ih is None or self.b_hh is None else self.b_ih + self.b_hh
+
+
+class LayerOutput(NamedTuple):
+    """What a layer hands upward and onward."""
+
+    y_TBH: Tensor
+    s_BH: Tensor
+    c_BH: Tensor
+
+
+def masked(weight: Tensor, factor: Tensor | None) -> Tensor:
+    """A weight [4H, X] times its factor, which broadcasts against [G, H, X]."""
+    if factor is None:
+        return weight
+    return (weight.unflatten(0, (4, -1)) * factor).flatten(0, 1)
+
+
+def reference_layer(
+    x_TBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
+) -> LayerOutput:
+    """Run one layer over a window; `state` is (s, c), each [B, H]. Differentiable by autograd."""
+    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT)).unflatten(0, (4, -1))
+    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT)).unflatten(0, (4, -1))
+    bias = weights.bias
+    s, c = state
+    h = s
+    outputs = []
+    for t, x in enumerate(x_TBD):
+
+        def times(slot: Slot, value: Tensor, t: int = t) -> Tensor:
+            factor = factors.get(slot)
+            return value if factor is None else value * _at(factor, t)[:, 0]
+
+        def held(slot: Slot, new: Tensor, old: Tensor, t: int = t) -> Tensor:
+            factor = factors.get(slot)
+            return new if factor is None else old + _at(factor, t)[:, 0] * (new - old)
+
+        def gates(slot: Slot, value: Tensor, t: int = t) -> Tensor:
+            factor = factors.get(slot)
+            ones = value[:, None].expand(-1, 4, -1)
+            return ones if factor is None else ones * _at(factor, t)
+
+        u = gates(Slot.INPUT, x)
+        r = gates(Slot.RECURRENT, s)
+        z = torch.einsum("bgd,ghd->bgh", u, w_ih) + torch.einsum("bgk,ghk->bgh", r, w_hh)
+        z = z if bias is None else z + bias.unflatten(0, (4, -1))
+        i, f, o = z[:, 0].sigmoid(), z[:, 1].sigmoid(), z[:, 3].sigmoid()
+        g = times(Slot.UPDATE, z[:, 2].tanh())
+        c_before = times(Slot.BEGIN, c)
+        cell = held(Slot.CELL_HOLD, times(Slot.CELL, f * c_before + i * g), c_before)
+        lifted = o * times(Slot.READ, cell).tanh()
+        c = held(Slot.CARRY_HOLD, times(Slot.CARRY, cell), c_before)
+        h = held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), h)
+        s = held(Slot.STATE_HOLD, h, s)
+        outputs.append(h)
+    return LayerOutput(torch.stack(outputs), s, c)
+
+
+def _at(factor: Tensor, t: int) -> Tensor:
+    """The factor of step `t`: [B, G, H], from [T, B, G, H] or from one that all steps share."""
+    return factor[t if factor.shape[0] > 1 else 0]

@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 _VARIANTS = 64
 
 EAGER_NOTE = (

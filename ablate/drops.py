@@ -84,7 +84,7 @@ class Sharing:
 PER_STEP: Final = Sharing(time=1)
 VARIATIONAL: Final = Sharing(time=ALL)
 
-Rate = float | tuple[float, ...]
+Rates = float | tuple[float, ...]
 
 # Rates meet 32-bit words; one that rounds to "never" or "always" would be silently another rate.
 SMALLEST_RATE: Final = 2.0**-32
@@ -98,7 +98,7 @@ class Drop:
     `sharing` or `scale` means the edge's default. Raises AblateError for a rate outside [0, 1).
     """
 
-    rate: Rate
+    rate: Rates
     sharing: Sharing | None = None
     fill: Fill = Fill.ZERO
     noise: Noise = BERNOULLI
@@ -125,7 +125,8 @@ class Drop:
     def text(self) -> str:
         """The canonical text: rate, sharing, fill, noise and scale, all stated."""
         rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
-        sharing = ",".join(f"{axis}={extent}" for axis, extent in (self.sharing or PER_STEP).given())
+        given = self.sharing.given() if self.sharing else ()
+        sharing = ",".join(f"{axis}={extent}" for axis, extent in given)
         scale = self.scale.value if self.scale else "default"
         return f"{rate};{sharing};{self.fill.value};{self.noise.name};{scale}"
 

@@ -9,9 +9,12 @@ The listing (D_e is the identity where a placement is silent; b = b_ih + b_hh):
     c~  = D_CELL(f * c_{t-1} + i * g; c_{t-1})
     h~  = o * tanh(c~)
     c_t = D_CARRY(c~; c_{t-1})
-    h_t = D_HIDDEN(h~; h_{t-1})
+    h_t = D_HIDDEN(h~; s_{t-1})
     s_t = h_t                                  HOLD on RECURRENT: D_RECURRENT(h_t; s_{t-1})
     y_t = W_out D_OUTPUT(h^L_t) + b_out
+
+s_t is what a call carries, so HIDDEN holds s_{t-1}: it equals h_{t-1} unless RECURRENT holds too,
+and with both a loop of one-step calls still equals one long call.
 """
 
 import enum

@@ -1,17 +1,16 @@
-"""Masks as a pure function of coordinates: Philox4x32-10 (Salmon 2011, doi:10.1145/2063384.2063405).
+"""Masks as a pure function of coordinates: Philox4x32-10 (Salmon 2011).
 
     word = philox4x32-10(key     = (seed, purpose 4 bits | stack 8 | layer 12 | edge 8),
                          counter = (update, time << 2 | gate, batch (WEIGHT: source),
                                     word << 12 | unit // 4))[unit % 4]
     keep = word >= round(rate * 2**32)
 
-Every coordinate is divided by its sharing before it is packed. There is no generator state, so order,
-device, dtype and resumption cannot change a mask. README.md says why Philox.
+Every coordinate is divided by its sharing before it is packed. There is no generator state, so
+order, device, dtype and resumption cannot change a mask. Source: doi:10.1145/2063384.2063405.
 
 Shapes: T time, B batch, G gates (1 where they share), U units, S source units.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -57,14 +56,14 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The coordinates that one edge's masks share within a window.
+    """The coordinates that one edge's masks share within a window (no edge: not a mask's words).
 
     `start` is the first step's number within the sequence, `batch_offset` the first row's number in
     the whole batch. Raises AblateError, with the limit, for a coordinate that does not fit.
     """
 
     seed: int
-    edge: Edge
+    edge: Edge | None = None
     layer: int = 0
     stack: int = 0
     update: int = 0
@@ -83,7 +82,8 @@ class Address:
     @property
     def key(self) -> tuple[int, int]:
         """The two words of Philox's key."""
-        space = self.purpose << 28 | self.stack << 20 | self.layer << 8 | self.edge.number
+        edge = 0 if self.edge is None else self.edge.number
+        space = self.purpose << 28 | self.stack << 20 | self.layer << 8 | edge
         return self.seed, space
 
 
@@ -115,13 +115,29 @@ def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple
     return torch.broadcast_tensors(c0, c1, c2, c3)
 
 
-def _grid(key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor, multiplier: Callable):
-    """Multipliers with the four words of a call side by side in the last dimension."""
-    lanes = philox(key, (c0, c1, c2, c3))
-    return multiplier(torch.stack(lanes, dim=-1).flatten(-2))
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Make multipliers of words at once: `scale` where the word reaches `threshold`, else 0."""
+
+    threshold: int
+    scale: float
+    dtype: torch.dtype
 
 
-_grid_compiled = compiled(_grid)
+def _word_lanes(key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor) -> Tensor:
+    """The four words of each call side by side in the last dimension."""
+    return torch.stack(philox(key, (c0, c1, c2, c3)), dim=-1).flatten(-2)
+
+
+def _keep_lanes(
+    key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor, threshold: Tensor, scale: Tensor
+) -> Tensor:
+    """As `_word_lanes`, thresholded while the words are still in registers."""
+    return torch.where(_word_lanes(key, c0, c1, c2, c3) >= threshold, scale, 0.0).to(scale.dtype)
+
+
+_words_compiled = compiled(_word_lanes)
+_keeps_compiled = compiled(_keep_lanes)
 
 
 def _coordinates(extent: int | All | None, start: int, count: int, device: torch.device) -> Tensor:
@@ -140,9 +156,11 @@ def activation_words(
     units: int,
     tokens_TB: Tensor | None = None,
     device: torch.device | str = "cpu",
-    multiplier: Callable[[Tensor], Tensor] | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
-    """Words (or their multipliers) of an activation's edge, int64 [T, B, G, U], 1 where ALL share.
+    """Words (multipliers where `keep` is given) of an activation: [T, B, G, U].
+
+    An axis that ALL share has length 1.
 
     `tokens_TB` gives the words of the text to EMBEDDING, [T, B]; with `word=1` equal words share.
     """
@@ -156,7 +174,7 @@ def activation_words(
     w = torch.zeros(1, dtype=torch.int64, device=device)
     if tokens_TB is not None and sharing.word == 1:
         w = tokens_TB[:, :, None, None]
-    return _words(address, sharing, (t << 2 | g, b, w << 12), units, multiplier)
+    return _words(address, sharing, (t << 2 | g, b, w << 12), units, keep)
 
 
 def weight_words(
@@ -166,16 +184,18 @@ def weight_words(
     sources: int,
     units: int,
     device: torch.device | str = "cpu",
-    multiplier: Callable[[Tensor], Tensor] | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
-    """Words (or their multipliers) of a weight's edge, int64 [G, U, S], 1 where ALL share."""
+    """Words (multipliers where `keep` is given) of a weight: [G, U, S].
+
+    An axis that ALL share has length 1."""
     device = torch.device(device)
     check("source", sources - 1)
     check("unit", units - 1)
     g = _coordinates(sharing.gate, 0, 4, device).view(-1, 1, 1)
     s = _coordinates(sharing.source, 0, sources, device).view(1, -1, 1)
     zero = torch.zeros(1, dtype=torch.int64, device=device)
-    return _words(address, sharing, (g, s, zero), units, multiplier).transpose(1, 2)
+    return _words(address, sharing, (g, s, zero), units, keep).transpose(1, 2)
 
 
 def _words(
@@ -183,7 +203,7 @@ def _words(
     sharing: Sharing,
     counter: tuple[Tensor, Tensor, Tensor],
     units: int,
-    multiplier: Callable[[Tensor], Tensor] | None,
+    keep: Keep | None,
 ) -> Tensor:
     """Append the unit axis to counters (1, 2, high part of 3) and draw."""
     c1, c2, high = counter
@@ -196,11 +216,14 @@ def _words(
     # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
     key = torch.tensor(address.key, dtype=torch.int64, device=device)
     c0 = torch.tensor(update, dtype=torch.int64, device=device)
-    drawn = _grid_compiled(key, c0, c1, c2, high | groups, multiplier or _identity)[..., :count]
+    address_of_lanes = (key, c0, c1, c2, high | groups)
+    if keep is None:
+        lanes = _words_compiled(*address_of_lanes)
+    else:
+        limit = torch.tensor(keep.threshold, dtype=torch.int64, device=device)
+        scale = torch.tensor(keep.scale, dtype=keep.dtype, device=device)
+        lanes = _keeps_compiled(*address_of_lanes, limit, scale)
+    drawn = lanes[..., :count]
     if shared or extent == 1:
         return drawn
     return drawn.repeat_interleave(int(extent), dim=-1)[..., :units]
-
-
-def _identity(word: Tensor) -> Tensor:
-    return word

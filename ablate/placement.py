@@ -12,8 +12,8 @@ from ablate.rules import complete
 class Placement(Mapping[Edge, Drop]):
     """Where, how often and how dropout acts.
 
-    A union of edges as key gives each of them the same drop. Defaults are filled in and silent drops
-    vanish, so that equal placements are equal values with one canonical `text`.
+    A union of edges as key gives each of them the same drop. Defaults are filled in and silent
+    drops vanish, so that equal placements are equal values with one canonical `text`.
     Raises AblateError for a combination that does not exist.
     """
 

@@ -40,9 +40,7 @@ RULES: Final[dict[Edge, Rule]] = {
     Edge.INPUT: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
     Edge.INTERLAYER: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
     Edge.OUTPUT: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),
-    Edge.WEIGHT: Rule(
-        Sharing(source=1, unit=1, gate=1, update=1), (ZERO,), True, (TRAIN, TEST)
-    ),
+    Edge.WEIGHT: Rule(Sharing(source=1, unit=1, gate=1, update=1), (ZERO,), True, (TRAIN, TEST)),
     Edge.RECURRENT: Rule(_GATED, (ZERO, HOLD), True, (TRAIN, TEST)),
     Edge.HIDDEN: Rule(_STEP, (ZERO, HOLD), True, (TRAIN, TEST)),
     Edge.UPDATE: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),

@@ -44,7 +44,7 @@ class Slot(Enum):
     CARRY = "c_t: times [T, B, H]"
     CARRY_HOLD = "c_t: c_{t-1} + factor (c~ - c_{t-1}), [T, B, H]"
     HIDDEN = "h_t: times [T, B, H]"
-    HIDDEN_HOLD = "h_t: h_{t-1} + factor (h~ - h_{t-1}), [T, B, H]"
+    HIDDEN_HOLD = "h_t: s_{t-1} + factor (h~ - s_{t-1}), [T, B, H]"
 
 
 Factors = Mapping[Slot, Tensor]

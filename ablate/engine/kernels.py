@@ -28,6 +28,11 @@ class Kind(NamedTuple):
     def has(self, slot: Slot) -> bool:
         return slot in self.slots
 
+    @property
+    def holds(self) -> bool:
+        """Whether the state's old value can come back, so that its gradient skips a step."""
+        return self.has(Slot.STATE_HOLD) or self.has(Slot.HIDDEN_HOLD)
+
 
 class Kernels(NamedTuple):
     """The pair; see `_forward` and `_backward` for their arguments."""
@@ -49,9 +54,7 @@ def kernels(kind: Kind, *, eager: bool = False) -> Kernels:
     return Kernels(forward, backward) if eager else Kernels(compiled(forward), compiled(backward))
 
 
-def _forward(
-    kind: Kind, z: Tensor, c: Tensor, h: Tensor, s: Tensor, *values: Tensor
-) -> tuple[Tensor, ...]:
+def _forward(kind: Kind, z: Tensor, c: Tensor, s: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
     """Return i, f, a, o, q, c_t, h_t, s_t, r_{t+1}; a = tanh(z_g), q = tanh(READ c~).
 
     `values` are the factors of `kind.slots` in that order; s_t and r_{t+1} are left out where they
@@ -65,7 +68,7 @@ def _forward(
     cell = _held(factor, Slot.CELL_HOLD, cell, before)
     q = _times(factor, Slot.READ, cell).tanh()
     carried = _held(factor, Slot.CARRY_HOLD, _times(factor, Slot.CARRY, cell), before)
-    hidden = _held(factor, Slot.HIDDEN_HOLD, _times(factor, Slot.HIDDEN, o * q), h)
+    hidden = _held(factor, Slot.HIDDEN_HOLD, _times(factor, Slot.HIDDEN, o * q), s)
     out = [i, f, a, o, q, carried, hidden]
     state = hidden
     if kind.has(Slot.STATE_HOLD):
@@ -81,7 +84,6 @@ def _backward(
     gy: Tensor,
     p: Tensor,
     ds_held: Tensor,
-    dh_held: Tensor,
     dc: Tensor,
     i: Tensor,
     f: Tensor,
@@ -91,23 +93,23 @@ def _backward(
     c_before: Tensor,
     *values: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Return dz_t, dc_{t-1}, and the parts of ds_{t-1} and dh_{t-1} that HOLD hands back.
+    """Return dz_t, dc_{t-1} and the part of ds_{t-1} that HOLD hands back.
 
-    `gy` is the gradient of h_t from above, `p` that of r_{t+1}, `ds_held`, `dh_held` and `dc` what
-    step t + 1 handed back. The last two results are left out where their slot is silent.
+    `gy` is the gradient of h_t from above, `p` that of r_{t+1}, `ds_held` and `dc` what step t + 1
+    handed back. The last result is left out where nothing holds the state.
     """
     factor = dict(zip(kind.slots, values, strict=True))
-    ds = p
-    if kind.has(Slot.RECURRENT):
-        ds = factor[Slot.RECURRENT] * p
-        ds = ds.sum(0) if kind.apart else ds
-    dh = gy
-    if kind.has(Slot.STATE_HOLD):
+    ds = _times(factor, Slot.RECURRENT, p)
+    ds = ds.sum(0) if kind.apart else ds
+    ds_before = torch.zeros_like(dc)
+    if kind.holds:
         ds = ds + ds_held
+    if kind.has(Slot.STATE_HOLD):
         ds, ds_before = _parts(factor[Slot.STATE_HOLD], ds)
-    dh = dh + ds
+    dh = gy + ds
     if kind.has(Slot.HIDDEN_HOLD):
-        dh, dh_before = _parts(factor[Slot.HIDDEN_HOLD], dh + dh_held)
+        dh, dh_before = _parts(factor[Slot.HIDDEN_HOLD], dh)
+        ds_before = ds_before + dh_before
     dh = _times(factor, Slot.HIDDEN, dh)
     dcell = _times(factor, Slot.READ, dh * o * (1.0 - q * q))
     dc_before = torch.zeros_like(dc)
@@ -124,12 +126,8 @@ def _backward(
     da = _times(factor, Slot.UPDATE, dcell * i) * (1.0 - a * a)
     do = dh * q * o * (1.0 - o)
     dz = torch.stack((di, df, da, do)) if kind.apart else torch.cat((di, df, da, do), dim=-1)
-    out = [dz, _times(factor, Slot.BEGIN, dc_before + dcell * f)]
-    if kind.has(Slot.STATE_HOLD):
-        out.append(ds_before)
-    if kind.has(Slot.HIDDEN_HOLD):
-        out.append(dh_before)
-    return tuple(out)
+    dc_before = _times(factor, Slot.BEGIN, dc_before + dcell * f)
+    return (dz, dc_before, ds_before) if kind.holds else (dz, dc_before)
 
 
 def _times(factor: dict[Slot, Tensor], slot: Slot, value: Tensor) -> Tensor:

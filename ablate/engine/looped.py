@@ -79,11 +79,10 @@ class _Loop(torch.autograd.Function):
         w_step = _step_weight(w_hh, kind).transpose(-1, -2)
         product = torch.baddbmm if kind.apart else torch.addmm
         r = s if recurrent is None else recurrent[0] * s
-        h = s
         rs, cells, saved, outputs = [r], [c], [], []
         for t, z_input in enumerate(projection.unbind(0)):
             z = product(z_input, r, w_step)
-            i, f, a, o, q, c, h, *rest = step(z, c, h, s, *masks[t])
+            i, f, a, o, q, c, h, *rest = step(z, c, s, *masks[t])
             s = rest[0] if kind.has(Slot.STATE_HOLD) else h
             r = rest[-1] if kind.has(Slot.RECURRENT) else s
             saved.append((i, f, a, o, q))
@@ -108,7 +107,7 @@ class _Loop(torch.autograd.Function):
         recurrent = _recurrent(kind, ctx.values, steps)
         w_step = _step_weight(w_hh, kind)
         p, dc = gs, gc
-        ds_held = dh_held = torch.zeros_like(gs)
+        ds_held = torch.zeros_like(gs)
         dzs: list[Tensor] = []
         for t in range(steps - 1, -1, -1):
             masks_t = masks[t]
@@ -116,11 +115,8 @@ class _Loop(torch.autograd.Function):
                 # The last state meets no further read: its gradient arrives whole.
                 masks_t = _unread(kind, masks_t)
                 p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
-            dz, dc, *held = step(
-                gradients[t], p, ds_held, dh_held, dc, *ctx.saved[t], cells[t], *masks_t
-            )
-            ds_held = held[0] if kind.has(Slot.STATE_HOLD) else ds_held
-            dh_held = held[-1] if kind.has(Slot.HIDDEN_HOLD) else dh_held
+            dz, dc, *held = step(gradients[t], p, ds_held, dc, *ctx.saved[t], cells[t], *masks_t)
+            ds_held = held[0] if held else ds_held
             p = torch.bmm(dz, w_step) if kind.apart else torch.mm(dz, w_step)
             dzs.append(dz)
         ds = p if recurrent is None else recurrent[0] * p
@@ -132,7 +128,7 @@ class _Loop(torch.autograd.Function):
             dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
         else:
             dw = dz_all.flatten(0, 1).t() @ r_all.flatten(0, 1)
-        return dz_all, ds + ds_held + dh_held, dc, dw, None, None, *(None,) * len(ctx.values)
+        return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(ctx.values)
 
 
 def _step_weight(w_hh: Tensor, kind: Kind) -> Tensor:

@@ -1,6 +1,7 @@
 """Which path of the engine runs a placement, and why, in sentences. Pure; imports no torch.
 
 Each drop is asked for its reach:
+* SILENT    it does nothing in this mode
 * OUTSIDE   it multiplies a layer's whole input or output sequence, before or after the loop
 * FOLDABLE  it equals a mask of a weight matrix that is constant over the window
 * INSIDE    it acts between two steps, so that the loop must be ours
@@ -60,38 +61,33 @@ class Plan:
     reaches: tuple[Reached, ...]
 
 
-def plan(
-    placement: Placement,
-    layers: int,
-    *,
-    device: str = "cpu",
-    mode: Mode = Mode.TRAIN,
-    fused_is_faster: bool = False,
-) -> Plan:
-    """Plan `placement` on a net of `layers` layers; raises AblateError where it does not fit.
+# Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
+# constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
+# function of its cell, not of a clock. engine/README.md has the measurement and its command.
+FUSED_IS_FASTER = {"cpu": True, "cuda": True}
 
-    `fused_is_faster` is what the probe measured for this shape on this device: `fused` is taken
-    only where nothing acts inside the loop *and* the probe shows it faster than `looped`.
+
+def plan(
+    placement: Placement, layers: int, *, device: str = "cpu", mode: Mode = Mode.TRAIN
+) -> Plan:
+    """Plan `placement` on a net of `layers` layers on a `device` ("cpu", "cuda", "cuda:1").
+
+    Raises AblateError where a rate for each layer does not fit the net.
     """
     placement.check(layers)
+    kind = device.partition(":")[0]
     reaches = tuple(_reach(edge, drop, mode) for edge, drop in placement.items())
     inside = [reached for reached in reaches if reached.reach is Reach.INSIDE]
     if inside:
         edges = ", ".join(reached.edge.label for reached in inside)
-        return Plan(Path.LOOPED, f"{edges} acts inside the loop over time.", reaches)
-    what = "no edge acts inside the loop" if len(placement) else "nothing is dropped"
-    if fused_is_faster:
-        return Plan(Path.FUSED, f"{what}, and the probe shows {device}'s own LSTM faster.", reaches)
-    return Plan(
-        Path.LOOPED,
-        f"{what}, so that {device}'s own LSTM could run it; the probe does not show it faster.",
-        reaches,
-    )
-
-
-def fusable(placement: Placement, mode: Mode) -> bool:
-    """Whether nothing acts inside the loop, so that a library's own LSTM may run it."""
-    return all(_reach(e, d, mode).reach is not Reach.INSIDE for e, d in placement.items())
+        verb = "acts" if len(inside) == 1 else "act"
+        return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
+    what = "No edge acts inside the loop" if len(placement) else "Nothing is dropped"
+    if FUSED_IS_FASTER.get(kind, False):
+        reason = f"{what}, and the library's own LSTM was measured faster on {kind}."
+        return Plan(Path.FUSED, reason, reaches)
+    reason = f"{what}, but the library's own LSTM was not measured faster on {kind}."
+    return Plan(Path.LOOPED, reason, reaches)
 
 
 def folds(edge: Edge, drop: Drop, mode: Mode) -> bool:

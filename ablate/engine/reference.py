@@ -55,7 +55,6 @@ def reference_layer(
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT)).unflatten(0, (4, -1))
     bias = weights.bias
     s, c = state
-    h = s
     outputs = []
     for t, x in enumerate(x_TBD):
 
@@ -82,7 +81,7 @@ def reference_layer(
         cell = held(Slot.CELL_HOLD, times(Slot.CELL, f * c_before + i * g), c_before)
         lifted = o * times(Slot.READ, cell).tanh()
         c = held(Slot.CARRY_HOLD, times(Slot.CARRY, cell), c_before)
-        h = held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), h)
+        h = held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), s)
         s = held(Slot.STATE_HOLD, h, s)
         outputs.append(h)
     return LayerOutput(torch.stack(outputs), s, c)

@@ -1,0 +1,75 @@
+"""A folder of plain text as a corpus: one UTF-8 file a split, one sentence a line."""
+
+from pathlib import Path
+
+from ablate.errors import AblateError
+
+#: The names that the file of each split may have, in order of preference.
+NAMES = {split: (f"{split}.txt", f"ptb.{split}.txt") for split in ("train", "valid", "test")}
+
+_WANTED = "give plain UTF-8 text, words separated by spaces and one sentence a line"
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Return the texts of the splits `train`, `valid` and `test` in `folder`.
+
+    Raises `AblateError` for a folder or file that cannot be read, for missing splits (all of them
+    named at once), and for a file that is empty or not text.
+    """
+    try:
+        present = {path.name for path in folder.iterdir()}
+    except (OSError, ValueError) as error:
+        raise AblateError(
+            f"the corpus folder {folder} cannot be read: {_reason(error)}; a corpus is a folder "
+            "with train.txt, valid.txt and test.txt"
+        ) from None
+    missing = [split for split, names in NAMES.items() if not present.intersection(names)]
+    if missing:
+        raise AblateError(
+            f"the corpus folder {folder} has no {' and no '.join(f'{s}.txt' for s in missing)}; "
+            "a corpus is train.txt, valid.txt and test.txt (or ptb.train.txt and so on), "
+            f"but the folder holds {_listing(present)}"
+        )
+    return {
+        split: read_text(folder / next(name for name in names if name in present))
+        for split, names in NAMES.items()
+    }
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, with or without a byte order mark.
+
+    Raises `AblateError` for a file that cannot be read, that is binary, or that holds no word.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AblateError(f"the corpus file {path} cannot be read: {_reason(error)}") from None
+    zero = content.find(b"\0")
+    if zero >= 0:
+        raise AblateError(
+            f"the corpus file {path} is not text: byte {zero} is zero, as in binary files; "
+            + _WANTED
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AblateError(
+            f"the corpus file {path} is not text: byte {error.start} is not UTF-8; {_WANTED}"
+        ) from None
+    if not text.strip():
+        raise AblateError(
+            f"the corpus file {path} is empty: it holds no word, and each split needs at least one"
+        )
+    return text
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _listing(names: set[str], limit: int = 6) -> str:
+    if not names:
+        return "nothing"
+    rest = len(names) - limit
+    return ", ".join(sorted(names)[:limit]) + (f" and {rest} more" if rest > 0 else "")

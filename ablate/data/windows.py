@@ -1,0 +1,98 @@
+"""Windows over a sequence of tokens: truncated back-propagation for training, every token once for
+evaluation.
+
+Shape letters: T steps of a window, B rows of the batch (streams), N tokens. A window is a pair
+`(x_TB, y_TB)` of `int64` tensors, inputs and targets. The rows are contiguous pieces of the text,
+and each window goes on where the one before it ended, so that state carries from one to the next.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ablate.errors import AblateError
+
+#: The target of a step that is not scored, PyTorch's own `ignore_index`.
+IGNORE = -100
+
+
+def training_updates(n_tokens: int, batch: int, unroll: int) -> int:
+    """Return the number of windows in an epoch: (N // batch - 1) // unroll.
+
+    Raises `AblateError` where there is not one.
+    """
+    updates = (n_tokens // batch - 1) // unroll
+    if updates < 1:
+        raise AblateError(
+            f"a training text of {n_tokens:,} tokens is too short for batch {batch} and unroll "
+            f"{unroll}, which need at least {batch * (unroll + 1):,}; give a longer text or set a "
+            "smaller recipe.batch or recipe.unroll"
+        )
+    return updates
+
+
+def training_windows(
+    tokens: NDArray[np.int32], batch: int, unroll: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield an epoch's windows as Zaremba's code cuts them (arXiv:1409.2329, `ptb_word_lm`).
+
+    Row b reads the b-th of `batch` pieces of N // batch tokens; every window has `unroll` steps,
+    and what does not fill one, at the end of each piece and of the text, is dropped.
+
+    Raises `AblateError`, at the call, where there is not one window.
+    """
+    updates = training_updates(len(tokens), batch, unroll)
+    length = len(tokens) // batch
+    text_NB = _tensor(tokens[: length * batch]).view(batch, length).t().contiguous()
+    return (
+        (text_NB[start : start + unroll], text_NB[start + 1 : start + 1 + unroll])
+        for start in range(0, updates * unroll, unroll)
+    )
+
+
+def evaluation_windows(
+    tokens: NDArray[np.int32], streams: int, unroll: int, first: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield windows in which every token is a target exactly once.
+
+    The text is cut into `streams` contiguous pieces whose lengths differ by one at most, the longer
+    ones first. The first token is given `first` (the number of `<eos>`), the first of any other
+    piece the token before it. Where a shorter piece has ended the target is `IGNORE`; the last
+    window has the steps that are left, from 1 to `unroll`. Put values back in the order of the text
+    by `evaluation_order`.
+    """
+    steps = -(-len(tokens) // streams)
+    targets_NB = torch.full((steps * streams,), IGNORE)
+    inputs_NB = torch.full((steps * streams,), first)
+    order_N = evaluation_order(len(tokens), streams)
+    text_N = _tensor(tokens)
+    targets_NB[order_N] = text_N
+    inputs_NB[order_N[1:]] = text_N[:-1]
+    inputs_NB, targets_NB = inputs_NB.view(steps, streams), targets_NB.view(steps, streams)
+    return (
+        (inputs_NB[start : start + unroll], targets_NB[start : start + unroll])
+        for start in range(0, steps, unroll)
+    )
+
+
+def evaluation_order(n_tokens: int, streams: int) -> Tensor:
+    """Return where each token's value lies among the values of `evaluation_windows`.
+
+    For values of shape `[steps, streams]`, all windows one after the other, with steps =
+    ceil(N / streams), `values.flatten()[evaluation_order(N, streams)]` has shape `[N]` and is in
+    the order of the text.
+    """
+    shortest, longer = divmod(n_tokens, streams)
+    lengths_B = torch.full((streams,), shortest)
+    lengths_B[:longer] += 1
+    stream_N = torch.repeat_interleave(torch.arange(streams), lengths_B)
+    starts_B = lengths_B.cumsum(0) - lengths_B
+    step_N = torch.arange(n_tokens) - starts_B[stream_N]
+    return step_N * streams + stream_N
+
+
+def _tensor(tokens: NDArray[np.int32]) -> Tensor:
+    return torch.from_numpy(tokens.astype(np.int64))

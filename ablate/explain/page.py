@@ -1,0 +1,163 @@
+"""What `ablate explain` prints: a strategy's words, net, edges, plan and touches."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ablate.drops import Drop, Sharing
+from ablate.edges import Edge
+from ablate.engine.plan import Mode, Plan, Reach, plan
+from ablate.explain.drawing import ASCII, columns_that_fit, draw
+from ablate.explain.graph import Touches, touches
+from ablate.explain.words import rate_words, sharing_words
+from ablate.placement import Placement
+from ablate.strategies import Strategy, get
+from ablate.strategies.parameters import Value
+
+
+def render(
+    strategy_name: str,
+    arguments: Mapping[str, Value],
+    *,
+    console: Console,
+    layers: int = 2,
+    n: int = 2,
+) -> None:
+    """Print what a strategy does to a net of `layers` layers, as wide as the console is.
+
+    Counts run from the word at t - n to the prediction at t + n. Raises AblateError for an unknown
+    strategy, for arguments that it does not take, and for a placement that does not fit the net.
+    """
+    strategy = get(strategy_name)
+    given = strategy.arguments(**arguments)
+    placement = strategy.place(**arguments)
+    counted = touches(placement, layers, n)
+    plans = {mode: plan(placement, layers, mode=mode) for mode in Mode}
+    console.print(heading(strategy, given))
+    console.print(net(placement, layers, n, width=console.width, ascii_only=_plain(console)))
+    if len(placement):
+        console.print(edges(placement, plans))
+    console.print(ways(plans))
+    console.print(counts(counted, layers, n))
+
+
+def heading(strategy: Strategy, arguments: Mapping[str, Value]) -> RenderableType:
+    """The call, whose it is, and the docstring."""
+    call = ", ".join(f"{name}={_value(value)}" for name, value in arguments.items())
+    title = Text.assemble((strategy.name, "bold"), f"({call})")
+    source = ", ".join(part for part in (strategy.paper, strategy.origin) if part)
+    return Group(title, Text(source, style="dim"), Text(), Text(_reflow(strategy.doc)), Text())
+
+
+def net(
+    placement: Placement, layers: int, n: int, *, width: int, ascii_only: bool = False
+) -> RenderableType:
+    """The unrolled net around t, as many of its 2 n + 1 steps as fit, and what the marks mean."""
+    fit = columns_that_fit(width)
+    # As many steps before t as after it, one more before where the number is even.
+    count = max(min(fit, 2 * n + 1), min(fit, 3))
+    steps = tuple(range(-(count // 2), count - count // 2))
+    drawn, legend = draw(placement, layers, steps), _legend(placement)
+    if ascii_only:
+        drawn, legend = drawn.translate(ASCII), legend.translate(ASCII)
+    picture = Text(drawn, no_wrap=True, overflow="crop")
+    picture.highlight_regex(r"[●≈o~][\dw]+", "bold magenta")
+    picture.highlight_regex(r"(?m)^[A-Z]+ [\d.]+", "magenta")
+    return Group(picture, Text(), Text(legend, style="dim"), Text())
+
+
+def edges(placement: Placement, plans: Mapping[Mode, Plan]) -> RenderableType:
+    """One row for each edge that drops."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("edge", "rate", "one decision", "fill", "scale", "in training", "in evaluation"):
+        table.add_column(column, overflow="fold")
+    reaches = {
+        mode: {reached.edge: reached.reach.value for reached in planned.reaches}
+        for mode, planned in plans.items()
+    }
+    for edge, drop in placement.items():
+        table.add_row(*_cells(edge, drop), *(reaches[mode].get(edge, "") for mode in Mode))
+    return Group(table, Text())
+
+
+def ways(plans: Mapping[Mode, Plan]) -> RenderableType:
+    """The engine's path in training and in evaluation, and the reasons, edge by edge."""
+    lines: list[RenderableType] = []
+    for mode, planned in plans.items():
+        lines.append(
+            Text.assemble((mode.value, "bold"), f": {planned.path.value}. {planned.reason}")
+        )
+        lines += [
+            _indented(reached.reason)
+            for reached in planned.reaches
+            if reached.reach is not Reach.SILENT
+        ]
+    return Group(*lines, Text())
+
+
+def counts(counted: Touches, layers: int, n: int) -> RenderableType:
+    """How often dropout touches what travels from the word at t - n to the prediction at t + n."""
+    origin, goal = ("t", "t") if n == 0 else (f"t-{n}", f"t+{n}")
+    plural = "" if layers == 1 else "s"
+    return Group(
+        Text.assemble(
+            ("touches", "bold"),
+            f" on the way from the word at {origin} to the prediction at {goal}, "
+            f"{layers} layer{plural}:",
+        ),
+        _indented(f"fewest {_tally(counted.fewest)}"),
+        _indented(f"most   {_tally(counted.most)}"),
+    )
+
+
+def _indented(line: str) -> RenderableType:
+    return Padding(Text(line), (0, 0, 0, 2), expand=False)
+
+
+def _reflow(doc: str) -> str:
+    """Join the lines of each paragraph; `Source:` and its like, and indented lines, stay apart."""
+    return re.sub(r"(?<=\S)\n(?=\S)(?![A-Z][\w ]*: )", " ", doc)
+
+
+def _cells(edge: Edge, drop: Drop) -> tuple[str, ...]:
+    return (
+        edge.label,
+        rate_words(drop.rate),
+        sharing_words(drop.sharing or Sharing()),
+        drop.fill.value if drop.noise.name == "BERNOULLI" else drop.noise.name,
+        drop.scale.value if drop.scale else "",
+    )
+
+
+def _tally(touched: tuple[Edge, ...]) -> str:
+    """A number and what it counts: `7: INPUT, RECURRENT x 4, INTERLAYER, OUTPUT`."""
+    parts = [
+        edge.label + (f" x {times}" if times > 1 else "")
+        for edge, times in Counter(touched).items()
+    ]
+    return f"{len(touched)}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _legend(placement: Placement) -> str:
+    if not len(placement):
+        return "No mask anywhere."
+    fills = {drop.fill.value for drop in placement.values()}
+    words = ["● drops to zero"] if "ZERO" in fills else []
+    words += ["≈ holds the old value"] if "HOLD" in fills else []
+    by_word = any(drop.sharing and drop.sharing.word == 1 for drop in placement.values())
+    numbers = "equal numbers on an edge: one decision" + ("; w: the word's own" if by_word else "")
+    return "; ".join([*words, numbers]) + "."
+
+
+def _value(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
+def _plain(console: Console) -> bool:
+    """Whether the console's encoding lacks the characters of the drawing."""
+    return console.options.ascii_only

@@ -1,0 +1,18 @@
+"""The shape of a net: what a study file calls `net`."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Net(BaseModel):
+    """An LSTM language model's shape; `embedding` is `hidden` where it is not given (Zaremba)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    layers: int = Field(ge=1, le=64)
+    hidden: int = Field(ge=1, le=16384)
+    embedding: int | None = Field(default=None, ge=1, le=16384)
+
+    @property
+    def inputs(self) -> int:
+        """The width of the first layer's input."""
+        return self.hidden if self.embedding is None else self.embedding

@@ -1,0 +1,66 @@
+"""A language model's parameters: names, shapes, initial values, as a plain dict of tensors.
+
+Initial values are drawn at addresses of their own (purpose INITIAL, the parameter's number as
+layer), so that every placement of a seed starts from the same weights on every device.
+
+Shapes: V vocabulary, D embedding, H hidden.
+"""
+
+import torch
+from torch import Tensor
+
+from ablate.drops import Sharing
+from ablate.engine.reference import LayerWeights
+from ablate.masks import Address, Purpose, activation_words
+from ablate.model.net import Net
+
+Parameters = dict[str, Tensor]
+
+_EACH = Sharing(batch=1, unit=1, update=1)
+
+
+def shapes(net: Net, vocabulary: int) -> dict[str, tuple[int, ...]]:
+    """The parameters' names (those of `torch.nn` modules) and shapes, in their fixed order."""
+    table: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, net.inputs)}
+    for layer in range(net.layers):
+        inputs = net.hidden if layer else net.inputs
+        table[f"lstm.weight_ih_l{layer}"] = (4 * net.hidden, inputs)
+        table[f"lstm.weight_hh_l{layer}"] = (4 * net.hidden, net.hidden)
+        table[f"lstm.bias_ih_l{layer}"] = (4 * net.hidden,)
+        table[f"lstm.bias_hh_l{layer}"] = (4 * net.hidden,)
+    return table | {"decoder.weight": (vocabulary, net.hidden), "decoder.bias": (vocabulary,)}
+
+
+def initial_parameters(
+    net: Net,
+    vocabulary: int,
+    *,
+    seed: int,
+    radius: float,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Parameters:
+    """Every parameter, biases and embedding too, from U(-radius, radius) (Zaremba 2014)."""
+    parameters = {}
+    for number, (name, shape) in enumerate(shapes(net, vocabulary).items()):
+        address = Address(seed=seed, layer=number, purpose=Purpose.INITIAL)
+        rows = shape[0] if len(shape) == 2 else 1
+        words = activation_words(address, _EACH, time=1, batch=rows, units=shape[-1], device=device)
+        # 24 bits and a half: symmetric about 0 and exact in float32.
+        unit_interval = ((words >> 8).double() + 0.5) / 2.0**24
+        parameters[name] = ((2.0 * unit_interval - 1.0) * radius).to(dtype).reshape(shape)
+    return parameters
+
+
+def layer_weights(parameters: Parameters, layers: int) -> list[LayerWeights]:
+    """The LSTM's parameters by layer."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [
+        LayerWeights(*(parameters[f"lstm.{name}_l{layer}"] for name in names))
+        for layer in range(layers)
+    ]
+
+
+def count(parameters: Parameters) -> int:
+    """The number of trained numbers."""
+    return sum(value.numel() for value in parameters.values())

@@ -1,0 +1,14 @@
+"""No dropout: the unit of `|`, and the baseline of every study."""
+
+from ablate.placement import Placement
+from ablate.strategies.registry import strategy
+
+
+@strategy()
+def none() -> Placement:
+    """Drop nothing.
+
+    Zaremba's `small` net is trained so (arXiv:1409.2329, table 1).
+    Evaluation: the net itself, exact.
+    """
+    return Placement()

@@ -1,0 +1,123 @@
+"""What a strategy's signature says: which arguments it takes, and where a search looks for them.
+
+A parameter is read from its annotation: `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]`.
+"""
+
+import inspect
+import math
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from ablate.errors import AblateError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = float | int | bool | str
+Kind = Literal["rate", "choice", "bool", "int"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Both ends of what a search tries; stands in the annotation of a parameter."""
+
+    low: float
+    high: float
+
+
+Rate = Annotated[float, Range(0.0, 0.9)]
+"""The probability of dropping. Any rate in [0, 1) may be given; a search looks in [0, .9]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a strategy: its kind, its default, and its range or its choices."""
+
+    kind: Kind
+    default: Value
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        match self.kind:
+            case "rate":
+                return "a rate in [0, 1), the probability of dropping"
+            case "choice":
+                return " or ".join(map(repr, self.choices))
+            case "bool":
+                return "true or false"
+            case "int":
+                return f"a whole number in [{self.low:g}, {self.high:g}]"
+
+    def accepts(self, value: object) -> bool:
+        """Whether `value` may be given; a number is never taken for a truth value."""
+        if isinstance(value, bool) or self.kind == "bool":
+            return isinstance(value, bool) and self.kind == "bool"
+        match self.kind:
+            case "choice":
+                return value in self.choices
+            case "int":
+                return isinstance(value, int) and self.low <= value <= self.high  # pyright: ignore
+            case _:
+                return isinstance(value, int | float) and math.isfinite(value) and 0 <= value < 1
+
+    def distribution(self) -> "BaseDistribution":
+        """The Optuna distribution from which a search draws this argument."""
+        from optuna.distributions import (
+            CategoricalDistribution,
+            FloatDistribution,
+            IntDistribution,
+        )
+
+        if self.low is None or self.high is None:
+            return CategoricalDistribution(self.choices or (False, True))
+        if self.kind == "int":
+            return IntDistribution(int(self.low), int(self.high))
+        return FloatDistribution(self.low, self.high)
+
+
+def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """Read the parameters of a strategy from its signature, in order.
+
+    Raises AblateError for a parameter without a default, with an annotation that says no range, or
+    with a default that its own annotation refuses.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    return MappingProxyType(
+        {
+            name: _read(f"parameter '{name}' of strategy '{function.__name__}'", hints, parameter)
+            for name, parameter in inspect.signature(function).parameters.items()
+        }
+    )
+
+
+def _read(where: str, hints: Mapping[str, Any], given: inspect.Parameter) -> Parameter:
+    if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD, given.POSITIONAL_ONLY):
+        raise AblateError(f"{where} must be an ordinary named parameter, got '{given}'")
+    if given.default is given.empty:
+        raise AblateError(f"{where} needs a default: the paper's value, or a sensible one")
+    parameter = _of_annotation(where, hints.get(given.name), given.default)
+    if not parameter.accepts(given.default):
+        raise AblateError(f"{where} takes {parameter.allowed}, got the default {given.default!r}")
+    return parameter
+
+
+def _of_annotation(where: str, hint: Any, default: Value) -> Parameter:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is bool:
+        return Parameter("bool", default)
+    if origin is Literal and all(isinstance(choice, str) for choice in arguments):
+        return Parameter("choice", default, choices=arguments)
+    if origin is Annotated and isinstance(arguments[1], Range):
+        span, base = arguments[1], arguments[0]
+        if base in (int, float):
+            return Parameter("int" if base is int else "rate", default, span.low, span.high)
+    raise AblateError(
+        f"{where} must be annotated as Rate, bool, Literal of words, or Annotated[int, Range(a, b)]"
+    )

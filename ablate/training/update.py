@@ -1,0 +1,96 @@
+"""One update by Zaremba's recipe: sum over time, mean over batch, clip, SGD, in place.
+
+Source: arXiv:1409.2329, section 4.1. Shapes: T time, B batch, H hidden, V vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode, Path, plan
+from ablate.engine.stack import State
+from ablate.model import language_model
+from ablate.model.net import Net
+from ablate.model.parameters import Parameters
+from ablate.placement import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What every update of a trial shares."""
+
+    net: Net
+    placement: Placement
+    seed: int
+    train_path: Path = Path.LOOPED
+    evaluate_path: Path = Path.LOOPED
+
+    @classmethod
+    def planned(cls, net: Net, placement: Placement, seed: int, device: str) -> "Task":
+        """The task with the paths that the plan takes for training and for evaluation."""
+        train, evaluate = (
+            plan(placement, net.layers, device=device, mode=mode).path for mode in Mode
+        )
+        return cls(net, placement, seed, train, evaluate)
+
+    def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
+        """The window of an update, on the device and in the dtype of `like`."""
+        return Window(
+            seed=self.seed,
+            update=update,
+            time=1,
+            batch=1,
+            mode=mode,
+            device=like.device,
+            dtype=like.dtype,
+        )
+
+
+class Updated(NamedTuple):
+    """What an update tells: nll in nats summed over all targets, the norm before clipping."""
+
+    nll: float
+    norm: float
+    state: State
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.nll) and math.isfinite(self.norm)
+
+
+def train_update(
+    parameters: Parameters,
+    x_TB: Tensor,
+    y_TB: Tensor,
+    state: State,
+    task: Task,
+    *,
+    update: int,
+    learning_rate: float,
+    clip: float,
+) -> Updated:
+    """Change `parameters` in place by one update; a non-finite one changes nothing.
+
+    `parameters` are leaves that require gradients. The state that is returned is detached:
+    truncated back-propagation through time.
+    """
+    window = task.window(parameters["decoder.weight"], update=update)
+    y_TBH, state = language_model.read(
+        parameters, x_TB, state, task.net, task.placement, window, task.train_path
+    )
+    scores = language_model.logits(parameters, y_TBH)
+    nll = functional.cross_entropy(scores, y_TB.flatten(), reduction="sum")
+    values = list(parameters.values())
+    gradients = list(torch.autograd.grad(nll / x_TB.shape[1], values))
+    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+    done = Updated(float(nll.detach()), norm, (state[0].detach(), state[1].detach()))
+    if done.finite:
+        shrink = min(1.0, clip / norm) if norm else 1.0
+        with torch.no_grad():
+            torch._foreach_add_(values, gradients, alpha=-learning_rate * shrink)
+    return done

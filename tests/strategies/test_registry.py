@@ -1,0 +1,282 @@
+"""The registry: names, errors, the dial, and strategies of other packages."""
+
+import sys
+import types
+from importlib import metadata
+from typing import Annotated, Literal
+
+import pytest
+
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.placement import Placement
+from ablate.strategies import Range, Rate, all_strategies, get, names, registry, strategy
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """A copy of the registry, so that what a test registers is gone after it."""
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    registry._load_entry_points.cache_clear()
+    yield
+    registry._load_entry_points.cache_clear()
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    """A misspelt strategy is named, with the one that was meant."""
+    with pytest.raises(AblateError) as error:
+        get("gall2016")
+    assert str(error.value) == "no strategy is called 'gall2016'; did you mean 'gal2016'?"
+
+
+def test_unknown_name_without_a_neighbour_lists_all():
+    """Where nothing is near, every name is shown."""
+    with pytest.raises(AblateError, match=r"'qqqq'; there are none, zaremba2014, .*, merity2017$"):
+        get("qqqq")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(
+            {"cel": 0.1},
+            "strategy 'zoneout' has no parameter 'cel'; did you mean 'cell'?; "
+            "it takes vertical, cell, hidden, upward",
+            id="name",
+        ),
+        pytest.param(
+            {"cell": 1},
+            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
+            "got 1",
+            id="rate-of-one",
+        ),
+        pytest.param(
+            {"cell": True},
+            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
+            "got True",
+            id="truth-for-a-rate",
+        ),
+        pytest.param(
+            {"cell": float("nan")},
+            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
+            "got nan",
+            id="nan",
+        ),
+        pytest.param(
+            {"upward": 1},
+            "'upward' of strategy 'zoneout' takes true or false, got 1",
+            id="number-for-a-truth",
+        ),
+    ],
+)
+def test_bad_argument_is_refused_in_one_sentence(given, message):
+    """What is wrong, what is allowed, and what was given."""
+    with pytest.raises(AblateError) as error:
+        get("zoneout").place(**given)
+    assert str(error.value) == message
+
+
+def test_bad_choice_is_refused_with_the_choices():
+    """A word outside a Literal names the words inside it."""
+    with pytest.raises(AblateError, match=r"takes 'tied' or 'apart', got 'loose'$"):
+        get("gal2016").place(gates="loose")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, (0.5, 0.3, 0.3), id="default-point"),
+        pytest.param({"vertical": 0.5}, (0.5, 0.3, 0.3), id="dial-at-its-default"),
+        pytest.param({"vertical": 0.25}, (0.25, 0.15, 0.15), id="halved"),
+        pytest.param({"vertical": 0.0}, (0.0, 0.0, 0.0), id="off"),
+        pytest.param({"vertical": 0.25, "recurrent": 0.4}, (0.25, 0.4, 0.15), id="one-is-given"),
+        pytest.param({"recurrent": 0.4}, (0.5, 0.4, 0.3), id="not-the-dial"),
+    ],
+)
+def test_the_dial_keeps_the_ratios(given, expected):
+    """Rates that are not given keep their default ratio to the dial."""
+    arguments = get("gal2016").arguments(**given)
+    assert tuple(arguments[name] for name in ("vertical", "recurrent", "embedding")) == expected
+
+
+def test_the_dial_caps_other_rates():
+    """A rate that the dial would drive past .9 stops there."""
+    arguments = get("merity2017").arguments(output=0.8)
+    assert arguments["weight"] == 0.9
+    assert get("merity2017").dial_value(arguments) == 0.8
+
+
+def test_arguments_are_canonical():
+    """A whole number for a rate and the same rate as a float are one point."""
+    assert get("zaremba2014").place(rate=0) == Placement()
+    assert isinstance(get("zaremba2014").arguments(rate=0)["rate"], float)
+
+
+def test_every_kind_of_parameter_is_read_and_searched(own_registry):
+    """The signature is the search space: rates, whole numbers, words and truth values."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    @strategy(dial="rate")
+    def everything(
+        rate: Rate = 0.25,
+        steps: Annotated[int, Range(1, 50)] = 10,
+        where: Literal["up", "on"] = "up",
+        hold: bool = False,
+    ) -> Placement:
+        """Take every kind of parameter."""
+        return Placement({Edge.INPUT: Drop(rate)})
+
+    assert get("everything").search_space() == {
+        "rate": FloatDistribution(0.0, 0.9),
+        "steps": IntDistribution(1, 50),
+        "where": CategoricalDistribution(("up", "on")),
+        "hold": CategoricalDistribution((False, True)),
+    }
+    with pytest.raises(AblateError, match=r"takes a whole number in \[1, 50\], got 51"):
+        get("everything").place(steps=51)
+
+
+def _no_default(rate: Rate) -> Placement:
+    """Lack a default."""
+    raise NotImplementedError
+
+
+def _plain_float(rate: float = 0.1) -> Placement:
+    """Lack a range."""
+    raise NotImplementedError
+
+
+def _bad_default(rate: Rate = 1.5) -> Placement:
+    """Break its own range."""
+    raise NotImplementedError
+
+
+def _variadic(*rates: float) -> Placement:
+    """Take anything."""
+    raise NotImplementedError
+
+
+def _undocumented(rate: Rate = 0.1) -> Placement:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        pytest.param(_no_default, "parameter 'rate' .* needs a default", id="no-default"),
+        pytest.param(_plain_float, "must be annotated as Rate, bool, Literal", id="plain-float"),
+        pytest.param(_bad_default, r"a rate in \[0, 1\).* got the default 1.5", id="bad-default"),
+        pytest.param(_variadic, "must be an ordinary named parameter", id="variadic"),
+        pytest.param(_undocumented, "needs a docstring", id="undocumented"),
+    ],
+)
+def test_what_cannot_be_a_strategy_is_refused_at_its_definition(function, message, own_registry):
+    """A signature that says too little never reaches the registry."""
+    with pytest.raises(AblateError, match=message):
+        strategy()(function)
+    assert function.__name__ not in names()
+
+
+def _dialled(rate: Rate = 0.0, hold: bool = True) -> Placement:
+    """Start its dial at nothing."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("dial", "message"),
+    [
+        pytest.param("hold", r"must be one of its rates \(rate\), got 'hold'", id="no-rate"),
+        pytest.param("rate", "needs a default above 0", id="default-zero"),
+    ],
+)
+def test_a_dial_is_a_rate_above_zero(dial, message, own_registry):
+    """Ratios to a dial need a dial that can be divided by."""
+    with pytest.raises(AblateError, match=message):
+        strategy(dial=dial)(_dialled)
+
+
+def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_registry):
+    """Two sources for a name clash; the same source defined again replaces itself."""
+
+    def define(module):
+        def naive(rate: Rate = 0.1) -> Placement:
+            """Be another naive."""
+            return Placement({Edge.INPUT: Drop(rate)})
+
+        naive.__module__ = module
+        return strategy()(naive)
+
+    with pytest.raises(AblateError, match="two strategies are called 'naive', one of ablate"):
+        define("elsewhere")
+
+    def again(rate: Rate = 0.1) -> Placement:
+        """Stand in a cell that is run twice."""
+        return Placement({Edge.INPUT: Drop(rate)})
+
+    assert strategy()(again) is strategy()(again)
+
+
+def test_a_strategy_that_returns_no_placement_is_named(own_registry):
+    """A plugin's slip is told in words, with whose it is."""
+
+    @strategy()
+    def empty() -> Placement:
+        """Forget to return."""
+        return None  # type: ignore
+
+    with pytest.raises(AblateError, match="'empty' must return a Placement, got None"):
+        get("empty").place()
+
+
+def _publish(monkeypatch, *points):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+
+
+def test_another_package_is_found_by_its_entry_point(own_registry, monkeypatch):
+    """A plugin is a module under the entry-point group; its strategies stand after ours."""
+    module = types.ModuleType("plugged_in")
+    source = (
+        "from ablate.drops import Drop\n"
+        "from ablate.edges import Edge\n"
+        "from ablate.placement import Placement\n"
+        "from ablate.strategies import Rate, strategy\n"
+        "@strategy(dial='rate')\n"
+        "def plugged(rate: Rate = 0.2) -> Placement:\n"
+        "    'Come from elsewhere.'\n"
+        "    return Placement({Edge.UPDATE: Drop(rate)})\n"
+    )
+    exec(source, module.__dict__)
+    del registry._registry["plugged"]
+
+    class Point(metadata.EntryPoint):
+        def load(self):
+            exec(source, module.__dict__)
+            return module
+
+    monkeypatch.setitem(sys.modules, "plugged_in", module)
+    _publish(monkeypatch, Point("mine", "plugged_in", registry.ENTRY_POINTS))
+    assert names()[-1] == "plugged"
+    assert get("plugged").origin == "plugged_in"
+    assert get("plugged").place() == Placement({Edge.UPDATE: Drop(0.2)})
+
+
+def test_a_broken_plugin_is_a_warning_that_names_it(own_registry, monkeypatch):
+    """Another package's mistake does not take ours down, and does not pass in silence."""
+    point = metadata.EntryPoint("mine", "no_such_module_here", registry.ENTRY_POINTS)
+    _publish(monkeypatch, point)
+    with pytest.warns(
+        UserWarning,
+        match="the strategies 'mine' of no_such_module_here could not be loaded: ModuleNotFound",
+    ):
+        assert "zaremba2014" in names()
+
+
+def test_names_and_strategies_agree():
+    """`names` lists `all_strategies`, built-in families first."""
+    assert names() == tuple(each.name for each in all_strategies())
+    assert names()[:3] == ("none", "zaremba2014", "locked")

@@ -1,0 +1,379 @@
+"""Law 2: `reference` is each paper's placement on Zaremba's cell, and silent it is `torch.nn.LSTM`.
+
+The oracles and their masks (`tests/oracles.py`) are written from the papers and from the published
+layout of addresses, in NumPy. Two windows run in a row, so that the state handed on is tested too.
+"""
+
+
+import numpy as np
+import oracles
+import pytest
+import torch
+
+from ablate.drops import Drop, Sharing
+from ablate.edges import Edge
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode, Path
+from ablate.engine.reference import LayerWeights
+from ablate.engine.stack import run_stack
+from ablate.model.language_model import read
+from ablate.model.net import Net
+from ablate.placement import Placement
+from ablate.strategies import get
+
+# Odd sizes, none a multiple of the four words of a Philox call, no two alike.
+T, B, D, H, L, V = 7, 3, 5, 13, 2, 11
+UPDATES = (4, 5)
+SEED = 1409
+# float64 against float64; only the order of additions differs.
+TOLERANCE = {"rtol": 0.0, "atol": 1e-12}
+
+LAYERS = range(L)
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    """Weights large enough that gates are far from their middle."""
+    random = np.random.default_rng(0)
+    table = {"embedding.weight": random.normal(size=(V, D))}
+    for layer in LAYERS:
+        inputs = H if layer else D
+        table[f"lstm.weight_ih_l{layer}"] = random.normal(size=(4 * H, inputs)) * 0.5
+        table[f"lstm.weight_hh_l{layer}"] = random.normal(size=(4 * H, H)) * 0.5
+        table[f"lstm.bias_ih_l{layer}"] = random.normal(size=4 * H) * 0.5
+        table[f"lstm.bias_hh_l{layer}"] = random.normal(size=4 * H) * 0.5
+    return table
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    """Two windows of words; with 11 types and 21 places words are bound to repeat."""
+    return np.random.default_rng(1).integers(0, V, size=(len(UPDATES), T, B))
+
+
+@pytest.fixture(scope="module")
+def state():
+    """A state (h, c) of each layer that is not zero."""
+    random = np.random.default_rng(2)
+    return [tuple(random.normal(size=(2, B, H)) * 0.5) for _ in LAYERS]
+
+
+def _engine(placement, parameters, tokens, state, mode=Mode.TRAIN):
+    """Both windows through the specification: y [2, T, B, H], h and c [2, L, B, H]."""
+    tensors = {name: torch.tensor(value) for name, value in parameters.items()}
+    carried = tuple(torch.tensor(np.stack(part)) for part in zip(*state, strict=True))
+    net, found = Net(layers=L, hidden=H, embedding=D), []
+    for update, words in zip(UPDATES, tokens, strict=True):
+        window = Window(seed=SEED, update=update, time=T, batch=B, mode=mode, dtype=torch.float64)
+        made = read(tensors, torch.tensor(words), carried, net, placement, window, Path.REFERENCE)
+        carried = made.state
+        found.append((made.y_TBH.numpy(), *(part.numpy() for part in made.state)))
+    return found
+
+
+def _oracle(run, parameters, tokens, state):
+    """Both windows through `run(draw, tokens, x, state, weights)`."""
+    weights = [
+        oracles.split(
+            *(
+                parameters[f"lstm.{name}_l{layer}"]
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+        )
+        for layer in LAYERS
+    ]
+    found = []
+    for update, words in zip(UPDATES, tokens, strict=True):
+        x = parameters["embedding.weight"][words]
+        y, state = run(oracles.Draw(SEED, update), words, x, state, weights)
+        found.append((y, *(np.stack(part) for part in zip(*state, strict=True))))
+    return found
+
+
+def _vertical(draw, p_input, p_interlayer, p_output, *, held=False):
+    """The L + 1 masks of what travels upward; the topmost belongs to the topmost layer."""
+    make = draw.window if held else draw.steps
+    rows = (B,) if held else (T, B)
+    return [
+        make("INPUT", 0, p_input, (*rows, D)),
+        *(make("INTERLAYER", layer, p_interlayer, (*rows, H)) for layer in range(1, L)),
+        make("OUTPUT", L - 1, p_output, (*rows, H)),
+    ]
+
+
+def _each_layer(make, edge, p, shape):
+    return [make(edge, layer, p, shape) for layer in LAYERS]
+
+
+def _none(draw, words, x, state, weights):
+    return oracles.no_dropout(x, state, weights)
+
+
+def _zaremba2014(draw, words, x, state, weights):
+    return oracles.zaremba2014(x, state, weights, _vertical(draw, 0.5, 0.5, 0.5), 0.5)
+
+
+def _locked(draw, words, x, state, weights):
+    return oracles.locked(x, state, weights, _vertical(draw, 0.5, 0.5, 0.5, held=True), 0.5)
+
+
+def _naive(draw, words, x, state, weights):
+    recurrent = _each_layer(draw.steps, "RECURRENT", 0.25, (T, B, H))
+    return oracles.naive(x, state, weights, _vertical(draw, 0.25, 0.25, 0.25), recurrent, 0.25)
+
+
+def _gal2016_tied(draw, words, x, state, weights):
+    return oracles.gal2016_tied(
+        x,
+        state,
+        weights,
+        draw.words(0.3, words),
+        _vertical(draw, 0.5, 0.5, 0.5, held=True),
+        _each_layer(draw.window, "RECURRENT", 0.2, (B, H)),
+        p_words=0.3,
+        p_vertical=0.5,
+        p_h=0.2,
+    )
+
+
+def _gal2016_apart(draw, words, x, state, weights):
+    inputs = [
+        draw.gates("INPUT", 0, 0.5, (B, D)),
+        *(draw.gates("INTERLAYER", layer, 0.5, (B, H)) for layer in range(1, L)),
+    ]
+    return oracles.gal2016_apart(
+        x,
+        state,
+        weights,
+        draw.words(0.3, words),
+        inputs,
+        _each_layer(draw.gates, "RECURRENT", 0.2, (B, H)),
+        draw.window("OUTPUT", L - 1, 0.5, (B, H)),
+        p_words=0.3,
+        p_vertical=0.5,
+        p_h=0.2,
+    )
+
+
+def _moon2015(draw, words, x, state, weights):
+    return oracles.moon2015(x, state, weights, _each_layer(draw.window, "CELL", 0.25, (B, H)))
+
+
+def _semeniuta2016_step(draw, words, x, state, weights):
+    update = _each_layer(draw.steps, "UPDATE", 0.3, (T, B, H))
+    vertical = _vertical(draw, 0.5, 0.5, 0.5)
+    return oracles.semeniuta2016(x, state, weights, vertical, update, 0.5, 0.3)
+
+
+def _semeniuta2016_window(draw, words, x, state, weights):
+    held = _each_layer(draw.window, "UPDATE", 0.3, (B, H))
+    update = [np.broadcast_to(mask, (T, B, H)) for mask in held]
+    vertical = _vertical(draw, 0.5, 0.5, 0.5)
+    return oracles.semeniuta2016(x, state, weights, vertical, update, 0.5, 0.3)
+
+
+def _zoneout(edge, upward):
+    def run(draw, words, x, state, weights):
+        return oracles.zoneout(
+            x,
+            state,
+            weights,
+            _vertical(draw, 0.5, 0.5, 0.5),
+            _each_layer(draw.steps, "CARRY", 0.25, (T, B, H)),
+            _each_layer(draw.steps, edge, 0.4, (T, B, H)),
+            0.5,
+            upward=upward,
+        )
+
+    return run
+
+
+def _merity2017(draw, words, x, state, weights):
+    return oracles.merity2017(
+        x,
+        state,
+        weights,
+        draw.words(0.1, words, whole_batch=True),
+        _vertical(draw, 0.4, 0.3, 0.4, held=True),
+        [draw.weights(layer, 0.5, H) for layer in LAYERS],
+        {"embedding": 0.1, "input": 0.4, "interlayer": 0.3, "output": 0.4, "weight": 0.5},
+    )
+
+
+def _assert_equal(found, expected):
+    for window, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        for name, our, their in zip(("y", "h", "c"), ours, theirs, strict=True):
+            np.testing.assert_allclose(our, their, **TOLERANCE, err_msg=f"{name}, {window=}")
+
+
+TRAINED = [
+    pytest.param("none", {}, _none, id="none"),
+    pytest.param("zaremba2014", {}, _zaremba2014, id="zaremba2014"),
+    pytest.param("locked", {}, _locked, id="locked"),
+    pytest.param("naive", {}, _naive, id="naive"),
+    pytest.param("gal2016", {"recurrent": 0.2, "gates": "tied"}, _gal2016_tied, id="gal2016-tied"),
+    pytest.param(
+        "gal2016", {"recurrent": 0.2, "gates": "apart"}, _gal2016_apart, id="gal2016-apart"
+    ),
+    pytest.param("moon2015", {}, _moon2015, id="moon2015"),
+    pytest.param("semeniuta2016", {}, _semeniuta2016_step, id="semeniuta2016-step"),
+    pytest.param(
+        "semeniuta2016", {"sharing": "window"}, _semeniuta2016_window, id="semeniuta2016-window"
+    ),
+    pytest.param("zoneout", {"hidden": 0.4}, _zoneout("HIDDEN", True), id="zoneout-upward"),
+    pytest.param(
+        "zoneout",
+        {"hidden": 0.4, "upward": False},
+        _zoneout("RECURRENT", False),
+        id="zoneout-state-only",
+    ),
+    pytest.param("merity2017", {}, _merity2017, id="merity2017"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "run"), TRAINED)
+def test_training_is_the_papers_placement(name, arguments, run, parameters, tokens, state):
+    """Outputs and states of two windows equal the paper's equations under independent masks."""
+    placement = get(name).place(**arguments)
+    found = _engine(placement, parameters, tokens, state)
+    _assert_equal(found, _oracle(run, parameters, tokens, state))
+
+
+def _moon2015_evaluated(draw, words, x, state, weights):
+    return oracles.moon2015_evaluated(x, state, weights, 0.25)
+
+
+def _zoneout_evaluated(upward):
+    def run(draw, words, x, state, weights):
+        return oracles.zoneout_evaluated(x, state, weights, 0.25, 0.4, upward=upward)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "run"),
+    [
+        pytest.param("zaremba2014", {}, _none, id="zaremba2014"),
+        pytest.param("locked", {}, _none, id="locked"),
+        pytest.param("naive", {}, _none, id="naive"),
+        pytest.param("gal2016", {"gates": "tied"}, _none, id="gal2016-tied"),
+        pytest.param("gal2016", {"gates": "apart"}, _none, id="gal2016-apart"),
+        pytest.param("semeniuta2016", {}, _none, id="semeniuta2016"),
+        pytest.param("merity2017", {}, _none, id="merity2017"),
+        pytest.param("moon2015", {}, _moon2015_evaluated, id="moon2015"),
+        pytest.param("zoneout", {"hidden": 0.4}, _zoneout_evaluated(True), id="zoneout-upward"),
+        pytest.param(
+            "zoneout",
+            {"hidden": 0.4, "upward": False},
+            _zoneout_evaluated(False),
+            id="zoneout-state-only",
+        ),
+    ],
+)
+def test_evaluation_is_the_papers(name, arguments, run, parameters, tokens, state):
+    """Masks scaled in training rest; zoneout mixes and RNNDrop scales what is read."""
+    placement = get(name).place(**arguments)
+    found = _engine(placement, parameters, tokens, state, Mode.MEAN)
+    _assert_equal(found, _oracle(run, parameters, tokens, state))
+
+
+def test_every_coordinate_is_divided_by_its_sharing(parameters, tokens, state):
+    """Rates by layer, bursts of steps, pairs of rows and units, one decision for two windows."""
+    rates = (0.2, 0.6)
+    shared = Sharing(time=3, batch=2, unit=2, update=2)
+    placement = Placement({Edge.RECURRENT: Drop(rates, shared)})
+    ones = [np.ones((T, B, D)), *(np.ones((T, B, H)) for _ in LAYERS)]
+
+    def run(draw, words, x, state, weights):
+        draw = draw._replace(update=draw.update // 2)
+        time, batch, unit = np.ogrid[:T, :B, :H]
+        recurrent = [
+            draw.kept("RECURRENT", k, p, time=time // 3, batch=batch // 2, unit=unit // 2) / (1 - p)
+            for k, p in enumerate(rates)
+        ]
+        return oracles.naive(x, state, weights, ones, recurrent, 0.0)
+
+    found = _engine(placement, parameters, tokens, state)
+    _assert_equal(found, _oracle(run, parameters, tokens, state))
+
+
+def test_a_state_held_alone_differs_from_the_last_output(parameters, tokens, state):
+    """Without `upward` the state handed on is not what the layer above saw; with it, it is."""
+    alone = get("zoneout").place(vertical=0.0, hidden=0.4, upward=False)
+    up = get("zoneout").place(vertical=0.0, hidden=0.4, upward=True)
+    for (y, h, _), (y_up, h_up, _) in zip(
+        _engine(alone, parameters, tokens, state),
+        _engine(up, parameters, tokens, state),
+        strict=True,
+    ):
+        assert not np.array_equal(y[-1], h[-1])
+        assert np.array_equal(y_up[-1], h_up[-1])
+
+
+def test_the_oracles_see_each_placement_differently(parameters, tokens, state):
+    """No two oracles agree, so that none can stand in for another unnoticed."""
+    outputs = [_oracle(each.values[2], parameters, tokens, state)[1][0] for each in TRAINED]
+    for one in range(len(outputs)):
+        for other in range(one):
+            assert np.abs(outputs[one] - outputs[other]).max() > 1e-3, (one, other)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        pytest.param(
+            (0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8), id="zeros"
+        ),
+        pytest.param(
+            (2**32 - 1,) * 4,
+            (2**32 - 1,) * 2,
+            (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
+            id="ones",
+        ),
+        pytest.param(
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+            id="pi",
+        ),
+    ],
+)
+def test_the_oracles_own_generator_gives_the_known_answers(counter, key, words):
+    """Random123's published test vectors of Philox4x32-10."""
+    assert tuple(map(int, oracles.philox(counter, key))) == words
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
+def test_a_silent_placement_is_torchs_lstm(layers, bias):
+    """Outputs, states and every gradient over two windows equal `torch.nn.LSTM`'s, by name."""
+    torch.manual_seed(0)
+    theirs = torch.nn.LSTM(D, H, layers, bias=bias, dtype=torch.float64)
+    x = torch.randn(2, T, B, D, dtype=torch.float64)
+    start = torch.randn(2, layers, B, H, dtype=torch.float64)
+    ours = {name: value.detach().clone() for name, value in theirs.named_parameters()}
+    leaves = {**ours, "x": x.clone(), "state": start.clone()}
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+
+    names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if bias else ()))
+    weights = [LayerWeights(*(ours[f"{name}_l{k}"] for name in names)) for k in range(layers)]
+    carried, total = tuple(leaves["state"]), torch.zeros((), dtype=torch.float64)
+    their_x, their_start = x.clone().requires_grad_(), start.clone().requires_grad_()
+    their_carried, their_total = tuple(their_start), torch.zeros((), dtype=torch.float64)
+    for update in range(2):
+        window = Window(seed=0, update=update, time=T, batch=B, dtype=torch.float64)
+        out = run_stack(leaves["x"][update], carried, weights, Placement(), window, Path.REFERENCE)
+        carried = (out.s_LBH, out.c_LBH)
+        their_y, their_carried = theirs(their_x[update], their_carried)
+        torch.testing.assert_close(out.y_TBH, their_y, **TOLERANCE)
+        torch.testing.assert_close(carried, their_carried, **TOLERANCE)
+        total = total + out.y_TBH.sin().sum() + out.c_LBH.cos().sum()
+        their_total = their_total + their_y.sin().sum() + their_carried[1].cos().sum()
+
+    total.backward()
+    their_total.backward()
+    expected = {name: value.grad for name, value in theirs.named_parameters()}
+    expected |= {"x": their_x.grad, "state": their_start.grad}
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(leaf.grad, expected[name], rtol=0, atol=1e-10, msg=name)

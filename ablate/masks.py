@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ablate.compiling import compiled
-from ablate.drops import ALL, All, Sharing
+from ablate.drops import Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
 
@@ -140,11 +140,11 @@ _words_compiled = compiled(_word_lanes)
 _keeps_compiled = compiled(_keep_lanes)
 
 
-def _coordinates(extent: int | All | None, start: int, count: int, device: torch.device) -> Tensor:
+def _coordinates(divisor: int | None, start: int, count: int, device: torch.device) -> Tensor:
     """`count` neighbours from `start`, divided by their sharing; one coordinate where ALL share."""
-    if extent is None or extent is ALL:
+    if divisor is None:
         return torch.zeros(1, dtype=torch.int64, device=device)
-    return torch.arange(start, start + count, dtype=torch.int64, device=device) // int(extent)
+    return torch.arange(start, start + count, dtype=torch.int64, device=device) // divisor
 
 
 def activation_words(
@@ -168,9 +168,11 @@ def activation_words(
     check("time", address.start + time - 1)
     check("batch", address.batch_offset + batch - 1)
     check("unit", units - 1)
-    t = _coordinates(sharing.time, address.start, time, device).view(-1, 1, 1, 1)
-    b = _coordinates(sharing.batch, address.batch_offset, batch, device).view(1, -1, 1, 1)
-    g = _coordinates(sharing.gate, 0, 4, device).view(1, 1, -1, 1)
+    t = _coordinates(sharing.divisor("time"), address.start, time, device).view(-1, 1, 1, 1)
+    b = _coordinates(sharing.divisor("batch"), address.batch_offset, batch, device).view(
+        1, -1, 1, 1
+    )
+    g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(1, 1, -1, 1)
     w = torch.zeros(1, dtype=torch.int64, device=device)
     if tokens_TB is not None and sharing.word == 1:
         w = tokens_TB[:, :, None, None]
@@ -192,8 +194,8 @@ def weight_words(
     device = torch.device(device)
     check("source", sources - 1)
     check("unit", units - 1)
-    g = _coordinates(sharing.gate, 0, 4, device).view(-1, 1, 1)
-    s = _coordinates(sharing.source, 0, sources, device).view(1, -1, 1)
+    g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(-1, 1, 1)
+    s = _coordinates(sharing.divisor("source"), 0, sources, device).view(1, -1, 1)
     zero = torch.zeros(1, dtype=torch.int64, device=device)
     return _words(address, sharing, (g, s, zero), units, keep).transpose(1, 2)
 
@@ -208,11 +210,11 @@ def _words(
     """Append the unit axis to counters (1, 2, high part of 3) and draw."""
     c1, c2, high = counter
     device = c1.device
-    extent = sharing.unit
-    shared = extent is None or extent is ALL
-    count = 1 if shared else -(-units // int(extent))
+    per_unit = sharing.divisor("unit")
+    count = 1 if per_unit is None else -(-units // per_unit)
     groups = torch.arange(-(-count // 4), dtype=torch.int64, device=device)
-    update = address.update // int(sharing.update) if sharing.update is not ALL else 0  # pyright: ignore[reportArgumentType]
+    per_update = sharing.divisor("update")
+    update = 0 if per_update is None else address.update // per_update
     # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
     key = torch.tensor(address.key, dtype=torch.int64, device=device)
     c0 = torch.tensor(update, dtype=torch.int64, device=device)
@@ -224,6 +226,6 @@ def _words(
         scale = torch.tensor(keep.scale, dtype=keep.dtype, device=device)
         lanes = _keeps_compiled(*address_of_lanes, limit, scale)
     drawn = lanes[..., :count]
-    if shared or extent == 1:
+    if per_unit is None or per_unit == 1:
         return drawn
-    return drawn.repeat_interleave(int(extent), dim=-1)[..., :units]
+    return drawn.repeat_interleave(per_unit, dim=-1)[..., :units]

@@ -55,7 +55,7 @@ def complete(edge: Edge, drop: Drop) -> Drop:
     Raises AblateError, in one sentence, for a combination that the table does not hold.
     """
     rule, name = RULES[edge], edge.label
-    given = drop.sharing or Sharing()
+    given = drop.shared
     for axis, _ in given.given():
         if axis not in rule.axes:
             allowed = ", ".join(rule.axes)

@@ -15,6 +15,9 @@ from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.rules import RULES
 
+# The tests' products are tiny: a second thread costs more than it brings.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def nan_filled_memory():

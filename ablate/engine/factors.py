@@ -16,7 +16,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.drops import Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, folds
 from ablate.masks import Address, Keep, activation_words, weight_words
@@ -117,7 +117,14 @@ def mean_factor(drop: Drop, rate: float) -> float:
 
 
 def activation_mask(
-    drop: Drop, edge: Edge, layer: int, index: int, units: int, window: Window, *, tokens_TB=None
+    drop: Drop,
+    edge: Edge,
+    layer: int,
+    index: int,
+    units: int,
+    window: Window,
+    *,
+    tokens_TB: Tensor | None = None,
 ) -> Tensor:
     """The tossed multipliers of an activation's edge, [T, B, G, U], 1 where an axis shares.
 
@@ -126,7 +133,7 @@ def activation_mask(
     draw = partial(
         activation_words,
         window.address(edge, layer),
-        drop.sharing or Sharing(),
+        drop.shared,
         time=window.time,
         batch=window.batch,
         units=units,
@@ -141,7 +148,7 @@ def weight_mask(drop: Drop, layer: int, index: int, units: int, window: Window) 
     draw = partial(
         weight_words,
         window.address(Edge.WEIGHT, layer),
-        drop.sharing or Sharing(),
+        drop.shared,
         sources=units,
         units=units,
         device=window.device,
@@ -191,15 +198,15 @@ def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Te
         return {}
     if edge is Edge.WEIGHT:
         return {Slot.WEIGHT: full(mean, (1, 1, 1))}
-    time = (drop.sharing or Sharing()).time
+    time = drop.shared.divisor("time")
     if edge is not Edge.CELL or time == 1:
         return {_ZERO_SLOT[edge]: full(mean)}
     # Within a decision m * m = m, so that the cell accumulates unscaled and each read is scaled
     # once; a new decision multiplies what the one before it left.
     means = {Slot.READ: full(mean)}
-    if time is not ALL:
+    if time is not None:
         steps = torch.arange(window.start, window.start + window.time, device=window.device)
-        begins = (steps % int(time or 1) == 0) & (steps > 0)
+        begins = (steps % time == 0) & (steps > 0)
         means[Slot.BEGIN] = torch.where(begins, full(mean), full(1.0)).view(-1, 1, 1, 1)
     return means
 

@@ -96,7 +96,8 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        gy, gs, gc = grad_outputs
         kind: Kind = ctx.kind
         w_hh, r_first, c_first = ctx.saved_tensors
         cells, rs = [c_first, *ctx.cells], [r_first, *ctx.rs]

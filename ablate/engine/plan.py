@@ -13,7 +13,7 @@ evaluation, and a silent edge forces nothing.
 from dataclasses import dataclass
 from enum import Enum
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.drops import ALL, Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
@@ -96,7 +96,7 @@ def folds(edge: Edge, drop: Drop, mode: Mode) -> bool:
 
 
 def _reach(edge: Edge, drop: Drop, mode: Mode) -> Reached:
-    sharing = drop.sharing or Sharing()
+    sharing = drop.shared
     name = edge.label
     if mode is Mode.MEAN and drop.fill is Fill.ZERO and _keeps_mean(drop):
         return Reached(edge, Reach.SILENT, f"{name} keeps its mean in training: it rests here.")

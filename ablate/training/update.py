@@ -87,10 +87,11 @@ def train_update(
     nll = functional.cross_entropy(scores, y_TB.flatten(), reduction="sum")
     values = list(parameters.values())
     gradients = list(torch.autograd.grad(nll / x_TB.shape[1], values))
-    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+    norm = float(torch.nn.utils.get_total_norm(gradients))
     done = Updated(float(nll.detach()), norm, (state[0].detach(), state[1].detach()))
     if done.finite:
         shrink = min(1.0, clip / norm) if norm else 1.0
         with torch.no_grad():
-            torch._foreach_add_(values, gradients, alpha=-learning_rate * shrink)
+            for value, gradient in zip(values, gradients, strict=True):
+                value.add_(gradient, alpha=-learning_rate * shrink)
     return done

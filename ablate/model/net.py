@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Net(BaseModel):
     """An LSTM language model's shape; `embedding` is `hidden` where it is not given (Zaremba)."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     layers: int = Field(ge=1, le=64)
     hidden: int = Field(ge=1, le=16384)

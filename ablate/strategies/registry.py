@@ -58,7 +58,7 @@ class Strategy:
         """The first line of the docstring."""
         return self.doc.partition("\n")[0]
 
-    def arguments(self, **given: Value) -> dict[str, Value]:
+    def arguments(self, /, **given: Value) -> dict[str, Value]:
         """Return every argument: what is given, the rest by default.
 
         When the dial is given, the rates that are not given keep their default ratio to it, up to
@@ -73,7 +73,7 @@ class Strategy:
             for name, value in (defaults | given).items()
         }
 
-    def place(self, **given: Value) -> Placement:
+    def place(self, /, **given: Value) -> Placement:
         """Return the placement at these arguments; raises AblateError as `arguments` does."""
         placement = self.function(**self.arguments(**given))
         if not isinstance(placement, Placement):

@@ -21,7 +21,7 @@ class Recipe(BaseModel):
     prefix of the training text on which the clean training loss is measured.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     unroll: int = Field(ge=1)
     batch: int = Field(ge=1)
@@ -43,7 +43,7 @@ class Recipe(BaseModel):
 class Preset(BaseModel):
     """A published net, recipe and dropout rate."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     net: Net
     recipe: Recipe

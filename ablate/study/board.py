@@ -1,0 +1,76 @@
+"""What a run stands at: pure bookkeeping over its events, with no terminal in it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ablate.study.events import Epoch, Event, Failed, Finished, Row, Started
+
+
+@dataclass(slots=True)
+class Running:
+    """A trial under way; `row` is its last finished epoch."""
+
+    name: str
+    epochs: int
+    since: float
+    row: Row | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epochs that are finished."""
+        return self.row["epoch"] if self.row else 0
+
+    def left(self, now: float | None = None) -> float | None:
+        """Seconds to its end, from its last epoch's; None before the first one ended."""
+        now = time.monotonic() if now is None else now
+        if self.row is None or not self.row.get("seconds"):
+            return None
+        return max(0.0, (self.epochs - self.epoch) * self.row["seconds"] - (now - self.since))
+
+
+@dataclass(slots=True)
+class Board:
+    """Counts and running trials; `names` maps a key to the words under which it is shown."""
+
+    names: Mapping[str, str]
+    total: int
+    done: int
+    slots: int
+    running: dict[str, Running] = field(default_factory=dict)
+    failed: int = 0
+    spent: list[float] = field(default_factory=list)
+
+    def take(self, event: Event, now: float | None = None) -> None:
+        """Bring the board up to this event."""
+        now = time.monotonic() if now is None else now
+        match event:
+            case Started(task):
+                name = self.names[task.cell.key]
+                self.running[task.cell.key] = Running(name, task.cell.recipe.epochs, now)
+            case Epoch(task, row):
+                trial = self.running[task.cell.key]
+                trial.row, trial.since = row, now
+            case Finished(task, _, trial):
+                self.running.pop(task.cell.key, None)
+                self.done += 1
+                self.spent.append(trial.get("seconds") or 0.0)
+            case Failed(task):
+                self.running.pop(task.cell.key, None)
+                self.failed += 1
+
+    def left(self, now: float | None = None) -> float | None:
+        """Seconds to the end of the run, by the mean of the trials that ended in it."""
+        now = time.monotonic() if now is None else now
+        ahead = [trial.left(now) for trial in self.running.values()]
+        known = [seconds for seconds in ahead if seconds is not None]
+        waiting = self.total - self.done - len(self.running)
+        if self.spent:
+            typical = sum(self.spent) / len(self.spent)
+        else:
+            full = [t.row["seconds"] * t.epochs for t in self.running.values() if t.row]
+            if not full:
+                return None
+            typical = sum(full) / len(full)
+        unknown = (len(ahead) - len(known) + waiting) * typical
+        return (sum(known) + unknown) / max(1, self.slots)

@@ -1,0 +1,115 @@
+"""Cells: what is trained, each under a key that says all of it and nothing else.
+
+A cell's names (strategy, arguments, label) are no part of it: two names for one placement are two
+entries with one cell, which is trained once and shown under both.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.data.corpora import Corpus
+from ablate.data.windows import training_updates
+from ablate.masks import SEMANTICS
+from ablate.model.net import Net
+from ablate.placement import Placement
+from ablate.study.grid import Value, distinct
+from ablate.study.schema import Profile
+from ablate.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One trial to be: a net, a recipe, a placement and a seed on a corpus.
+
+    `corpus` is how the corpus was asked for, which another machine may spell otherwise; the key has
+    its digest.
+    """
+
+    corpus: str
+    corpus_digest: str
+    net: Net
+    recipe: Recipe
+    placement: Placement
+    seed: int
+    precision: str = "fp32"
+
+    @property
+    def key(self) -> str:
+        """20 hexadecimal digits: equal for cells whose trials would be equal, bit for bit."""
+        return _hash(self._facts() | {"precision": self.precision})
+
+    @property
+    def pair_key(self) -> str:
+        """The key without the precision: equal for cells that differ in nothing else."""
+        return _hash(self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            # Written out, an embedding as wide as the layers is the one that is left out.
+            "net": self.net.model_dump() | {"embedding": self.net.inputs},
+            "corpus": self.corpus_digest,
+            "recipe": self.recipe.model_dump(),
+            "placement": self.placement.text,
+            "seed": self.seed,
+            "semantics": SEMANTICS,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cell under one of its names.
+
+    `baseline` says that differences are to it; `position` counts the points in the file's order.
+    """
+
+    cell: Cell
+    strategy: str
+    arguments: dict[str, Value]
+    label: str
+    dial: str | None
+    dial_value: float | None
+    baseline: bool
+    position: int
+
+
+def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
+    """Return every entry of `profile` on `corpus`, in the order of the file, seed by seed.
+
+    The seeds are outermost, so that a run that stops early has as many of each placement as it can.
+    Raises AblateError for a corpus with less than one training window.
+    """
+    training_updates(len(corpus.train), profile.recipe.batch, profile.recipe.unroll)
+    points = distinct(profile.strategies)
+    return [
+        Entry(
+            cell=Cell(
+                corpus=profile.corpus,
+                corpus_digest=corpus.digest,
+                net=profile.net,
+                recipe=profile.recipe,
+                placement=point.placement,
+                seed=seed,
+                precision=profile.precision,
+            ),
+            strategy=point.strategy.name,
+            arguments=point.arguments,
+            label=point.label,
+            dial=point.strategy.dial,
+            dial_value=point.dial_value,
+            baseline=point.label == profile.baseline,
+            position=position,
+        )
+        for seed in profile.seeds
+        for position, point in enumerate(points)
+    ]
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: keys sorted, no space, no NaN, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:20]

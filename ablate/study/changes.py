@@ -1,0 +1,101 @@
+"""Changes to a study from the command line: `--set`, `--seeds`, `--data` and `--strategies`."""
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ablate.errors import AblateError, did_you_mean
+from ablate.model.net import Net
+from ablate.strategies import get, names
+from ablate.study.grid import Choice, distinct
+from ablate.study.parse import Study, parse_study
+from ablate.study.schema import Profile
+from ablate.training.recipe import Recipe
+
+_TABLES: Final = {"net": Net, "recipe": Recipe}
+#: What `--set` may change: the keys of a profile, those of its tables with a dot.
+KEYS: Final = tuple(
+    path
+    for key in Profile.model_fields
+    for path in (
+        [f"{key}.{inner}" for inner in _TABLES[key].model_fields] if key in _TABLES else [key]
+    )
+)
+
+
+def read_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Read texts such as `recipe.epochs=3` as `{"recipe.epochs": 3}`; the last of a key rules.
+
+    A value is read as TOML, and as the text that it is where it is none: `corpus=ptb`. Raises
+    AblateError for a text without `=`.
+    """
+    changes = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise AblateError(f"--set takes KEY=VALUE, such as recipe.epochs=3, got '{setting}'")
+        changes[key.strip()] = _value(text.strip())
+    return changes
+
+
+def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
+    """Return `study` with `changes` made to one of its profiles, checked anew.
+
+    Each key is one of `KEYS`, such as `recipe.epochs` or `corpus`. Raises AblateError for a key or
+    a value that is not allowed, and for an unknown profile.
+    """
+    study.profile(profile)
+    table: dict[str, Any] = copy.deepcopy(dict(study.table))
+    for path, value in changes.items():
+        if path not in KEYS:
+            raise AblateError(
+                f"no setting is called '{path}'{did_you_mean(path, KEYS)}; there are "
+                f"{', '.join(KEYS)}"
+            )
+        outer, _, inner = path.rpartition(".")
+        own = table["profiles"][profile]
+        if outer:
+            own = own.setdefault(outer, {})
+        own[inner] = value
+    shown = ", ".join(f"{path}={value}" for path, value in changes.items())
+    return parse_study(table, name=study.name, where=f"study '{study.name}' with {shown}")
+
+
+def select(profile: Profile, wanted: Sequence[str]) -> Profile:
+    """Return `profile` with just the strategies that `wanted` names, in the order of the file.
+
+    A name stands for all points of that strategy, a label (`zaremba2014 .5`) for one. A strategy
+    that the profile does not list joins after the others at its default point. The baseline stays
+    only if it is wanted; without it there are no differences. Raises AblateError for a name that
+    nothing has.
+    """
+    points = distinct(profile.strategies)
+    labels = [point.label for point in points]
+    listed = {choice.name for choice in profile.strategies}
+    for name in wanted:
+        if name not in labels and name not in names():
+            near = did_you_mean(name, [*names(), *labels])
+            raise AblateError(f"no strategy is called '{name}'{near or _there_are(names())}")
+    kept = [
+        Choice(point.strategy.name, tuple((name, (value,)) for name, value in point.pairs))
+        for point in points
+        if point.label in wanted or point.strategy.name in wanted
+    ]
+    joined = [Choice(get(name).name) for name in wanted if name not in listed.union(labels)]
+    if not kept and not joined:
+        raise AblateError(f"no strategy is named; there are {', '.join(labels)}")
+    return profile.model_copy(update={"strategies": tuple(dict.fromkeys([*kept, *joined]))})
+
+
+def _there_are(allowed: Sequence[str]) -> str:
+    return "; there are " + ", ".join(allowed)
+
+
+def _value(text: str) -> Any:
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    # A line break in the text could have brought keys of its own.
+    return table["value"] if len(table) == 1 else text

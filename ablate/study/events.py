@@ -1,0 +1,99 @@
+"""What passes between the driver and its workers: tasks one way, events the other way.
+
+All of it is plain values and NumPy arrays, so that a worker may live in another process.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ablate.study.cells import Cell
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one worker computes: a device ("cpu", "cuda:0") and its number of CPU threads."""
+
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at a cell; `folder` is where its checkpoint lies."""
+
+    cell: Cell
+    attempt: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker took the task up."""
+
+    task: Task
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch of the task ended; `row` is its row of the table `epochs`."""
+
+    task: Task
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The task ended: its columns of `trials`, its `epochs`, and each split's log-probabilities."""
+
+    task: Task
+    status: str
+    trial: Row
+    epochs: list[Row]
+    tokens: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task raised `error`, or, where `died`, its worker is gone."""
+
+    task: Task
+    error: str
+    died: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A warning that a worker raised."""
+
+    text: str
+
+
+Event = Started | Epoch | Finished | Failed | Noted
+
+Pull = Callable[[], Task | None]
+Emit = Callable[[Event], None]
+
+
+class Train(Protocol):
+    """Trains one task on a slot; must be picklable. `on_epoch` takes each epoch's row."""
+
+    def __call__(self, task: Task, slot: Slot, on_epoch: Callable[[Row], None]) -> Finished: ...
+
+
+class Executor(Protocol):
+    """Long-lived workers that pull tasks and send events."""
+
+    def run(self, pull: Pull, emit: Emit) -> None:
+        """Run what `pull` hands out until it has nothing more and no worker is busy.
+
+        `pull` and `emit` are called in the caller's process and thread, one call at a time. A task
+        that failed is over: the caller may hand it out again.
+        """
+        ...

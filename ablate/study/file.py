@@ -1,0 +1,71 @@
+"""Study files: where they are found, and how they are read.
+
+question = "Where should dropout be placed?"
+baseline = "none"                   # a label or a strategy's name; a profile may have its own
+
+[profiles.quick]
+corpus = "ptb-tenth"                # a built-in name or the path of a folder
+preset = "zaremba-small"            # fills net and recipe
+recipe.epochs = 8                   # a key of one's own goes before the preset's
+seeds = 2                           # the seeds 1 and 2; or a list of them
+strategies = [
+    {name = "none"},
+    {name = "zaremba2014", rate = [0.25, 0.5]},     # a list is a grid
+]
+"""
+
+import os
+import tomllib
+from pathlib import Path
+
+from ablate.errors import AblateError, did_you_mean
+from ablate.study.parse import Study, parse_study
+
+
+def find_study(name: str) -> tuple[Study, Path]:
+    """Return the study that `name` means, and its file.
+
+    `name` is the path of a file, or else NAME of `./studies/NAME.toml`, or else that of a shipped
+    study. Raises AblateError where there is none, and where the file has mistakes.
+    """
+    known, path = all_studies(), Path(name)
+    if os.path.isfile(path):
+        return read_study(path), path
+    if name not in known:
+        what = "there is no study file" if path.suffix == ".toml" else "no study is called"
+        raise AblateError(
+            f"{what} '{name}'{did_you_mean(path.stem, known)}; there are "
+            f"{', '.join(sorted(known))}, and any other is the path of a TOML file"
+        )
+    return read_study(known[name]), known[name]
+
+
+def all_studies() -> dict[str, Path]:
+    """Return every study that a name alone finds; one in `./studies` hides a shipped one."""
+    return {
+        path.stem: path
+        for folder in (shipped_folder(), Path("studies"))
+        for path in sorted(folder.glob("*.toml"))
+    }
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the shipped studies: in the package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "shipped"
+    return shipped if shipped.is_dir() else package.parent / "studies"
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file; raises AblateError that names every mistake in it."""
+    where = f"the study file {path}"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise AblateError(f"{where} is not text: byte {error.start} is not UTF-8") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise AblateError(f"{where} cannot be read: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise AblateError(f"{where} is not valid TOML: {error}") from None
+    return parse_study(table, name=path.stem, where=where)

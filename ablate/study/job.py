@@ -1,0 +1,105 @@
+"""From what a user asks for to what is to be done: study, profile, corpus, cells, store, slots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.data import Corpus, load_corpus
+from ablate.store import Store
+from ablate.study.cells import Entry, enumerate_cells
+from ablate.study.changes import change, read_settings, select
+from ablate.study.events import Executor, Slot
+from ablate.study.executors import InProcess, Local
+from ablate.study.file import find_study
+from ablate.study.parse import Study
+from ablate.study.schema import Profile
+from ablate.study.slots import cores, divide, gpus
+from ablate.study.trainer import train_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `ablate run` was asked for; None and empty mean what the study file says.
+
+    `settings` are texts such as `recipe.epochs=3`; `data` is a folder in place of the profile's
+    corpus; `slots` is how many trials run at once, 0 in this very process.
+    """
+
+    study: str
+    profile: str | None = None
+    strategies: tuple[str, ...] = ()
+    seeds: int | None = None
+    settings: tuple[str, ...] = ()
+    data: str | None = None
+    results: Path = Path("results")
+    slots: int | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One profile of a study, ready to run: its entries, its store, its slots."""
+
+    study: Study
+    path: Path
+    profile_name: str
+    profile: Profile
+    corpus: Corpus
+    entries: tuple[Entry, ...]
+    store: Store
+    slots: tuple[Slot, ...]
+    in_process: bool
+
+    def executor(self) -> Executor:
+        """The executor on which this job's trials run."""
+        if self.in_process:
+            return InProcess(train_task, self.slots[0])
+        return Local(train_task, self.slots)
+
+    def larger(self) -> str | None:
+        """The profile that comes after this one in the study file; None for the last."""
+        names = list(self.study.profiles)
+        return dict(zip(names, names[1:], strict=False)).get(self.profile_name)
+
+
+def prepare(order: Order) -> Job:
+    """Read and check everything that `order` names, and enumerate its cells.
+
+    Raises AblateError for whatever cannot be done, before anything is written.
+    """
+    study, path = find_study(order.study)
+    name = study.default_profile if order.profile is None else order.profile
+    study = change(study, name, _changes(order))
+    profile = study.profile(name)
+    if order.strategies:
+        profile = select(profile, order.strategies)
+    slots = _slots(order)
+    corpus = load_corpus(profile.corpus)
+    return Job(
+        study=study,
+        path=path,
+        profile_name=name,
+        profile=profile,
+        corpus=corpus,
+        entries=tuple(enumerate_cells(profile, corpus)),
+        store=Store.of(order.results, study.name, name),
+        slots=slots,
+        in_process=order.slots == 0,
+    )
+
+
+def _changes(order: Order) -> Mapping[str, Any]:
+    changes = read_settings(order.settings)
+    if order.seeds is not None:
+        changes["seeds"] = order.seeds
+    if order.data is not None:
+        changes["corpus"] = order.data
+    return changes
+
+
+def _slots(order: Order) -> tuple[Slot, ...]:
+    device = order.device or ("cuda" if gpus() else "cpu")
+    if order.slots == 0:
+        return (Slot(divide(device, 1)[0].device, cores()),)
+    return divide(device, order.slots)

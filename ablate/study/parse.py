@@ -1,0 +1,140 @@
+"""From the table that a study file holds to a frozen `Study`, or to every mistake in it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from ablate.errors import AblateError, did_you_mean
+from ablate.study.grid import Choice, Mistake, Point, baseline_of, distinct, read_choice
+from ablate.study.mistakes import refusal, value_mistakes
+from ablate.study.schema import Head, Profile
+
+_FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A question, and the profiles, from quick to full, in which it is asked.
+
+    `name` is the file's without its ending. `table` is what the file holds, as it was read.
+    """
+
+    name: str
+    question: str
+    default_profile: str
+    profiles: Mapping[str, Profile]
+    table: Mapping[str, Any] = field(repr=False)
+
+    def profile(self, name: str | None = None) -> Profile:
+        """Return the profile called `name`, or the default one; AblateError if there is none."""
+        name = self.default_profile if name is None else name
+        if name not in self.profiles:
+            raise AblateError(
+                f"study '{self.name}' has no profile '{name}'{did_you_mean(name, self.profiles)}; "
+                f"there are {', '.join(self.profiles)}"
+            )
+        return self.profiles[name]
+
+
+def parse_study(table: Mapping[str, Any], *, name: str, where: str) -> Study:
+    """Return the study called `name` that `table` describes.
+
+    Raises AblateError that names every mistake, `where` being the table's name in the message.
+    """
+    mistakes: list[Mistake] = []
+    if not _FOLDER_NAME.fullmatch(name):
+        mistakes.append((("name",), _not_a_folder(name)))
+    try:
+        Head.model_validate(table)
+    except ValidationError as error:
+        mistakes += value_mistakes(Head, error)
+    given = table.get("profiles")
+    tables = given if isinstance(given, dict) else {}
+    default = table.get("default_profile", Head.model_fields["default_profile"].default)
+    if tables and isinstance(default, str) and default not in tables:
+        near = did_you_mean(default, tables)
+        words = f"there is no profile '{default}'{near}; there are {', '.join(tables)}"
+        mistakes.append((("default_profile",), words))
+    profiles = {}
+    for key, own in tables.items():
+        profile, found = _read_profile(own, table.get("baseline"))
+        if not _FOLDER_NAME.fullmatch(key):
+            found.insert(0, ((), _not_a_folder(key)))
+        mistakes += [(("profiles", key, *path), words) for path, words in found]
+        profiles[key] = profile
+    if mistakes:
+        raise refusal(where, mistakes)
+    return Study(name, table["question"], default, profiles, table)
+
+
+def _read_profile(table: Any, baseline: Any) -> tuple[Profile | None, list[Mistake]]:
+    """Read one profile; `baseline` is the study's, for a profile that has none of its own."""
+    mistakes: list[Mistake] = []
+    if isinstance(table, dict):
+        inherited = {"baseline": baseline} if isinstance(baseline, str) else {}
+        table = inherited | table
+        choices, mistakes = _read_strategies(table)
+        name, points = table.get("baseline"), distinct(choices)
+        point = baseline_of(name, points) if isinstance(name, str) else None
+        if point:
+            # Resolved before anything is filtered: a baseline must never move to another point.
+            table["baseline"] = point.label
+        elif isinstance(name, str):
+            mistakes += _about_baseline(name, points, whole=not mistakes)
+        table["strategies"] = choices
+    try:
+        profile = Profile.model_validate(table)
+    except ValidationError as error:
+        return None, [*value_mistakes(Profile, error), *mistakes]
+    return profile, [*mistakes, *_check_layers(profile)]
+
+
+def _read_strategies(table: Mapping[str, Any]) -> tuple[tuple[Choice, ...], list[Mistake]]:
+    """Read a profile's `strategies`: the choices without a mistake, and all mistakes."""
+    if "strategies" not in table:
+        return (), [(("strategies",), f"is missing: a list of tables such as {_EXAMPLE}")]
+    given = table["strategies"]
+    if not isinstance(given, list) or not given:
+        words = f"must be a list of tables such as {_EXAMPLE}, got {given!r}"
+        return (), [(("strategies",), words)]
+    choices: list[Choice] = []
+    mistakes: list[Mistake] = []
+    for number, own in enumerate(given):
+        choice, found = None, [((), f"must be a table such as {_EXAMPLE}, got {own!r}")]
+        if isinstance(own, dict):
+            choice, found = read_choice(own)
+        mistakes += [(("strategies", number, *path), words) for path, words in found]
+        choices += [choice] if choice else []
+    return tuple(choices), mistakes
+
+
+def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Iterator[Mistake]:
+    """Say why `name` is the name of no one point; `whole`: no strategy was left out of `points`."""
+    several = [point.label for point in points if point.strategy.name == name]
+    labels = [point.label for point in points]
+    if several:
+        yield ("baseline",), f"'{name}' may be {' or '.join(several)}; name one of them"
+    elif whole:
+        near = did_you_mean(name, labels)
+        words = f"no strategy here is called '{name}'{near}; there are {', '.join(labels)}"
+        yield ("baseline",), words
+
+
+def _check_layers(profile: Profile) -> Iterator[Mistake]:
+    """Yield a mistake where a placement's rates by layer do not fit the net."""
+    for point in distinct(profile.strategies):
+        try:
+            point.placement.check(profile.net.layers)
+        except AblateError as error:
+            yield ("strategies",), f"{point.label}: {error}"
+
+
+def _not_a_folder(name: str) -> str:
+    return (
+        "results are kept in a folder of this name: it begins with a letter or a digit and has "
+        f"only letters, digits, '.', '_' and '-', got {name!r}"
+    )

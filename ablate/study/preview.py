@@ -1,0 +1,108 @@
+"""`--dry-run`: the matrix, the engine's plan for each placement, and what it will take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ablate.data.windows import training_updates
+from ablate.engine.plan import Mode, plan
+from ablate.study.cells import Entry
+from ablate.study.driver import first_names
+from ablate.study.job import Job
+from ablate.study.progress import duration
+
+# A forward pass alone takes a third of an update: backward costs twice as much as forward.
+_FORWARD = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the missing trials take: seconds in all, and the measured seconds of one update."""
+
+    seconds: float
+    update: float
+    label: str
+
+
+def matrix(job: Job) -> RenderableType:
+    """One row for each placement: the seeds that are stored and those that are missing."""
+    committed = job.store.committed()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("trial", "seeds done", "seeds to run"):
+        table.add_column(column, overflow="fold")
+    for entries in _by_label(job.entries).values():
+        done = [str(e.cell.seed) for e in entries if e.cell.key in committed]
+        todo = [str(e.cell.seed) for e in entries if e.cell.key not in committed]
+        table.add_row(entries[0].label, " ".join(done) or "-", " ".join(todo) or "-")
+    return table
+
+
+def plans(job: Job) -> RenderableType:
+    """For each placement the paths that training and evaluation take, and why."""
+    blocks: list[RenderableType] = []
+    for label, entries in _by_label(job.entries).items():
+        cell = entries[0].cell
+        blocks.append(Text(label, style="bold"))
+        for mode in Mode:
+            planned = plan(cell.placement, cell.net.layers, device=job.slots[0].device, mode=mode)
+            blocks.append(_indented(f"{mode.value}: {planned.path.value}. {planned.reason}", 2))
+            blocks += [_indented(reached.reason, 4) for reached in planned.reaches]
+    return Group(*blocks)
+
+
+def estimate(job: Job) -> Estimate | None:
+    """Probe three updates of a missing trial and extrapolate; None where nothing is missing.
+
+    The probe takes the placement with the most edges, so that the estimate is rather too long.
+    """
+    import torch
+
+    from ablate.training.loop import probe
+
+    committed = job.store.committed()
+    missing = [e for key, e in first_names(job.entries).items() if key not in committed]
+    if not missing:
+        return None
+    probed = max(missing, key=lambda entry: len(entry.cell.placement))
+    before = torch.get_num_threads()
+    torch.set_num_threads(job.slots[0].threads)
+    try:
+        update = probe(probed.cell, job.corpus, job.slots[0].device)
+    finally:
+        torch.set_num_threads(before)
+    rounds = -(-len(missing) // len(job.slots))
+    return Estimate(rounds * trial_seconds(job, update), update, probed.label)
+
+
+def trial_seconds(job: Job, update: float) -> float:
+    """Seconds of one trial whose updates take `update` seconds, its evaluations included."""
+    recipe, corpus = job.profile.recipe, job.corpus
+    updates = training_updates(len(corpus.train), recipe.batch, recipe.unroll)
+    scored = min(len(corpus.train), recipe.train_eval_tokens) + len(corpus.valid)
+    windows = scored / (recipe.evaluation_streams * recipe.unroll)
+    # In one stream there is no batch to share a step's cost: a window takes about as long.
+    final = (len(corpus.valid) + len(corpus.test)) / recipe.unroll
+    return update * (recipe.epochs * (updates + _FORWARD * windows) + _FORWARD * final)
+
+
+def words(found: Estimate, slots: int) -> str:
+    """The estimate in a sentence."""
+    return (
+        f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.0f} ms an "
+        f"update, the median of three of '{found.label}'"
+    )
+
+
+def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    rows: dict[str, list[Entry]] = {}
+    for entry in entries:
+        rows.setdefault(entry.label, []).append(entry)
+    return rows
+
+
+def _indented(line: str, columns: int) -> RenderableType:
+    return Padding(Text(line), (0, 0, 0, columns), expand=False)

@@ -1,0 +1,101 @@
+"""What a run shows while it runs: a live table on a terminal, one plain line an event elsewhere."""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from ablate.study.board import Board
+from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Row, Started
+
+
+class Progress:
+    """Shows a run's events on a console; `with progress.shown():` goes around the run."""
+
+    def __init__(self, console: Console, board: Board) -> None:
+        self._console, self._board = console, board
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2)
+
+    def shown(self) -> AbstractContextManager[object]:
+        """While this is entered, a terminal shows the live table."""
+        return self._live if self._console.is_terminal else nullcontext()
+
+    def show(self, event: Event) -> None:
+        """Take one event in. On a terminal the table tells of epochs, and lines of the rest."""
+        self._board.take(event)
+        if isinstance(event, Noted):
+            self.say(event.text)
+        elif not (self._console.is_terminal and isinstance(event, Started | Epoch)):
+            done, total = self._board.done, self._board.total
+            self.say(f"[{done}/{total}] {self._board.names[event.task.cell.key]}: {words(event)}")
+
+    def say(self, line: str) -> None:
+        """Print one line of prose."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Group:
+        board = self._board
+        trials = Table(box=None, pad_edge=False, header_style="dim")
+        trials.add_column("trial")
+        for heading in ("epoch", "train ppl", "valid ppl", "left"):
+            trials.add_column(heading, justify="right")
+        for trial in board.running.values():
+            row = trial.row or {}
+            trials.add_row(
+                trial.name,
+                f"{trial.epoch}/{trial.epochs}",
+                perplexity(row, "train_nll"),
+                perplexity(row, "valid_nll"),
+                duration(trial.left()),
+            )
+        overall = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
+        ahead = f"{board.done}/{board.total} trials"
+        overall.add_row(bar, ahead, f"about {duration(board.left())} left")
+        return Group(trials, overall)
+
+
+def words(event: Started | Epoch | Finished | Failed) -> str:
+    """What happened, in a phrase."""
+    match event:
+        case Started(task, slot):
+            again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+            return f"started on {slot.device}, {slot.threads} thread(s){again}"
+        case Epoch(task, row):
+            return (
+                f"epoch {row['epoch']}/{task.cell.recipe.epochs}, perplexity train "
+                f"{perplexity(row, 'train_nll')} valid {perplexity(row, 'valid_nll')}, "
+                f"{duration(row.get('seconds'))}"
+            )
+        case Finished(_, "ok", trial):
+            at = trial["headline"]
+            return (
+                f"finished in {duration(trial.get('seconds'))}, perplexity valid "
+                f"{perplexity(trial, f'valid_nll_{at}')} test {perplexity(trial, f'test_nll_{at}')}"
+            )
+        case Finished(_, status, _, epochs):
+            return f"{status} in epoch {len(epochs)}"
+        case Failed(_, error):
+            return f"failed: {error.splitlines()[-1]}"
+
+
+def perplexity(row: Row, column: str) -> str:
+    """The perplexity of an nll (nats per target), or a dash."""
+    nll = row.get(column)
+    if nll is None or not math.isfinite(nll):
+        return "-"
+    return f"{math.exp(min(nll, 700.0)):.4g}" if nll > 9 else f"{math.exp(nll):.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: `8 s`, `12 min`, `3.5 h`; a dash where nobody knows."""
+    if seconds is None:
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,120 @@
+"""What a study file may hold, as models that check each value by itself.
+
+What needs several values at once (does the baseline name a strategy of the profile?) is checked
+where the file is parsed, so that a mistake in one place hides none in another.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ablate.data.corpora import check_name
+from ablate.errors import AblateError, did_you_mean
+from ablate.model.net import Net
+from ablate.study.grid import Choice
+from ablate.training.recipe import PRESETS, Recipe
+
+MOST_SEEDS: Final = 10_000
+
+Given = TypeVar("Given")
+Taken = TypeVar("Taken")
+
+
+def _in_words(check: Callable[[Given], Taken]) -> Callable[[Given], Taken]:
+    """Let `check` raise AblateError within pydantic, which then reports it among its own."""
+
+    def checked(given: Given) -> Taken:
+        try:
+            return check(given)
+        except AblateError as error:
+            raise PydanticCustomError("ablate", "{words}", {"words": str(error)}) from None
+
+    return checked
+
+
+@_in_words
+def _corpus(spec: str) -> str:
+    check_name(spec)
+    return spec
+
+
+@_in_words
+def _preset(name: str) -> str:
+    if name not in PRESETS:
+        near = did_you_mean(name, PRESETS)
+        raise AblateError(f"no preset is called '{name}'{near}; there are {', '.join(PRESETS)}")
+    return name
+
+
+@_in_words
+def _seeds(given: Any) -> tuple[Any, ...]:
+    """Read a number n as the seeds 1 to n; a list stands for itself."""
+    if isinstance(given, list) and given:
+        twice = [seed for seed, count in Counter(map(repr, given)).items() if count > 1]
+        if twice:
+            raise AblateError(f"each seed makes one trial, but listed twice: {', '.join(twice)}")
+        return tuple(given)
+    if type(given) is int and 1 <= given <= MOST_SEEDS:
+        return tuple(range(1, given + 1))
+    raise AblateError(
+        f"must be how many seeds, from 1 to {MOST_SEEDS:,}, or a list of them, got {given!r}"
+    )
+
+
+def _precision(given: Any) -> Any:
+    # Resolved here, before cells are enumerated: `auto` must never be part of a key.
+    return "fp32" if given == "auto" else given
+
+
+class Profile(BaseModel):
+    """One size of a study: everything that its cells are made of.
+
+    A preset fills `net` and `recipe`, whose own keys go before it. `baseline` is the
+    label of the point that differences are to.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    corpus: Annotated[str, AfterValidator(_corpus)]
+    preset: Annotated[str, AfterValidator(_preset)] | None = None
+    net: Net
+    recipe: Recipe
+    strategies: tuple[Choice, ...]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]
+    precision: Annotated[Literal["fp32"], BeforeValidator(_precision)] = "fp32"
+    baseline: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or "preset" not in table:
+            return table
+        name = table["preset"]
+        # A misspelt preset is one mistake: the keys that it would have filled are not missing too.
+        known = name if isinstance(name, str) and name in PRESETS else next(iter(PRESETS))
+        filled = PRESETS[known].model_dump(include={"net", "recipe"})
+        for part, values in filled.items():
+            own = table.get(part, {})
+            filled[part] = values | own if isinstance(own, dict) else own
+        return table | filled
+
+
+class Head(BaseModel):
+    """A study file without what is in its profiles."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    question: str = Field(min_length=1)
+    baseline: str | None = None
+    default_profile: str = "quick"
+    profiles: dict[str, Any] = Field(min_length=1)

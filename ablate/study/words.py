@@ -1,0 +1,64 @@
+"""What `ablate run` says before and after: each function returns lines, and prints none."""
+
+from collections.abc import Iterator
+
+from ablate.study.driver import Summary, first_names
+from ablate.study.job import Job
+from ablate.study.slots import gpus
+
+INTERRUPTED = (
+    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
+    "the same command goes on from there"
+)
+
+
+def introduction(job: Job) -> Iterator[str]:
+    """What is about to be done, as it was understood."""
+    corpus, slots = job.corpus, job.slots
+    yield f"study {job.study.name} from {job.path}, profile {job.profile_name}"
+    yield f"question: {job.study.question}"
+    yield (
+        f"corpus {corpus.name}: {len(corpus.vocabulary):,} types, "
+        f"{len(corpus.train):,} / {len(corpus.valid):,} / {len(corpus.test):,} tokens"
+    )
+    devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
+    where = "in this process" if job.in_process else f"{len(slots)} at a time"
+    yield (
+        f"precision {job.profile.precision}; {where} on {devices}, "
+        f"{slots[0].threads} thread(s) each"
+    )
+    cells = first_names(job.entries)
+    done = len(cells.keys() & job.store.committed().keys())
+    yield (
+        f"{len(cells)} trials: {done} done, {len(cells) - done} to run; "
+        f"results in {job.store.folder}"
+    )
+    larger = job.larger()
+    if larger and gpus():
+        profile = job.study.profile(larger)
+        command = f"ablate run --study {job.study.name} --profile {larger}"
+        yield (
+            f"a GPU was found: `{command}` asks the same on {profile.corpus} with {profile.net}; "
+            "add --dry-run to see what it takes"
+        )
+
+
+def conclusion(job: Job, summary: Summary) -> Iterator[str]:
+    """What was done, what failed, and what to do next."""
+    diverged = f", {summary.diverged} of them diverged" if summary.diverged else ""
+    yield f"{summary.trained} trial(s) trained{diverged}, {len(summary.failures)} failed"
+    for failure in summary.failures:
+        yield f"  {failure.name}: {failure.error.splitlines()[-1]}"
+    if summary.failures:
+        yield (
+            f"the whole of each error is in column `error` of {job.store.folder / 'trials'}; the "
+            "same command tries these trials again"
+        )
+    yield f"next: `{report_command(job)}`"
+
+
+def report_command(job: Job) -> str:
+    """The command that reports this job's results."""
+    results = job.store.folder.parent.parent
+    where = "" if str(results) == "results" else f" --results {results}"
+    return f"ablate report --study {job.study.name} --profile {job.profile_name}{where}"

@@ -1,0 +1,53 @@
+"""What runs in a worker's process: take a task, train it, send events, until the driver is gone."""
+
+import contextlib
+import multiprocessing
+import os
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import Any, Final
+
+from ablate.errors import AblateError
+from ablate.study.events import Epoch, Event, Failed, Noted, Row, Slot, Started, Task, Train
+
+READY: Final = "ready"
+
+
+def work(connection: Connection, slot: Slot, train: Train) -> None:
+    """Train each task that arrives; return at the end of the connection."""
+    threading.Thread(target=_leave_with_driver, daemon=True).start()
+    warnings.showwarning = _forward_warnings(connection)
+    connection.send(READY)
+    with contextlib.suppress(EOFError):
+        while True:
+            attempt(train, connection.recv(), slot, connection.send)
+
+
+def attempt(train: Train, task: Task, slot: Slot, emit: Callable[[Event], Any]) -> None:
+    """Run one task to its last event; an exception of the training becomes that event."""
+    emit(Started(task, slot))
+    try:
+        ended = train(task, slot, lambda row: emit(Epoch(task, row)))
+    except AblateError as error:
+        ended = Failed(task, str(error), died=False)
+    except Exception:
+        ended = Failed(task, traceback.format_exc().strip(), died=False)
+    emit(ended)
+
+
+def _leave_with_driver() -> None:
+    """End this process at once when its driver ends, in whatever way, and in mid-epoch too."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        wait([driver.sentinel])
+        os._exit(1)
+
+
+def _forward_warnings(connection: Connection) -> Callable[..., None]:
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        connection.send(Noted(f"{category.__name__}: {message}"))
+
+    return show

@@ -1,0 +1,170 @@
+"""Cells and their keys: everything that makes a trial, and no name."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ablate.data import load_corpus
+from ablate.drops import ALL, Drop, Sharing
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.model.net import Net
+from ablate.placement import Placement
+from ablate.study.cells import Cell, canonical_json, enumerate_cells
+from ablate.study.parse import parse_study
+from ablate.study.schema import Profile
+from ablate.training.recipe import PRESETS
+
+RECIPE = PRESETS["zaremba-small"].recipe
+CELL = Cell(
+    corpus="toy",
+    corpus_digest="d" * 64,
+    net=Net(layers=2, hidden=16),
+    recipe=RECIPE,
+    placement=Placement({Edge.VERTICAL: Drop(0.5)}),
+    seed=1,
+)
+
+
+def profile(*strategies: dict[str, Any], **changes: Any) -> Profile:
+    own = {"corpus": "toy", "preset": "zaremba-small", "seeds": 2, "strategies": [*strategies]}
+    table = {"question": "?", "profiles": {"quick": own | changes}}
+    return parse_study(table, name="mine", where="here").profile()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"corpus_digest": "e" * 64}, id="corpus"),
+        pytest.param({"net": Net(layers=1, hidden=16)}, id="layers"),
+        pytest.param({"net": Net(layers=2, hidden=16, embedding=8)}, id="embedding"),
+        pytest.param({"recipe": RECIPE.model_copy(update={"epochs": 14})}, id="epochs"),
+        pytest.param({"recipe": RECIPE.model_copy(update={"divide": 1.2})}, id="schedule"),
+        pytest.param({"placement": Placement()}, id="placement"),
+        pytest.param({"placement": Placement({Edge.VERTICAL: Drop(0.25)})}, id="rate"),
+        pytest.param(
+            {"placement": Placement({Edge.VERTICAL: Drop(0.5, Sharing(time=ALL))})}, id="sharing"
+        ),
+        pytest.param({"seed": 2}, id="seed"),
+    ],
+)
+def test_a_key_has_all_that_makes_a_trial(change: dict[str, Any]) -> None:
+    """Whatever would change the trial changes its key, and that of its pair."""
+    other = replace(CELL, **change)
+    assert other.key != CELL.key
+    assert other.pair_key != CELL.pair_key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"corpus": "/home/me/text"}, id="where-the-corpus-lies"),
+        pytest.param({"net": Net(layers=2, hidden=16, embedding=16)}, id="default-written-out"),
+        pytest.param(
+            {"placement": Placement({Edge.VERTICAL: Drop(0.5, Sharing(time=1))})},
+            id="default-sharing-written-out",
+        ),
+        pytest.param(
+            {"placement": Placement({edge: Drop(0.5) for edge in reversed(list(Edge.VERTICAL))})},
+            id="order-of-edges",
+        ),
+    ],
+)
+def test_a_key_has_nothing_else(change: dict[str, Any]) -> None:
+    """Another way to write the same trial down has the same key."""
+    assert replace(CELL, **change).key == CELL.key
+
+
+def test_a_pair_differs_in_precision_alone() -> None:
+    """`pair_key` finds the same trial at another precision."""
+    other = replace(CELL, precision="bf16")
+    assert other.key != CELL.key
+    assert other.pair_key == CELL.pair_key
+
+
+def test_semantics_are_part_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the meaning of masks changes, no old result is taken for a new one."""
+    before = CELL.key
+    monkeypatch.setattr("ablate.study.cells.SEMANTICS", -1)
+    assert replace(CELL).key != before
+
+
+def test_a_key_is_the_same_tomorrow() -> None:
+    """A pinned key: results kept on disk are found again only while it stands."""
+    assert CELL.key == "24c1b30bb2fba300f640"
+    assert pickle.loads(pickle.dumps(CELL)).key == CELL.key
+
+
+def test_seeds_are_outermost() -> None:
+    """A run that stops early has as many seeds of each placement as it can."""
+    entries = enumerate_cells(
+        profile({"name": "none"}, {"name": "zaremba2014", "rate": [0.5, 0.25]}),
+        load_corpus("toy"),
+    )
+    assert [(entry.cell.seed, entry.position, entry.label) for entry in entries] == [
+        (1, 0, "none"),
+        (1, 1, "zaremba2014 .5"),
+        (1, 2, "zaremba2014 .25"),
+        (2, 0, "none"),
+        (2, 1, "zaremba2014 .5"),
+        (2, 2, "zaremba2014 .25"),
+    ]
+    assert len({entry.cell.key for entry in entries}) == 6
+
+
+def test_an_entry_names_its_cell() -> None:
+    """Strategy, full arguments, label and dial stand beside the cell."""
+    corpus = load_corpus("toy")
+    given = profile({"name": "gal2016", "vertical": 0.25}, baseline="gal2016", seeds=[7])
+    (entry,) = enumerate_cells(given, corpus)
+    assert (entry.strategy, entry.label, entry.baseline) == ("gal2016", "gal2016 .25", True)
+    assert (entry.dial, entry.dial_value) == ("vertical", 0.25)
+    assert entry.arguments == {
+        "vertical": 0.25,
+        "recurrent": 0.15,
+        "embedding": 0.15,
+        "gates": "apart",
+    }
+    assert (entry.cell.corpus, entry.cell.corpus_digest) == ("toy", corpus.digest)
+    assert (entry.cell.seed, entry.cell.precision) == (7, "fp32")
+
+
+def test_one_placement_under_two_names_is_one_cell() -> None:
+    """A silent edge is `none`, and `zaremba2014` is what a plugin may call otherwise."""
+    given = profile({"name": "none"}, {"name": "input", "rate": 0.0}, seeds=1, baseline="none")
+    one, other = enumerate_cells(given, load_corpus("toy"))
+    assert (one.label, other.label) == ("none", "input 0")
+    assert one.cell == other.cell
+    assert one.cell.key == other.cell.key
+    assert (one.baseline, other.baseline) == (True, False)
+
+
+def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:
+    """Less than one training window is a mistake of the study, not of each of its trials."""
+    given = profile({"name": "none"}, recipe={"batch": 5_000})
+    with pytest.raises(AblateError, match=r"20,310 tokens is too short for batch 5000 and unroll"):
+        enumerate_cells(given, load_corpus("toy"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param({"b": 1, "a": [1.0, None]}, '{"a":[1.0,null],"b":1}', id="sorted"),
+        pytest.param("é", '"\\u00e9"', id="ascii"),
+    ],
+)
+def test_canonical_json_is_one_text(value: Any, text: str) -> None:
+    """Keys are sorted, nothing is spaced, and the text reads back as the value."""
+    assert canonical_json(value) == text
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize("make", [pytest.param(float, id="nan")])
+def test_canonical_json_refuses_what_json_has_not(make: Callable[[str], float]) -> None:
+    """NaN has no JSON, and a key must not depend on what a parser makes of it."""
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(make("nan"))

@@ -1,0 +1,158 @@
+"""Changes to a study from the command line."""
+
+from typing import Any
+
+import pytest
+
+from ablate.errors import AblateError
+from ablate.study.changes import change, read_settings, select
+from ablate.study.grid import distinct
+from ablate.study.parse import Study, parse_study
+from ablate.study.schema import Profile
+
+
+@pytest.fixture
+def study() -> Study:
+    """A study of two profiles, one of them by a preset."""
+    strategies = [{"name": "none"}, {"name": "zaremba2014", "rate": [0.25, 0.5]}]
+    small = {"corpus": "toy", "preset": "zaremba-small", "seeds": 2, "strategies": strategies}
+    table = {"question": "?", "baseline": "zaremba2014", "profiles": {}}
+    table["profiles"] = {"quick": small, "full": small | {"preset": "zaremba-medium"}}
+    return parse_study(table, name="mine", where="here")
+
+
+def labels(profile: Profile) -> list[str]:
+    return [point.label for point in distinct(profile.strategies)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        pytest.param(["recipe.epochs=3"], {"recipe.epochs": 3}, id="whole"),
+        pytest.param(["recipe.clip = .5"], {"recipe.clip": ".5"}, id="not-toml-is-text"),
+        pytest.param(["recipe.clip = 0.5"], {"recipe.clip": 0.5}, id="space"),
+        pytest.param(["corpus=ptb"], {"corpus": "ptb"}, id="bare-text"),
+        pytest.param(['corpus="a=b"'], {"corpus": "a=b"}, id="quoted"),
+        pytest.param(["corpus=/a=b"], {"corpus": "/a=b"}, id="second-equals"),
+        pytest.param(["seeds=[3, 4]"], {"seeds": [3, 4]}, id="list"),
+        pytest.param(["corpus=1\nseeds=3"], {"corpus": "1\nseeds=3"}, id="no-second-key"),
+        pytest.param(["seeds=3", "seeds=4"], {"seeds": 4}, id="last-rules"),
+    ],
+)
+def test_settings_are_read_as_toml(settings: list[str], changes: dict[str, Any]) -> None:
+    """A value has TOML's type, or is the text that it is."""
+    assert read_settings(settings) == changes
+
+
+def test_a_setting_without_a_value_is_refused() -> None:
+    """The message shows how it is written."""
+    with pytest.raises(AblateError) as caught:
+        read_settings(["recipe.epochs"])
+    assert str(caught.value) == (
+        "--set takes KEY=VALUE, such as recipe.epochs=3, got 'recipe.epochs'"
+    )
+
+
+def test_a_change_touches_one_key_of_one_profile(study: Study) -> None:
+    """The rest of the profile, the other profile and the study that was given stay."""
+    changed = change(study, "quick", {"recipe.epochs": 3, "net.hidden": 8, "seeds": 5})
+    before, after = study.profile("quick"), changed.profile("quick")
+    assert after.recipe == before.recipe.model_copy(update={"epochs": 3})
+    assert after.net == before.net.model_copy(update={"hidden": 8})
+    assert after.seeds == (1, 2, 3, 4, 5)
+    assert after.strategies == before.strategies
+    assert changed.profile("full") == study.profile("full")
+    assert before.recipe.epochs == 13
+
+
+def test_changes_add_up(study: Study) -> None:
+    """A study that was changed can be changed again."""
+    once = change(study, "quick", {"corpus": "toy", "recipe.epochs": 3})
+    twice = change(once, "quick", {"preset": "zaremba-medium"})
+    assert (twice.profile("quick").recipe.epochs, twice.profile("quick").recipe.unroll) == (3, 35)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param(
+            {"recipe.epoch": 3},
+            "no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?; there are "
+            "corpus, preset, net.layers, net.hidden, net.embedding, recipe.unroll",
+            id="unknown-key",
+        ),
+        pytest.param({"recipe": {}}, "no setting is called 'recipe'", id="whole-table"),
+        pytest.param(
+            {"recipe.epochs": 0},
+            "study 'mine' with recipe.epochs=0 has a mistake:\n"
+            "  profiles.quick.recipe.epochs: must be greater than or equal to 1, got 0",
+            id="bad-value",
+        ),
+        pytest.param(
+            {"corpus": "ptb-tent"}, "study 'mine' with corpus=ptb-tent has a mistake", id="corpus"
+        ),
+    ],
+)
+def test_a_change_that_is_not_allowed_is_refused(
+    study: Study, changes: dict[str, Any], words: str
+) -> None:
+    """A key or value that a study file could not have is answered in the same words."""
+    with pytest.raises(AblateError) as caught:
+        change(study, "quick", changes)
+    assert str(caught.value).startswith(words)
+
+
+def test_a_change_to_an_unknown_profile_is_refused(study: Study) -> None:
+    """The profile is looked up like everywhere."""
+    with pytest.raises(AblateError, match="study 'mine' has no profile 'quik'; did you mean"):
+        change(study, "quik", {})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        pytest.param(["zaremba2014"], ["zaremba2014 .25", "zaremba2014 .5"], id="strategy"),
+        pytest.param(["zaremba2014 .25"], ["zaremba2014 .25"], id="label"),
+        pytest.param(["zaremba2014 .5", "none"], ["none", "zaremba2014 .5"], id="files-order"),
+        pytest.param(["gal2016", "none"], ["none", "gal2016 .5"], id="not-listed"),
+        pytest.param(["none", "none"], ["none"], id="twice"),
+    ],
+)
+def test_strategies_are_selected_by_name_or_label(
+    study: Study, wanted: list[str], kept: list[str]
+) -> None:
+    """A name keeps its points, a label one, and a strategy not in the file joins at its default."""
+    assert labels(select(study.profile("quick"), wanted)) == kept
+
+
+def test_a_baseline_never_moves_to_another_point(study: Study) -> None:
+    """With its point filtered out the baseline is nobody's, though its strategy is still there."""
+    selected = select(study.profile("quick"), ["zaremba2014 .25"])
+    assert selected.baseline == "zaremba2014 .5"
+    assert selected.baseline not in labels(selected)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        pytest.param(
+            ["none", "zarembo2014"],
+            "no strategy is called 'zarembo2014'; did you mean 'zaremba2014'?",
+            id="near",
+        ),
+        pytest.param(
+            ["qqq"], "no strategy is called 'qqq'; there are none, zaremba2014, locked", id="far"
+        ),
+        pytest.param(
+            ["zaremba2014 .3"],
+            "no strategy is called 'zaremba2014 .3'; did you mean 'zaremba2014 ",
+            id="label",
+        ),
+        pytest.param([], "no strategy is named; there are none, zaremba2014 .25", id="nothing"),
+    ],
+)
+def test_an_unknown_selection_is_refused(study: Study, wanted: list[str], words: str) -> None:
+    """The nearest name or label is given, or else all names."""
+    with pytest.raises(AblateError) as caught:
+        select(study.profile("quick"), wanted)
+    assert str(caught.value).startswith(words)

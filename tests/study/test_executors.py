@@ -1,0 +1,258 @@
+"""Executors: tasks go out, events come back, and a worker's death costs one task at most."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_training import Fake, slot_environment
+
+from ablate.errors import AblateError
+from ablate.study.events import (
+    Epoch,
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Noted,
+    Slot,
+    Started,
+    Task,
+    Train,
+)
+from ablate.study.executors import InProcess, Local
+from ablate.study.slots import cores, divide
+
+SLOT = Slot("cpu", 1)
+
+
+@dataclass
+class Desk:
+    """Hands out tasks, again where a worker died, and keeps the events."""
+
+    tasks: deque[Task]
+    events: list[Event] = field(default_factory=list)
+
+    def pull(self) -> Task | None:
+        return self.tasks.popleft() if self.tasks else None
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Failed) and event.died and event.task.attempt == 1:
+            self.tasks.append(Task(event.task.cell, 2, event.task.folder))
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Callable[[Iterable[int]], Desk]:
+    """A desk with a task for each seed."""
+
+    def make(seeds: Iterable[int]) -> Desk:
+        recipe = SimpleNamespace(epochs=3)
+        cells = [SimpleNamespace(key=f"k{seed}", seed=seed, recipe=recipe) for seed in seeds]
+        return Desk(deque(Task(cell, 1, tmp_path / cell.key) for cell in cells))
+
+    return make
+
+
+def _executors(train: Train) -> list[Executor]:
+    return [InProcess(train, SLOT), Local(train, (SLOT, SLOT))]
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
+def test_every_task_is_run_to_its_end(desk: Callable[..., Desk], kind: int) -> None:
+    """Each task gives its events in order: started, its epochs, finished."""
+    work = desk(range(5))
+    _executors(Fake())[kind].run(work.pull, work.emit)
+
+    for seed in range(5):
+        own = [event for event in work.events if event.task.cell.seed == seed]
+        assert [type(event) for event in own] == [Started, Epoch, Epoch, Epoch, Finished]
+        assert [event.row["epoch"] for event in own[1:4]] == [1, 2, 3]
+        assert own[-1].tokens["valid"].shape == (7,)
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
+def test_an_exception_is_the_tasks_own(desk: Callable[..., Desk], kind: int) -> None:
+    """A task that raises fails with its words; the others do not notice."""
+    work = desk(range(3))
+    _executors(Fake(raises=(0,), refuses=(1,)))[kind].run(work.pull, work.emit)
+
+    raised, refused = sorted(work.of(Failed), key=lambda event: event.task.cell.seed)
+    assert not raised.died
+    assert raised.error.startswith("Traceback")
+    assert raised.error.endswith("RuntimeError: out of memory")
+    assert refused.error == "the text is too short"
+    assert [event.task.cell.seed for event in work.of(Finished)] == [2]
+
+
+def test_a_dead_worker_is_replaced(desk: Callable[..., Desk]) -> None:
+    """kill -9 in mid-trial is an event; handed out again, the trial goes on from its checkpoint."""
+    work = desk(range(3))
+    Local(Fake(dies_once=(1,)), (SLOT,)).run(work.pull, work.emit)
+
+    (failed,) = work.of(Failed)
+    assert failed.died
+    assert failed.error == "its worker died (SIGKILL)"
+    assert sorted(event.task.cell.seed for event in work.of(Finished)) == [0, 1, 2]
+    epochs = [event.row["epoch"] for event in work.of(Epoch) if event.task.cell.seed == 1]
+    assert epochs == [1, 2, 3]
+
+
+def test_workers_are_long_lived_and_know_their_threads(desk: Callable[..., Desk]) -> None:
+    """One process a slot serves all tasks; its threads stand in its environment from the start."""
+    before = dict(os.environ)
+    work = desk(range(6))
+    Local(slot_environment, (Slot("cpu", 3), Slot("cuda:1", 3))).run(work.pull, work.emit)
+
+    seen = [event.trial for event in work.of(Finished)]
+    assert len({trial["process"] for trial in seen}) <= 2
+    assert os.getpid() not in {trial["process"] for trial in seen}
+    assert {trial["device"] for trial in seen} <= {"cpu", "cuda:1"}
+    for trial in seen:
+        assert trial["OMP_NUM_THREADS"] == trial["MKL_NUM_THREADS"] == "3"
+        assert trial["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
+    assert dict(os.environ) == before
+
+
+def test_a_workers_warning_is_an_event(desk: Callable[..., Desk]) -> None:
+    """What a worker warns of reaches the driver instead of tearing up its terminal."""
+    work = desk([0])
+    Local(Fake(warns=(0,)), (SLOT,)).run(work.pull, work.emit)
+    assert work.of(Noted) == [Noted("RuntimeWarning: no compiler was found")]
+
+
+def test_a_worker_that_cannot_start_ends_the_run(desk: Callable[..., Desk], tmp_path: Path) -> None:
+    """A process that dies before it is ready would die for ever: one error says so."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import os, sys\n"
+        "if __name__ != '__main__': os._exit(3)\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from collections import deque\n"
+        "from types import SimpleNamespace\n"
+        "from ablate.study.events import Slot, Task\n"
+        "from ablate.study.executors import Local\n"
+        "from fake_training import Fake\n"
+        "tasks = deque([Task(SimpleNamespace(seed=1), 1, None)])\n"
+        "Local(Fake(), (Slot('cpu', 1),)).run(lambda: tasks.popleft(), print)\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "a worker process ended while it started (exit code 3)" in ended.stderr
+
+
+def test_an_error_of_the_caller_ends_the_workers(desk: Callable[..., Desk]) -> None:
+    """Where an event cannot be taken (a full disk), no worker is left behind."""
+    work = desk(range(2))
+    seen: list[int] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Finished):
+            seen.append(event.trial["process"])
+            raise AblateError("disk full")
+
+    with pytest.raises(AblateError, match="disk full"):
+        Local(slot_environment, (SLOT, SLOT)).run(work.pull, emit)
+    assert not _alive(seen[0])
+
+
+DRIVER = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from fake_training import Fake
+from ablate.study.events import Epoch, Slot, Task
+from ablate.study.executors import Local
+
+cell = SimpleNamespace(key="k", seed=1, recipe=SimpleNamespace(epochs=10**6))
+tasks = [Task(cell, 1, Path(sys.argv[1]))]
+def emit(event):
+    if isinstance(event, Epoch) and event.row["epoch"] == 2:
+        children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
+        print(children, flush=True)
+if __name__ == "__main__":
+    Local(Fake(pause=0.05), (Slot("cpu", 1),)).run(lambda: tasks.pop() if tasks else None, emit)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lists children through /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_no_worker_outlives_its_driver(tmp_path: Path, how: signal.Signals) -> None:
+    """Killed or interrupted, a driver takes its workers with it, within moments."""
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(
+        [sys.executable, script, tmp_path / "work"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as driver:
+        assert driver.stdout is not None
+        children = [int(number) for number in driver.stdout.readline().split()]
+        assert children
+        driver.send_signal(how)
+        driver.communicate(timeout=30)
+    deadline = time.monotonic() + 20
+    while any(map(_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_alive, children))
+
+
+def _alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, 6), (2, 3), (4, 1), (9, 1)])
+def test_slots_share_the_cores(monkeypatch: pytest.MonkeyPatch, count: int, threads: int) -> None:
+    """Threads are cores // slots, and never none."""
+    monkeypatch.setattr("ablate.study.slots.cores", lambda: 6)
+    assert divide("cpu", count) == (Slot("cpu", threads),) * count
+
+
+def test_slots_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a GPU; on the CPU one a core, up to eight."""
+    monkeypatch.setattr("ablate.study.slots.gpus", lambda: 2)
+    monkeypatch.setattr("ablate.study.slots.cores", lambda: 32)
+    assert divide("cuda") == (Slot("cuda:0", 16), Slot("cuda:1", 16))
+    assert divide("cuda:1") == (Slot("cuda:1", 32),)
+    assert divide("cuda", 4)[2:] == (Slot("cuda:0", 8), Slot("cuda:1", 8))
+    assert divide("cpu") == (Slot("cpu", 4),) * 8
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "words"),
+    [
+        ("cuda", None, r"there is no device 'cuda'; this machine has cpu \(torch finds no GPU\)"),
+        ("gpu", None, "there is no device 'gpu'"),
+        ("cpu", -1, "at least one slot, got -1"),
+    ],
+)
+def test_slots_that_do_not_exist(
+    monkeypatch: pytest.MonkeyPatch, device: str, count: int | None, words: str
+) -> None:
+    """A wrong device or number of slots is one sentence."""
+    monkeypatch.setattr("ablate.study.slots.gpus", lambda: 0)
+    with pytest.raises(AblateError, match=words):
+        divide(device, count)
+
+
+def test_cores_are_counted() -> None:
+    """At least one core, and no more than the machine has."""
+    assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -1,0 +1,451 @@
+"""Study files: what they mean, and every mistake named at once, in words."""
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.errors import AblateError
+from ablate.model.net import Net
+from ablate.strategies import all_strategies
+from ablate.study.file import all_studies, find_study, read_study, shipped_folder
+from ablate.study.grid import distinct
+from ablate.study.parse import Study, parse_study
+from ablate.study.schema import Profile
+from ablate.training.recipe import PRESETS
+
+HEAD = 'question = "Does it help?"\nbaseline = "none"\n'
+QUICK = """
+[profiles.quick]
+corpus = "toy"
+preset = "zaremba-small"
+seeds = 2
+strategies = [{name = "none"}, {name = "zaremba2014", rate = [0.25, 0.5]}]
+"""
+
+TEN_MISTAKES = """
+question = 7
+default_profile = "quik"
+colour = "red"
+
+[profiles.quick]
+corpus = "ptb-tent"
+preset = "zaremba-tiny"
+seeds = 0
+strategies = [
+    {name = "gall2016"},
+    {name = "zaremba2014", rate = [0.5, 1.0]},
+    {name = "recurrent", share = "window"},
+]
+recipe = {epochs = "three", headline = "lst", moment = 0.9}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(folder: Path, text: str, name: str = "mine") -> Study:
+    path = folder / f"{name}.toml"
+    path.write_text(text)
+    return read_study(path)
+
+
+def refusal(folder: Path, text: str) -> list[str]:
+    """Read a file that is refused: the lines of the message."""
+    with pytest.raises(AblateError) as caught:
+        read(folder, text)
+    return str(caught.value).splitlines()
+
+
+def labels(profile: Profile) -> list[str]:
+    return [point.label for point in distinct(profile.strategies)]
+
+
+def test_a_study_is_what_its_file_says(here: Path) -> None:
+    """Question, profile, corpus, preset, seeds, precision and strategies come as written."""
+    study = read(here, HEAD + QUICK)
+    profile = study.profile()
+    assert (study.name, study.question, study.default_profile) == (
+        "mine",
+        "Does it help?",
+        "quick",
+    )
+    assert (profile.corpus, profile.seeds, profile.precision) == ("toy", (1, 2), "fp32")
+    assert profile.net == PRESETS["zaremba-small"].net
+    assert profile.recipe == PRESETS["zaremba-small"].recipe
+    assert profile.baseline == "none"
+    assert labels(profile) == ["none", "zaremba2014 .25", "zaremba2014 .5"]
+
+
+def test_own_keys_go_before_the_presets(here: Path) -> None:
+    """A key of `net` or `recipe` replaces just that one of the preset; whole numbers are rates."""
+    own = "net.hidden = 32\nrecipe = {epochs = 3, learning_rate = 2}\n"
+    profile = read(here, HEAD + QUICK + own).profile()
+    preset = PRESETS["zaremba-small"]
+    assert profile.net == Net(layers=2, hidden=32)
+    assert profile.recipe == preset.recipe.model_copy(update={"epochs": 3, "learning_rate": 2.0})
+
+
+def test_seeds_may_be_listed(here: Path) -> None:
+    """A list stands for itself, 0 included."""
+    profile = read(here, HEAD + QUICK.replace("seeds = 2", "seeds = [7, 0]")).profile()
+    assert profile.seeds == (7, 0)
+
+
+def test_automatic_precision_is_resolved(here: Path) -> None:
+    """`auto` is settled when the file is read, so that it is part of no key."""
+    assert read(here, HEAD + QUICK + 'precision = "auto"\n').profile().precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("own", "label"),
+    [
+        pytest.param("", "none", id="the-studys"),
+        pytest.param('baseline = "zaremba2014 .25"\n', "zaremba2014 .25", id="label"),
+        pytest.param('baseline = "zaremba2014"\n', "zaremba2014 .5", id="default-point"),
+    ],
+)
+def test_a_baseline_is_resolved_to_a_label(here: Path, own: str, label: str) -> None:
+    """A profile has its own baseline or the study's, and it is one point."""
+    assert read(here, HEAD + QUICK + own).profile().baseline == label
+
+
+def test_a_study_may_have_no_baseline(here: Path) -> None:
+    """Without a baseline there are no differences, and that is no mistake."""
+    assert read(here, 'question = "?"\n' + QUICK).profile().baseline is None
+
+
+def test_a_study_is_frozen(here: Path) -> None:
+    """Nothing of a study that was read can be assigned."""
+    study = read(here, HEAD + QUICK)
+    with pytest.raises(AttributeError):
+        study.name = "other"  # type: ignore[misc]
+    with pytest.raises(ValueError, match="frozen"):
+        study.profile().corpus = "ptb"
+
+
+def test_an_unknown_profile_is_refused(here: Path) -> None:
+    """Another profile's name is answered by those that there are."""
+    with pytest.raises(AblateError) as caught:
+        read(here, HEAD + QUICK).profile("quik")
+    assert str(caught.value) == (
+        "study 'mine' has no profile 'quik'; did you mean 'quick'?; there are quick"
+    )
+
+
+def test_all_mistakes_are_named_at_once(here: Path) -> None:
+    """Twelve mistakes give twelve lines: the path, what is allowed, what was given."""
+    lines = refusal(here, TEN_MISTAKES)
+    assert lines[0] == f"the study file {here}/mine.toml has 12 mistakes:"
+    assert lines[1:] == [
+        "  question: must be a text, got 7",
+        "  colour: unknown key; allowed are question, baseline, default_profile, profiles",
+        "  default_profile: there is no profile 'quik'; did you mean 'quick'?; there are quick",
+        "  profiles.quick.corpus: no corpus is called 'ptb-tent'; did you mean 'ptb-tenth'?; the "
+        "built-in ones are ptb, ptb-tenth, toy, and any other is the path of a folder with "
+        "train.txt, valid.txt and test.txt",
+        "  profiles.quick.preset: no preset is called 'zaremba-tiny'; did you mean "
+        "'zaremba-medium'?; there are zaremba-small, zaremba-medium, zaremba-large",
+        "  profiles.quick.recipe.epochs: must be a whole number, got 'three'",
+        "  profiles.quick.recipe.headline: must be 'last' or 'best', got 'lst'; did you mean "
+        "'last'?",
+        "  profiles.quick.recipe.moment: unknown key; allowed are "
+        + ", ".join(type(PRESETS["zaremba-small"].recipe).model_fields),
+        "  profiles.quick.seeds: must be how many seeds, from 1 to 10,000, or a list of them, "
+        "got 0",
+        "  profiles.quick.strategies[0].name: no strategy is called 'gall2016'; did you mean "
+        "'gal2016'?",
+        "  profiles.quick.strategies[1].rate[1]: must be a rate in [0, 1), the probability of "
+        "dropping, got 1.0",
+        "  profiles.quick.strategies[2].share: unknown argument; did you mean 'sharing'?; "
+        "'recurrent' takes rate, sharing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        pytest.param(("corpus =", "corpuss ="), "corpus: is missing", id="missing"),
+        pytest.param(
+            ("corpus =", "corpuss ="),
+            "corpuss: unknown key; did you mean 'corpus'?; allowed are corpus, preset, net, "
+            "recipe, strategies, seeds, precision, baseline",
+            id="misspelt-key",
+        ),
+        pytest.param(("seeds = 2", "seeds = true"), "seeds: must be how many seeds", id="bool"),
+        pytest.param(("seeds = 2", "seeds = []"), "seeds: must be how many seeds", id="no-seed"),
+        pytest.param(("seeds = 2", "seeds = 10001"), "seeds: must be how many seeds", id="many"),
+        pytest.param(
+            ("seeds = 2", "seeds = [1, 2, 1]"),
+            "seeds: each seed makes one trial, but listed twice: 1",
+            id="seed-twice",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = [1, -1]"),
+            "seeds[1]: must be greater than or equal to 0, got -1",
+            id="negative-seed",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = [1.0]"), "seeds[0]: must be a whole number, got 1.0", id="float"
+        ),
+        pytest.param(
+            ('preset = "zaremba-small"', ""), "net: is missing", id="neither-preset-nor-net"
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\nnet = 3"), "net: must be a table, got 3", id="net-no-table"
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\nnet.layers = 0"),
+            "net.layers: must be greater than or equal to 1, got 0",
+            id="no-layer",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\nrecipe.init = nan"),
+            "recipe.init: must be",
+            id="nan",
+        ),
+        pytest.param(
+            ("seeds = 2", 'seeds = 2\nprecision = "bf16"'),
+            "precision: must be 'fp32', got 'bf16'",
+            id="precision",
+        ),
+        pytest.param(
+            ("seeds = 2", 'seeds = 2\nbaseline = "zaremba2014 .2"'),
+            "baseline: no strategy here is called 'zaremba2014 .2'; did you mean "
+            "'zaremba2014 .25'?; there are none, zaremba2014 .25, zaremba2014 .5",
+            id="baseline",
+        ),
+        pytest.param(
+            ("[0.25, 0.5]}]", '[0.1, 0.2]}]\nbaseline = "zaremba2014"'),
+            "baseline: 'zaremba2014' may be zaremba2014 .1 or zaremba2014 .2; name one of them",
+            id="which-baseline",
+        ),
+        pytest.param(
+            ('{name = "none"}', "3"),
+            'strategies[0]: must be a table such as {name = "zaremba2014", rate = 0.5}, got 3',
+            id="strategy-no-table",
+        ),
+        pytest.param(
+            ("strategies = [", "strategie = ["),
+            'strategies: is missing: a list of tables such as {name = "zaremba2014", rate = 0.5}',
+            id="no-strategies",
+        ),
+    ],
+)
+def test_a_mistake_in_a_profile_has_its_words(
+    here: Path, change: tuple[str, str], line: str
+) -> None:
+    """Each mistake is named by its path within the profile, with what may stand there."""
+    lines = refusal(here, HEAD + QUICK.replace(*change))
+    assert any(found.startswith(f"  profiles.quick.{line}") for found in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param(HEAD, "  profiles: is missing", id="no-profiles"),
+        pytest.param(HEAD + "profiles = {}", "  profiles: must not be empty", id="empty"),
+        pytest.param(HEAD + "profiles = 3", "  profiles: must be a table, got 3", id="no-table"),
+        pytest.param(
+            HEAD + "profiles.quick = 3", "  profiles.quick: must be a table, got 3", id="number"
+        ),
+        pytest.param(QUICK, "  question: is missing", id="no-question"),
+        pytest.param('question = ""\n' + QUICK, "  question: must not be empty", id="no-words"),
+        pytest.param(
+            HEAD + QUICK.replace("profiles.quick", "profiles.full"),
+            "  default_profile: there is no profile 'quick'; there are full",
+            id="no-quick",
+        ),
+        pytest.param(
+            HEAD + QUICK + QUICK.replace("profiles.quick", 'profiles."../quick"'),
+            "  profiles.'../quick': results are kept in a folder of this name: it begins with a "
+            "letter or a digit and has only letters, digits, '.', '_' and '-', got '../quick'",
+            id="no-folder",
+        ),
+    ],
+)
+def test_a_mistake_in_the_head_has_its_words(here: Path, text: str, line: str) -> None:
+    """What is around the profiles is checked like what is in them."""
+    assert refusal(here, text) == [f"the study file {here}/mine.toml has a mistake:", line]
+
+
+def test_a_baseline_that_could_not_be_read_is_one_mistake(here: Path) -> None:
+    """Where the baseline's own table has the mistake, the baseline is not called unknown too."""
+    text = 'question = "?"\n' + QUICK.replace("0.5]", "1.5]") + 'baseline = "zaremba2014 .5"\n'
+    assert len(refusal(here, text)) == 2
+
+
+keys = st.sampled_from(
+    "question baseline default_profile profiles quick corpus preset net recipe seeds strategies "
+    "precision name rate self layers epochs".split()
+)
+scalars = (
+    st.booleans()
+    | st.integers(-1, 2**70)
+    | st.floats()
+    | st.dates()
+    | st.sampled_from(["", "toy", "quick", "none", "zaremba2014", "zaremba-small", "auto", "\0/"])
+)
+tables = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4)
+)
+
+
+@given(head=st.dictionaries(keys, tables, max_size=4), own=st.dictionaries(keys, tables))
+def test_whatever_a_table_holds_is_read_or_refused(
+    head: dict[str, Any], own: dict[str, Any]
+) -> None:
+    """No table, however odd, ends in anything but a study or the one error that users see."""
+    quick = tomllib.loads(QUICK)["profiles"]["quick"]
+    for table in (head, {"question": "?", "profiles": {"quick": quick | own}}):
+        with contextlib.suppress(AblateError):
+            assert parse_study(table, name="mine", where="here").question
+
+
+def test_bad_toml_is_one_message_with_its_line(here: Path) -> None:
+    """A slip of syntax is named with its line, and nothing else is guessed."""
+    (message,) = refusal(here, 'question = "?"\nbaseline = none\n')
+    assert message.startswith(f"the study file {here}/mine.toml is not valid TOML: ")
+    assert "line 2" in message
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "is not text: byte 0", id="bin"),
+        pytest.param(lambda path: path.mkdir(), "cannot be read: is a directory", id="folder"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(here: Path, make: Any, words: str) -> None:
+    """What is no text file is refused with its path and the reason."""
+    path = here / "mine.toml"
+    make(path)
+    with pytest.raises(AblateError, match=rf"the study file {path} {words}"):
+        read_study(path)
+
+
+def test_a_study_is_found_by_path_then_here_then_shipped(here: Path) -> None:
+    """A path is taken as it is; a name is looked for in ./studies before the shipped ones."""
+    (here / "studies").mkdir()
+    read(here, HEAD + QUICK, "other")
+    assert find_study("smoke")[1] == shipped_folder() / "smoke.toml"
+    read(here / "studies", HEAD + QUICK, "smoke")
+    assert find_study("smoke")[1] == Path("studies/smoke.toml")
+    assert find_study("other.toml")[1] == Path("other.toml")
+    assert find_study(str(here / "other.toml"))[0].name == "other"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param(
+            "placment", "no study is called 'placment'; did you mean 'placement'?", id="name"
+        ),
+        pytest.param(
+            "studies/placment.toml",
+            "there is no study file 'studies/placment.toml'; did you mean 'placement'?",
+            id="path",
+        ),
+        pytest.param("qqq", "no study is called 'qqq'; there are mine, placement", id="far"),
+        pytest.param("", "no study is called ''; there are mine, placement", id="empty"),
+    ],
+)
+def test_a_missing_study_is_answered_by_those_there_are(here: Path, name: str, words: str) -> None:
+    """The nearest name and all names are given, one's own studies among them."""
+    (here / "studies").mkdir()
+    read(here / "studies", HEAD + QUICK)
+    with pytest.raises(AblateError) as caught:
+        find_study(name)
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).endswith(
+        "there are mine, placement, smoke, zaremba2014, and any other is the path of a TOML file"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in shipped_folder().glob("*.toml")))
+def test_shipped_studies_are_read_and_start_quick(name: str, here: Path) -> None:
+    """Every shipped study is without mistake, asks a question, and is quick unless told."""
+    study, path = find_study(name)
+    assert path == all_studies()[name]
+    assert study.question.endswith(("?", "anything."))
+    assert study.default_profile == "quick"
+
+
+def test_placement_quick_is_the_matrix_of_28_trials(here: Path) -> None:
+    """The default run has every published placement at its default point, two seeds each."""
+    profile = find_study("placement")[0].profile("quick")
+    assert labels(profile) == [
+        "none",
+        "zaremba2014 .25",
+        "zaremba2014 .5",
+        "zaremba2014 .75",
+        "locked .5",
+        "recurrent .25",
+        "recurrent .5",
+        "recurrent window .25",
+        "naive .25",
+        "gal2016 .5",
+        "semeniuta2016 .5",
+        "moon2015 .25",
+        "zoneout .5",
+        "merity2017 .4",
+    ]
+    assert len(labels(profile)) * len(profile.seeds) == 28
+    assert profile.corpus == "ptb-tenth"
+    assert profile.net == Net(layers=2, hidden=200)
+    assert profile.recipe.model_dump(include={"unroll", "batch", "epochs", "hold"}) == {
+        "unroll": 20,
+        "batch": 20,
+        "epochs": 8,
+        "hold": 5,
+    }
+    assert [profile.recipe.rate_of(epoch) for epoch in (1, 5, 6, 8)] == [1.0, 1.0, 0.5, 0.125]
+    assert (profile.recipe.init, profile.recipe.clip, profile.recipe.headline) == (0.1, 5.0, "last")
+
+
+def test_placement_full_has_every_strategy_along_its_dial() -> None:
+    """No built-in strategy is forgotten, each with a dial at five rates, three seeds each."""
+    profile = find_study("placement")[0].profile("full")
+    points = distinct(profile.strategies)
+    built_in = [strategy for strategy in all_strategies() if strategy.origin.startswith("ablate")]
+    for strategy in built_in:
+        dials = {point.dial_value for point in points if point.strategy.name == strategy.name}
+        assert len(dials) == (5 if strategy.dial else 1), strategy.name
+    assert (profile.corpus, len(profile.seeds)) == ("ptb", 3)
+    assert (profile.net, profile.recipe) == (
+        PRESETS["zaremba-medium"].net,
+        PRESETS["zaremba-medium"].recipe,
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile", "label", "seeds"),
+    [
+        pytest.param("small", "none", 10, id="small"),
+        pytest.param("medium", "zaremba2014 .5", 10, id="medium"),
+        pytest.param("large", "zaremba2014 .65", 38, id="large"),
+    ],
+)
+def test_zaremba2014_has_the_seeds_of_the_papers_ensembles(
+    profile: str, label: str, seeds: int
+) -> None:
+    """Each size is its preset on the whole corpus, with as many seeds as table 1 averages."""
+    found = find_study("zaremba2014")[0].profile(profile)
+    assert labels(found) == [label]
+    assert (found.corpus, len(found.seeds)) == ("ptb", seeds)
+    assert found.recipe == PRESETS[f"zaremba-{profile}"].recipe
+    (point,) = distinct(found.strategies)
+    assert (point.dial_value or 0.0) == PRESETS[f"zaremba-{profile}"].rate
+
+
+def test_smoke_needs_nothing_installed() -> None:
+    """The study for CI runs on the generated corpus."""
+    assert find_study("smoke")[0].profile().corpus == "toy"

@@ -64,7 +64,7 @@ class Plan:
 # Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
 # constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
 # function of its cell, not of a clock. engine/README.md has the measurement and its command.
-FUSED_IS_FASTER = {"cpu": True, "cuda": True}
+FUSED_IS_FASTER = {"cpu": True}
 
 
 def plan(

@@ -63,10 +63,10 @@ class Local:
             for slot in self.slots:
                 hire(slot)
             while workers:
-                for connection in wait(list(workers)):
-                    worker = workers[connection]
+                ready = wait(list(workers))
+                for worker in [workers[one] for one in workers if one in ready]:
                     if not _attend(worker, pull, emit):
-                        _stop(workers.pop(connection))
+                        _stop(workers.pop(worker.connection))
                         hire(worker.slot)
         finally:
             for worker in workers.values():

@@ -1,5 +1,6 @@
 """From what a user asks for to what is to be done: study, profile, corpus, cells, store, slots."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,8 @@ class Job:
 
     def larger(self) -> str | None:
         """The profile that comes after this one in the study file; None for the last."""
-        names = list(self.study.profiles)
-        return dict(zip(names, names[1:], strict=False)).get(self.profile_name)
+        following = dict(itertools.pairwise(self.study.profiles))
+        return following.get(self.profile_name)
 
 
 def prepare(order: Order) -> Job:

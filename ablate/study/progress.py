@@ -17,6 +17,7 @@ class Progress:
 
     def __init__(self, console: Console, board: Board) -> None:
         self._console, self._board = console, board
+        self._noted: set[str] = set()
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2)
 
     def shown(self) -> AbstractContextManager[object]:
@@ -27,7 +28,10 @@ class Progress:
         """Take one event in. On a terminal the table tells of epochs, and lines of the rest."""
         self._board.take(event)
         if isinstance(event, Noted):
-            self.say(event.text)
+            # Every worker of one machine warns of the same things.
+            if event.text not in self._noted:
+                self.say(event.text)
+            self._noted.add(event.text)
         elif not (self._console.is_terminal and isinstance(event, Started | Epoch)):
             done, total = self._board.done, self._board.total
             self.say(f"[{done}/{total}] {self._board.names[event.task.cell.key]}: {words(event)}")

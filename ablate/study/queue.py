@@ -7,7 +7,7 @@ taken twice. It holds nothing that the store does not: without it, it is built a
 import contextlib
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -138,7 +138,7 @@ class Queue:
                 self._close(trial.number, _LEFT_BEHIND)
 
     def _close(self, number: int, reason: str) -> None:
-        # Through the storage, because a study tells only of trials that run, not of those that wait.
+        # Through the storage: a study can tell of trials that run, not of those that wait.
         study = self._storage.get_study_id_from_name(STUDY_NAME)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
         self._storage.set_trial_user_attr(trial, "status", FAILED)

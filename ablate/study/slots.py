@@ -7,7 +7,7 @@ from typing import Final
 from ablate.errors import AblateError
 from ablate.study.events import Slot
 
-# A worker holds an interpreter and torch, some hundreds of MB: a large machine is not filled unasked.
+# A worker holds torch, some hundreds of MB: a large machine is not filled unasked.
 _MOST_UNASKED: Final = 8
 
 

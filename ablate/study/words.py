@@ -28,10 +28,12 @@ def introduction(job: Job) -> Iterator[str]:
         f"{slots[0].threads} thread(s) each"
     )
     cells = first_names(job.entries)
-    done = len(cells.keys() & job.store.committed().keys())
+    missing = cells.keys() - job.store.committed().keys()
+    begun = len(missing & set(job.store.checkpointed()))
     yield (
-        f"{len(cells)} trials: {done} done, {len(cells) - done} to run; "
-        f"results in {job.store.folder}"
+        f"{len(cells)} trials: {len(cells) - len(missing)} done, {len(missing)} to run"
+        + (f" ({begun} from the last finished epoch)" if begun else "")
+        + f"; results in {job.store.folder}"
     )
     larger = job.larger()
     if larger and gpus():
@@ -46,7 +48,8 @@ def introduction(job: Job) -> Iterator[str]:
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:
     """What was done, what failed, and what to do next."""
     diverged = f", {summary.diverged} of them diverged" if summary.diverged else ""
-    yield f"{summary.trained} trial(s) trained{diverged}, {len(summary.failures)} failed"
+    failed = f", {len(summary.failures)} failed" if summary.failures else ""
+    yield f"{summary.trained} trial(s) trained{diverged}{failed}"
     for failure in summary.failures:
         yield f"  {failure.name}: {failure.error.splitlines()[-1]}"
     if summary.failures:

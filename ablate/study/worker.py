@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from ablate.errors import AblateError
-from ablate.study.events import Epoch, Event, Failed, Noted, Row, Slot, Started, Task, Train
+from ablate.study.events import Epoch, Event, Failed, Noted, Slot, Started, Task, Train
 
 READY: Final = "ready"
 
@@ -19,11 +19,21 @@ READY: Final = "ready"
 def work(connection: Connection, slot: Slot, train: Train) -> None:
     """Train each task that arrives; return at the end of the connection."""
     threading.Thread(target=_leave_with_driver, daemon=True).start()
-    warnings.showwarning = _forward_warnings(connection)
-    connection.send(READY)
-    with contextlib.suppress(EOFError):
+    one_at_a_time = threading.Lock()
+
+    def send(message: Event | str) -> None:
+        # A warning may come from another thread, and two messages must not run into each other.
+        with one_at_a_time:
+            connection.send(message)
+
+    def forward(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        send(Noted(f"{category.__name__}: {message}"))
+
+    warnings.showwarning = forward
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        send(READY)
         while True:
-            attempt(train, connection.recv(), slot, connection.send)
+            attempt(train, connection.recv(), slot, send)
 
 
 def attempt(train: Train, task: Task, slot: Slot, emit: Callable[[Event], Any]) -> None:
@@ -44,10 +54,3 @@ def _leave_with_driver() -> None:
     if driver is not None:
         wait([driver.sentinel])
         os._exit(1)
-
-
-def _forward_warnings(connection: Connection) -> Callable[..., None]:
-    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        connection.send(Noted(f"{category.__name__}: {message}"))
-
-    return show

@@ -1,0 +1,259 @@
+"""The command line: parses and prints, decides nothing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import ablate
+from ablate.errors import AblateError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ablate.study.job import Job
+
+INTERRUPTED = 130
+
+_RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of the results.",
+)
+
+
+class Refusal(click.ClickException):
+    """A user's mistake: one message, exit code 2, no traceback."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"ablate: {self.format_message()}", err=True)
+
+
+class Commands(click.Group):
+    """A group whose commands end with a `Refusal` where ablate raises an AblateError."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AblateError as error:
+            raise Refusal(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(ablate.__version__, prog_name="ablate")
+def main() -> None:
+    """Where, how often and how should dropout be placed in a recurrent network?
+
+    A study trains one net under many placements and seeds; a report shows what came of it.
+    """
+
+
+@main.command()
+@click.option("--study", required=True, help="Name of a study, or the path of a study file.")
+@click.option("--profile", help="Profile of the study; by default its own default, `quick`.")
+@click.option("--strategies", metavar="A,B", help="Only these strategies, by name or label.")
+@click.option("--seeds", type=int, metavar="N", help="Seeds 1 to N in place of the profile's.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the profile, as in recipe.epochs=3; may be given several times.",
+)
+@click.option("--data", metavar="DIR", help="Folder with train.txt, valid.txt and test.txt.")
+@_RESULTS
+@click.option(
+    "--slots", type=click.IntRange(min=0), metavar="N", help="Trials at a time; 0: in this process."
+)
+@click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
+@click.option("--dry-run", is_flag=True, help="Show the matrix, each plan and an estimate.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    study: str,
+    profile: str | None,
+    strategies: str | None,
+    seeds: int | None,
+    settings: tuple[str, ...],
+    data: str | None,
+    results: Path,
+    slots: int | None,
+    device: str | None,
+    dry_run: bool,
+) -> None:
+    """Train what is missing of a study.
+
+    The same command again trains only what is missing, and goes on from each trial's last finished
+    epoch. More seeds or rates add only the new trials.
+    """
+    from ablate.study import driver, words
+    from ablate.study.job import Order, prepare
+
+    order = Order(
+        study=study,
+        profile=profile,
+        strategies=tuple(name.strip() for name in strategies.split(",")) if strategies else (),
+        seeds=seeds,
+        settings=settings,
+        data=data,
+        results=results,
+        slots=slots,
+        device=device,
+    )
+    job, console = prepare(order), _console()
+    _say(console, words.introduction(job))
+    if dry_run:
+        _preview(console, job)
+        return
+    try:
+        summary = driver.run(
+            job.entries, job.store, job.executor(), slots=len(job.slots), console=console
+        )
+    except KeyboardInterrupt:
+        _say(console, [words.INTERRUPTED])
+        ctx.exit(INTERRUPTED)
+    _say(console, words.conclusion(job, summary))
+    ctx.exit(1 if summary.failures else 0)
+
+
+@main.command()
+@click.option("--study", help="Only this study; by default every study that has results.")
+@click.option("--profile", help="Only this profile.")
+@_RESULTS
+def report(study: str | None, profile: str | None, results: Path) -> None:
+    """Write each study's page, figures and tables, and print its table."""
+    from ablate.report import build
+
+    for built in build(results, study, profile):
+        click.echo(built.text)
+        click.echo(f"page: {built.page}\n")
+
+
+@main.command()
+@click.option("--study", help="Only this study; by default every study that has results.")
+@click.option("--profile", help="Only this profile.")
+@_RESULTS
+def status(study: str | None, profile: str | None, results: Path) -> None:
+    """Show how far each study is: trials done, diverged, failed, missing and begun."""
+    from ablate.study.status import find_statuses
+
+    console = _console()
+    table = _table("study", "profile")
+    for heading in ("ok", "diverged", "failed", "missing", "begun", "all"):
+        table.add_column(heading, justify="right")
+    found = find_statuses(results, study, profile)
+    for one in found:
+        counts = (one.ok, one.diverged, one.failed, one.missing, one.begun, one.total)
+        table.add_row(one.study, one.profile, *map(str, counts))
+    console.print(table)
+    _say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
+
+
+@main.command()
+def studies() -> None:
+    """List the studies that a name alone finds: the shipped ones and those in ./studies."""
+    from ablate.study.file import all_studies, read_study
+
+    console = _console()
+    for name, path in all_studies().items():
+        try:
+            study = read_study(path)
+        except AblateError as error:
+            _say(console, [f"{name}  {error}", ""])
+            continue
+        profiles = (
+            f"{profile} (default)" if profile == study.default_profile else profile
+            for profile in study.profiles
+        )
+        _entry(console, name, study.question, profiles=", ".join(profiles), file=str(path))
+
+
+@main.command()
+def strategies() -> None:
+    """List the strategies, those of other installed packages included."""
+    from ablate.strategies import all_strategies
+
+    console = _console()
+    for strategy in all_strategies():
+        default = ", ".join(f"{name}={value}" for name, value in strategy.arguments().items())
+        _entry(
+            console,
+            strategy.name,
+            strategy.summary,
+            paper=strategy.paper,
+            dial=strategy.dial,
+            default=default,
+            origin=strategy.origin,
+        )
+
+
+@main.command()
+@click.argument("strategy")
+@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers.")
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Count from the word this many steps before t to the prediction as many after it.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An argument of the strategy, as in rate=.5; may be given several times.",
+)
+def explain(strategy: str, layers: int, steps: int, settings: tuple[str, ...]) -> None:
+    """Draw STRATEGY on the unrolled net, with its masks, its plan and what it touches."""
+    from ablate.explain import render
+    from ablate.study.changes import read_settings
+
+    render(strategy, read_settings(settings), console=_console(), layers=layers, n=steps)
+
+
+def _preview(console: "Console", job: "Job") -> None:
+    from ablate.study import preview
+
+    console.print()
+    console.print(preview.matrix(job))
+    console.print()
+    console.print(preview.plans(job))
+    console.print()
+    found = preview.estimate(job)
+    _say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _table(*headings: str) -> "Table":
+    from rich.table import Table
+
+    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+
+
+def _say(console: "Console", lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _entry(console: "Console", name: str, summary: str, **facts: str | None) -> None:
+    """One entry of a list: its name, its sentence, and the facts that it has."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Text(name, style="bold"), Text(summary))
+    for fact, value in facts.items():
+        if value:
+            console.print(Padding(Text(f"{fact}: {value}", style="dim"), (0, 0, 0, 4)))

@@ -1,0 +1,114 @@
+"""The figures of a combination, each with its caption: what is drawn, from what, measured how."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from ablate.report.combination import Combination
+from ablate.report.curves import learning_curves
+from ablate.report.dial import by_dial
+from ablate.report.numbers import seeds
+from ablate.report.placements import gap_by_placement
+from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
+from ablate.report.style import png, svg
+from ablate.report.sweeps import MOST
+from ablate.report.tradeoff import tradeoff
+
+_FAINT = " All but the best of each sweep are small and faint."
+_BEST_ONLY = " Only the best of each sweep by validation perplexity is shown."
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One kind of figure: its file's name, its title, what it shows and how it is drawn.
+
+    `crowded` is said where a study has more placements than the figure can name.
+    """
+
+    name: str
+    title: str
+    shows: str
+    draw: Callable[[Combination], Figure]
+    crowded: str = ""
+    needs_finished: bool = True
+
+
+PLOTS = (
+    Plot(
+        "perplexity-by-dial",
+        "Validation perplexity by dial",
+        "The dial is the rate that a sweep of a strategy turns; the others keep their ratio to it. "
+        "Marks are means over seeds, pale points single seeds; points that would hide one another "
+        "stand side by side.",
+        lambda part: by_dial(part.trials),
+    ),
+    Plot(
+        "learning-curves",
+        "Learning curves, train against validation",
+        "Thin lines are single seeds, thick ones means; on the logarithmic axis the band between "
+        "them is the overfitting gap, written in nats per token.",
+        lambda part: learning_curves(part.trials, part.epochs),
+        _BEST_ONLY,
+        needs_finished=False,
+    ),
+    Plot(
+        "gap-by-placement",
+        "Overfitting gap and validation perplexity by placement",
+        "Ordered by the gap. Ticks are means over seeds, pale points single seeds.",
+        lambda part: gap_by_placement(part.trials),
+        _BEST_ONLY,
+    ),
+    Plot(
+        "gap-against-perplexity",
+        "Overfitting gap against validation perplexity",
+        "Marks are means over seeds, pale points single seeds; grey lines join a sweep.",
+        lambda part: tradeoff(part.trials),
+        _FAINT,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure as files, with its title and caption."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+
+
+def draw_figures(part: Combination) -> tuple[Drawn, ...]:
+    """Draw the figures of one combination; without a finished trial only its learning curves."""
+    finished = part.count("ok") > 0
+    plots = [plot for plot in PLOTS if finished or (len(part.epochs) and not plot.needs_finished)]
+    return tuple(_drawn(plot, part) for plot in plots)
+
+
+def _drawn(plot: Plot, part: Combination) -> Drawn:
+    figure = plot.draw(part)
+    return Drawn(plot.name, plot.title, caption(plot, part), svg(figure), png(figure))
+
+
+def caption(plot: Plot, part: Combination) -> str:
+    """The caption: what is shown, then headline epoch, seeds, corpus, net and recipe."""
+    finished = part.trials[part.trials["status"] == "ok"]
+    counts = finished.groupby(list(PLACEMENT)).size()
+    low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+    shown = plot.shows
+    against = baseline_of(finished)
+    if against is not None:
+        shown += f" Dashed: {against['label'].iloc[0]}, the baseline."
+    if part.trials.groupby(list(PLACEMENT)).ngroups > MOST:
+        shown += plot.crowded
+    if plot.name != "learning-curves":
+        bars = "Bars are 95 % Student-t intervals (three seeds or more)."
+        shown += f" {bars}" if high >= SEEDS_FOR_INTERVAL else " Too few seeds for intervals."
+    epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
+    return (
+        f"{shown} Headline numbers are those of {epoch}; {seeds(low, high)} a placement. "
+        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
+        "Train measured with dropout off."
+    )

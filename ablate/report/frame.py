@@ -1,0 +1,154 @@
+"""The store as frames: one row a placement and seed, with the names that trials are known by."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ablate.errors import AblateError, did_you_mean
+from ablate.store import Store, list_results
+from ablate.store.schema import COMMITTED, FAILED
+
+SPLITS = ("train", "valid", "test")
+
+
+def results(
+    study: str, profile: str | None = None, results: str | Path = "results"
+) -> pd.DataFrame:
+    """Return a study's finished trials, one row for each (strategy, arguments, seed).
+
+    A row has the names of `cells.parquet` (`strategy`, `arguments`, `label`, `dial`, `dial_value`,
+    `position`, `baseline`), the columns of `trials`, and at the headline epoch of its recipe
+    `train_nll`, `valid_nll`, `test_nll` and `gap` (nats per target) and `train_ppl`, `valid_ppl`,
+    `test_ppl` (perplexity). `status` is "ok", "diverged", or "failed" where every attempt failed.
+    A trial known under two names has two rows with one `key`.
+
+    Raises AblateError where there is no such study, profile or result.
+    """
+    return read_trials(open_store(study, profile, results))
+
+
+def epochs(study: str, profile: str | None = None, results: str | Path = "results") -> pd.DataFrame:
+    """Return the learning curves of the committed trials: one row for each (`key`, `epoch`)."""
+    return read_epochs(open_store(study, profile, results))
+
+
+def tokens(
+    study: str,
+    profile: str | None = None,
+    results: str | Path = "results",
+    *,
+    keys: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return each token's log-probability (nats) at the headline epoch, of the trials of `keys`.
+
+    Columns `key`, `attempt`, `split`, `position`, `log_prob`. The mean of probabilities over keys
+    is an ensemble: `frame.pivot(index=["split", "position"], columns="key", values="log_prob")`.
+    """
+    return open_store(study, profile, results).tokens(keys).to_pandas()
+
+
+def open_store(study: str, profile: str | None, results: str | Path) -> Store:
+    """Return the one store that study and profile name.
+
+    Raises AblateError where there is none, or several profiles and none was named.
+    """
+    first, *others = list_stores(results, study, profile)
+    if others:
+        names = ", ".join(store.profile for store in (first, *others))
+        raise AblateError(
+            f"study '{study}' has results of several profiles ({names}) and they are never mixed; "
+            f'name one: profile="{first.profile}"'
+        )
+    return first
+
+
+def list_stores(
+    results: str | Path, study: str | None = None, profile: str | None = None
+) -> tuple[Store, ...]:
+    """Return the stores below `results`, of one study or one profile where they are named.
+
+    Raises AblateError, saying what to run, where that leaves none.
+    """
+    found = list_results(Path(results))
+    if not found:
+        run = f"ablate run --study {study or 'placement'}"
+        raise AblateError(f"there are no results in '{results}'; run `{run}` first")
+    studies = sorted({store.study for store in found})
+    if study is not None and study not in studies:
+        raise AblateError(
+            f"there are no results of a study '{study}' in '{results}', "
+            f"only of {', '.join(studies)}{did_you_mean(study, studies)}"
+            f" or run `ablate run --study {study}` first"
+        )
+    of_study = [store for store in found if study in (None, store.study)]
+    profiles = sorted({store.profile for store in of_study})
+    if profile is not None and profile not in profiles:
+        raise AblateError(
+            f"there are no results of profile '{profile}'"
+            + (f" of study '{study}'" if study else "")
+            + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
+            f" or run `ablate run --study {study or of_study[0].study} --profile {profile}` first"
+        )
+    return tuple(store for store in of_study if profile in (None, store.profile))
+
+
+def read_cells(store: Store) -> pd.DataFrame:
+    """Return the names of a store's trials, those that have not run yet included."""
+    cells = store.cells().to_pandas()
+    cells["label"] = _distinct_labels(cells)
+    return cells
+
+
+def read_trials(store: Store) -> pd.DataFrame:
+    """Return a store's trials under their names; see `results`."""
+    trials = store.trials().to_pandas()
+    committed = trials[trials["status"].isin(COMMITTED)].sort_values("attempt")
+    failed = trials[trials["status"] == FAILED].sort_values("attempt", ascending=False)
+    # The first attempt that ended counts; where none did, the last failure says why.
+    chosen = pd.concat([committed, failed]).drop_duplicates("key")
+    cells = read_cells(store)
+    names = [column for column in cells.columns if column == "key" or column not in trials.columns]
+    frame = cells[names].merge(_with_headline(chosen), on="key", how="inner")
+    if frame.empty:
+        raise AblateError(
+            f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
+            f"run `ablate run --study {store.study} --profile {store.profile}`"
+        )
+    return frame.sort_values(["position", "seed"], kind="stable", ignore_index=True)
+
+
+def read_epochs(store: Store) -> pd.DataFrame:
+    """Return a store's learning curves; see `epochs`."""
+    frame = store.epochs().to_pandas()
+    return frame.sort_values(["key", "epoch"], kind="stable", ignore_index=True)
+
+
+def _with_headline(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of the headline epoch, last or best, and perplexities."""
+    best = (trials["headline"] == "best").to_numpy(dtype=bool)
+    added: dict[str, np.ndarray] = {}
+    for name in (*(f"{split}_nll" for split in SPLITS), "gap"):
+        at_best = trials[f"{name}_best"].to_numpy(dtype=np.float64, na_value=np.nan)
+        at_last = trials[f"{name}_last"].to_numpy(dtype=np.float64, na_value=np.nan)
+        added[name] = np.where(best, at_best, at_last)
+    with np.errstate(over="ignore"):
+        added |= {f"{split}_ppl": np.exp(added[f"{split}_nll"]) for split in SPLITS}
+    return trials.assign(**added)
+
+
+def _distinct_labels(cells: pd.DataFrame) -> pd.Series:
+    """Labels, with the arguments behind those that two placements would share."""
+    named = cells.drop_duplicates(["label", "strategy", "arguments"])
+    shared = set(named["label"][named["label"].duplicated()])
+    spelled = [
+        f"{label} ({_spell(arguments)})" if label in shared else label
+        for label, arguments in zip(cells["label"], cells["arguments"], strict=True)
+    ]
+    return pd.Series(spelled, index=cells.index, dtype=cells["label"].dtype)
+
+
+def _spell(arguments: str) -> str:
+    return ", ".join(f"{name}={value}" for name, value in json.loads(arguments).items())

@@ -1,0 +1,76 @@
+"""What a placement looks like in a figure: its colour says where it acts, its marker how often.
+
+Strategies are open-ended, so a colour each would run out at eight and say nothing; where dropout
+acts and how far one decision reaches in time are the questions of the study, and names are written
+beside the points. The four colours are Okabe and Ito's (2008), told apart with any colour vision.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from ablate.edges import Edge
+
+# The canonical text of the placement that drops nothing.
+SILENT = "none"
+
+_BETWEEN = Edge.EMBEDDING | Edge.VERTICAL
+_EDGE = re.compile(r"([A-Z]+)\(([^()]*)\)")
+_TIME = re.compile(r"\btime=(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """On which edges a placement acts, seen from the recurrence."""
+
+    name: str
+    words: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """How long one decision holds over time."""
+
+    name: str
+    words: str
+    marker: str
+
+
+NOWHERE = Where("none", "no dropout", "#4d4d4d")
+BETWEEN = Where("between", "between layers", "#0072b2")
+INSIDE = Where("inside", "inside the recurrence", "#d55e00")
+BOTH = Where("both", "both", "#009e73")
+WHERES = (NOWHERE, BETWEEN, INSIDE, BOTH)
+
+STEP = When("step", "fresh each step", "o")
+WINDOW = When("window", "one mask a window", "s")
+MIXED = When("mixed", "mixed or bursts", "D")
+WHENS = (STEP, WINDOW, MIXED)
+
+
+@cache
+def where(placement: str) -> Where:
+    """Where the placement with this canonical text acts."""
+    edges = [Edge[name] for name, _ in _EDGE.findall(placement)]
+    between = any(edge in _BETWEEN for edge in edges)
+    inside = any(edge not in _BETWEEN for edge in edges)
+    return {
+        (False, False): NOWHERE,
+        (True, False): BETWEEN,
+        (False, True): INSIDE,
+        (True, True): BOTH,
+    }[between, inside]
+
+
+@cache
+def when(placement: str) -> When:
+    """How long the decisions of the placement with this canonical text hold.
+
+    WEIGHT has no axis of time: its one mask serves the window.
+    """
+    times = {_TIME.search(drop) for _, drop in _EDGE.findall(placement)}
+    reaches = {found[1] if found else "ALL" for found in times}
+    if reaches == {"ALL"}:
+        return WINDOW
+    return STEP if reaches <= {"1"} else MIXED

@@ -1,0 +1,69 @@
+"""How numbers are written: the same digits, signs and intervals in every table and caption."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from ablate.report.statistics import SEEDS_FOR_INTERVAL
+
+MINUS = "\N{MINUS SIGN}"
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+Writer = Callable[[float], str]
+
+
+def perplexity(value: float) -> str:
+    """A perplexity: one digit behind the point below a thousand, none above."""
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
+
+
+def nats(value: float) -> str:
+    """Nats, with three digits behind the point (seeds differ by some thousandths)."""
+    return f"{value:.3f}".replace("-", MINUS) if math.isfinite(value) else NOTHING
+
+
+def signed(value: float) -> str:
+    """A difference of perplexities with its sign; no sign where it rounds to zero."""
+    if not math.isfinite(value):
+        return NOTHING
+    text = perplexity(abs(value))
+    if float(text.replace(",", "")) == 0:
+        return text
+    return (MINUS if value < 0 else "+") + text
+
+
+def rate(value: float | None) -> str:
+    """A rate as labels show it: `.5`."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{value:g}".removeprefix("0") or "0"
+
+
+def p_value(value: float) -> str:
+    """A p-value, with as many digits as mean something."""
+    if math.isnan(value):
+        return NOTHING
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def spread(values: Sequence[float], half: float, write: Writer) -> str:
+    """What stands behind a mean: its t interval from three seeds on, both values of two."""
+    if len(values) >= SEEDS_FOR_INTERVAL:
+        return f"{PLUS_MINUS} {write(half)}"
+    return f"({', '.join(map(write, values))})" if len(values) > 1 else ""
+
+
+def seeds(low: int, high: int) -> str:
+    """`2 seeds`, `1 to 3 seeds`, `1 seed`."""
+    many = f"{low} to {high}" if low != high else f"{high}"
+    return f"{many} seed{'' if high == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes, or minutes, or seconds."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,59 @@
+"""Figure: gap and validation perplexity of every placement, one row each."""
+
+import textwrap
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablate.report.axes import (
+    GAP,
+    VALID_PERPLEXITY,
+    draw_baseline,
+    draw_interval,
+    draw_seeds,
+    key_to_kinds,
+    perplexity_axis,
+    seed_values,
+)
+from ablate.report.combination import require_one
+from ablate.report.kinds import where
+from ablate.report.statistics import Summary
+from ablate.report.style import WIDTH, styled
+from ablate.report.sweeps import spotlight
+
+
+@styled
+def gap_by_placement(trials: pd.DataFrame) -> Figure:
+    """Draw each placement's overfitting gap and validation perplexity, least gap at the top.
+
+    A tick is the mean, a pale point a seed, a bar a 95 % t interval (from three seeds on); dashed
+    lines are the baseline. `trials` holds one combination.
+    """
+    require_one(trials)
+    summary = Summary(("gap", "valid_ppl"))(trials)
+    summary = spotlight(summary[summary["n"] > 0])
+    rows = summary.sort_values("gap", kind="stable", ignore_index=True)
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.21 * len(rows)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, metric in ((left, "gap"), (right, "valid_ppl")):
+        draw_baseline(axes, rows, metric, "x")
+        for index, row in rows.iterrows():
+            _draw_row(axes, row, metric, float(str(index)))
+    left.set(xlabel=GAP, ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)))
+    left.set_yticklabels([textwrap.fill(label, 32) for label in rows["label"]])
+    for text, placement in zip(left.get_yticklabels(), rows["placement"], strict=True):
+        text.set_color(where(placement).colour)
+    right.set_xlabel(VALID_PERPLEXITY)
+    perplexity_axis(right, "x", seed_values(rows, "valid_ppl"))
+    left.tick_params(axis="y", length=0)
+    right.tick_params(axis="y", length=0)
+    key_to_kinds(figure, rows["placement"])
+    return figure
+
+
+def _draw_row(axes: Axes, row: pd.Series, metric: str, y: float) -> None:
+    placement, mean = row["placement"], row[metric]
+    draw_seeds(axes, row[f"{metric}_values"], [y] * row["n"], placement)
+    draw_interval(axes, (row[f"{metric}_low"], row[f"{metric}_high"]), (y, y), placement)
+    axes.plot([mean, mean], [y - 0.3, y + 0.3], color=where(placement).colour, lw=1.6, zorder=4)

@@ -1,0 +1,105 @@
+"""One look for all figures: sizes for a page of a paper, text that stays text, files that repeat.
+
+Figures are `matplotlib.figure.Figure` values without pyplot: no global state and no window.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+# The width of a page's text in inches; type is set in points for that width.
+WIDTH = 7.0
+SMALL = 7.5
+
+INK = "#1f2328"
+FAINT = "#6e7781"
+RULE = "#d0d7de"
+GRID = "#e6e9ec"
+PAPER = "#ffffff"
+TRAIN = "#e69f00"
+VALID = "#0072b2"
+DIVERGED = "#a40e4c"
+
+# DejaVu Sans comes with matplotlib, so a layout settled here is the same everywhere.
+_LOOK: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.labelsize": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.bottom": True,
+    "ytick.left": True,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.3,
+    "svg.fonttype": "none",
+    # Equal figures are equal files: ids in the SVG are drawn from this, not from a clock.
+    "svg.hashsalt": "ablate",
+}
+
+P = ParamSpec("P")
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The project's settings, for the length of a `with` block."""
+    settings: dict[Any, Any] = {**sns.axes_style("whitegrid"), **_LOOK}
+    with mpl.rc_context(settings):
+        yield
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that returns a figure, so that it is drawn with the project's look."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with look():
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def png(figure: Figure, *, dpi: int = 200) -> bytes:
+    """The figure as PNG."""
+    return _saved(figure, format="png", dpi=dpi, metadata={"Software": "ablate"})
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG; its text is text, set in DejaVu Sans or its near relative Verdana."""
+    plain = _saved(figure, format="svg", metadata={"Date": None, "Creator": "ablate"}).decode()
+    return plain.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, **options)
+    return buffer.getvalue()

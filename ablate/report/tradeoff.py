@@ -1,0 +1,108 @@
+"""Figure: overfitting gap against validation perplexity, one point a placement."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablate.report.axes import (
+    GAP,
+    VALID_PERPLEXITY,
+    baseline_level,
+    draw_baseline,
+    draw_faint,
+    draw_interval,
+    draw_mean,
+    draw_seeds,
+    key_to_kinds,
+    perplexity_axis,
+    seed_values,
+    settle,
+)
+from ablate.report.combination import require_one
+from ablate.report.kinds import where
+from ablate.report.placing import Name, place
+from ablate.report.statistics import Summary
+from ablate.report.style import RULE, WIDTH, styled
+from ablate.report.sweeps import curves_of, spotlight
+
+METRICS = ("gap", "valid_ppl")
+
+
+@styled
+def tradeoff(trials: pd.DataFrame) -> Figure:
+    """Draw the gap (nats per token, train with dropout off) against validation perplexity.
+
+    A mark is a placement's mean, a pale point a seed, a thin line a sweep of one dial; crosses are
+    95 % t intervals, from three seeds on. Where there are too many placements to name, all but the
+    best of each sweep are small and faint. `trials` holds one combination.
+    """
+    require_one(trials)
+    summary = Summary(METRICS)(trials)
+    summary = summary[summary["n"] > 0]
+    figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+    axes = figure.subplots()
+    perplexity_axis(axes, "y", seed_values(summary, "valid_ppl"))
+    gaps = seed_values(summary, "gap")
+    margin = 0.1 * (max(gaps) - min(gaps)) or 0.1
+    axes.set(xlim=(min(gaps) - margin, max(gaps) + margin), xlabel=GAP, ylabel=VALID_PERPLEXITY)
+    for metric, which in (("gap", "x"), ("valid_ppl", "y")):
+        draw_baseline(axes, summary, metric, which)
+    named = spotlight(summary)
+    others = summary[~summary.index.isin(named.index)]
+    lines = [_means(sweep.rows) for sweep in curves_of(named[named["dial_value"].notna()])]
+    for line in lines:
+        axes.plot(*line.T, color=RULE, lw=1.0, zorder=1.8)
+    points = [_means(summary)]
+    for _, row in named.iterrows():
+        points.append(np.column_stack([row["gap_values"], row["valid_ppl_values"]]))
+        _draw(axes, row)
+    for _, row in others.iterrows():
+        draw_faint(axes, row["gap"], row["valid_ppl"], row["placement"])
+    key_to_kinds(figure, summary["placement"])
+    settle(figure)
+    names = [
+        Name(row["gap"], row["valid_ppl"], row["label"], where(row["placement"]).colour)
+        for _, row in named.iterrows()
+    ]
+    lines += _across(axes, summary) + _crosses(named)
+    place(axes, names, points=np.concatenate(points), lines=lines)
+    return figure
+
+
+def _means(rows: pd.DataFrame) -> np.ndarray:
+    return rows[list(METRICS)].to_numpy(dtype=np.float64)
+
+
+def _draw(axes: Axes, row: pd.Series) -> None:
+    gap, perplexity, placement = row["gap"], row["valid_ppl"], row["placement"]
+    across, upright = (
+        (row["gap_low"], row["gap_high"]),
+        (row["valid_ppl_low"], row["valid_ppl_high"]),
+    )
+    draw_seeds(axes, row["gap_values"], row["valid_ppl_values"], placement)
+    draw_interval(axes, across, (perplexity, perplexity), placement)
+    draw_interval(axes, (gap, gap), upright, placement)
+    draw_mean(axes, gap, perplexity, placement)
+
+
+def _across(axes: Axes, summary: pd.DataFrame) -> list[np.ndarray]:
+    """The baseline's two dashed lines, from edge to edge."""
+    gap, perplexity = baseline_level(summary, "gap"), baseline_level(summary, "valid_ppl")
+    if gap is None or perplexity is None:
+        return []
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    return [
+        np.array([(gap.mean, bottom), (gap.mean, top)]),
+        np.array([(left, perplexity.mean), (right, perplexity.mean)]),
+    ]
+
+
+def _crosses(summary: pd.DataFrame) -> list[np.ndarray]:
+    """The intervals of every placement, as lines; none below three seeds."""
+    lines = []
+    for _, row in summary.iterrows():
+        across = [(row[f"gap_{end}"], row["valid_ppl"]) for end in ("low", "high")]
+        upright = [(row["gap"], row[f"valid_ppl_{end}"]) for end in ("low", "high")]
+        lines += [np.array(line) for line in (across, upright) if np.isfinite(line).all()]
+    return lines

@@ -1,0 +1,127 @@
+"""Write the report of each study that has results: page, tables and figures beside its store."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablate.errors import AblateError
+from ablate.report.combination import split
+from ablate.report.figures import draw_figures
+from ablate.report.frame import list_stores, read_cells, read_epochs, read_trials
+from ablate.report.page import Section, render
+from ablate.report.table import make_table
+from ablate.store import Store
+
+FOLDER = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written for one profile of a study: its page, and its tables as plain text."""
+
+    study: str
+    profile: str
+    page: Path
+    text: str
+
+
+def build(
+    results: Path, study: str | None = None, profile: str | None = None
+) -> tuple[Report, ...]:
+    """Write `report/` beside each store below `results`, of one study or profile where named.
+
+    Raises AblateError where there are no results, or the folder cannot be written.
+    """
+    stores = list_stores(results, study, profile)
+    # A study that has just been begun must not keep the others from being reported.
+    begun = [store for store in stores if store.trials().num_rows]
+    return tuple(_build_one(store) for store in begun or stores)
+
+
+def _build_one(store: Store) -> Report:
+    parts = split(read_trials(store), read_epochs(store), read_cells(store))
+    sections = tuple(
+        Section(part, make_table(part), draw_figures(part)) for part in parts if len(part.trials)
+    )
+    page = render(
+        store.study,
+        store.profile,
+        question=_question(store.study),
+        sections=sections,
+        unstarted=tuple(part for part in parts if part.trials.empty),
+        notes=_notes(store),
+    )
+    folder = store.folder / FOLDER
+    try:
+        _write(folder, sections, page)
+    except OSError as error:
+        raise AblateError(
+            f"the report cannot be written into {folder}: {error.strerror or error}; "
+            "make the folder writable, or copy the results to one that is"
+        ) from error
+    width = shutil.get_terminal_size((100, 24)).columns
+    return Report(store.study, store.profile, folder / "index.html", _text(store, sections, width))
+
+
+def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
+    """Write all files, the page last; what an earlier report left under other names goes."""
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    written = {folder / "index.html"}
+    for section in sections:
+        for suffix, text in _tables(section).items():
+            written.add(_put(folder / f"{section.prefix}table.{suffix}", text.encode()))
+        for figure in section.figures:
+            name = f"{section.prefix}{figure.name}"
+            written.add(_put(figures / f"{name}.svg", figure.svg.encode()))
+            written.add(_put(figures / f"{name}.png", figure.png))
+    _put(folder / "index.html", page.encode())
+    for pattern in ("*table.csv", "*table.md", "*table.tex", "figures/*.svg", "figures/*.png"):
+        for path in set(folder.glob(pattern)) - written:
+            path.unlink()
+
+
+def _tables(section: Section) -> dict[str, str]:
+    table = section.table
+    return {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}
+
+
+def _put(path: Path, content: bytes) -> Path:
+    """Write a file whole: a reader sees the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    return path
+
+
+def _text(store: Store, sections: tuple[Section, ...], width: int) -> str:
+    blocks = []
+    for section in sections:
+        part = section.part
+        heading = f"{store.study} ({store.profile}): {part.title}, {part.headline} epoch"
+        blocks.append("\n".join([heading, "", section.table.text(width), *section.findings]))
+        if len(section.part.missing):
+            blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
+    return "\n\n".join(blocks)
+
+
+def _notes(store: Store) -> tuple[str, ...]:
+    """What a reader must know before the numbers: files that were found damaged."""
+    damaged = store.set_aside()
+    if not damaged:
+        return ()
+    names = ", ".join(path.name for path in damaged)
+    return (
+        f"{len(damaged)} damaged files were set aside in {damaged[0].parents[1].name}/: {names}",
+    )
+
+
+def _question(study: str) -> str | None:
+    """The study file's question; None where no file of that name is found or it has mistakes."""
+    from ablate.study.file import find_study
+
+    try:
+        return find_study(study)[0].question
+    except AblateError:
+        return None

@@ -1,0 +1,6 @@
+"""What was measured, in plain Parquet: the source of truth of every study."""
+
+from ablate.store.schema import COMMITTED, FAILED
+from ablate.store.store import Row, Store, list_results
+
+__all__ = ["COMMITTED", "FAILED", "Row", "Store", "list_results"]

@@ -1,0 +1,87 @@
+"""One immutable Parquet file: written whole or not at all, and verified when it is read."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ablate.errors import AblateError
+from ablate.store.schema import VERSION, name_of, version_of
+
+# A name that begins with a dot is passed over by every reader of a folder of Parquet.
+TEMPORARY: Final = ".writing-"
+
+
+class BadFile(Exception):
+    """A file of the store that cannot be what was written; its text says what is wrong with it."""
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write `table` at `path` so that a crash leaves the old file or the new one, never a part.
+
+    Raises AblateError where the folder cannot be written (no right, no room, not a folder).
+    """
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    try:
+        _make(path.parent)
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a file and verify its checksums and its schema.
+
+    Raises BadFile where its content is damaged, AblateError where a newer ablate wrote it, and
+    OSError where it cannot be opened at all (which says nothing about its content).
+    """
+    content = path.read_bytes()
+    try:
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
+            found = file.schema_arrow
+            _check_version(path, version_of(found))
+            if not found.equals(schema, check_metadata=True):
+                raise BadFile(f"its columns are not those of table {name_of(schema)!r}")
+            table = file.read()
+            table.validate(full=True)
+            return table
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadFile(str(error).strip().splitlines()[0]) from error
+
+
+def _check_version(path: Path, version: int | None) -> None:
+    if version is not None and version > VERSION:
+        raise AblateError(
+            f"{path} was written with schema {version}, by a newer ablate; this one knows "
+            f"{VERSION}: install the newer version to read it"
+        )
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unwritable(folder: Path, error: OSError) -> AblateError:
+    """The error for a results folder that refuses a write."""
+    reason = error.strerror or str(error)
+    return AblateError(
+        f"the results folder {folder} cannot be written ({reason}); nothing that was stored is "
+        "lost: make it writable, or name another with --results DIR"
+    )

@@ -1,0 +1,133 @@
+"""Finding what is damaged in a store, and setting it aside where everyone can see it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ablate.errors import AblateError
+from ablate.store.attempts import Attempt
+from ablate.store.files import BadFile, read_table, sync, unwritable
+from ablate.store.schema import ATTEMPT_TABLES, CELLS, COMMITTED, TRIALS
+
+BAD: Final = "bad"
+CELLS_FILE: Final = "cells.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file that is not what was written: where it lies, what is wrong, and whose it is."""
+
+    path: Path
+    reason: str
+    attempt: Attempt | None
+
+
+def set_damage_aside(folder: Path) -> None:
+    """Verify every file of the store in `folder` and move the damaged ones into `bad/` beside them.
+
+    An attempt with one damaged file goes as a whole, its row in `trials` first, so that a crash in
+    between leaves an attempt that was never committed. Raises AblateError that names each file,
+    the trial that it held and the command that trains it again.
+    """
+    damages = tuple(_damages(folder))
+    if not damages:
+        return
+    names = _trial_names(folder)
+    for damage in damages:
+        _move(folder, damage)
+    raise AblateError(_message(folder, damages, names))
+
+
+def _damages(folder: Path) -> Iterator[Damage]:
+    cells = folder / CELLS_FILE
+    if cells.is_file() and (reason := _fault(cells, CELLS)):
+        yield Damage(cells, reason, None)
+    for path in sorted((folder / "trials").glob("[!.]*.parquet")):
+        attempt = Attempt.parse(path.name)
+        if attempt is None:
+            yield Damage(path, "its name is not <key>-<attempt>.parquet", None)
+        else:
+            yield from _attempt_damages(folder, attempt)
+
+
+def _attempt_damages(folder: Path, attempt: Attempt) -> Iterator[Damage]:
+    path = folder / "trials" / attempt.file
+    try:
+        rows = read_table(path, TRIALS).to_pylist()
+        if [(row["key"], row["attempt"]) for row in rows] != [attempt]:
+            raise BadFile("it does not hold the one row that its name promises")
+    except BadFile as bad:
+        yield Damage(path, str(bad), attempt)
+        return
+    if rows[0]["status"] not in COMMITTED:
+        return
+    for table in ("epochs", "tokens"):
+        path = folder / table / attempt.file
+        if reason := _fault(path, ATTEMPT_TABLES[table]):
+            yield Damage(path, reason, attempt)
+
+
+def _fault(path: Path, schema: Any) -> str | None:
+    try:
+        read_table(path, schema)
+    except FileNotFoundError:
+        return "it is missing"
+    except BadFile as bad:
+        return str(bad)
+    return None
+
+
+def _move(folder: Path, damage: Damage) -> None:
+    paths = [damage.path]
+    if damage.attempt:
+        paths = [folder / table / damage.attempt.file for table in reversed(ATTEMPT_TABLES)]
+    try:
+        for path in filter(Path.exists, paths):
+            target = folder / BAD / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, _free(target))
+            sync(path.parent)
+    except OSError as error:
+        raise AblateError(
+            f"{damage.path} is damaged ({damage.reason}); {unwritable(folder, error)}"
+        ) from error
+
+
+def _free(path: Path) -> Path:
+    number = 1
+    candidate = path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_stem(f"{path.stem}.{number}")
+    return candidate
+
+
+def _trial_names(folder: Path) -> dict[str, str]:
+    """For each key the first name under which it is known, as far as `cells.parquet` says."""
+    try:
+        rows = read_table(folder / CELLS_FILE, CELLS).to_pylist()
+    except (BadFile, OSError):
+        return {}
+    return {row["key"]: f"'{row['label']}', seed {row['seed']}" for row in reversed(rows)}
+
+
+def _message(folder: Path, damages: tuple[Damage, ...], names: dict[str, str]) -> str:
+    lines = [f"{len(damages)} damaged file(s), now set aside in {folder / BAD}:"]
+    for damage in damages:
+        held = "the names of the trials" if damage.path.name == CELLS_FILE else "no trial"
+        if damage.attempt:
+            known = names.get(damage.attempt.key, f"key {damage.attempt.key}")
+            held = f"attempt {damage.attempt.number} at {known}"
+        lines.append(f"  {damage.path.relative_to(folder)} ({held}): {damage.reason}")
+    again = run_command(folder)
+    lines.append(f"Everything else is whole. {again} trains what they held again, and only that.")
+    return "\n".join(lines)
+
+
+def run_command(folder: Path) -> str:
+    """The command that fills a store, in backquotes."""
+    results, study, profile = folder.parent.parent, folder.parent.name, folder.name
+    where = "" if results == Path("results") else f" --results {results}"
+    return f"`ablate run --study {study} --profile {profile}{where}`"

@@ -1,0 +1,152 @@
+"""The columns of the store, explicit and with a version: what every file in it must look like.
+
+nll: negative log-likelihood in nats per target. A column that is not nullable is known before a
+trial starts; the others are empty in the row of an attempt that failed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+VERSION: Final = 1
+
+COMMITTED: Final = ("ok", "diverged")
+FAILED: Final = "failed"
+
+_VERSION_FIELD: Final = b"ablate.schema"
+_TABLE_FIELD: Final = b"ablate.table"
+
+# One word in 150,000 rows: kept once a file, as a number a row.
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
+
+
+_Kinds = Mapping[str, pa.DataType]
+
+
+def _schema(table: str, known: _Kinds, later: _Kinds) -> pa.Schema:
+    fields = [pa.field(name, kind, nullable=False) for name, kind in known.items()]
+    fields += [pa.field(name, kind) for name, kind in later.items()]
+    return pa.schema(
+        fields, metadata={_TABLE_FIELD: table.encode(), _VERSION_FIELD: str(VERSION).encode()}
+    )
+
+
+TRIALS: Final = _schema(
+    "trials",
+    {
+        "key": pa.string(),
+        "pair_key": pa.string(),
+        "attempt": pa.int32(),
+        "status": pa.string(),
+        "placement": pa.string(),
+        "seed": pa.int64(),
+        "precision": pa.string(),
+        "corpus": pa.string(),
+        "corpus_digest": pa.string(),
+        "net": pa.string(),
+        "recipe": pa.string(),
+        "semantics": pa.int32(),
+        "ablate_version": pa.string(),
+    },
+    {
+        "train_nll_last": pa.float64(),
+        "valid_nll_last": pa.float64(),
+        "test_nll_last": pa.float64(),
+        "train_nll_best": pa.float64(),
+        "valid_nll_best": pa.float64(),
+        "test_nll_best": pa.float64(),
+        "running_nll": pa.float64(),
+        "headline": pa.string(),
+        "best_epoch": pa.int32(),
+        "epochs": pa.int32(),
+        "train_targets": pa.int64(),
+        "valid_targets": pa.int64(),
+        "test_targets": pa.int64(),
+        "gap_last": pa.float64(),
+        "gap_best": pa.float64(),
+        "gap_running": pa.float64(),
+        "parameters": pa.int64(),
+        "vocabulary": pa.int64(),
+        "tokens_per_second": pa.float64(),
+        "seconds": pa.float64(),
+        "device": pa.string(),
+        "threads": pa.int32(),
+        "cohort": pa.int32(),
+        "path": pa.string(),
+        "torch_version": pa.string(),
+        "python_version": pa.string(),
+        "platform": pa.string(),
+        "cpu": pa.string(),
+        "started_at": pa.string(),
+        "error": pa.string(),
+    },
+)
+
+EPOCHS: Final = _schema(
+    "epochs",
+    {"key": pa.string(), "attempt": pa.int32(), "epoch": pa.int32()},
+    {
+        "learning_rate": pa.float64(),
+        "running_nll": pa.float64(),
+        "train_nll": pa.float64(),
+        "valid_nll": pa.float64(),
+        "gradient_norm": pa.float64(),
+        "tokens_per_second": pa.float64(),
+        "seconds": pa.float64(),
+    },
+)
+
+TOKENS: Final = _schema(
+    "tokens",
+    {
+        "key": _WORD,
+        "attempt": pa.int32(),
+        "split": _WORD,
+        "position": pa.int32(),
+        "log_prob": pa.float32(),
+    },
+    {},
+)
+
+CELLS: Final = _schema(
+    "cells",
+    {
+        "key": pa.string(),
+        "strategy": pa.string(),
+        "arguments": pa.string(),
+        "label": pa.string(),
+        "position": pa.int32(),
+        "baseline": pa.bool_(),
+        "seed": pa.int64(),
+        "corpus": pa.string(),
+        "corpus_digest": pa.string(),
+        "net": pa.string(),
+        "recipe": pa.string(),
+        "precision": pa.string(),
+    },
+    {"dial": pa.string(), "dial_value": pa.float64()},
+)
+
+# In the order in which an attempt writes them: the row in `trials`, the last, is the commit.
+ATTEMPT_TABLES: Final = {"tokens": TOKENS, "epochs": EPOCHS, "trials": TRIALS}
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return the rows as a table of this schema; a column it does not have is a ValueError."""
+    rows = list(rows)
+    unknown = sorted({name for row in rows for name in row} - set(schema.names))
+    if unknown:
+        raise ValueError(f"table {name_of(schema)!r} has no column {', '.join(unknown)}")
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def name_of(schema: pa.Schema) -> str:
+    """The table's name, as written into each of its files."""
+    return (schema.metadata or {}).get(_TABLE_FIELD, b"").decode()
+
+
+def version_of(schema: pa.Schema) -> int | None:
+    """The version that a file was written with; None where it states none."""
+    stated = (schema.metadata or {}).get(_VERSION_FIELD, b"")
+    return int(stated) if stated.isdigit() else None

@@ -1,0 +1,229 @@
+"""The store of one profile of one study: a folder of plain Parquet that loses nothing.
+
+An attempt at a trial writes `tokens`, then `epochs`, then `trials`: *the row in `trials` is the
+commit*. What lies in the other two without that row is an attempt that never ended.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ablate.store.attempts import Attempt
+from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
+from ablate.store.integrity import BAD, CELLS_FILE, set_damage_aside
+from ablate.store.lock import exclusive
+from ablate.store.schema import (
+    ATTEMPT_TABLES,
+    CELLS,
+    COMMITTED,
+    EPOCHS,
+    FAILED,
+    TOKENS,
+    TRIALS,
+    table_of,
+)
+
+Row = dict[str, Any]
+
+WORK: Final = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Reads and writes `folder`, which is `results/<study>/<profile>`.
+
+    Every read verifies what it reads: a damaged file is set aside in `bad/` together with its
+    attempt, and an AblateError names it, the trial that it held and the way to train it again.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, results: Path, study: str, profile: str) -> "Store":
+        """The store of a profile of a study below the results folder."""
+        return cls(results / study / profile)
+
+    @property
+    def study(self) -> str:
+        """The study's name."""
+        return self.folder.parent.name
+
+    @property
+    def profile(self) -> str:
+        """The profile's name."""
+        return self.folder.name
+
+    # Writing: for the one process that holds the lock.
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold this store against every other driver; AblateError where another one holds it."""
+        return exclusive(self.folder)
+
+    def work(self, key: str) -> Path:
+        """The folder in which the trial of this key keeps its checkpoint until it is committed."""
+        return self.folder / WORK / key
+
+    def next_attempt(self, key: str) -> int:
+        """The number of the next attempt at a trial; one that was set aside keeps its own."""
+        folders = [self.folder / table for table in ATTEMPT_TABLES]
+        folders += [self.folder / BAD / table for table in ATTEMPT_TABLES]
+        numbers = [a.number for folder in folders for a in _attempts(folder) if a.key == key]
+        return 1 + max(numbers, default=0)
+
+    def write(
+        self, trial: Mapping[str, Any], epochs: Iterable[Row], tokens: Mapping[str, np.ndarray]
+    ) -> None:
+        """Commit an attempt that ended.
+
+        `trial` is its row of `trials` (status "ok" or "diverged"); `epochs` are its rows of
+        `epochs` without key and attempt; `tokens` gives for each split the float32 log-probability
+        (nats) of every token in its order, shape `[tokens]`.
+        """
+        attempt = _attempt_of(trial, COMMITTED)
+        rows = [{**row, "key": attempt.key, "attempt": attempt.number} for row in epochs]
+        self._write("tokens", attempt, _tokens_table(attempt, tokens))
+        self._write("epochs", attempt, table_of(rows, EPOCHS))
+        self._write("trials", attempt, table_of([trial], TRIALS))
+
+    def write_failure(self, trial: Mapping[str, Any]) -> None:
+        """Record an attempt that failed: a row of `trials` with its error, and nothing else."""
+        self._write("trials", _attempt_of(trial, (FAILED,)), table_of([trial], TRIALS))
+
+    def write_cells(self, rows: Iterable[Row]) -> None:
+        """Add to `cells.parquet` the names under which trials are known; newer rows win."""
+        known = self.cells().to_pylist()
+        merged = {_identity(row): row for row in known}
+        merged |= {_identity(row): row for row in table_of(rows, CELLS).to_pylist()}
+        table = table_of(merged.values(), CELLS)
+        if table.to_pylist() != known:
+            write_table(table, self.folder / CELLS_FILE)
+
+    def sweep(self) -> tuple[Attempt, ...]:
+        """Clear away what a killed driver left half written; return the attempts it was at."""
+        try:
+            for folder in (self.folder, *(self.folder / table for table in ATTEMPT_TABLES)):
+                for path in folder.glob(f"{TEMPORARY}*"):
+                    path.unlink()
+            ended = set(_attempts(self.folder / "trials"))
+            orphans: set[Attempt] = set()
+            for table in ("tokens", "epochs"):
+                for attempt in set(_attempts(self.folder / table)) - ended:
+                    (self.folder / table / attempt.file).unlink()
+                    orphans.add(attempt)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        return tuple(sorted(orphans))
+
+    def discard_work(self, key: str) -> None:
+        """Delete a trial's checkpoint, once the trial is committed."""
+        shutil.rmtree(self.work(key), ignore_errors=True)
+
+    # Reading: for everyone, at any time.
+
+    def check(self) -> None:
+        """Verify every file; AblateError where one was damaged, after setting it aside."""
+        set_damage_aside(self.folder)
+
+    def trials(self) -> pa.Table:
+        """Every row of `trials`, of failed attempts too, by key and attempt."""
+        return self._read("trials", _attempts(self.folder / "trials"))
+
+    def committed(self) -> dict[str, Row]:
+        """For each key its committed row: the first attempt that ended, well or diverged."""
+        rows = (row for row in self.trials().to_pylist() if row["status"] in COMMITTED)
+        return {row["key"]: row for row in sorted(rows, key=lambda row: -row["attempt"])}
+
+    def epochs(self) -> pa.Table:
+        """The learning curves of all committed trials."""
+        return self._read("epochs", self._committed_attempts())
+
+    def tokens(self, keys: Iterable[str] | None = None) -> pa.Table:
+        """The log-probability of every token, of the committed trials of `keys` (None: of all)."""
+        wanted = None if keys is None else set(keys)
+        attempts = [a for a in self._committed_attempts() if wanted is None or a.key in wanted]
+        return self._read("tokens", attempts)
+
+    def cells(self) -> pa.Table:
+        """The names under which trials are known; empty before the first run."""
+        try:
+            return read_table(self.folder / CELLS_FILE, CELLS)
+        except FileNotFoundError:
+            return CELLS.empty_table()
+        except BadFile:
+            self.check()
+            raise
+
+    def checkpointed(self) -> tuple[str, ...]:
+        """The keys of the trials that were begun and not ended, with something to go on from."""
+        folder = self.folder / WORK
+        names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+        return tuple(sorted(names))
+
+    def set_aside(self) -> tuple[Path, ...]:
+        """The damaged files that were found so far."""
+        return tuple(sorted(path for path in (self.folder / BAD).rglob("*") if path.is_file()))
+
+    def _committed_attempts(self) -> list[Attempt]:
+        return [Attempt(key, row["attempt"]) for key, row in sorted(self.committed().items())]
+
+    def _read(self, table: str, attempts: Iterable[Attempt]) -> pa.Table:
+        schema = ATTEMPT_TABLES[table]
+        try:
+            tables = [read_table(self.folder / table / a.file, schema) for a in attempts]
+        except (BadFile, FileNotFoundError):
+            self.check()
+            raise
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+
+    def _write(self, table: str, attempt: Attempt, content: pa.Table) -> None:
+        write_table(content, self.folder / table / attempt.file)
+
+
+def list_results(results: Path) -> tuple[Store, ...]:
+    """The stores below a results folder, by study and profile; none where there is no folder."""
+    folders = (path for path in results.glob("*/*") if path.is_dir())
+    return tuple(
+        Store(folder)
+        for folder in sorted(folders)
+        if (folder / CELLS_FILE).is_file() or (folder / "trials").is_dir()
+    )
+
+
+def _attempts(folder: Path) -> list[Attempt]:
+    names = os.listdir(folder) if folder.is_dir() else []
+    return sorted(attempt for name in names if (attempt := Attempt.parse(name)))
+
+
+def _attempt_of(trial: Mapping[str, Any], allowed: tuple[str, ...]) -> Attempt:
+    if trial["status"] not in allowed:
+        raise ValueError(f"status must be one of {', '.join(allowed)}, got {trial['status']!r}")
+    return Attempt(trial["key"], trial["attempt"])
+
+
+def _identity(row: Row) -> tuple[str, str, str]:
+    return row["key"], row["strategy"], row["arguments"]
+
+
+def _tokens_table(attempt: Attempt, tokens: Mapping[str, np.ndarray]) -> pa.Table:
+    parts = [_split_table(attempt, split, values) for split, values in tokens.items()]
+    return pa.concat_tables(parts).combine_chunks() if parts else TOKENS.empty_table()
+
+
+def _split_table(attempt: Attempt, split: str, log_probs: np.ndarray) -> pa.Table:
+    size = len(log_probs)
+    same = pa.array(np.zeros(size, np.int32))
+    columns = {
+        "key": pa.DictionaryArray.from_arrays(same, [attempt.key]),
+        "attempt": pa.array(np.full(size, attempt.number, np.int32)),
+        "split": pa.DictionaryArray.from_arrays(same, [split]),
+        "position": pa.array(np.arange(size, dtype=np.int32)),
+        "log_prob": pa.array(np.asarray(log_probs, np.float32)),
+    }
+    return pa.table(columns, schema=TOKENS)

@@ -1,0 +1,74 @@
+"""What Hypothesis draws: any drop that an edge allows, any placement, any net that holds it.
+
+Runs are derandomised, so that a failure in CI is a failure here.
+"""
+
+from typing import Any, NamedTuple
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.edges import LSTM_EDGES, Edge, layers_of
+from ablate.noise import BERNOULLI, GAUSSIAN
+from ablate.placement import Placement
+from ablate.rules import RULES
+
+EDGES = tuple(LSTM_EDGES)
+
+RATES = st.floats(0.05, 0.8).map(lambda rate: round(rate, 3))
+
+
+def seeded(examples: int) -> settings:
+    """The settings of every drawn test: the same examples each time, no clock."""
+    return settings(max_examples=examples, derandomize=True, deadline=None)
+
+
+@st.composite
+def sharings(draw: Any, edge: Edge, fill: Fill = Fill.ZERO) -> Sharing:
+    """Any sharing over the axes of `edge`, some of them left open."""
+    extents: dict[str, Any] = {}
+    for axis in RULES[edge].axes:
+        choices = [None, 1, ALL] if axis in ("word", "gate") else [None, 1, 2, 3, ALL]
+        if axis == "gate" and fill is Fill.HOLD:
+            choices.remove(1)
+        extents[axis] = draw(st.sampled_from(choices))
+    return Sharing(**extents)
+
+
+@st.composite
+def drops(draw: Any, edge: Edge, layers: int = 1) -> Drop:
+    """Any drop that `edge` allows, with a rate of its own for each layer in some."""
+    rule, places = RULES[edge], len(layers_of(edge, layers))
+    rate = draw(RATES)
+    if places > 1 and draw(st.booleans()):
+        rate = tuple(draw(st.one_of(st.just(0.0), RATES)) for _ in range(places))
+    fill = draw(st.sampled_from(rule.fills))
+    sharing = draw(st.one_of(st.none(), sharings(edge, fill)))
+    if fill is Fill.HOLD:
+        return Drop(rate, sharing, fill, scale=draw(st.sampled_from((None, Scale.MEAN))))
+    noise = draw(st.sampled_from((BERNOULLI, GAUSSIAN) if rule.noise else (BERNOULLI,)))
+    scales = rule.scales if noise == BERNOULLI else (Scale.TRAIN,)
+    return Drop(rate, sharing, fill, noise, draw(st.sampled_from((None, *scales))))
+
+
+@st.composite
+def placements(draw: Any, layers: int = 1, edges: tuple[Edge, ...] = EDGES) -> Placement:
+    """Any placement over `edges` that fits a net of `layers` layers, the silent one included."""
+    present = [edge for edge in edges if layers_of(edge, layers)]
+    chosen = draw(st.lists(st.sampled_from(present), unique=True, max_size=len(present)))
+    return Placement({edge: draw(drops(edge, layers)) for edge in chosen})
+
+
+class Drawn(NamedTuple):
+    """A placement and the number of layers it was drawn for."""
+
+    placement: Placement
+    layers: int
+
+
+@st.composite
+def stacks(draw: Any, most: int = 3) -> Drawn:
+    """A placement on a net of one to `most` layers."""
+    layers = draw(st.integers(1, most))
+    return Drawn(draw(placements(layers)), layers)

@@ -1,0 +1,96 @@
+"""Compiled kernels and masks equal the eager ones: one source, two ways to run it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import assert_close
+from engine.compiled_cases import CASES
+
+from ablate.compiling import EAGER_NOTE, can_compile, compiled
+
+TESTS = Path(__file__).parents[1]
+
+# Each variant of each kernel compiles for seconds: one mask and one pair of kernels.
+QUICK = ["mask", "cell"]
+
+needs_compiler = pytest.mark.skipif(
+    not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++")),
+    reason="no C++ compiler",
+)
+
+
+def _compiled(names, folder):
+    """The named cases from a process that compiles."""
+    saved = folder / "compiled.pt"
+    environment = os.environ | {"ABLATE_COMPILE": "1", "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.compiled_cases", str(saved), *names],
+        cwd=TESTS.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return torch.load(saved)
+
+
+def _assert_equal(names, folder):
+    for name, found in _compiled(names, folder).items():
+        expected = CASES[name]()
+        if name in ("mask", "words"):
+            assert list(found) == list(expected)
+            for what, words in expected.items():
+                assert torch.equal(found[what], words), what
+        else:
+            assert_close(found, expected, name)
+
+
+@needs_compiler
+def test_a_compiled_mask_and_one_pair_of_kernels_equal_eager_ones(tmp_path):
+    """The mask bit for bit; outputs and gradients to float32's tolerance."""
+    _assert_equal(QUICK, tmp_path)
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_other_compiled_kernels_equal_eager_ones(tmp_path):
+    """Words in other shapes, gates apart, HOLD, evaluation, every slot inside the loop at once."""
+    _assert_equal([name for name in CASES if name not in QUICK], tmp_path)
+
+
+@pytest.fixture
+def undecided():
+    """Forget what this process has decided about compiling, before and after."""
+    can_compile.cache_clear()
+    yield
+    can_compile.cache_clear()
+
+
+def test_compiling_can_be_switched_off(undecided, monkeypatch):
+    """ABLATE_COMPILE=0 runs the very function that was given, without a word."""
+    monkeypatch.setenv("ABLATE_COMPILE", "0")
+    assert not can_compile()
+    seen = []
+    assert compiled(lambda x: seen.append(x) or x + 1)(2) == 3
+    assert seen == [2]
+
+
+def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypatch):
+    """The fall-back is eager, warned of once a process, and names what to install."""
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.warns(RuntimeWarning, match="no C\\+\\+ compiler was found") as caught:
+        assert not can_compile()
+    assert [str(warning.message) for warning in caught] == [EAGER_NOTE]
+    assert "install g++" in EAGER_NOTE
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not can_compile()
+        assert compiled(lambda x: x + 1)(2) == 3

@@ -1,0 +1,212 @@
+"""Law 5: the deterministic evaluation is the average over 4,096 masks, where we say so.
+
+Checked on the real engine, made linear by its parameters: gates get no weights, so that they are
+constants of their biases, and all values are so small that tanh is the identity to float64's
+precision. Where every decision is fresh at each step, where an edge lies outside the recurrence,
+and for ZERO on CELL however long a decision lasts, evaluation then equals the average over masks,
+within one window from a given state. Elsewhere it is the usual approximation; nothing is claimed.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import single_edge_placements
+from drawing import EDGES
+from engine.case import forward
+
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode
+from ablate.engine.reference import LayerWeights
+from ablate.placement import Placement
+
+P = 0.3
+MASKS = 4096
+STEPS, INPUTS, HIDDEN = 4, 3, 5
+TINY = 1e-6  # tanh(x) = x to a relative x**2 / 3, far below float64's sum of a window
+ERRORS = 5.0  # standard errors; the draws are seeded, so that this is no chance of failure in CI
+EXACT = 1e-9
+
+
+def _linear(steps, *, layers=1, recurrent=True):
+    """Weights, input [T, 1, D], words [T, 1] and state [L, 1, H] of a linear network.
+
+    Only g reads anything, so that i, f, o are constants. `recurrent=False` leaves W_hh out.
+    """
+    generator = torch.Generator().manual_seed(5)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def layer(inputs):
+        only_g = torch.tensor([0.0, 0.0, 1.0, 0.0], dtype=torch.float64).repeat_interleave(HIDDEN)
+        w_hh = normal(4 * HIDDEN, HIDDEN) * only_g[:, None] * (0.7 if recurrent else 0.0)
+        bias = normal(4 * HIDDEN) * torch.where(only_g == 1.0, TINY, 1.0)
+        return LayerWeights(
+            normal(4 * HIDDEN, inputs) * only_g[:, None], w_hh, bias, torch.zeros_like(bias)
+        )
+
+    weights = [layer(HIDDEN if number else INPUTS) for number in range(layers)]
+    tokens = torch.tensor([[2], [0], [2], [1], [0], [0], [1]])[:steps]
+    table = normal(3, INPUTS) * TINY
+    state = (normal(layers, 1, HIDDEN) * TINY, normal(layers, 1, HIDDEN) * TINY)
+    return weights, table[tokens], tokens, state
+
+
+def _evaluated(net, placement):
+    weights, x, tokens, state = net
+    window = Window(seed=0, update=0, time=len(x), batch=1, mode=Mode.MEAN, dtype=torch.float64)
+    made = forward(x, state, weights, placement, window, tokens_TB=tokens)
+    return made.y_TBH[:, 0], made.s_LBH[:, 0], made.c_LBH[:, 0]
+
+
+def _tossed_in_rows(net, placement, rows_a_mask):
+    """4,096 masks as rows of one batch, `rows_a_mask` rows to each."""
+    weights, x, tokens, state = net
+    batch = MASKS * rows_a_mask
+    window = Window(seed=6, update=7, time=len(x), batch=batch, dtype=torch.float64)
+    made = forward(
+        x.expand(-1, batch, -1),
+        (state[0].expand(-1, batch, -1), state[1].expand(-1, batch, -1)),
+        weights,
+        placement,
+        window,
+        tokens_TB=tokens.expand(-1, batch),
+    )
+    return tuple(part[:, ::rows_a_mask] for part in made)
+
+
+def _tossed_in_updates(net, placement):
+    """4,096 masks as so many updates, where a mask reaches over the whole batch."""
+    weights, x, tokens, state = net
+    window = Window(seed=6, update=0, time=len(x), batch=1, dtype=torch.float64)
+    made = [
+        forward(x, state, weights, placement, replace(window, update=update), tokens_TB=tokens)
+        for update in range(MASKS)
+    ]
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*made, strict=True))
+
+
+def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):
+    """Compare outputs and states of the evaluation with the average over masks."""
+    with torch.no_grad():
+        expected = _evaluated(net, placement)
+        tossed = (
+            _tossed_in_updates(net, placement)
+            if in_updates
+            else _tossed_in_rows(net, placement, rows_a_mask)
+        )
+    names = ["y", "s_T", "c_T"]
+    drop = placement.get(Edge.CELL)
+    if drop is not None and drop.fill is Fill.ZERO and drop.sharing.time != 1:
+        # The carried cell waits for its read, or for the next decision, to be scaled.
+        expected = (*expected[:2], (1.0 - drop.rate) * expected[2])
+    spread = 0.0
+    for name, mean, values in zip(names, expected, tossed, strict=True):
+        assert values.shape[1] == MASKS
+        error = values.std(dim=1) / MASKS**0.5
+        off = (values.mean(dim=1) - mean).abs()
+        assert (off <= ERRORS * error + EXACT * mean.abs().max()).all(), (
+            f"{name} of {placement.text}: {(off / error).nan_to_num().max():.1f} standard errors"
+        )
+        spread = max(spread, error.max().item())
+    assert spread > 0.0, f"nothing was tossed: {placement.text}"
+
+
+ACTIVATIONS = [pytest.param(edge, id=edge.label) for edge in EDGES if edge is not Edge.WEIGHT]
+
+
+def _layers(edge):
+    return 2 if edge is Edge.INTERLAYER else 1
+
+
+def _rows_a_mask(drop):
+    batch = drop.sharing.batch
+    return batch if isinstance(batch, int) else 1
+
+
+def _is_exact(edge, drop):
+    """Whether the design claims more than an approximation over several steps."""
+    if drop.fill is Fill.ZERO and edge in Edge.EMBEDDING | Edge.VERTICAL | Edge.CELL:
+        return True
+    return drop.sharing.time == 1
+
+
+def _by_rows(edge):
+    """Placements of one edge whose masks can be the rows of a batch: batch 1, and pairs of rows."""
+    found = []
+    for placement in single_edge_placements(P):
+        if edge not in placement:
+            continue
+        drop = placement[edge]
+        if drop.sharing.batch is not ALL:
+            found.append(placement)
+            if drop.sharing.unit == 1 and drop.sharing.time == 1:
+                paired = replace(drop, sharing=replace(drop.sharing, batch=2))
+                found.append(Placement({edge: paired}))
+    return found
+
+
+@pytest.mark.parametrize("edge", ACTIVATIONS)
+def test_the_evaluation_is_the_mean_over_masks(edge):
+    """Over several steps, where the design says exact: every fill, scale, noise and sharing."""
+    # Along the cell a decision meets itself and m m = m; through W_hh it would meet itself in other
+    # units' company, so that a long decision on CELL is exact where W_hh is silent.
+    for placement in _by_rows(edge):
+        drop = placement[edge]
+        if _is_exact(edge, drop):
+            recurrent = edge is not Edge.CELL or drop.sharing.time == 1
+            net = _linear(STEPS, layers=_layers(edge), recurrent=recurrent)
+            _assert_mean(net, placement, rows_a_mask=_rows_a_mask(drop))
+
+
+@pytest.mark.parametrize("edge", ACTIVATIONS)
+def test_the_evaluation_of_one_step_is_the_mean_over_masks(edge):
+    """A window of one step decides once, so that every placement of an edge is exact there."""
+    for placement in _by_rows(edge):
+        net = _linear(1, layers=_layers(edge))
+        _assert_mean(net, placement, rows_a_mask=_rows_a_mask(placement[edge]))
+
+
+IN_UPDATES = [
+    pytest.param(
+        Placement({Edge.EMBEDDING: Drop(P, Sharing(batch=ALL), scale=Scale.TEST)}),
+        3,
+        id="EMBEDDING",
+    ),
+    pytest.param(
+        Placement({Edge.INPUT: Drop(P, Sharing(time=ALL, batch=ALL, gate=1), scale=Scale.TEST)}),
+        3,
+        id="INPUT-folded",
+    ),
+    pytest.param(
+        Placement({Edge.CELL: Drop(P, Sharing(time=ALL, batch=ALL))}), 3, id="CELL-window"
+    ),
+    pytest.param(Placement({Edge.WEIGHT: Drop(P, scale=Scale.TEST)}), 1, id="WEIGHT-one-step"),
+]
+
+
+@pytest.mark.parametrize(("placement", "steps"), IN_UPDATES)
+def test_the_evaluation_is_the_mean_over_updates(placement, steps):
+    """As above for masks that the whole batch shares: as many updates as masks."""
+    net = _linear(steps, recurrent=Edge.CELL not in placement)
+    _assert_mean(net, placement, in_updates=True)
+
+
+def test_fresh_decisions_at_all_edges_are_exact_together():
+    """Independent decisions multiply, so that their means do."""
+    fresh = Sharing(time=1)
+    placement = Placement(
+        {
+            Edge.EMBEDDING: Drop(0.2),
+            Edge.VERTICAL: Drop(0.2, fresh, scale=Scale.TEST),
+            Edge.RECURRENT: Drop(0.2, Sharing(gate=1), scale=Scale.TEST),
+            Edge.HIDDEN: Drop(0.2, fill=Fill.HOLD),
+            Edge.UPDATE: Drop(0.2),
+            Edge.CELL: Drop(0.2),
+            Edge.CARRY: Drop(0.2, fill=Fill.HOLD),
+        }
+    )
+    _assert_mean(_linear(STEPS, layers=2), placement)

@@ -1,0 +1,196 @@
+"""The plan: where each drop reaches, which path that leaves, and the sentence that says why."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import single_edge_placements
+from drawing import EDGES, Drawn, seeded, stacks
+from engine.case import MODES, H, forward, make_case, window_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.engine.factors import Slot, layer_factors
+from ablate.engine.fused import FUSABLE
+from ablate.engine.plan import FUSED_IS_FASTER, Mode, Path, Plan, Reach, plan
+from ablate.errors import AblateError
+from ablate.noise import GAUSSIAN
+from ablate.placement import Placement
+
+ONE = Sharing(time=ALL, batch=ALL)
+TESTED = Scale.TEST
+
+# edge, drop, reach in training, reach in evaluation
+REACHES = [
+    (Edge.EMBEDDING, Drop(0.5), "outside", "silent"),
+    (Edge.EMBEDDING, Drop(0.5, scale=TESTED), "outside", "outside"),
+    (Edge.INPUT, Drop(0.5), "outside", "silent"),
+    (Edge.INPUT, Drop(0.5, scale=TESTED), "outside", "outside"),
+    (Edge.INPUT, Drop(0.5, ONE), "outside", "silent"),
+    (Edge.INPUT, Drop(0.5, Sharing(gate=1)), "inside", "silent"),
+    (Edge.INPUT, Drop(0.5, Sharing(gate=1), scale=TESTED), "inside", "outside"),
+    (Edge.INPUT, Drop(0.5, Sharing(gate=1, time=ALL)), "inside", "silent"),
+    (Edge.INPUT, Drop(0.5, Sharing(gate=1, time=ALL, batch=ALL)), "foldable", "silent"),
+    (Edge.INTERLAYER, Drop(0.5), "outside", "silent"),
+    (Edge.INTERLAYER, Drop(0.5, Sharing(gate=1)), "inside", "silent"),
+    (Edge.INTERLAYER, Drop(0.5, Sharing(gate=1, time=ALL, batch=ALL)), "foldable", "silent"),
+    (Edge.OUTPUT, Drop(0.5), "outside", "silent"),
+    (Edge.OUTPUT, Drop(0.5, noise=GAUSSIAN), "outside", "silent"),
+    (Edge.OUTPUT, Drop(0.5, scale=TESTED), "outside", "outside"),
+    (Edge.WEIGHT, Drop(0.5), "foldable", "silent"),
+    (Edge.WEIGHT, Drop(0.5, scale=TESTED), "foldable", "foldable"),
+    (Edge.WEIGHT, Drop(0.5, noise=GAUSSIAN), "foldable", "silent"),
+    (Edge.RECURRENT, Drop(0.5), "inside", "silent"),
+    (Edge.RECURRENT, Drop(0.5, scale=TESTED), "inside", "foldable"),
+    (Edge.RECURRENT, Drop(0.5, Sharing(time=ALL)), "inside", "silent"),
+    (Edge.RECURRENT, Drop(0.5, ONE), "foldable", "silent"),
+    (Edge.RECURRENT, Drop(0.5, ONE, noise=GAUSSIAN), "foldable", "silent"),
+    (Edge.RECURRENT, Drop(0.5, Sharing(gate=1, time=ALL, batch=ALL)), "foldable", "silent"),
+    (Edge.RECURRENT, Drop(0.5, ONE, fill=Fill.HOLD), "inside", "inside"),
+    (Edge.HIDDEN, Drop(0.5), "inside", "silent"),
+    (Edge.HIDDEN, Drop(0.5, ONE), "inside", "silent"),
+    (Edge.HIDDEN, Drop(0.5, scale=TESTED), "inside", "inside"),
+    (Edge.HIDDEN, Drop(0.5, fill=Fill.HOLD), "inside", "inside"),
+    (Edge.UPDATE, Drop(0.5), "inside", "silent"),
+    (Edge.UPDATE, Drop(0.5, scale=TESTED), "inside", "inside"),
+    (Edge.CELL, Drop(0.5), "inside", "inside"),
+    (Edge.CELL, Drop(0.5, ONE), "inside", "inside"),
+    (Edge.CARRY, Drop(0.5), "inside", "inside"),
+    (Edge.CARRY, Drop(0.5, fill=Fill.HOLD), "inside", "inside"),
+]
+
+
+@pytest.mark.parametrize("mode", [pytest.param(mode, id=mode.value) for mode in MODES])
+@pytest.mark.parametrize(
+    ("edge", "drop", "training", "evaluation"),
+    [pytest.param(*row, id=f"{row[0].label}-{row[1].text}") for row in REACHES],
+)
+def test_how_deep_each_drop_reaches(edge, drop, training, evaluation, mode):
+    """Training and evaluation are planned apart: what keeps its scale in training rests after."""
+    made = plan(Placement({edge: drop}), 2, mode=mode)
+    (reached,) = made.reaches
+    assert reached.edge is edge
+    assert reached.reach.value == (training if mode is Mode.TRAIN else evaluation)
+    assert edge.label in reached.reason
+    assert reached.reason.endswith(".")
+    inside = reached.reach is Reach.INSIDE
+    assert made.path is (Path.LOOPED if inside else Path.FUSED)
+
+
+@pytest.mark.parametrize(
+    ("edges", "device", "path", "reason"),
+    [
+        pytest.param(
+            Edge(0),
+            "cpu",
+            Path.FUSED,
+            "Nothing is dropped, and the library's own LSTM was measured faster on cpu.",
+            id="silent",
+        ),
+        pytest.param(
+            Edge.VERTICAL,
+            "cuda:1",
+            Path.FUSED,
+            "No edge acts inside the loop, and the library's own LSTM was measured faster on cuda.",
+            id="vertical",
+        ),
+        pytest.param(
+            Edge.VERTICAL,
+            "abacus",
+            Path.LOOPED,
+            "No edge acts inside the loop, "
+            "but the library's own LSTM was not measured faster on abacus.",
+            id="unmeasured-device",
+        ),
+        pytest.param(
+            Edge.VERTICAL | Edge.CELL,
+            "cpu",
+            Path.LOOPED,
+            "CELL acts inside the loop over time.",
+            id="one-inside",
+        ),
+        pytest.param(
+            Edge.CELL | Edge.RECURRENT,
+            "cpu",
+            Path.LOOPED,
+            "RECURRENT, CELL act inside the loop over time.",
+            id="two-inside",
+        ),
+    ],
+)
+def test_a_plan_says_why(edges, device, path, reason, monkeypatch):
+    """The path follows from the edges and from what was measured on the device."""
+    for kind in ("cpu", "cuda"):
+        monkeypatch.setitem(FUSED_IS_FASTER, kind, True)
+    made = plan(Placement({edges: Drop(0.5)}), 2, device=device)
+    assert (made.path, made.reason) == (path, reason)
+    assert [reached.edge for reached in made.reaches] == list(edges)
+
+
+def test_a_plan_is_a_value():
+    """Frozen, comparable, equal for equal arguments."""
+    placement = Placement({Edge.CELL: Drop(0.5)})
+    made = plan(placement, 2)
+    assert made == plan(placement, 2)
+    assert isinstance(made, Plan)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.path = Path.FUSED
+
+
+def test_rates_that_do_not_fit_the_net_are_refused():
+    """A plan is made of a placement and a net that go together."""
+    with pytest.raises(AblateError, match=r"CELL acts at 3 layer\(s\) of a net of 3, got 2 rates"):
+        plan(Placement({Edge.CELL: Drop((0.1, 0.2))}), 3)
+
+
+def _fits_outside(factors):
+    """Whether a library's LSTM can run under these factors."""
+    apart = Slot.INPUT in factors and factors[Slot.INPUT].shape[2] > 1
+    return set(factors) <= FUSABLE and not apart
+
+
+@given(stacks(), st.sampled_from(MODES))
+@seeded(150)
+def test_a_plan_keeps_its_word(drawn: Drawn, mode):
+    """What is planned fused leaves no factor inside the loop of any layer."""
+    window = window_of(make_case(1), mode=mode)
+    made = plan(drawn.placement, drawn.layers, mode=mode)
+    fits = [
+        _fits_outside(layer_factors(drawn.placement, layer, window, inputs=H, hidden=H))
+        for layer in range(drawn.layers)
+    ]
+    if made.path is Path.FUSED:
+        assert all(fits)
+
+
+@pytest.mark.parametrize("mode", [pytest.param(mode, id=mode.value) for mode in MODES])
+@pytest.mark.parametrize("edge", [pytest.param(edge, id=edge.label) for edge in EDGES])
+def test_the_fused_path_refuses_exactly_what_is_inside(edge, mode):
+    """It runs every placement that is planned for it and raises, by name, for every other."""
+    case = make_case()
+    window = window_of(case, mode=mode)
+    arguments = (case.x_TBD, case.state, case.weights)
+    for placement in single_edge_placements():
+        if edge not in placement:
+            continue
+        with torch.no_grad():
+            if plan(placement, 2, mode=mode).path is Path.FUSED:
+                made = forward(*arguments, placement, window, Path.FUSED, tokens_TB=case.tokens_TB)
+                assert made.y_TBH.isfinite().all()
+            else:
+                with pytest.raises(ValueError, match="the fused path"):
+                    forward(*arguments, placement, window, Path.FUSED)
+
+
+@pytest.mark.parametrize("module", ["ablate", "ablate.placement", "ablate.engine.plan"])
+def test_planning_imports_no_torch(module):
+    """The language and the plan are light: a command that only plans starts at once."""
+    program = f"import sys, {module}; print({{'torch', 'numpy', 'pandas'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

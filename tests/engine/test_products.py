@@ -1,0 +1,176 @@
+"""What the looped path costs: few large products, no autograd inside, no second derivative.
+
+A product is one matrix times one matrix, so that `bmm` counts as many as its batch.
+"""
+
+from collections import Counter
+
+import pytest
+import torch
+from engine.case import make_case, window_of
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ablate.drops import ALL, Drop, Fill, Sharing
+from ablate.edges import Edge
+from ablate.engine.factors import layer_factors
+from ablate.engine.looped import looped_layer
+from ablate.engine.plan import Mode
+from ablate.errors import AblateError
+from ablate.placement import Placement
+
+_SINGLE = {"mm", "addmm", "mv", "addmv"}
+_BATCHED = {"bmm": 0, "baddbmm": 1}
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products and all operations while it is active."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+        self.operations = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        self.operations[name] += 1
+        if name in _SINGLE:
+            self.count += 1
+        elif name in _BATCHED:
+            self.count += args[_BATCHED[name]].shape[0]
+        return operation(*args, **(kwargs or {}))
+
+
+def _run(case, placement, mode=Mode.TRAIN):
+    """One layer through the looped path: its output and the inputs that have gradients."""
+    window = window_of(case, mode=mode)
+    inputs, hidden = case.x_TBD.shape[-1], case.weights[0].hidden
+    factors = layer_factors(placement, 0, window, inputs=inputs, hidden=hidden)
+    state = (case.state[0][0], case.state[1][0])
+    out = looped_layer(case.x_TBD, state, case.weights[0], factors)
+    return out, list(case.leaves().values())
+
+
+def _products(case, placement):
+    with Products() as forward:
+        out, leaves = _run(case, placement)
+    cotangents = [torch.ones_like(value) for value in out]
+    with Products() as backward:
+        torch.autograd.grad(list(out), leaves, cotangents)
+    return forward, backward
+
+
+TOGETHER = [
+    pytest.param(Placement(), id="silent"),
+    pytest.param(Placement({Edge.INPUT: Drop(0.3)}), id="input"),
+    pytest.param(Placement({Edge.INPUT: Drop(0.3, Sharing(time=ALL, batch=ALL, gate=1))}), id="w"),
+    pytest.param(Placement({Edge.WEIGHT: Drop(0.3)}), id="weight"),
+    pytest.param(Placement({Edge.RECURRENT: Drop(0.3)}), id="recurrent"),
+    pytest.param(
+        Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, batch=ALL, gate=1))}), id="folded"
+    ),
+    pytest.param(
+        Placement({edge: Drop(0.3, fill=Fill.HOLD) for edge in Edge.HIDDEN | Edge.CARRY}),
+        id="zoneout",
+    ),
+    pytest.param(
+        Placement({Edge.RECURRENT | Edge.HIDDEN | Edge.UPDATE | Edge.CELL | Edge.CARRY: Drop(0.3)}),
+        id="inside",
+    ),
+]
+
+APART = [
+    pytest.param(Placement({Edge.INPUT: Drop(0.3, Sharing(gate=1))}), id="input"),
+    pytest.param(Placement({Edge.RECURRENT: Drop(0.3, Sharing(gate=1))}), id="recurrent"),
+    pytest.param(
+        Placement({Edge.INPUT | Edge.RECURRENT: Drop(0.3, Sharing(gate=1, time=ALL))}), id="gal2016"
+    ),
+]
+
+
+@pytest.mark.parametrize("steps", [7, 1])
+@pytest.mark.parametrize("placement", TOGETHER)
+def test_one_product_a_step_and_few_besides(placement, steps):
+    """At most T + 1 matrix products forward and T + 3 backward a layer."""
+    forward, backward = _products(make_case(1, steps=steps), placement)
+    assert steps <= forward.count <= steps + 1, forward.operations
+    assert steps <= backward.count <= steps + 3, backward.operations
+
+
+@pytest.mark.parametrize("steps", [7, 1])
+@pytest.mark.parametrize("placement", APART)
+def test_four_products_a_step_where_gates_are_apart(placement, steps):
+    """Four times as many where each gate has a mask of its own."""
+    forward, backward = _products(make_case(1, steps=steps), placement)
+    assert steps < forward.count <= 4 * (steps + 1), forward.operations
+    assert steps < backward.count <= 4 * (steps + 3), backward.operations
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
+def test_the_counter_sees_every_product(bias):
+    """The counts are exact for a silent layer, so that the bounds above bound something."""
+    forward, backward = _products(make_case(1, bias=bias), Placement())
+    assert (forward.count, backward.count) == (7 + 1, 7 + 3)
+
+
+def _graph(root):
+    """The nodes below `root`, by name."""
+    seen, stack = set(), [root]
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            stack += [below for below, _ in node.next_functions]
+    return Counter(type(node).__name__ for node in seen)
+
+
+@pytest.mark.parametrize("placement", TOGETHER + APART)
+def test_no_graph_is_recorded_inside_the_loop(placement):
+    """Autograd sees one node for all steps: as many nodes for seven steps as for one."""
+    seven, one = (_run(make_case(1, steps=steps), placement)[0] for steps in (7, 1))
+    graph = _graph(seven.y_TBH.grad_fn)
+    assert graph == _graph(one.y_TBH.grad_fn)
+    loop = seven.y_TBH.grad_fn
+    assert graph[type(loop).__name__] == 1
+    assert seven.s_BH.grad_fn is seven.c_BH.grad_fn is loop
+    # projection, s_0, c_0 and W_hh; kind, eager flag and factors have no gradient.
+    assert sum(below is not None for below, _ in loop.next_functions) == 4
+
+
+def test_gradient_mode_is_off_inside():
+    """No operation of the loop runs with gradients on, forward or backward."""
+
+    class Modes(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            if operation.overloadpacket.__name__ in ("sigmoid", "addmm", "mm"):
+                modes.append(torch.is_grad_enabled())
+            return operation(*args, **(kwargs or {}))
+
+    modes = []
+    case = make_case(1)
+    out, leaves = _run(case, Placement({Edge.CELL: Drop(0.3)}))
+    with Modes():
+        torch.autograd.grad(out.y_TBH.sum(), leaves)
+    assert modes
+    assert not any(modes)
+
+
+def test_nothing_is_kept_without_gradients():
+    """Under `no_grad` the outputs carry no graph."""
+    with torch.no_grad():
+        out, _ = _run(make_case(1), Placement({Edge.CELL: Drop(0.3)}), Mode.MEAN)
+    assert all(value.grad_fn is None for value in out)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["sum", "weighted"])
+def test_a_second_derivative_is_refused(weighted):
+    """The backward pass is written by hand, once: differentiating it again is an error, never a
+    part of the answer, whether or not the first loss's weights ask for gradients themselves."""
+    out, leaves = _run(make_case(1), Placement({Edge.CELL: Drop(0.3)}))
+    scale = torch.ones_like(out.y_TBH, requires_grad=weighted)
+
+    def twice():
+        gradients = torch.autograd.grad((out.y_TBH * scale).sum(), leaves, create_graph=True)
+        sum((gradient**2).sum() for gradient in gradients).backward()
+
+    with pytest.raises((RuntimeError, AblateError), match=r"twice|second|once_differentiable"):
+        twice()

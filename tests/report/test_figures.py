@@ -1,0 +1,293 @@
+"""Figures: nothing cut off, no key over data, one combination, honest captions."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from ablate.errors import AblateError
+from ablate.report import epochs, results
+from ablate.report.axes import perplexity_axis
+from ablate.report.combination import Combination, split
+from ablate.report.curves import learning_curves
+from ablate.report.dial import by_dial
+from ablate.report.figures import PLOTS, caption, draw_figures
+from ablate.report.frame import open_store, read_cells, read_epochs, read_trials
+from ablate.report.placements import gap_by_placement
+from ablate.report.statistics import Summary
+from ablate.report.style import png, svg
+from ablate.report.sweeps import curves_of, side_by_side, spotlight, without_dial
+from ablate.report.tradeoff import tradeoff
+from ablate.store import Store
+
+FOLDERS = ("three_seeds", "two_seeds", "sweeps")
+KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff")
+
+
+def combinations(folder: Path) -> tuple[Combination, ...]:
+    store = open_store("placement", None, folder)
+    return split(read_trials(store), read_epochs(store), read_cells(store))
+
+
+@cache
+def draw(kind: str, folder: Path) -> Figure:
+    trials = results("placement", results=folder)
+    if kind == "learning_curves":
+        return learning_curves(trials, epochs("placement", results=folder))
+    return {"by_dial": by_dial, "gap_by_placement": gap_by_placement, "tradeoff": tradeoff}[kind](
+        trials
+    )
+
+
+@pytest.fixture(params=[f"{folder}/{kind}" for folder in FOLDERS for kind in KINDS])
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Every figure of every study."""
+    folder, kind = request.param.split("/")
+    return draw(kind, request.getfixturevalue(folder))
+
+
+def test_nothing_is_cut_off(figure: Figure):
+    """All that is drawn lies within the canvas, no key over an axes, and axes name their units."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    width, height = figure.get_size_inches()
+    box = figure.get_tightbbox(renderer)
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert (box.x1, box.y1) <= (width, height)
+    panels = [axes.get_window_extent(renderer) for axes in figure.axes if axes.get_visible()]
+    for legend in figure.legends:
+        key = legend.get_window_extent(renderer)
+        assert key.x1 <= width * figure.dpi
+        assert not any(key.overlaps(panel) for panel in panels)
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "perplexity (per word)" in words
+    assert plt.get_fignums() == [], "pyplot holds a figure"
+
+
+def test_titles_of_panels_do_not_meet(three_seeds: Path):
+    """Titles of neighbouring panels stay apart."""
+    figure = draw("learning_curves", three_seeds)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    titles = [axes.title if axes.title.get_text() else axes._left_title for axes in figure.axes]
+    boxes = [title.get_window_extent(canvas.get_renderer()) for title in titles if title.get_text()]
+    assert len(boxes) == 14
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_equal_figures_are_equal_files(two_seeds: Path):
+    """Drawing twice gives the same bytes, so that a committed report changes only with its data."""
+    trials = results("placement", results=two_seeds)
+    first, second = tradeoff(trials), tradeoff(trials)
+    assert svg(first) == svg(second)
+    assert png(first) == png(second)
+
+
+def test_svg_text_is_text(two_seeds: Path):
+    """Names can be searched, selected and edited, in a font with a fall-back of equal width."""
+    drawing = svg(draw("by_dial", two_seeds))
+    assert ">semeniuta2016</text>" in drawing
+    assert "'DejaVu Sans', Verdana, sans-serif" in drawing
+
+
+def test_png_is_fit_for_print(two_seeds: Path):
+    """Seven inches at 200 dots an inch."""
+    data = png(draw("tradeoff", two_seeds))
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(data[16:20]) == 1400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_combinations_are_refused_together(kind: str, two_combinations: Path):
+    """A frame with two nets is refused, with words on how to take one."""
+    with pytest.raises(AblateError, match=r"several of: net; take one"):
+        draw(kind, two_combinations)
+
+
+def test_empty_frame_is_refused(two_seeds: Path):
+    """A figure of nothing is an error, not an empty figure."""
+    with pytest.raises(AblateError, match="nothing to show"):
+        by_dial(results("placement", results=two_seeds).iloc[:0])
+
+
+def test_no_intervals_below_three_seeds(two_seeds: Path, three_seeds: Path):
+    """Two seeds are drawn as two points; a bar appears from three on."""
+
+    def bars(figure: Figure) -> int:
+        return sum(line.get_linewidth() == 1.1 for line in figure.axes[1].lines)
+
+    assert bars(draw("gap_by_placement", two_seeds)) == 0
+    # 14 placements, of which two lost a trial each to divergence, one failed, three are not done.
+    assert bars(draw("gap_by_placement", three_seeds)) == 8
+
+
+def test_silent_baseline_stands_at_zero(three_seeds: Path):
+    """No dropout is a dial at zero."""
+    axes = draw("by_dial", three_seeds).axes[0]
+    assert axes.get_xlim()[0] < 0
+    assert any(text.get_text() == "none" for text in axes.texts)
+
+
+def test_swept_baseline_stays_in_its_sweep(two_seeds: Path):
+    """A baseline with a dial is a point of its sweep and a dashed line with its name."""
+    axes = draw("by_dial", two_seeds).axes[0]
+    assert any(text.get_text() == "baseline zaremba2014 .5" for text in axes.texts)
+    assert any(len(line.get_xydata()) == 3 for line in axes.lines), "the sweep of three rates"
+
+
+def test_many_sweeps_have_a_panel_each(sweeps: Path):
+    """Eight sweeps are eight panels, each with its name."""
+    figure = draw("by_dial", sweeps)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title("left") for axes in shown] == [
+        "zaremba2014", "locked", "input", "output", "recurrent", "hidden", "cell", "naive",
+    ]  # fmt: skip
+
+
+def test_placements_without_a_dial_have_a_strip(two_seeds: Path):
+    """What has no dial stands beside the axis of dials, on the same perplexities."""
+    trials = results("placement", results=two_seeds)
+    plain = trials["strategy"].isin(["gal2016", "moon2015"])
+    figure = by_dial(trials.assign(dial_value=trials["dial_value"].mask(plain)))
+    dialled, strip = figure.axes
+    assert strip.get_xlabel() == "no dial"
+    assert {text.get_text() for text in strip.texts} == {"gal2016 .5", "moon2015 .25"}
+    assert strip.get_ylim() == dialled.get_ylim()
+
+
+def test_only_strips(two_seeds: Path):
+    """A study without any dial is drawn too."""
+    trials = results("placement", results=two_seeds)
+    trials = trials[trials["strategy"].isin(["gal2016", "moon2015"])]
+    figure = by_dial(trials.assign(dial_value=np.nan, baseline=False))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["no dial"]
+
+
+def test_spotlight_keeps_the_best_of_each_sweep(sweeps: Path):
+    """Above the limit each sweep's best remains, and the baseline."""
+    summary = Summary(("valid_ppl",))(results("placement", results=sweeps))
+    best = spotlight(summary)
+    assert len(best) == 9
+    assert best["label"].iloc[0] == "none"
+    zaremba = summary[summary["strategy"] == "zaremba2014"].set_index("label")["valid_ppl"]
+    assert zaremba.idxmin() in best["label"].tolist()
+    assert len(spotlight(summary, most=100)) == len(summary)
+
+
+def test_points_step_aside_only_where_they_hide(two_seeds: Path):
+    """Points far apart in perplexity keep their dial; close ones stand side by side."""
+    summary = Summary(("valid_ppl",))(results("placement", results=two_seeds))
+    moved = {
+        curve.name: curve.x for curve in side_by_side(curves_of(summary[summary["dial_value"] > 0]))
+    }
+    assert moved["zaremba2014"] == (0.25, 0.5, 0.75)
+    assert moved["merity2017"] == (0.4,)
+    assert moved["zoneout"] != (0.5,)
+    assert abs(moved["zoneout"][0] - 0.5) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "name"),
+    [
+        ("zaremba2014 .5", 0.5, "zaremba2014"),
+        ("recurrent window .25", 0.25, "recurrent window"),
+        ("gal2016 .5 recurrent=.1", 0.5, "gal2016 recurrent=.1"),
+        ("none", None, "none"),
+        ("0.5", 0.5, "0.5"),
+    ],
+)
+def test_names_without_dial(label: str, value: float | None, name: str):
+    """The dial's value leaves the label, and nothing else does."""
+    assert without_dial(label, value) == name
+
+
+def test_perplexity_axis_is_logarithmic_where_values_are_far_apart():
+    """Ticks are round and written in full; near values stay on a linear axis."""
+    axes = Figure().subplots()
+    perplexity_axis(axes, "y", [70.0, 650.0, float("nan")])
+    axes.get_figure().draw_without_rendering()
+    assert axes.get_yscale() == "log"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["100", "200", "300", "500"]
+    near = Figure().subplots()
+    perplexity_axis(near, "x", [210.0, 260.0])
+    assert near.get_xscale() == "linear"
+
+
+def test_a_diverged_trial_is_marked(three_seeds: Path):
+    """Its panel says so, its curve ends in a cross within the panel, and the key names it."""
+    figure = draw("learning_curves", three_seeds)
+    panel = next(axes for axes in figure.axes if axes.get_title("left") == "naive .25")
+    assert "1 diverged" in {text.get_text() for text in panel.texts}
+    cross = next(line for line in panel.lines if line.get_marker() == "x")
+    assert panel.get_ylim()[0] < cross.get_ydata()[0] < panel.get_ylim()[1]
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels[-1] == "diverged"
+
+
+def test_all_diverged(write: Callable[..., Store], tmp_path: Path):
+    """Where nothing finished, the learning curves alone are drawn."""
+    write(tmp_path, seeds=1, diverged=tuple((point, 1) for point in range(14)))
+    [part] = combinations(tmp_path)
+    assert [drawn.name for drawn in draw_figures(part)] == ["learning-curves"]
+
+
+def test_loss_that_overflows(two_seeds: Path):
+    """A diverging loss of a thousand nats draws without a warning."""
+    trials = results("placement", results=two_seeds)
+    curves = epochs("placement", results=two_seeds)
+    lost = trials["key"].iloc[0]
+    curves.loc[curves["key"] == lost, ["train_nll", "valid_nll"]] = 1000.0
+    status = trials["status"].mask(trials["key"] == lost, "diverged")
+    learning_curves(trials.assign(status=status), curves)
+
+
+def test_one_epoch_is_a_point(write: Callable[..., Store], tmp_path: Path):
+    """A study of one epoch shows points, since a line would be invisible."""
+    write(tmp_path, seeds=1)
+    curves = epochs("placement", results=tmp_path).query("epoch == 1")
+    trials = results("placement", results=tmp_path).assign(best_epoch=1)
+    figure = learning_curves(trials, curves)
+    assert any(line.get_marker() == "." for line in figure.axes[0].lines)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_captions_say_what_was_measured(plot, three_seeds: Path):
+    """Headline epoch, seeds, corpus, net, recipe, and that train is measured with dropout off."""
+    [part] = combinations(three_seeds)
+    text = caption(plot, part)
+    for words in (
+        "the last epoch",
+        "2 to 3 seeds",
+        "ptb-tenth",
+        "LSTM 2 \N{MULTIPLICATION SIGN} 200",
+        "8 epochs, SGD at rate 1 for 5 epochs, then divided by 2",
+        "Dashed: none, the baseline",
+        "dropout off",
+    ):
+        assert words in text
+    assert ("t intervals" in text) == (plot.name != "learning-curves")
+
+
+def test_captions_admit_what_is_left_out(sweeps: Path, two_seeds: Path):
+    """A figure that shows a choice of placements says so, and so does one without intervals."""
+    [many], [few] = combinations(sweeps), combinations(two_seeds)
+    assert "Only the best of each sweep" in caption(PLOTS[2], many)
+    assert "Only the best" not in caption(PLOTS[2], few)
+    assert "Too few seeds for intervals" in caption(PLOTS[2], few)
+
+
+def test_figures_are_functions_of_a_frame(two_seeds: Path):
+    """Drawing changes nothing in the frame."""
+    trials = results("placement", results=two_seeds)
+    before = trials.copy(deep=True)
+    by_dial(trials)
+    pd.testing.assert_frame_equal(trials, before)

@@ -1,0 +1,208 @@
+"""Intervals, pairing and correction, against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ablate.errors import AblateError
+from ablate.report.statistics import (
+    Differences,
+    Summary,
+    baseline_of,
+    estimate,
+    holm,
+    improvement,
+    paired_p,
+)
+
+
+def trials(**placements: list[float | str]) -> pd.DataFrame:
+    """A frame of trials: for each label its validation perplexity by seed, or its status."""
+    rows = []
+    for position, (label, values) in enumerate(placements.items()):
+        for seed, value in enumerate(values, start=1):
+            lost = isinstance(value, str)
+            rows.append(
+                {
+                    "strategy": label,
+                    "arguments": "{}",
+                    "label": label,
+                    "dial": None,
+                    "dial_value": math.nan,
+                    "baseline": label == "none",
+                    "placement": label.removesuffix("_again"),
+                    "position": position,
+                    "seed": seed,
+                    "key": f"{label.removesuffix('_again')}-{seed}",
+                    "status": value if lost else "ok",
+                    "valid_ppl": math.nan if lost else value,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def test_interval_of_three_seeds_by_hand():
+    """Three values 1, 2, 6: mean 3, s^2 = 7, half width 4.302653 sqrt(7 / 3)."""
+    found = estimate([1.0, 2.0, 6.0])
+    assert found.mean == pytest.approx(3.0)
+    assert found.half == pytest.approx(4.30265273 * math.sqrt(7 / 3))
+    assert (found.low + found.high) / 2 == pytest.approx(3.0)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=12))
+def test_interval_equals_scipy(values: list[float]):
+    """The interval is scipy's, at every number of seeds from three on."""
+    found = estimate(values)
+    error = stats.sem(values)
+    expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), error) if error else None
+    low, high = expected or (np.mean(values), np.mean(values))
+    assert [found.low, found.high] == pytest.approx([low, high], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("values", [[], [2.0], [2.0, 4.0]], ids=["none", "one", "two"])
+def test_no_interval_below_three_seeds(values: list[float]):
+    """Fewer than three seeds give their values and no interval."""
+    found = estimate(values)
+    assert found.values == tuple(values)
+    assert found.n == len(values)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_mean_refuses_what_diverged():
+    """A value that is not finite must be counted by the caller, never averaged."""
+    with pytest.raises(AblateError, match=r"finite values only, got \[1.0, inf\]"):
+        estimate([1.0, math.inf])
+
+
+def test_holm_by_hand():
+    """.01, .04, .03, .005 of four become .03, .06, .06, .02 (Holm 1979, step down)."""
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_monotone_and_at_most_one():
+    """An adjusted value never falls below one of a smaller p, and never exceeds 1."""
+    assert holm([0.6, 0.4, 0.5]).tolist() == [1.0, 1.0, 1.0]
+    assert holm([0.02, 0.011]).tolist() == pytest.approx([0.022, 0.022])
+
+
+def test_holm_leaves_out_what_was_not_tested():
+    """A comparison without a p-value is no member of the family."""
+    found = holm([0.02, math.nan, 0.03])
+    assert found[[0, 2]].tolist() == pytest.approx([0.04, 0.04])
+    assert math.isnan(found[1])
+
+
+def test_holm_of_nothing():
+    """An empty family is an empty family."""
+    assert holm([]).size == 0
+
+
+def test_paired_p_equals_scipy():
+    """The paired t test is scipy's one-sample test of the differences."""
+    differences = [-1.0, -2.0, -1.5, 0.5]
+    assert paired_p(differences) == pytest.approx(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        pytest.param([0.0, 0.0, 0.0], 1.0, id="same trials"),
+        pytest.param([-2.0, -2.0, -2.0], 0.0, id="constant"),
+    ],
+)
+def test_paired_p_without_variance(differences: list[float], p: float):
+    """Equal differences divide by no standard error."""
+    assert paired_p(differences) == p
+
+
+def test_no_p_below_three_pairs():
+    """Two pairs are not tested."""
+    assert math.isnan(paired_p([1.0, 2.0]))
+
+
+def test_improvement_counts_ties_half():
+    """Of four pairs two better, one equal, one worse: 2.5 / 4."""
+    assert improvement([-1.0, -2.0, 0.0, 3.0]) == pytest.approx(0.625)
+    assert math.isnan(improvement([]))
+
+
+def test_summary_counts_and_never_averages_the_lost():
+    """Diverged and failed trials are counted beside the mean of those that finished."""
+    frame = Summary(("valid_ppl",))(trials(none=[200.0, "diverged", 210.0, "failed"]))
+    row = frame.iloc[0]
+    assert (row["n"], row["diverged"], row["failed"]) == (2, 1, 1)
+    assert row["valid_ppl"] == pytest.approx(205.0)
+    assert row["valid_ppl_values"] == (200.0, 210.0)
+    assert math.isnan(row["valid_ppl_low"])
+
+
+def test_summary_of_a_placement_that_only_diverged():
+    """A placement without a finished trial keeps its row, with counts and no mean."""
+    row = Summary(("valid_ppl",))(trials(moon=["diverged", "diverged"])).iloc[0]
+    assert (row["n"], row["diverged"]) == (0, 2)
+    assert math.isnan(row["valid_ppl"])
+    assert row["valid_ppl_values"] == ()
+
+
+def test_summary_keeps_the_order_of_the_study_file():
+    """Rows stand in the order of `position`, however the frame is sorted."""
+    shuffled = trials(none=[3.0], b=[2.0], a=[1.0]).iloc[::-1]
+    assert Summary(("valid_ppl",))(shuffled)["label"].tolist() == ["none", "b", "a"]
+
+
+def test_differences_are_paired_by_seed():
+    """Each seed is compared with the baseline of the same seed, whatever the order of rows."""
+    frame = trials(none=[100.0, 200.0, 300.0], zaremba=[90.0, 195.0, 285.0])
+    row = Differences()(frame.sample(frac=1, random_state=1)).iloc[0]
+    assert row["difference_values"] == (-10.0, -5.0, -15.0)
+    assert row["difference"] == pytest.approx(-10.0)
+    assert row["difference_high"] == pytest.approx(-10 + 4.30265273 * 5 / math.sqrt(3))
+    assert row["improvement"] == 1.0
+    assert row["p"] == pytest.approx(stats.ttest_rel([90, 195, 285], [100, 200, 300]).pvalue)
+
+
+def test_differences_leave_out_seeds_without_partner():
+    """A seed that diverged on either side makes no pair."""
+    frame = trials(none=[100.0, "diverged", 300.0], zaremba=[90.0, 195.0, "failed"])
+    row = Differences()(frame).iloc[0]
+    assert row["pairs"] == 1
+    assert row["difference_values"] == (-10.0,)
+
+
+def test_what_pairing_bought():
+    """Seeds far apart and differences alike: pairing removes most of the variance."""
+    frame = trials(none=[100.0, 200.0, 300.0], zaremba=[90.0, 195.0, 285.0])
+    values, reference = np.array([90.0, 195.0, 285.0]), np.array([100.0, 200.0, 300.0])
+    expected = np.var(values - reference, ddof=1) / (values.var(ddof=1) + reference.var(ddof=1))
+    assert Differences()(frame)["variance_ratio"].iloc[0] == pytest.approx(expected)
+    two = Differences()(trials(none=[100.0, 200.0], zaremba=[90.0, 195.0]))
+    assert math.isnan(two["variance_ratio"].iloc[0])
+
+
+def test_a_placement_under_two_names_is_one_comparison():
+    """Holm's family counts placements, not names: both names get the same adjusted value."""
+    values = {"none": [100.0, 200.0, 300.0], "b": [90.0, 195.0, 285.0], "c": [99.0, 202.0, 297.0]}
+    once = Differences()(trials(**values)).set_index("strategy")["p_holm"]
+    twice = Differences()(trials(**values, b_again=values["b"])).set_index("strategy")["p_holm"]
+    assert twice[["b", "c"]].to_dict() == once.to_dict()
+    assert twice["b_again"] == twice["b"]
+
+
+def test_the_baseline_under_another_name_is_not_compared():
+    """Trials that are the baseline's own are not tested against themselves."""
+    frame = trials(none=[100.0, 200.0, 300.0], none_again=[100.0, 200.0, 300.0])
+    assert Differences()(frame).empty
+
+
+def test_no_baseline_no_differences():
+    """Without a finished baseline there are no rows, and the columns stay."""
+    frame = Differences()(trials(zaremba=[1.0, 2.0]))
+    assert frame.empty
+    assert {"difference", "difference_low", "p_holm"} <= set(frame.columns)
+    assert baseline_of(trials(zaremba=[1.0])) is None

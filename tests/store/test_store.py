@@ -1,0 +1,222 @@
+"""The store: what is written comes back, whole, typed and by attempt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ablate.errors import AblateError
+from ablate.store import Store, list_results
+from ablate.store.schema import CELLS, TRIALS, table_of
+
+
+def _trial(key: str = "a1", **changes: Any) -> dict[str, Any]:
+    row = {
+        "key": key,
+        "pair_key": "p1",
+        "attempt": 1,
+        "status": "ok",
+        "placement": "none",
+        "seed": 3,
+        "precision": "fp32",
+        "corpus": "toy",
+        "corpus_digest": "d1",
+        "net": "{}",
+        "recipe": "{}",
+        "semantics": 1,
+        "ablate_version": "0.1.0",
+        "valid_nll_last": 4.25,
+    }
+    return row | changes
+
+
+def _cell(key: str = "a1", **changes: Any) -> dict[str, Any]:
+    row = {
+        "key": key,
+        "strategy": "none",
+        "arguments": "{}",
+        "label": "none",
+        "position": 0,
+        "baseline": True,
+        "seed": 3,
+        "corpus": "toy",
+        "corpus_digest": "d1",
+        "net": "{}",
+        "recipe": "{}",
+        "precision": "fp32",
+        "dial": None,
+        "dial_value": None,
+    }
+    return row | changes
+
+
+EPOCHS = [{"epoch": 1, "valid_nll": 5.0}, {"epoch": 2, "valid_nll": 4.25}]
+TOKENS = {"valid": np.float32([-1.5, -2.5, -0.25]), "test": np.float32([-4.0])}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store.of(tmp_path, "placement", "quick")
+
+
+def test_an_attempt_comes_back(store: Store) -> None:
+    """What an attempt wrote is read back: its row, its curve and its tokens in their order."""
+    store.write(_trial(), EPOCHS, TOKENS)
+
+    assert store.committed()["a1"]["valid_nll_last"] == 4.25
+    assert store.committed()["a1"]["test_nll_last"] is None
+    curve = store.epochs().to_pylist()
+    assert [(row["key"], row["epoch"], row["valid_nll"]) for row in curve] == [
+        ("a1", 1, 5.0),
+        ("a1", 2, 4.25),
+    ]
+    tokens = store.tokens().to_pylist()
+    assert [(row["split"], row["position"], row["log_prob"]) for row in tokens] == [
+        ("valid", 0, -1.5),
+        ("valid", 1, -2.5),
+        ("valid", 2, -0.25),
+        ("test", 0, -4.0),
+    ]
+
+
+def test_tokens_of_some_keys(store: Store) -> None:
+    """Only the tokens that were asked for are read."""
+    store.write(_trial("a1"), EPOCHS, TOKENS)
+    store.write(_trial("b2"), EPOCHS, TOKENS)
+
+    assert store.tokens(["b2"]).column("key").unique().to_pylist() == ["b2"]
+    assert store.tokens([]).num_rows == 0
+
+
+def test_an_empty_store_has_empty_tables(store: Store) -> None:
+    """Before the first run every table is there, and empty."""
+    assert store.committed() == {}
+    for table in (store.trials(), store.epochs(), store.tokens(), store.cells()):
+        assert table.num_rows == 0
+    assert store.trials().schema.equals(TRIALS)
+
+
+def test_a_diverged_trial_is_committed_and_a_failed_one_is_not(store: Store) -> None:
+    """Divergence is a result; a failure is a record beside the results."""
+    store.write(_trial("a1", status="diverged"), EPOCHS, {})
+    store.write_failure(_trial("b2", status="failed", error="out of memory"))
+
+    assert list(store.committed()) == ["a1"]
+    assert store.trials().column("error").to_pylist() == [None, "out of memory"]
+
+
+@pytest.mark.parametrize("status", ["failed", "done"])
+def test_only_an_ended_attempt_is_written_as_one(store: Store, status: str) -> None:
+    """A status that is no end is refused before anything is written."""
+    with pytest.raises(ValueError, match=f"got '{status}'"):
+        store.write(_trial(status=status), EPOCHS, TOKENS)
+    assert not store.folder.exists()
+
+
+def test_a_column_that_does_not_exist_is_refused(store: Store) -> None:
+    """A misspelt column is an error, never a column that vanishes without a word."""
+    with pytest.raises(ValueError, match="table 'trials' has no column valid_nl"):
+        store.write(_trial(valid_nl=4.0), EPOCHS, {})
+
+
+def test_attempts_are_numbered_from_all_that_ever_was(store: Store) -> None:
+    """A failed attempt and one that was set aside keep their numbers."""
+    assert store.next_attempt("a1") == 1
+    store.write_failure(_trial(status="failed"))
+    assert store.next_attempt("a1") == 2
+    aside = store.folder / "bad" / "trials" / "a1-5.parquet"
+    aside.parent.mkdir(parents=True)
+    aside.touch()
+    assert store.next_attempt("a1") == 6
+    assert store.next_attempt("a11") == 1
+
+
+def test_the_first_attempt_that_ended_counts(store: Store) -> None:
+    """Two committed attempts at one key: the first is the result."""
+    store.write(_trial(attempt=2, valid_nll_last=9.0), EPOCHS, TOKENS)
+    store.write(_trial(attempt=1, valid_nll_last=4.0), EPOCHS, TOKENS)
+
+    assert store.committed()["a1"]["valid_nll_last"] == 4.0
+    assert store.epochs().column("attempt").unique().to_pylist() == [1]
+
+
+def test_cells_are_a_union(store: Store) -> None:
+    """A second enumeration adds its names, renews those that it repeats and removes none."""
+    store.write_cells([_cell("a1"), _cell("b2", label="old")])
+    store.write_cells([_cell("b2", label="new"), _cell("b2", strategy="same")])
+
+    rows = store.cells().to_pylist()
+    assert [(row["key"], row["strategy"], row["label"]) for row in rows] == [
+        ("a1", "none", "none"),
+        ("b2", "none", "new"),
+        ("b2", "same", "none"),
+    ]
+
+
+def test_the_same_cells_are_not_written_twice(store: Store) -> None:
+    """The same command again leaves the file alone."""
+    store.write_cells([_cell()])
+    before = (store.folder / "cells.parquet").stat()
+    store.write_cells([_cell()])
+    assert (store.folder / "cells.parquet").stat().st_ino == before.st_ino
+
+
+def test_any_reader_of_parquet_reads_a_table_as_one(store: Store) -> None:
+    """A folder is a data set for every other tool too; half-written files are invisible to it."""
+    store.write(_trial("a1"), EPOCHS, TOKENS)
+    store.write(_trial("b2"), EPOCHS, TOKENS)
+    (store.folder / "trials" / ".writing-c3-1.parquet").write_bytes(b"half")
+
+    assert pq.read_table(store.folder / "trials").column("key").to_pylist() == ["a1", "b2"]
+    assert pq.read_table(store.folder / "tokens").to_pandas()["log_prob"].sum() == -16.5
+
+
+def test_results_are_listed_by_study_and_profile(tmp_path: Path) -> None:
+    """Stores are found by what lies in them; other folders are not results."""
+    Store.of(tmp_path, "b", "quick").write_cells([_cell()])
+    Store.of(tmp_path, "a", "quick").write(_trial(), EPOCHS, TOKENS)
+    (tmp_path / "a" / "report").mkdir()
+
+    listed = [(store.study, store.profile) for store in list_results(tmp_path)]
+    assert listed == [("a", "quick"), ("b", "quick")]
+    assert list_results(tmp_path / "nothing") == ()
+
+
+def test_one_driver_at_a_time(store: Store) -> None:
+    """A second driver is told who holds the folder; the lock goes with its holder."""
+    with store.lock():
+        with pytest.raises(AblateError, match=r"another `ablate run` is writing .*process \d+ on"):
+            store.lock().__enter__()
+    with store.lock():
+        pass
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda store: store.lock().__enter__(), lambda store: store.write(_trial(), EPOCHS, TOKENS)],
+    ids=["lock", "write"],
+)
+def test_a_results_folder_that_cannot_be_written(
+    tmp_path: Path, act: Callable[[Store], None]
+) -> None:
+    """One sentence says which folder refuses, why, and what to do."""
+    (tmp_path / "results").write_text("a file stands where the folder should")
+    store = Store.of(tmp_path / "results", "placement", "quick")
+
+    with pytest.raises(AblateError, match=r"placement/quick.* cannot be written .*--results DIR"):
+        act(store)
+
+
+def test_a_newer_schema_is_not_a_damaged_file(store: Store) -> None:
+    """What a newer ablate wrote is refused with its version, and stays where it is."""
+    newer = CELLS.with_metadata({**CELLS.metadata, b"ablate.schema": b"2"})
+    store.folder.mkdir(parents=True)
+    pq.write_table(table_of([], CELLS).cast(newer), store.folder / "cells.parquet")
+
+    with pytest.raises(AblateError, match="written with schema 2, by a newer ablate"):
+        store.cells()
+    assert store.set_aside() == ()

@@ -1,0 +1,227 @@
+"""The driver: what is missing is run, once; what fails is recorded; what is killed goes on."""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from fake_training import Fake
+from matrix import entries, fill, new_store
+
+from ablate.errors import AblateError
+from ablate.store import Store
+from ablate.study.driver import Failure, Summary
+
+
+def _attempts(store: Store) -> list[tuple[int, int, str]]:
+    rows = store.trials().to_pylist()
+    return sorted((row["seed"], row["attempt"], row["status"]) for row in rows)
+
+
+def test_a_run_fills_the_store(tmp_path: Path) -> None:
+    """Every cell has its row, its curve, its tokens and its name, and no checkpoint is left."""
+    store, wanted = new_store(tmp_path), entries((1, 2), (0.5, 0.25))
+    summary, lines = fill(store, wanted)
+
+    assert summary == Summary(trained=4, diverged=0, failures=())
+    assert store.committed().keys() == {entry.cell.key for entry in wanted}
+    row = store.committed()[wanted[1].cell.key]
+    assert row["placement"] == wanted[1].cell.placement.text
+    assert (row["seed"], row["attempt"], row["valid_nll_last"]) == (1, 1, 4.71)
+    assert store.epochs().num_rows == 4 * 3
+    assert store.tokens().num_rows == 4 * 7
+    names = [(c["label"], c["seed"], c["position"]) for c in store.cells().to_pylist()]
+    assert names == [
+        ("input 0.5", 1, 0),
+        ("input 0.25", 1, 1),
+        ("input 0.5", 2, 0),
+        ("input 0.25", 2, 1),
+    ]
+    assert store.checkpointed() == ()
+    assert lines[0] == "[0/4] input 0.5, seed 1: started on cpu, 1 thread(s)"
+    assert lines[4] == "[1/4] input 0.5, seed 1: finished in -, perplexity valid 111.1 test -"
+
+
+def test_the_same_run_again_trains_nothing(tmp_path: Path) -> None:
+    """A second run finds everything done, and touches no file of the store."""
+    store, wanted = new_store(tmp_path), entries((1, 2))
+    fill(store, wanted)
+    before = {path: path.stat().st_ino for path in store.folder.rglob("*.parquet")}
+
+    assert fill(store, wanted, Fake(raises=(1, 2))) == (Summary(0, 0, ()), [])
+    assert {path: path.stat().st_ino for path in store.folder.rglob("*.parquet")} == before
+
+
+def test_more_seeds_and_rates_add_only_the_new(tmp_path: Path) -> None:
+    """A grown matrix keeps what it has, and old names that are no longer asked for."""
+    store = new_store(tmp_path)
+    fill(store, entries((1, 2), (0.5,)))
+    summary, _ = fill(store, entries((1, 2, 3), (0.5, 0.25)))
+    assert summary.trained == 4
+    assert len(store.committed()) == store.cells().num_rows == 6
+
+    fill(store, entries((4,), (0.5,)))
+    assert store.cells().num_rows == 7
+
+
+def test_two_names_for_one_placement_are_one_trial(tmp_path: Path) -> None:
+    """It is trained once and known under both names."""
+    store = new_store(tmp_path)
+    (one,) = entries([1])
+    other = dataclasses.replace(one, strategy="vertical", label="vertical 0.5", position=1)
+    summary, _ = fill(store, [one, other])
+
+    assert summary.trained == 1
+    cells = store.cells().to_pylist()
+    assert [cell["strategy"] for cell in cells] == ["input", "vertical"]
+    assert {cell["key"] for cell in cells} == set(store.committed())
+
+
+def test_an_error_is_recorded_and_tried_by_the_next_run(tmp_path: Path) -> None:
+    """A trial that raises fails once a run, with its traceback; its last epoch is kept."""
+    store, wanted = new_store(tmp_path), entries((1, 2))
+    summary, _ = fill(store, wanted, Fake(raises=(1,)))
+
+    (failure,) = summary.failures
+    assert summary.trained == 1
+    assert failure.name == "input 0.5, seed 1"
+    assert failure.error.endswith("RuntimeError: out of memory")
+    assert _attempts(store) == [(1, 1, "failed"), (2, 1, "ok")]
+    errors = pc.drop_null(store.trials().column("error")).to_pylist()  # pyright: ignore
+    assert errors == [failure.error]
+    assert store.checkpointed() == (wanted[0].cell.key,)
+
+    summary, lines = fill(store, wanted)
+    assert summary == Summary(1, 0, ())
+    assert _attempts(store) == [(1, 1, "failed"), (1, 2, "ok"), (2, 1, "ok")]
+    assert "attempt 2" in lines[0]
+    assert "epoch 2/3" in lines[1]
+
+
+def test_a_dead_worker_costs_an_attempt(tmp_path: Path) -> None:
+    """Its death has a row of its own; the next attempt goes on from the checkpoint."""
+    store, wanted = new_store(tmp_path), entries((1, 2, 3))
+    summary, lines = fill(store, wanted, Fake(dies_once=(2,)), slots=2)
+
+    assert summary == Summary(3, 0, ())
+    assert _attempts(store) == [(1, 1, "ok"), (2, 1, "failed"), (2, 2, "ok"), (3, 1, "ok")]
+    assert sum("input 0.5, seed 2: failed: its worker died (SIGKILL)" in x for x in lines) == 1
+    assert sum("input 0.5, seed 2: epoch 1/3" in line for line in lines) == 1
+
+
+def test_retries_are_counted(tmp_path: Path) -> None:
+    """A trial that always kills its worker is given up after two retries; the rest is trained."""
+    store = new_store(tmp_path)
+    always = Fake(dies_always=(1,))
+    wanted = [
+        dataclasses.replace(
+            entry,
+            cell=dataclasses.replace(
+                entry.cell, recipe=entry.cell.recipe.model_copy(update={"epochs": 9})
+            ),
+        )
+        for entry in entries((1, 2))
+    ]
+    summary, _ = fill(store, wanted, always, slots=1)
+
+    failure = Failure("input 0.5, seed 1", "its worker died (SIGKILL)")
+    assert summary == Summary(1, 0, (failure,))
+    assert _attempts(store) == [(1, n, "failed") for n in (1, 2, 3)] + [(2, 1, "ok")]
+
+
+def test_divergence_is_a_result(tmp_path: Path) -> None:
+    """It is committed with its curve, counted, and not run again."""
+    store, wanted = new_store(tmp_path), entries((1, 2))
+    summary, lines = fill(store, wanted, Fake(diverges=(2,)))
+
+    assert summary == Summary(trained=2, diverged=1, failures=())
+    row = store.committed()[wanted[1].cell.key]
+    assert (row["status"], row["valid_nll_last"]) == ("diverged", None)
+    assert store.epochs().num_rows == 3 + 1
+    assert lines[-1] == "[2/2] input 0.5, seed 2: diverged in epoch 1"
+    assert fill(store, wanted)[0].trained == 0
+
+
+def test_a_damaged_trial_is_trained_again_and_only_that(tmp_path: Path) -> None:
+    """The first run after the damage names it; the next one mends it."""
+    store, wanted = new_store(tmp_path), entries((1, 2))
+    fill(store, wanted)
+    path = store.folder / "trials" / f"{wanted[0].cell.key}-1.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(AblateError, match=r"attempt 1 at 'input 0\.5', seed 1\)"):
+        fill(store, wanted)
+    summary, _ = fill(store, wanted)
+
+    assert summary.trained == 1
+    assert _attempts(store) == [(1, 2, "ok"), (2, 1, "ok")]
+
+
+def test_a_checkpoint_of_a_committed_trial_goes(tmp_path: Path) -> None:
+    """A driver killed between a commit and its tidying leaves no folder for ever."""
+    store, wanted = new_store(tmp_path), entries([1])
+    fill(store, wanted)
+    store.work(wanted[0].cell.key).mkdir(parents=True)
+    fill(store, wanted)
+    assert store.checkpointed() == ()
+
+
+def test_a_second_driver_is_refused(tmp_path: Path) -> None:
+    """Two drivers on one folder would train everything twice."""
+    store = new_store(tmp_path)
+    with store.lock(), pytest.raises(AblateError, match="another `ablate run` is writing"):
+        fill(store, entries([1]))
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from fake_training import Fake
+from matrix import entries, fill, new_store
+
+if __name__ == "__main__":
+    store = new_store(Path(sys.argv[1]))
+    print("ready", flush=True)
+    fill(store, entries(range(6)), Fake(pause=0.05, diverges=(3,)), slots=2)
+"""
+
+
+def _rows(store: Store) -> list[tuple[object, ...]]:
+    rows = sorted(store.committed().values(), key=lambda row: row["seed"])
+    return [(row["seed"], row["status"], row["epochs"], row["valid_nll_last"]) for row in rows]
+
+
+def test_law_7_a_driver_killed_at_drawn_moments(tmp_path: Path) -> None:
+    """Killed again and again, each run goes on; in the end the store equals one never stopped."""
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    store, wanted = new_store(tmp_path), entries(range(6))
+    drawn, held = random.Random(7), 0
+    for _ in range(3):
+        command = [sys.executable, script, tmp_path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as driver:
+            assert driver.stdout is not None
+            assert driver.stdout.readline() == b"ready\n"
+            time.sleep(drawn.uniform(0.5, 5.0))
+            driver.send_signal(signal.SIGKILL)
+        store.check()
+        committed = store.committed()
+        assert len(committed) >= held
+        held = len(committed)
+        # A trial that diverged has one epoch and no tokens; every other has three and seven.
+        whole = sum(row["status"] == "ok" for row in committed.values())
+        assert store.epochs().num_rows == 3 * whole + (held - whole)
+        assert store.tokens().num_rows == 7 * whole
+    fill(store, wanted, Fake(diverges=(3,)))
+
+    other = new_store(tmp_path / "never stopped")
+    fill(other, wanted, Fake(diverges=(3,)))
+    assert _rows(store) == _rows(other)
+    assert store.tokens().to_pylist() == other.tokens().to_pylist()

@@ -1,0 +1,108 @@
+"""Law 6: a trial that was stopped and went on equals one that never stopped, bit for bit."""
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ablate.data.toy import generate_toy
+from ablate.store import Store
+
+ROOT = Path(__file__).parents[2]
+
+# One placement outside the loop, one folded, and two inside it, one of which holds.
+STUDY = """
+question = "Does a stopped trial equal one that was not?"
+
+[profiles.quick]
+corpus = "{text}"
+net = {{layers = 2, hidden = 8}}
+seeds = 1
+strategies = [
+    {{name = "zaremba2014"}}, {{name = "merity2017"}},
+    {{name = "semeniuta2016"}}, {{name = "zoneout"}},
+]
+
+[profiles.quick.recipe]
+unroll = 10
+batch = 10
+learning_rate = 1.0
+epochs = 3
+hold = 2
+divide = 2.0
+clip = 5.0
+init = 0.1
+headline = "best"
+"""
+
+# What a clock or an installation decides; everything else is a function of the cell.
+MEASURED = {"seconds", "tokens_per_second", "started_at"}
+
+
+def _command(folder: Path) -> list[str]:
+    study = folder.parent / "stopping.toml"
+    study.write_text(STUDY.format(text=folder.parent / "text"))
+    options = ["--study", study, "--results", folder, "--slots", "1", "--device", "cpu"]
+    return [sys.executable, str(ROOT / "cli.py"), "run", *map(str, options)]
+
+
+def _run_until(folder: Path, line: int, how: signal.Signals) -> tuple[int, str]:
+    """Start the run, stop it when it has told of `line` events, return its code and last words."""
+    with subprocess.Popen(_command(folder), stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        told = 0
+        for words in run.stdout:
+            told += words.startswith("[")
+            if told == line:
+                break
+        run.send_signal(how)
+        rest, _ = run.communicate(timeout=60)
+    return run.returncode, rest
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
+    """The store of a run that never stopped, and of one that was killed and interrupted."""
+    folder = tmp_path_factory.mktemp("law6")
+    (folder / "text").mkdir()
+    for split, lines in generate_toy().items():
+        # Some ten windows an epoch: the masks are made eagerly here, which is slow.
+        few = lines.splitlines(keepends=True)[: 150 if split == "train" else 30]
+        (folder / "text" / f"{split}.txt").write_text("".join(few))
+    whole, stopped = folder / "whole", folder / "stopped"
+    subprocess.run(_command(whole), check=True, stdout=subprocess.DEVNULL)
+    drawn = random.Random(6)
+    # A trial tells of five events: within each span some epoch of some trial is cut off.
+    assert _run_until(stopped, drawn.randint(2, 4), signal.SIGKILL) == (-signal.SIGKILL, "")
+    code, words = _run_until(stopped, drawn.randint(2, 5), signal.SIGINT)
+    assert code == 130
+    assert "those under way keep their last finished epoch; the same command goes on" in words
+    _run_until(stopped, drawn.randint(4, 7), signal.SIGKILL)
+    ended = subprocess.run(_command(stopped), check=True, capture_output=True, text=True)
+    assert "(1 from the last finished epoch)" in ended.stdout
+    return Store.of(whole, "stopping", "quick"), Store.of(stopped, "stopping", "quick")
+
+
+def _without_times(table: pa.Table) -> list[dict[str, object]]:
+    kept = [name for name in table.column_names if name not in MEASURED]
+    return table.select(kept).to_pylist()
+
+
+@pytest.mark.parametrize("table", ["trials", "epochs", "tokens", "cells"])
+def test_resumed_equals_never_stopped(stores: tuple[Store, Store], table: str) -> None:
+    """Rows, learning curves and every token's log-probability have equal bits."""
+    whole, stopped = (_without_times(getattr(store, table)()) for store in stores)
+    assert len(whole) > 0
+    assert stopped == whole
+
+
+def test_nothing_is_left_over(stores: tuple[Store, Store]) -> None:
+    """No checkpoint and no half-written file stays behind."""
+    _, stopped = stores
+    assert stopped.checkpointed() == ()
+    assert list(stopped.folder.rglob(".writing-*")) == []
+    assert len(stopped.committed()) == 4

@@ -1,0 +1,159 @@
+"""A drop's values: what a rate and a sharing may be, and the words where they may not."""
+
+import dataclasses
+import math
+import pickle
+
+import pytest
+
+from ablate.drops import ALL, PER_STEP, SMALLEST_RATE, VARIATIONAL, Drop, Fill, Scale, Sharing
+from ablate.errors import AblateError
+from ablate.noise import GAUSSIAN
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        pytest.param(0, id="zero"),
+        pytest.param(0.5, id="half"),
+        pytest.param(SMALLEST_RATE, id="smallest"),
+        pytest.param(1.0 - SMALLEST_RATE, id="largest"),
+        pytest.param(math.nextafter(SMALLEST_RATE, 1.0), id="above-smallest"),
+    ],
+)
+def test_a_rate_lies_from_zero_to_below_one(rate):
+    """Zero and every rate that a word of 32 bits can tell from never and always are taken."""
+    kept = Drop(rate).rate
+    assert kept == rate
+    assert type(kept) is float
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        pytest.param(1, "lies in [0, 1), got 1; to keep nothing, remove the connection", id="one"),
+        pytest.param(1.0, "lies in [0, 1), got 1.0; to keep nothing", id="one-float"),
+        pytest.param(-0.1, "lies in [0, 1), got -0.1", id="negative"),
+        pytest.param(1.5, "lies in [0, 1), got 1.5", id="above-one"),
+        pytest.param(math.nan, "lies in [0, 1), got nan", id="nan"),
+        pytest.param(math.inf, "lies in [0, 1), got inf", id="infinite"),
+        pytest.param(True, "a rate is a number in [0, 1), got True", id="true"),
+        pytest.param("0.5", "a rate is a number in [0, 1), got '0.5'", id="text"),
+        pytest.param(None, "a rate is a number in [0, 1), got None", id="none"),
+        pytest.param([0.5], "a rate is a number in [0, 1), got [0.5]", id="list"),
+        pytest.param((), "needs at least one rate, got ()", id="no-layer"),
+        pytest.param((0.5, 1.0), "lies in [0, 1), got 1.0", id="one-layer-at-one"),
+        pytest.param((0.5, math.nan), "lies in [0, 1), got nan", id="one-layer-at-nan"),
+        pytest.param(
+            SMALLEST_RATE / 2, "is 0 or lies in [2**-32, 1 - 2**-32]", id="rounds-to-never"
+        ),
+        pytest.param(
+            1.0 - SMALLEST_RATE / 2, "is 0 or lies in [2**-32, 1 - 2**-32]", id="rounds-to-always"
+        ),
+    ],
+)
+def test_no_other_rate_is_taken(rate, words):
+    """The message says what a rate is and which one was given."""
+    with pytest.raises(AblateError) as raised:
+        Drop(rate)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_rates_by_layer_keep_their_order():
+    """A tuple gives each layer its own rate, lowest first."""
+    drop = Drop((0.1, 0.0, 0.3))
+    assert [drop.rate_of(layer) for layer in range(3)] == [0.1, 0.0, 0.3]
+    assert not drop.silent
+
+
+def test_one_rate_holds_at_every_layer():
+    """A number is the rate of all layers."""
+    assert [Drop(0.4).rate_of(layer) for layer in range(3)] == [0.4, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        pytest.param((0.5, 0.5), 0.5, id="equal"),
+        pytest.param((0.5,), 0.5, id="single"),
+        pytest.param((0, 0.0, -0.0), 0.0, id="zeros"),
+    ],
+)
+def test_equal_rates_are_one_rate(given, rate):
+    """A tuple of equal rates is that rate, so that equal drops have one text."""
+    assert Drop(given) == Drop(rate)
+    assert Drop(given).text == Drop(rate).text
+
+
+def test_the_sign_of_a_zero_does_not_tell_drops_apart():
+    """Equal drops have one text, also where a layer's rate is minus zero."""
+    assert Drop((-0.0, 0.5)) == Drop((0.0, 0.5))
+    assert Drop((-0.0, 0.5)).text == Drop((0.0, 0.5)).text
+
+
+@pytest.mark.parametrize("rate", [0, 0.0, (0.0, 0.0)])
+def test_a_zero_rate_is_silent(rate):
+    """A drop that never drops says so."""
+    assert Drop(rate).silent
+
+
+def test_the_two_famous_sharings():
+    """PER_STEP and VARIATIONAL differ over time alone."""
+    assert PER_STEP.given() == (("time", 1),)
+    assert VARIATIONAL.given() == (("time", ALL),)
+
+
+@pytest.mark.parametrize("axis", ["time", "word", "batch", "source", "unit", "gate", "update"])
+@pytest.mark.parametrize("extent", [0, -1, 1.0, True, "ALL"])
+def test_an_extent_is_a_whole_number_or_all(axis, extent):
+    """The message names the axis, what it takes and what was given."""
+    with pytest.raises(AblateError) as raised:
+        Sharing(**{axis: extent})
+    assert str(raised.value) == (
+        f"sharing over {axis} takes a whole number from 1 or ALL, got {extent!r}"
+    )
+
+
+@pytest.mark.parametrize("axis", ["word", "gate"])
+def test_words_and_gates_share_alone_or_all(axis):
+    """Neighbouring words and gates have no order, so bursts of them do not exist."""
+    with pytest.raises(AblateError) as raised:
+        Sharing(**{axis: 2})
+    assert str(raised.value) == f"sharing over {axis} takes 1 or ALL, got 2"
+
+
+def test_a_sharing_is_completed_axis_by_axis():
+    """What is stated wins over the defaults; what is open takes them."""
+    completed = Sharing(time=10).over(Sharing(time=1, unit=ALL))
+    assert completed == Sharing(time=10, unit=ALL)
+
+
+@pytest.mark.parametrize(
+    ("drop", "text"),
+    [
+        pytest.param(Drop(0.5), "0.5;;ZERO;BERNOULLI;default", id="bare"),
+        pytest.param(
+            Drop((0.1, 0.25), Sharing(unit=2, time=ALL), scale=Scale.TEST),
+            "0.1/0.25;time=ALL,unit=2;ZERO;BERNOULLI;TEST",
+            id="layers",
+        ),
+        pytest.param(
+            Drop(0.05, fill=Fill.HOLD, scale=Scale.MEAN), "0.05;;HOLD;BERNOULLI;MEAN", id="held"
+        ),
+        pytest.param(Drop(0.2, noise=GAUSSIAN), "0.2;;ZERO;GAUSSIAN;default", id="gaussian"),
+    ],
+)
+def test_a_drops_text_states_everything(drop, text):
+    """The text enters every result's key: changing it makes old results unfindable."""
+    assert drop.text == text
+
+
+def test_drops_are_frozen_and_travel():
+    """A drop cannot be changed, can be a key, and survives pickling with ALL still the one ALL."""
+    drop = Drop((0.1, 0.2), Sharing(time=ALL), Fill.HOLD, scale=Scale.MEAN)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        drop.rate = 0.9
+    travelled = pickle.loads(pickle.dumps(drop))
+    assert {drop: "found"}[travelled] == "found"
+    assert travelled.sharing.time is ALL

@@ -253,7 +253,7 @@ def _entry(console: "Console", name: str, summary: str, **facts: str | None) -> 
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(Text(name, style="bold"), Text(summary))
-    for fact, value in facts.items():
-        if value:
-            console.print(Padding(Text(f"{fact}: {value}", style="dim"), (0, 0, 0, 4)))
+    known = "; ".join(f"{fact}: {value}" for fact, value in facts.items() if value)
+    console.print(Text(name, style="bold"))
+    for line in (Text(summary), Text(known, style="dim")):
+        console.print(Padding(line, (0, 0, 0, 4), expand=False))

@@ -143,7 +143,7 @@ class Drop:
 def _check_rate(rate: object) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float):
         raise AblateError(f"a rate is a number in [0, 1), got {rate!r}")
-    value = float(rate)
+    value = float(rate) + 0.0  # -0.0 is another text for the same rate
     if not math.isfinite(value) or not 0.0 <= value < 1.0:
         raise AblateError(
             f"a rate is the probability of dropping and lies in [0, 1), got {rate!r}; "

@@ -175,6 +175,7 @@ def activation_words(
     g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(1, 1, -1, 1)
     w = torch.zeros(1, dtype=torch.int64, device=device)
     if tokens_TB is not None and sharing.word == 1:
+        check("word", int(tokens_TB.max()))
         w = tokens_TB[:, :, None, None]
     return _words(address, sharing, (t << 2 | g, b, w << 12), units, keep)
 

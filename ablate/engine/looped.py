@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ablate.engine.factors import Factors, Slot
 from ablate.engine.kernels import Kind, kernels
@@ -95,10 +94,12 @@ class _Loop(torch.autograd.Function):
         return torch.stack(outputs), s, c
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]: the decorator hides names
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        # `once_differentiable` lets create_graph pass where no gradient that arrives needs one.
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "the looped path has no second derivative; take the reference path for one"
+            )
         gy, gs, gc = grad_outputs
         kind: Kind = ctx.kind
         w_hh, r_first, c_first = ctx.saved_tensors

@@ -177,9 +177,3 @@ def panel_grid(count: int, *, columns: int, height: float) -> tuple[Figure, np.n
     for panel in panels.flat[max(0, count - columns) : count]:
         panel.tick_params(labelbottom=True)
     return figure, panels
-
-
-def settle(figure: Figure) -> None:
-    """Fix the layout, so that what is measured in pixels from here on stays true."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")

@@ -19,13 +19,12 @@ from ablate.report.axes import (
     panel_grid,
     perplexity_axis,
     seed_values,
-    settle,
 )
 from ablate.report.combination import require_one
 from ablate.report.kinds import SILENT
 from ablate.report.placing import Name, place
 from ablate.report.statistics import Summary
-from ablate.report.style import FAINT, RULE, SMALL, WIDTH, styled
+from ablate.report.style import FAINT, RULE, SMALL, WIDTH, settle, styled
 from ablate.report.sweeps import Curve, curves_of, side_by_side
 
 DIAL = "dial (probability of dropping)"

@@ -39,9 +39,10 @@ def _lowest(table: Table, done: pd.DataFrame) -> str:
 
 def _compared(baseline: str, compared: pd.DataFrame) -> str:
     shares = compared["valid_improvement"]
+    every = " with every seed" if compared["valid_pairs"].max() > 1 else ""
     counts = {
-        "better with every seed": int((shares == 1).sum()),
-        "worse with every seed": int((shares == 0).sum()),
+        f"better{every}": int((shares == 1).sum()),
+        f"worse{every}": int((shares == 0).sum()),
         "better with some seeds only": int(((shares > 0) & (shares < 1)).sum()),
     }
     listed = ", ".join(f"{count} {words}" for words, count in counts.items() if count)

@@ -17,13 +17,12 @@ from ablate.report.axes import (
     key_to_kinds,
     perplexity_axis,
     seed_values,
-    settle,
 )
 from ablate.report.combination import require_one
 from ablate.report.kinds import where
 from ablate.report.placing import Name, place
 from ablate.report.statistics import Summary
-from ablate.report.style import RULE, WIDTH, styled
+from ablate.report.style import RULE, WIDTH, settle, styled
 from ablate.report.sweeps import curves_of, spotlight
 
 METRICS = ("gap", "valid_ppl")

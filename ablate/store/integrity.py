@@ -85,14 +85,21 @@ def _move(folder: Path, damage: Damage) -> None:
         paths = [folder / table / damage.attempt.file for table in reversed(ATTEMPT_TABLES)]
     try:
         for path in filter(Path.exists, paths):
-            target = folder / BAD / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, _free(target))
-            sync(path.parent)
+            put_aside(folder, path)
     except OSError as error:
         raise AblateError(
             f"{damage.path} is damaged ({damage.reason}); {unwritable(folder, error)}"
         ) from error
+
+
+def put_aside(folder: Path, path: Path) -> Path:
+    """Move a file of the store in `folder` into `bad/`, under a free name; return where it is."""
+    wanted = folder / BAD / path.relative_to(folder)
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    target = _free(wanted)
+    os.replace(path, target)
+    sync(path.parent)
+    return target
 
 
 def _free(path: Path) -> Path:

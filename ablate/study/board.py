@@ -62,13 +62,15 @@ class Board:
     def left(self, now: float | None = None) -> float | None:
         """Seconds to the end of the run, by the mean of the trials that ended in it."""
         now = time.monotonic() if now is None else now
-        ahead = [trial.left(now) for trial in self.running.values()]
+        # A copy, since a terminal asks from a thread of its own while events come in.
+        running = list(self.running.values())
+        ahead = [trial.left(now) for trial in running]
         known = [seconds for seconds in ahead if seconds is not None]
-        waiting = self.total - self.done - len(self.running)
+        waiting = self.total - self.done - len(running)
         if self.spent:
             typical = sum(self.spent) / len(self.spent)
         else:
-            full = [t.row["seconds"] * t.epochs for t in self.running.values() if t.row]
+            full = [t.row["seconds"] * t.epochs for t in running if t.row]
             if not full:
                 return None
             typical = sum(full) / len(full)

@@ -1,6 +1,7 @@
 """Changes to a study from the command line: `--set`, `--seeds`, `--data` and `--strategies`."""
 
 import copy
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -27,7 +28,7 @@ KEYS: Final = tuple(
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
     """Read texts such as `recipe.epochs=3` as `{"recipe.epochs": 3}`; the last of a key rules.
 
-    A value is read as TOML, and as the text that it is where it is none: `corpus=ptb`. Raises
+    A value is read as TOML (and `.5` as 0.5), or as the text that it is: `corpus=ptb`. Raises
     AblateError for a text without `=`.
     """
     changes = {}
@@ -93,6 +94,8 @@ def _there_are(allowed: Sequence[str]) -> str:
 
 
 def _value(text: str) -> Any:
+    # Rates are written .5 everywhere but in TOML.
+    text = f"0{text}" if re.fullmatch(r"\.\d+", text) else text
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -18,7 +18,7 @@ class Progress:
     def __init__(self, console: Console, board: Board) -> None:
         self._console, self._board = console, board
         self._noted: set[str] = set()
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2)
+        self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
     def shown(self) -> AbstractContextManager[object]:
         """While this is entered, a terminal shows the live table."""
@@ -40,13 +40,14 @@ class Progress:
         """Print one line of prose."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _table(self) -> Group:
+    def table(self) -> Group:
+        """The live table: one row for each running trial, and the whole run below."""
         board = self._board
         trials = Table(box=None, pad_edge=False, header_style="dim")
         trials.add_column("trial")
         for heading in ("epoch", "train ppl", "valid ppl", "left"):
             trials.add_column(heading, justify="right")
-        for trial in board.running.values():
+        for trial in list(board.running.values()):
             row = trial.row or {}
             trials.add_row(
                 trial.name,
@@ -57,8 +58,9 @@ class Progress:
             )
         overall = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
-        ahead = f"{board.done}/{board.total} trials"
-        overall.add_row(bar, ahead, f"about {duration(board.left())} left")
+        left = board.left()
+        ahead = "" if left is None else f"about {duration(left)} left"
+        overall.add_row(bar, f"{board.done}/{board.total} trials", ahead)
         return Group(trials, overall)
 
 

@@ -6,7 +6,6 @@ taken twice. It holds nothing that the store does not: without it, it is built a
 
 import contextlib
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +13,12 @@ from typing import Any, Final, Self
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
 
+from ablate.errors import AblateError
 from ablate.store import FAILED, Row
+from ablate.store.integrity import put_aside
 from ablate.study.cells import Entry
 
 FILE: Final = "queue.sqlite3"
@@ -28,6 +27,8 @@ STUDY_NAME: Final = "ablate"
 
 _RATE: Final = FloatDistribution(0.0, 1.0)
 _LEFT_BEHIND: Final = "its run stopped before it ended"
+# What SQLite says of a file that may well be whole.
+_OUT_OF_REACH: Final = ("locked", "readonly", "unable to open")
 
 
 class Queue:
@@ -51,7 +52,7 @@ class Queue:
         try:
             self._open()
             self._close_stale()
-        except (StorageInternalError, SQLAlchemyError) as error:
+        except Exception as error:  # a broken file raises many kinds, of SQLite, SQLAlchemy, Optuna
             self._set_aside(error)
             self._open()
         return self
@@ -151,14 +152,17 @@ class Queue:
     def _set_aside(self, error: Exception) -> None:
         with contextlib.suppress(AttributeError):
             self._storage.engine.dispose()
-        aside = self._path.parent / "bad"
-        aside.mkdir(exist_ok=True)
-        # Its journal goes with it: SQLite would apply it to the new file.
-        for path in self._path.parent.glob(f"{FILE}*"):
-            os.replace(path, aside / path.name)
         reason = str(error.__cause__ or error).splitlines()[0]
+        if any(words in reason for words in _OUT_OF_REACH):
+            raise AblateError(
+                f"Optuna's queue {self._path} cannot be opened ({reason}); close whatever else has "
+                "it open and make it writable, or delete it: it is built again from the store"
+            ) from error
+        aside = put_aside(self._path.parent, self._path)
+        # SQLite would apply the old file's journal to the new one.
+        self._path.with_name(f"{FILE}-journal").unlink(missing_ok=True)
         self.notes.append(
-            f"Optuna's queue {self._path} was damaged ({reason}); it was set aside in {aside} and "
+            f"Optuna's queue {self._path} was damaged ({reason}); it was set aside as {aside} and "
             "is built again from the store, which holds every result"
         )
 

@@ -21,6 +21,14 @@ from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
+
+@pytest.fixture(autouse=True)
+def measured_faster(monkeypatch):
+    """Take the library's LSTM for faster on both devices, whatever was measured."""
+    for kind in ("cpu", "cuda"):
+        monkeypatch.setitem(FUSED_IS_FASTER, kind, True)
+
+
 ONE = Sharing(time=ALL, batch=ALL)
 TESTED = Scale.TEST
 
@@ -122,10 +130,8 @@ def test_how_deep_each_drop_reaches(edge, drop, training, evaluation, mode):
         ),
     ],
 )
-def test_a_plan_says_why(edges, device, path, reason, monkeypatch):
+def test_a_plan_says_why(edges, device, path, reason):
     """The path follows from the edges and from what was measured on the device."""
-    for kind in ("cpu", "cuda"):
-        monkeypatch.setitem(FUSED_IS_FASTER, kind, True)
     made = plan(Placement({edges: Drop(0.5)}), 2, device=device)
     assert (made.path, made.reason) == (path, reason)
     assert [reached.edge for reached in made.reaches] == list(edges)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,12 @@ def write() -> Callable[..., Store]:
     return write_study
 
 
+@pytest.fixture
+def write_few() -> Callable[..., Store]:
+    """`write_study` with three placements, for tests that draw what they write."""
+    return partial(write_study, points=QUICK[:3])
+
+
 @pytest.fixture(scope="session")
 def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder: three seeds of which two diverged, one failed and three are to run."""
@@ -228,6 +235,15 @@ def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder: the quick study as it is shipped, two seeds and a swept baseline."""
     folder = tmp_path_factory.mktemp("two")
     write_study(folder, baseline="zaremba2014 .5")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def one_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder: a run that was stopped after eight trials of the first seed."""
+    folder = tmp_path_factory.mktemp("one")
+    pending = tuple((point, 1) for point in range(8, 14))
+    write_study(folder, seeds=1, baseline="zaremba2014 .5", pending=pending)
     return folder
 
 

@@ -27,7 +27,7 @@ from ablate.report.sweeps import curves_of, side_by_side, spotlight, without_dia
 from ablate.report.tradeoff import tradeoff
 from ablate.store import Store
 
-FOLDERS = ("three_seeds", "two_seeds", "sweeps")
+FOLDERS = ("three_seeds", "two_seeds", "one_seed", "sweeps")
 KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff")
 
 
@@ -60,9 +60,11 @@ def test_nothing_is_cut_off(figure: Figure):
     renderer = canvas.get_renderer()
     width, height = figure.get_size_inches()
     box = figure.get_tightbbox(renderer)
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert (box.x1, box.y1) <= (width, height)
+    margin = 0.02
+    assert box.x0 >= margin
+    assert box.y0 >= margin
+    assert box.x1 <= width - margin
+    assert box.y1 <= height - margin
     panels = [axes.get_window_extent(renderer) for axes in figure.axes if axes.get_visible()]
     for legend in figure.legends:
         key = legend.get_window_extent(renderer)

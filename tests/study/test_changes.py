@@ -29,7 +29,7 @@ def labels(profile: Profile) -> list[str]:
     ("settings", "changes"),
     [
         pytest.param(["recipe.epochs=3"], {"recipe.epochs": 3}, id="whole"),
-        pytest.param(["recipe.clip = .5"], {"recipe.clip": ".5"}, id="not-toml-is-text"),
+        pytest.param(["recipe.clip = .5"], {"recipe.clip": 0.5}, id="no-zero"),
         pytest.param(["recipe.clip = 0.5"], {"recipe.clip": 0.5}, id="space"),
         pytest.param(["corpus=ptb"], {"corpus": "ptb"}, id="bare-text"),
         pytest.param(['corpus="a=b"'], {"corpus": "a=b"}, id="quoted"),

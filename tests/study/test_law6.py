@@ -46,22 +46,21 @@ MEASURED = {"seconds", "tokens_per_second", "started_at"}
 def _command(folder: Path) -> list[str]:
     study = folder.parent / "stopping.toml"
     study.write_text(STUDY.format(text=folder.parent / "text"))
-    options = ["--study", study, "--results", folder, "--slots", "1", "--device", "cpu"]
+    options = ["--study", study, "--results", folder, "--slots", "2", "--device", "cpu"]
     return [sys.executable, str(ROOT / "cli.py"), "run", *map(str, options)]
 
 
-def _run_until(folder: Path, line: int, how: signal.Signals) -> tuple[int, str]:
-    """Start the run, stop it when it has told of `line` events, return its code and last words."""
+def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
+    """Start the run, stop it when it has told of `told` events; return its code and all it said."""
     with subprocess.Popen(_command(folder), stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
-        told = 0
-        for words in run.stdout:
-            told += words.startswith("[")
-            if told == line:
-                break
+        lines = []
+        while sum(line.startswith("[") for line in lines) < told:
+            lines.append(run.stdout.readline())
+            assert lines[-1], "the run ended by itself"
         run.send_signal(how)
         rest, _ = run.communicate(timeout=60)
-    return run.returncode, rest
+    return run.returncode, "".join(lines) + rest
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +74,18 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
         (folder / "text" / f"{split}.txt").write_text("".join(few))
     whole, stopped = folder / "whole", folder / "stopped"
     subprocess.run(_command(whole), check=True, stdout=subprocess.DEVNULL)
+
     drawn = random.Random(6)
-    # A trial tells of five events: within each span some epoch of some trial is cut off.
-    assert _run_until(stopped, drawn.randint(2, 4), signal.SIGKILL) == (-signal.SIGKILL, "")
-    code, words = _run_until(stopped, drawn.randint(2, 5), signal.SIGINT)
+    # Two trials start, so that with the third event an epoch of one of them has ended.
+    code, _ = _run_until(stopped, drawn.randint(3, 5), signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    code, words = _run_until(stopped, drawn.randint(3, 5), signal.SIGINT)
     assert code == 130
+    assert "from the last finished epoch); results in" in words
     assert "those under way keep their last finished epoch; the same command goes on" in words
-    _run_until(stopped, drawn.randint(4, 7), signal.SIGKILL)
-    ended = subprocess.run(_command(stopped), check=True, capture_output=True, text=True)
-    assert "(1 from the last finished epoch)" in ended.stdout
+    code, _ = _run_until(stopped, drawn.randint(4, 6), signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    subprocess.run(_command(stopped), check=True, stdout=subprocess.DEVNULL)
     return Store.of(whole, "stopping", "quick"), Store.of(stopped, "stopping", "quick")
 
 

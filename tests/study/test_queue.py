@@ -8,6 +8,7 @@ import pytest
 from matrix import entries, fill, new_store
 from optuna.trial import FrozenTrial, TrialState
 
+from ablate.errors import AblateError
 from ablate.store import Row
 from ablate.study.cells import Entry
 from ablate.study.queue import FILE, STUDY_NAME, Queue
@@ -147,6 +148,14 @@ def test_it_is_built_again_from_the_store(tmp_path: Path, damage: bytes | None) 
         assert "was damaged" in lines[0]
         assert "built again from the store" in lines[0]
         assert (store.folder / "bad" / FILE).read_bytes() == damage
+
+
+def test_a_queue_out_of_reach_is_not_touched(tmp_path: Path) -> None:
+    """What cannot even be opened may be whole: one sentence says so, and nothing is moved."""
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(AblateError, match=r"cannot be opened \(.*unable to open database file"):
+        Queue(tmp_path).__enter__()
+    assert (tmp_path / FILE).is_dir()
 
 
 def test_a_store_from_elsewhere_is_learnt(tmp_path: Path) -> None:

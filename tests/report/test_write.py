@@ -1,0 +1,251 @@
+"""`ablate report`: the files that it writes, the page, and what it says of what is missing."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ablate.errors import AblateError
+from ablate.report import Report, build
+from ablate.store import Store
+
+Write = Callable[..., Store]
+
+
+class Page(HTMLParser):
+    """A page's tags with their attributes, and its text by tag."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report(two_seeds: Path) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "100")
+        [report] = build(two_seeds)
+    return report
+
+
+@pytest.fixture(scope="module")
+def page(three_seeds: Path) -> Page:
+    [report] = build(three_seeds)
+    return Page(report.page)
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: for what a report says in words."""
+    monkeypatch.setattr("ablate.report.write.draw_figures", lambda part: ())
+
+
+def test_files(report: Report, two_seeds: Path):
+    """Page, tables and figures lie beside the store."""
+    folder = two_seeds / "placement" / "quick" / "report"
+    assert report.page == folder / "index.html"
+    assert (report.study, report.profile) == ("placement", "quick")
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    figures = (
+        "gap-against-perplexity", "gap-by-placement", "learning-curves", "perplexity-by-dial",
+    )  # fmt: skip
+    assert names == [
+        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")),
+        "index.html",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    ]
+
+
+def test_text_is_the_terminals_table(report: Report):
+    """The report's text has heading, table and findings, within the terminal's width."""
+    lines = report.text.splitlines()
+    assert lines[0].startswith("placement (quick): ptb-tenth, LSTM 2 ")
+    assert lines[0].endswith("fp32, last epoch")
+    table = [line for line in lines if line.startswith(("none ", "merity2017 "))]
+    assert len(table) == 2
+    assert max(map(len, table)) <= 100
+
+
+def test_the_page_needs_nothing_else(page: Page):
+    """No script, and no address outside the report's folder."""
+    assert not page.all("script")
+    assert not page.all("link")
+    assert not re.search(r"@import|url\((?!#)", page.text)
+    addresses = [tag[key] or "" for _, tag in page.tags for key in ("href", "src") if key in tag]
+    assert len(addresses) > 8
+    assert not [address for address in addresses if "//" in address]
+
+
+def test_every_link_leads_somewhere(page: Page, three_seeds: Path):
+    """Links within the page and to the files beside it are not broken."""
+    folder = three_seeds / "placement" / "quick" / "report"
+    ids = {tag["id"] for _, tag in page.tags if "id" in tag}
+    for link in page.all("a"):
+        address = link["href"] or ""
+        assert address[1:] in ids if address.startswith("#") else (folder / address).is_file()
+
+
+def test_ids_are_unique(page: Page):
+    """Four figures on one page share no id, and each reference finds its own."""
+    ids = [tag["id"] for _, tag in page.tags if "id" in tag]
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'(?:xlink:href="|url\()#([^")]+)', page.text)
+    assert set(references) <= set(ids)
+    assert len(page.all("figure")) == 4
+
+
+def test_figures_follow_the_pages_colours(page: Page):
+    """Ink, paper and the kinds are the page's variables, so that a dark page has dark figures."""
+    figures = page.text[page.text.index("<figure>") :]
+    for name, colour in (("paper", "#ffffff"), ("ink", "#1f2328"), ("between", "#0072b2")):
+        assert f"var(--{name}, {colour})" in figures
+    assert "prefers-color-scheme: dark" in page.text
+
+
+def test_what_did_not_finish_is_named(page: Page):
+    """Diverged, failed and missing trials are named, with reasons."""
+    assert "naive .25, seed 2 in epoch 4" in page.text
+    assert "zaremba2014 .75, seed 1: worker died (signal 9)" in page.text
+    assert "gal2016 .5 (seed 3)" in page.text
+
+
+def test_question_and_provenance(page: Page):
+    """The page has the study's question, versions, machine, digest, seeds and engine path."""
+    assert "how should dropout be placed in a recurrent network?" in page.text
+    for words in ("2.13.0", "Example CPU", "looped", "5f0c5f0c", "<dd>1, 2, 3</dd>", "41 min"):
+        assert words in page.text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_study_without_a_file_has_no_question(write_few: Write, tmp_path: Path):
+    """Results of a study whose file is gone are reported all the same."""
+    store = write_few(tmp_path, study="gone", seeds=1)
+    [report] = build(tmp_path)
+    assert report.study == store.study == "gone"
+    assert '<p class="question">' not in report.page.read_text()
+
+
+def test_combinations_are_never_mixed(two_combinations: Path):
+    """Two nets are two sections, two tables and two sets of figures."""
+    [report] = build(two_combinations)
+    folder = report.page.parent
+    small = pd.read_csv(folder / "ptb-tenth-2x200-fp32-table.csv")
+    large = pd.read_csv(folder / "ptb-tenth-2x650-fp32-table.csv")
+    assert small["n"].tolist() == [2, 2, 2]
+    assert large["n"].tolist() == [1, 1, 1]
+    page = Page(report.page)
+    assert len([tag for tag in page.all("table") if tag.get("class") == "ablation"]) == 2
+    assert len(list((folder / "figures").glob("*.svg"))) == 8
+    assert report.text.count("Lowest validation perplexity") == 2
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_combination_that_has_not_begun_is_named(write_few: Write, tmp_path: Path):
+    """Cells of another recipe that never ran are listed, without a table."""
+    write_few(tmp_path, seeds=1)
+    every = tuple((point, 1) for point in range(3))
+    write_few(tmp_path, seeds=1, precision="bf16", pending=every)
+    page = Page(build(tmp_path)[0].page)
+    assert "<h2>Not begun</h2>" in page.text
+    assert len([tag for tag in page.all("table") if tag.get("class") == "ablation"]) == 1
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_errors_are_escaped(write_few: Write, tmp_path: Path):
+    """An error text is text on the page, whatever it holds."""
+    store = write_few(tmp_path, seeds=1, pending=((0, 1),))
+    row = store.trials().to_pylist()[0]
+    cell = next(cell for cell in store.cells().to_pylist() if cell["label"] == "none")
+    lost = row | {"key": cell["key"], "status": "failed", "error": "<script>alert(1)</script>"}
+    store.write_failure(lost)
+    page = Page(build(tmp_path)[0].page)
+    assert not page.all("script")
+    assert "&lt;script&gt;" in page.text
+
+
+def test_again_leaves_nothing_stale(write_few: Write, tmp_path: Path):
+    """A second report has no file of the first one's combinations, and touches no other file."""
+    write_few(tmp_path, seeds=1)
+    folder = build(tmp_path)[0].page.parent
+    (folder / "notes.txt").write_text("mine")
+    write_few(tmp_path, seeds=1, precision="bf16")
+    build(tmp_path)
+    tables = sorted(path.name for path in folder.glob("*.csv"))
+    assert tables == ["ptb-tenth-2x200-bf16-table.csv", "ptb-tenth-2x200-fp32-table.csv"]
+    assert len(list((folder / "figures").iterdir())) == 16
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_equal_results_make_equal_reports(write_few: Write, tmp_path: Path):
+    """The same store gives the same bytes: no clock and no random name is in a report."""
+    write_few(tmp_path, seeds=1)
+    files = [path for path in build(tmp_path)[0].page.parent.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    build(tmp_path)
+    assert {path: path.read_bytes() for path in files} == before
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_every_study_that_has_results(write_few: Write, tmp_path: Path):
+    """Without a name every study and profile is reported; one only begun is passed over."""
+    every = tuple((point, 1) for point in range(3))
+    write_few(tmp_path, seeds=1, study="a")
+    write_few(tmp_path, seeds=1, study="b", profile="full")
+    write_few(tmp_path, seeds=1, study="c", pending=every)
+    assert [(r.study, r.profile) for r in build(tmp_path)] == [("a", "quick"), ("b", "full")]
+    assert [r.study for r in build(tmp_path, "b")] == ["b"]
+    assert [r.study for r in build(tmp_path, None, "full")] == ["b"]
+    with pytest.raises(AblateError, match="no finished trial of profile 'quick' yet"):
+        build(tmp_path, "c")
+
+
+def test_nothing_to_report(tmp_path: Path):
+    """An empty results folder says what to run."""
+    with pytest.raises(AblateError, match="run `ablate run --study placement` first"):
+        build(tmp_path)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_folder_that_cannot_be_written(write_few: Write, tmp_path: Path):
+    """A file where the report's folder should be is one clear message."""
+    store = write_few(tmp_path, seeds=1)
+    (store.folder / "report").write_text("in the way")
+    with pytest.raises(AblateError, match=r"the report cannot be written into .*report: "):
+        build(tmp_path)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_damaged_files_are_noted(write_few: Write, tmp_path: Path):
+    """A damaged file is an error once, then a note on the page, and its trial is missing."""
+    store = write_few(tmp_path, seeds=1)
+    path = sorted((store.folder / "trials").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(AblateError, match="set aside"):
+        build(tmp_path)
+    page = Page(build(tmp_path)[0].page)
+    assert 'class="note"' in page.text
+    assert path.name in page.text
+    assert "Not run yet" in page.text
+
+
+def test_report_needs_no_torch():
+    """Reporting on a machine without the trainer's libraries stays possible, and quick."""
+    import subprocess
+    import sys
+
+    code = "import sys, ablate.report; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

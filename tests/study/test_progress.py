@@ -1,0 +1,143 @@
+"""What a run shows: counts and times left, a live table on a terminal, plain lines elsewhere."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matrix import SLOT, entries
+from rich.console import Console
+
+from ablate.study.board import Board
+from ablate.study.driver import name_of
+from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Started, Task
+from ablate.study.progress import Progress, duration, perplexity
+
+TASKS = [Task(entry.cell, 1, Path("work")) for entry in entries((1, 2, 3))]
+NAMES = {entry.cell.key: name_of(entry) for entry in entries((1, 2, 3))}
+ROW = {"epoch": 1, "train_nll": 5.0, "valid_nll": 5.5, "seconds": 10.0}
+
+
+def board() -> Board:
+    """Three trials of three epochs on two slots."""
+    return Board(NAMES, total=3, done=0, slots=2)
+
+
+def test_time_left_is_unknown_before_an_epoch_ended() -> None:
+    """Nothing is promised before anything was measured."""
+    ahead = board()
+    ahead.take(Started(TASKS[0], SLOT), now=0.0)
+    assert ahead.left(now=5.0) is None
+    assert ahead.running[TASKS[0].cell.key].left(now=5.0) is None
+
+
+def test_time_left_of_a_trial_and_of_the_run() -> None:
+    """A trial: its epochs ahead; the run: those of all that runs and waits, over the slots."""
+    ahead = board()
+    ahead.take(Started(TASKS[0], SLOT), now=0.0)
+    ahead.take(Started(TASKS[1], SLOT), now=0.0)
+    ahead.take(Epoch(TASKS[0], ROW), now=10.0)
+
+    assert ahead.running[TASKS[0].cell.key].left(now=14.0) == 16.0
+    # 16 s of the first, and by its measure 30 s of each of the other two, on two slots.
+    assert ahead.left(now=14.0) == (16 + 30 + 30) / 2
+
+    ahead.take(Finished(TASKS[0], "ok", {"seconds": 40.0}, [], {}), now=30.0)
+    assert (ahead.done, list(ahead.running)) == (1, [TASKS[1].cell.key])
+    assert ahead.left(now=30.0) == (40 + 40) / 2
+
+
+def test_a_failure_leaves_the_trial_undone() -> None:
+    """A failed attempt stops running and is not counted as done."""
+    ahead = board()
+    ahead.take(Started(TASKS[0], SLOT), now=0.0)
+    ahead.take(Failed(TASKS[0], "its worker died (SIGKILL)", died=True), now=1.0)
+    assert (ahead.done, ahead.running) == (0, {})
+
+
+def _shown(events: list[Event], *, terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=90, record=True)
+    progress = Progress(console, board())
+    with progress.shown():
+        for event in events:
+            progress.show(event)
+    return console.export_text()
+
+
+STORY: list[Event] = [
+    Started(TASKS[0], SLOT),
+    Started(TASKS[1], SLOT),
+    Noted("RuntimeWarning: no C++ compiler was found"),
+    Noted("RuntimeWarning: no C++ compiler was found"),
+    Epoch(TASKS[0], ROW),
+    Failed(TASKS[1], "Traceback ...\nRuntimeError: out of memory", died=False),
+    Finished(
+        TASKS[0],
+        "ok",
+        {"headline": "best", "valid_nll_best": 5.0, "test_nll_best": 4.9, "seconds": 100.0},
+        [ROW],
+        {},
+    ),
+    Started(TASKS[2], SLOT),
+    Finished(TASKS[2], "diverged", {}, [ROW, ROW], {}),
+]
+
+
+def test_one_plain_line_an_event_without_a_terminal() -> None:
+    """A log reads like a story; a warning that every worker has is told once."""
+    assert _shown(STORY, terminal=False).splitlines() == [
+        "[0/3] input 0.5, seed 1: started on cpu, 1 thread(s)",
+        "[0/3] input 0.5, seed 2: started on cpu, 1 thread(s)",
+        "RuntimeWarning: no C++ compiler was found",
+        "[0/3] input 0.5, seed 1: epoch 1/3, perplexity train 148.4 valid 244.7, 10 s",
+        "[0/3] input 0.5, seed 2: failed: RuntimeError: out of memory",
+        "[1/3] input 0.5, seed 1: finished in 2 min, perplexity valid 148.4 test 134.3",
+        "[1/3] input 0.5, seed 3: started on cpu, 1 thread(s)",
+        "[2/3] input 0.5, seed 3: diverged in epoch 2",
+    ]
+
+
+def test_a_terminal_shows_each_running_trial() -> None:
+    """The table has the trial, its epoch, its perplexities and the time left, and the whole."""
+    console = Console(file=io.StringIO(), width=90)
+    progress = Progress(console, board())
+    for event in (STORY[0], STORY[1], STORY[4]):
+        progress.show(event)
+    with console.capture() as captured:
+        console.print(progress.table())
+
+    heading, first, second, whole = captured.get().splitlines()
+    assert heading.split() == ["trial", "epoch", "train", "ppl", "valid", "ppl", "left"]
+    assert first.split() == ["input", "0.5,", "seed", "1", "1/3", "148.4", "244.7", "20", "s"]
+    assert second.split() == ["input", "0.5,", "seed", "2", "0/3", "-", "-", "-"]
+    assert "0/3 trials about 40 s left" in whole
+
+
+def test_a_terminal_has_lines_only_for_what_stays() -> None:
+    """Starts and epochs are the table's; endings, failures and warnings stay above it."""
+    shown = _shown(STORY, terminal=True)
+    assert "finished in 2 min" in shown
+    assert shown.count("no C++ compiler") == 1
+    assert "epoch 1/3" not in shown
+    assert "started" not in shown
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (duration, None, "-"),
+        (duration, 8.4, "8 s"),
+        (duration, 119.0, "2 min"),
+        (duration, 5400.0, "1.5 h"),
+        (lambda nll: perplexity({"n": nll}, "n"), 5.0, "148.4"),
+        (lambda nll: perplexity({"n": nll}, "n"), 12.0, "1.628e+05"),
+        (lambda nll: perplexity({"n": nll}, "n"), 1e9, "1.014e+304"),
+        (lambda nll: perplexity({"n": nll}, "n"), float("nan"), "-"),
+        (lambda nll: perplexity({"n": nll}, "n"), None, "-"),
+    ],
+)
+def test_numbers_as_people_read_them(
+    function: Callable[[float | None], str], value: float | None, text: str
+) -> None:
+    """Times in the unit that fits; perplexities short, and a dash where there is none."""
+    assert function(value) == text

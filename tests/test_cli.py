@@ -1,0 +1,324 @@
+"""The command line: what each command says, what it refuses and with which words and code."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from ablate.cli import main
+from ablate.data.toy import generate_toy
+
+ROOT = Path(__file__).parents[1]
+
+STUDY = """
+question = "Does dropout help?"
+baseline = "none"
+
+[profiles.quick]
+corpus = "{text}"
+net = {{layers = 1, hidden = 4}}
+seeds = 1
+strategies = [{{name = "none"}}, {{name = "zaremba2014", rate = [0.25, 0.5]}}]
+
+[profiles.quick.recipe]
+unroll = 10
+batch = 10
+learning_rate = 1.0
+epochs = 2
+hold = 2
+divide = 2.0
+clip = 5.0
+init = 0.1
+"""
+
+
+def ablate(*arguments: object) -> Result:
+    """Run one command in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def run(study: Path, *arguments: object) -> Result:
+    """`ablate run` of a study file, on this process's CPU, with results beside the file."""
+    where = ("--results", study.parent / "results", "--device", "cpu", "--slots", 0)
+    return ablate("run", "--study", study, *where, *arguments)
+
+
+def write_study(folder: Path) -> Path:
+    """A study of three trials of a few updates each."""
+    text = folder / "text"
+    text.mkdir()
+    for split, lines in generate_toy().items():
+        (text / f"{split}.txt").write_text("".join(lines.splitlines(keepends=True)[:60]))
+    study = folder / "tiny.toml"
+    study.write_text(STUDY.format(text=text))
+    return study
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other are slow beside other work, and here there is none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablate.study.job.cores", lambda: 1)
+        yield
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study file without results."""
+    return write_study(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study file with results of all its trials."""
+    study = write_study(tmp_path_factory.mktemp("finished"))
+    assert run(study).exit_code == 0
+    return study
+
+
+COMMANDS = [pytest.param(name, command, id=name) for name, command in main.commands.items()]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_every_command_and_option_has_help(name: str, command: click.Command) -> None:
+    """`--help` of a command says what it does, and what each of its options does."""
+    result = ablate(name, "--help")
+    assert result.exit_code == 0
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.opts[0] in result.output
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_every_command_and_option_stands_in_the_readme(name: str, command: click.Command) -> None:
+    """The README documents all of them, as a word of its own."""
+    readme = (ROOT / "README.md").read_text()
+    assert f"`ablate {name}" in readme
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            option = parameter.opts[0]
+            assert re.search(rf"`([^`\n]* )?{option}[` ]", readme), option
+
+
+def test_help_needs_no_torch() -> None:
+    """The help answers at once: nothing heavy is imported for it."""
+    script = (
+        "import sys; from ablate.cli import main; main(['--help'], standalone_mode=False); "
+        "print({'torch', 'pandas', 'optuna', 'pyarrow', 'rich'} & set(sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert ended.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_checkout_has_a_script_of_its_own() -> None:
+    """`python cli.py` is the same command line."""
+    command = [sys.executable, str(ROOT / "cli.py"), "--version"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("ablate, version ")
+
+
+def test_run_names_what_it_took_and_what_comes_next(study: Path) -> None:
+    """It says which file, profile, corpus, precision and folder, and how to see the report."""
+    first = run(study, "--strategies", "none").output
+    results = study.parent / "results"
+    assert f"study tiny from {study}, profile quick" in first
+    assert "precision fp32; in this process on cpu" in first
+    assert f"1 trials: 0 done, 1 to run; results in {results}/tiny/quick" in first
+    assert "[1/1] none, seed 1: finished in" in first
+    assert "1 trial(s) trained\n" in first
+    assert f"next: `ablate report --study tiny --profile quick --results {results}`" in first
+
+    second = run(study, "--strategies", "none,zaremba2014 .5").output
+    assert "2 trials: 1 done, 1 to run" in second
+    assert "1 trial(s) trained\n" in second
+    third = run(study, "--seeds", 2, "--set", "recipe.epochs=1", "--strategies", "none").output
+    assert "2 trials: 0 done, 2 to run" in third
+
+
+def test_dry_run_trains_nothing(study: Path) -> None:
+    """It shows the matrix, each placement's plan with its reasons, and an estimate."""
+    run(study, "--strategies", "none")
+    output = run(study, "--dry-run").output
+    assert re.search(r"^none +1 +- *$", output, re.MULTILINE)
+    assert re.search(r"^zaremba2014 \.25 +- +1 *$", output, re.MULTILINE)
+    assert "training: fused." in output
+    assert "    INPUT acts on the layer's whole input." in output
+    assert re.search(r"about \d+ s on 1 slot\(s\): \d+ ms an update", output)
+    assert len(list((study.parent / "results/tiny/quick/trials").iterdir())) == 1
+
+
+def test_dry_run_writes_nothing(study: Path) -> None:
+    """Not even the results folder comes of it."""
+    assert run(study, "--dry-run").exit_code == 0
+    assert not (study.parent / "results").exists()
+
+
+def test_a_gpu_and_a_larger_profile_are_told_of(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a GPU is found, one line says how to start the next profile of the file."""
+    quick = study.read_text()
+    study.write_text(quick + quick.partition("\n\n")[2].replace(".quick", ".full"))
+    assert "a GPU was found" not in run(study, "--dry-run").output
+
+    monkeypatch.setattr("ablate.study.words.gpus", lambda: 1)
+    assert "a GPU was found: `ablate run --study tiny --profile full` asks the same on" in (
+        run(study, "--dry-run").output
+    )
+    assert "a GPU was found" not in run(study, "--dry-run", "--profile", "full").output
+
+
+def test_report_prints_the_table_and_names_the_page(finished: Path) -> None:
+    """What `make run` ends with."""
+    result = ablate("report", "--results", finished.parent / "results")
+    assert result.exit_code == 0, result.output
+    assert "zaremba2014 .5" in result.stdout
+    page = re.search(r"page: (.*)", result.stdout)
+    assert page
+    assert "</html>" in Path(page[1]).read_text()
+
+
+def test_status_counts(finished: Path) -> None:
+    """One row a profile: trials by how they ended."""
+    result = ablate("status", "--results", finished.parent / "results", "--study", "tiny")
+    assert result.output.splitlines()[1].split() == ["tiny", "quick", "3", "0", "0", "0", "0", "3"]
+
+
+def test_studies_are_listed() -> None:
+    """The shipped ones, with question, profiles and file."""
+    output = ablate("studies").output
+    assert "placement\n    Where, how often and how should dropout be placed" in output
+    assert "profiles: quick (default), full; file: " in output
+
+
+def test_strategies_are_listed() -> None:
+    """Each with its sentence, paper, dial, default point and origin."""
+    output = ablate("strategies").output
+    entry = output.partition("zaremba2014\n")[2]
+    for fact in ("paper: arXiv:1409.2329", "dial: rate", "default: rate=0.5", "origin: ablate"):
+        assert fact in entry
+
+
+def test_explain_takes_arguments() -> None:
+    """A strategy is drawn at the point that is asked for."""
+    output = ablate("explain", "zaremba2014", "--set", "rate=.25", "--layers", 3).output
+    assert "zaremba2014(rate=0.25)" in output
+    assert "fewest 4: " in output
+
+
+def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is listed, and where its whole error stands."""
+
+    def break_down(*_: object, **__: object) -> None:
+        raise RuntimeError("the machine is on fire")
+
+    monkeypatch.setattr("ablate.training.loop.train", break_down)
+    result = run(study, "--strategies", "none")
+    assert result.exit_code == 1
+    assert "0 trial(s) trained, 1 failed\n" in result.output
+    assert "\n  none, seed 1: RuntimeError: the machine is on fire\n" in result.output
+    assert "the same command tries these trials again" in result.output
+    (row,) = pq.read_table(study.parent / "results/tiny/quick/trials").to_pylist()
+    assert row["error"].startswith("Traceback")
+
+
+def refused(result: Result) -> str:
+    """The message of a refusal: exit code 2, on stderr, no traceback."""
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(
+            ("--strategies", "zaremba2015"),
+            "ablate: no strategy is called 'zaremba2015'; did you mean 'zaremba2014'?",
+            id="strategy",
+        ),
+        pytest.param(
+            ("--profile", "quik"),
+            "ablate: study 'tiny' has no profile 'quik'; did you mean 'quick'?",
+            id="profile",
+        ),
+        pytest.param(
+            ("--set", "recipe.epoch=3"),
+            "ablate: no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?",
+            id="setting",
+        ),
+        pytest.param(("--set", "epochs"), "ablate: --set takes KEY=VALUE", id="set"),
+        pytest.param(("--seeds", 0), "seeds", id="seeds"),
+        pytest.param(("--data", "/nowhere/at/all"), "/nowhere/at/all", id="data"),
+        pytest.param(("--device", "gpu"), "ablate: there is no device 'gpu'", id="device"),
+        pytest.param(("--slots", -1), "-1 is not in the range", id="slots"),
+    ],
+)
+def test_run_refuses(study: Path, arguments: tuple[object, ...], words: str) -> None:
+    """A wrong option is one message with exit code 2, and nothing is written."""
+    assert words in refused(run(study, *arguments))
+    assert not (study.parent / "results").exists()
+
+
+def test_a_missing_study_is_refused() -> None:
+    """A misspelt study has the nearest name in its message."""
+    message = refused(ablate("run", "--study", "placment"))
+    assert message.startswith("ablate: no study is called 'placment'; did you mean 'placement'?")
+
+
+@pytest.mark.parametrize("command", ["report", "status"])
+def test_no_results_are_refused(tmp_path: Path, command: str) -> None:
+    """Before any run, the message says what to run."""
+    message = refused(ablate(command, "--results", tmp_path / "none"))
+    assert "there are no results" in message
+    assert "`ablate run" in message
+
+
+def test_an_unknown_strategy_is_not_explained() -> None:
+    """`explain` names the nearest strategy."""
+    message = refused(ablate("explain", "gall2016"))
+    assert message == "ablate: no strategy is called 'gall2016'; did you mean 'gal2016'?\n"
+
+
+def test_a_results_folder_that_cannot_be_written(study: Path) -> None:
+    """A file in its place, or a folder that takes no files, is named with the reason."""
+    (study.parent / "results").write_text("not a folder")
+    message = refused(run(study))
+    assert message.startswith(f"ablate: the results folder {study.parent}/results/tiny/quick ")
+    assert "cannot be written" in message
+    assert "name another with --results DIR" in message
+
+
+def test_a_truncated_file_is_named_and_costs_one_trial(study: Path) -> None:
+    """One message, exit code 2; the file is set aside; the next run trains what it held."""
+    run(study, "--strategies", "none", "--seeds", 2)
+    trials = study.parent / "results/tiny/quick/trials"
+    broken = sorted(trials.iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:-100])
+
+    message = refused(ablate("report", "--results", study.parent / "results"))
+    assert message.startswith("ablate: 1 damaged file(s), now set aside in ")
+    assert f"trials/{broken.name} (attempt 1 at '" in message
+    assert "Everything else is whole." in message
+    again = run(study, "--strategies", "none", "--seeds", 2).output
+    assert "2 trials: 1 done, 1 to run" in again
+
+
+def test_a_damaged_file_stops_a_run_before_it_trains(study: Path) -> None:
+    """`run` says so too, before anything is added."""
+    run(study, "--strategies", "none")
+    (tokens,) = (study.parent / "results/tiny/quick/tokens").iterdir()
+    tokens.write_bytes(b"")
+    assert f"tokens/{tokens.name} (attempt 1 at 'none', seed 1)" in refused(run(study))
+    assert "1 trials: 0 done, 1 to run" in run(study, "--strategies", "none").output

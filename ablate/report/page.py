@@ -7,6 +7,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ablate.report.columns import Cell, Column
 from ablate.report.combination import Combination
 from ablate.report.figures import Drawn
 from ablate.report.findings import findings
@@ -14,7 +15,7 @@ from ablate.report.inline import inline
 from ablate.report.kinds import NOWHERE, WHENS, WHERES, When, Where, when, where
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
-from ablate.report.table import Cell, Column, Table
+from ablate.report.table import Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

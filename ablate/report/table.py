@@ -5,7 +5,6 @@ the rule of `statistics`: a mean with its t interval from three seeds on, with b
 """
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,28 +13,25 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ablate.report.columns import Cell, Column, compared, counted, measured, named
 from ablate.report.combination import Combination
 from ablate.report.numbers import (
     MINUS,
     NOTHING,
     PLUS_MINUS,
-    Writer,
     nats,
     p_value,
     perplexity,
     rate,
     signed,
-    spread,
 )
 from ablate.report.statistics import PLACEMENT, Differences, Summary, baseline_of
-from ablate.report.sweeps import without_dial
 
 # Signs that LaTeX sets in mathematics, or reads as a command.
 _TEX = {
     "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "<": "$<$",
     MINUS: "$-$", PLUS_MINUS: r"$\pm$", NOTHING: "--",
 }  # fmt: skip
-
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
 _LAYOUTS = (
@@ -46,35 +42,6 @@ _LAYOUTS = (
     (frozenset[str](), frozenset({"train"})),
     (frozenset[str](), frozenset({"train", "test"})),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One entry as it is read: a number or a word, and what stands small behind it."""
-
-    text: str
-    small: str = ""
-    best: bool = False
-
-    @property
-    def whole(self) -> str:
-        """Both parts in one line."""
-        return f"{self.text} {self.small}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column as it is read: its head, the unit under it, and how a row's entry is written.
-
-    `terminal` and `page` say whether plain text and the page, which are narrow, show it too.
-    """
-
-    head: str
-    unit: str
-    write: Callable[[pd.Series], Cell]
-    left: bool = False
-    terminal: bool = True
-    page: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,24 +58,24 @@ class Table:
         diverged, failed = self._any("diverged"), self._any("failed")
         low_valid, low_test = self.rows["valid_ppl"].min(), self.rows["test_ppl"].min()
         columns = [
-            Column("placement", "", _name, left=True),
+            Column("placement", "", named, left=True),
             Column("rate", "dial", lambda r: Cell(rate(r["dial_value"]))),
             Column("n", "seeds", lambda r: Cell(str(r["n"]))),
-            Column("diverged", "", _count("diverged"), terminal=diverged),
-            Column("failed", "", _count("failed"), terminal=failed, page=failed),
-            Column("train", "ppl", _metric("train_ppl", perplexity)),
-            Column("valid", "ppl", _metric("valid_ppl", perplexity, low_valid)),
-            Column("test", "ppl", _metric("test_ppl", perplexity, low_test)),
-            Column("gap", "nats", _metric("gap", nats)),
+            Column("diverged", "", counted("diverged"), terminal=diverged),
+            Column("failed", "", counted("failed"), terminal=failed, page=failed),
+            Column("train", "ppl", measured("train_ppl", perplexity)),
+            Column("valid", "ppl", measured("valid_ppl", perplexity, low_valid)),
+            Column("test", "ppl", measured("test_ppl", perplexity, low_test)),
+            Column("gap", "nats", measured("gap", nats)),
         ]
         if self.baseline:
             columns += [
-                Column("valid difference", against, _metric("valid_difference", signed)),
+                Column("valid difference", against, measured("valid_difference", signed)),
                 Column(
-                    "test difference", against, _metric("test_difference", signed),
+                    "test difference", against, measured("test_difference", signed),
                     terminal=False, page=False,
                 ),
-                Column("better", "pairs", _better, terminal=False),
+                Column("better", "pairs", compared, terminal=False),
             ]  # fmt: skip
         if self.rows["valid_p_holm"].notna().any():
             holm = Column("p", "Holm", lambda r: Cell(p_value(r["valid_p_holm"])), terminal=False)
@@ -192,35 +159,6 @@ def make_table(combination: Combination) -> Table:
     rows["missing"] = rows["missing"].fillna(0).astype(int)
     baseline = baseline_of(trials[trials["status"] == "ok"])
     return Table(rows, None if baseline is None else str(baseline["label"].iloc[0]))
-
-
-def _name(row: pd.Series) -> Cell:
-    return Cell(without_dial(row["label"], row["dial_value"]))
-
-
-def _count(name: str) -> Callable[[pd.Series], Cell]:
-    return lambda row: Cell(str(row[name]))
-
-
-def _metric(name: str, write: Writer, lowest: float | None = None) -> Callable[[pd.Series], Cell]:
-    def entry(row: pd.Series) -> Cell:
-        values = row[f"{name}_values"]
-        if not isinstance(values, tuple) or not values:
-            return Cell(NOTHING)
-        half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
-        # An interval's half-width has no sign of its own.
-        small = spread(values, half, perplexity if write is signed and half >= 0 else write)
-        return Cell(write(row[name]), small, row[name] == lowest)
-
-    return entry
-
-
-def _better(row: pd.Series) -> Cell:
-    """In how many pairs the placement is better than the baseline; a tie is half a pair."""
-    pairs = row["valid_pairs"]
-    if pd.isna(pairs) or not pairs:
-        return Cell(NOTHING)
-    return Cell(f"{row['valid_improvement'] * pairs:g} of {pairs:g}")
 
 
 def _head(column: Column) -> str:

@@ -12,6 +12,7 @@ from ablate.report.frame import list_stores, read_cells, read_epochs, read_trial
 from ablate.report.page import Section, render
 from ablate.report.table import make_table
 from ablate.store import Store
+from ablate.study.file import find_study
 
 FOLDER = "report"
 
@@ -119,8 +120,6 @@ def _notes(store: Store) -> tuple[str, ...]:
 
 def _question(study: str) -> str | None:
     """The study file's question; None where no file of that name is found or it has mistakes."""
-    from ablate.study.file import find_study
-
     try:
         return find_study(study)[0].question
     except AblateError:

@@ -26,7 +26,8 @@ def moon2015(rate: Rate = 0.25) -> Placement:
     batch and constant along a sequence.
     Not here: bidirectional layers, peepholes, speech; the paper's sequence is an utterance, ours
     the window of truncated backpropagation.
-    Evaluation: exact in a linearised cell from a given state; the cell is scaled where it is read.
+    Evaluation: the cell is scaled where it is read. Along the cell's own recurrence that is exact
+    in a linearised cell; through h, where a mask meets itself again, it is an approximation.
     Default: .25, ours; the paper reports no language model.
     """
     return Placement({Edge.CELL: Drop(rate, VARIATIONAL)})

@@ -6,11 +6,13 @@ All of it is plain values and NumPy arrays, so that a worker may live in another
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ablate.study.cells import Cell
+if TYPE_CHECKING:
+    # A worker sets its threads before anything of torch is imported, and a cell needs torch.
+    from ablate.study.cells import Cell
 
 Row = dict[str, Any]
 
@@ -27,7 +29,7 @@ class Slot:
 class Task:
     """One attempt at a cell; `folder` is where its checkpoint lies."""
 
-    cell: Cell
+    cell: "Cell"
     attempt: int
     folder: Path
 

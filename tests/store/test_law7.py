@@ -66,7 +66,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Path, li
         )
     ended = {}
     for point, (folder, writer) in writers.items():
-        said, _ = writer.communicate(timeout=120)
+        said, _ = writer.communicate(timeout=300)
         assert writer.returncode == (0 if point == 99 else -signal.SIGKILL)
         ended[point] = folder, said.split()
     return ended

@@ -204,7 +204,7 @@ def test_no_worker_outlives_its_driver(tmp_path: Path, how: signal.Signals) -> N
         children = [int(number) for number in driver.stdout.readline().split()]
         assert children
         driver.send_signal(how)
-        driver.communicate(timeout=30)
+        driver.communicate(timeout=300)
     deadline = time.monotonic() + 20
     while any(map(_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)

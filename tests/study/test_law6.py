@@ -59,7 +59,7 @@ def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
             lines.append(run.stdout.readline())
             assert lines[-1], "the run ended by itself"
         run.send_signal(how)
-        rest, _ = run.communicate(timeout=60)
+        rest, _ = run.communicate(timeout=300)
     return run.returncode, "".join(lines) + rest
 
 
@@ -69,8 +69,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     folder = tmp_path_factory.mktemp("law6")
     (folder / "text").mkdir()
     for split, lines in generate_toy().items():
-        # Some ten windows an epoch: the masks are made eagerly here, which is slow.
-        few = lines.splitlines(keepends=True)[: 150 if split == "train" else 30]
+        # Some six windows an epoch: the masks are made eagerly here, which is slow.
+        few = lines.splitlines(keepends=True)[: 90 if split == "train" else 20]
         (folder / "text" / f"{split}.txt").write_text("".join(few))
     whole, stopped = folder / "whole", folder / "stopped"
     subprocess.run(_command(whole), check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,71 @@
+"""A table's entries as they are read: what stands in a column, large and small."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ablate.report.numbers import NOTHING, Writer, perplexity, signed, spread
+from ablate.report.sweeps import without_dial
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry as it is read: a number or a word, and what stands small behind it."""
+
+    text: str
+    small: str = ""
+    best: bool = False
+
+    @property
+    def whole(self) -> str:
+        """Both parts in one line."""
+        return f"{self.text} {self.small}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as it is read: its head, the unit under it, and how a row's entry is written.
+
+    `terminal` and `page` say whether plain text and the page, which are narrow, show it too.
+    """
+
+    head: str
+    unit: str
+    write: Callable[[pd.Series], Cell]
+    left: bool = False
+    terminal: bool = True
+    page: bool = True
+
+
+def named(row: pd.Series) -> Cell:
+    """The placement's label without its dial."""
+    return Cell(without_dial(row["label"], row["dial_value"]))
+
+
+def counted(name: str) -> Callable[[pd.Series], Cell]:
+    """A count, such as that of diverged trials."""
+    return lambda row: Cell(str(row[name]))
+
+
+def measured(name: str, write: Writer, lowest: float | None = None) -> Callable[[pd.Series], Cell]:
+    """A mean over seeds with its spread; `lowest` is the value to mark as the best."""
+
+    def entry(row: pd.Series) -> Cell:
+        values = row[f"{name}_values"]
+        if not isinstance(values, tuple) or not values:
+            return Cell(NOTHING)
+        half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+        # An interval's half-width has no sign of its own.
+        small = spread(values, half, perplexity if write is signed and half >= 0 else write)
+        return Cell(write(row[name]), small, row[name] == lowest)
+
+    return entry
+
+
+def compared(row: pd.Series) -> Cell:
+    """In how many pairs the placement is better than the baseline; a tie is half a pair."""
+    pairs = row["valid_pairs"]
+    if pd.isna(pairs) or not pairs:
+        return Cell(NOTHING)
+    return Cell(f"{row['valid_improvement'] * pairs:g} of {pairs:g}")

@@ -4,7 +4,6 @@ The oracles and their masks (`tests/oracles.py`) are written from the papers and
 layout of addresses, in NumPy. Two windows run in a row, so that the state handed on is tested too.
 """
 
-
 import numpy as np
 import oracles
 import pytest

@@ -98,9 +98,14 @@ class Store:
 
     def write_cells(self, rows: Iterable[Row]) -> None:
         """Add to `cells.parquet` the names under which trials are known; newer rows win."""
-        known = self.cells().to_pylist()
-        merged = {_identity(row): row for row in known}
-        merged |= {_identity(row): row for row in table_of(rows, CELLS).to_pylist()}
+        known, new = self.cells().to_pylist(), table_of(rows, CELLS).to_pylist()
+        # A study whose baseline moved has one all the same: the old one's flag goes.
+        moved = {_combination(row) for row in new if row["baseline"]}
+        merged = {
+            _identity(row): row | {"baseline": row["baseline"] and _combination(row) not in moved}
+            for row in known
+        }
+        merged |= {_identity(row): row for row in new}
         table = table_of(merged.values(), CELLS)
         if table.to_pylist() != known:
             write_table(table, self.folder / CELLS_FILE)
@@ -205,6 +210,11 @@ def _attempt_of(trial: Mapping[str, Any], allowed: tuple[str, ...]) -> Attempt:
     if trial["status"] not in allowed:
         raise ValueError(f"status must be one of {', '.join(allowed)}, got {trial['status']!r}")
     return Attempt(trial["key"], trial["attempt"])
+
+
+def _combination(row: Row) -> tuple[str, ...]:
+    """What a table never mixes, and has one baseline in."""
+    return row["corpus_digest"], row["net"], row["recipe"], row["precision"]
 
 
 def _identity(row: Row) -> tuple[str, str, str]:

@@ -157,6 +157,16 @@ def test_cells_are_a_union(store: Store) -> None:
     ]
 
 
+def test_a_baseline_that_moved_leaves_no_second_one(store: Store) -> None:
+    """In one combination the newer baseline is the only one; other combinations keep theirs."""
+    store.write_cells([_cell("a1"), _cell("c3", recipe='{"epochs":3}')])
+    store.write_cells([_cell("a1", baseline=True), _cell("b2", strategy="other", baseline=False)])
+    store.write_cells([_cell("b2", strategy="other", baseline=True)])
+
+    flags = {row["key"]: row["baseline"] for row in store.cells().to_pylist()}
+    assert flags == {"a1": False, "b2": True, "c3": True}
+
+
 def test_the_same_cells_are_not_written_twice(store: Store) -> None:
     """The same command again leaves the file alone."""
     store.write_cells([_cell()])

@@ -8,7 +8,7 @@ times as many in the loop where RECURRENT gives each gate its own mask.
 Shapes: T time, B batch, D input, H hidden, G gates (i, f, g, o).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,10 +39,14 @@ def looped_layer(
     if kind.apart:
         # [T, G, B, H], so that each gate's product is contiguous.
         projection = projection.unflatten(-1, (4, -1)).transpose(1, 2)
-    y_TBH, s_BH, c_BH = _Loop.apply(  # pyright: ignore[reportGeneralTypeIssues]
-        projection, *state, w_hh, kind, eager, *(factors[slot] for slot in slots)
-    )
-    return LayerOutput(y_TBH, s_BH, c_BH)
+    values = tuple(factors[slot] for slot in slots)
+    # Without gradients nothing is kept: a window's tape outlives the call, and an evaluation has
+    # thousands of windows.
+    if torch.is_grad_enabled():
+        out = _Loop.apply(projection, *state, w_hh, kind, eager, *values)
+    else:
+        out = _run(projection, *state, w_hh, kind, eager, values, tape=None)
+    return LayerOutput(*out)  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def _project(x: Tensor, w_ih: Tensor, bias: Tensor | None, factor: Tensor | None) -> Tensor:
@@ -55,6 +59,47 @@ def _project(x: Tensor, w_ih: Tensor, bias: Tensor | None, factor: Tensor | None
     z_GNH = torch.bmm(u_GND, w_ih.unflatten(0, (4, -1)).transpose(1, 2))
     z = z_GNH.transpose(0, 1).reshape(*x.shape[:2], -1)
     return z if bias is None else z + bias
+
+
+class _Tape(NamedTuple):
+    """What the backward pass reads, by step; `cells` and `rs` are c_{t-1} and r_t."""
+
+    saved: list[tuple[Tensor, ...]]
+    cells: list[Tensor]
+    rs: list[Tensor]
+
+
+def _run(
+    projection: Tensor,
+    s: Tensor,
+    c: Tensor,
+    w_hh: Tensor,
+    kind: Kind,
+    eager: bool,
+    values: tuple[Tensor, ...],
+    *,
+    tape: _Tape | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
+    step = kernels(kind, eager=eager).forward
+    steps = projection.shape[0]
+    masks = _by_step(kind, values, steps)
+    recurrent = _recurrent(kind, values, steps)
+    w_step = _step_weight(w_hh, kind).transpose(-1, -2)
+    product = torch.baddbmm if kind.apart else torch.addmm
+    r = s if recurrent is None else recurrent[0] * s
+    outputs = []
+    for t, z_input in enumerate(projection.unbind(0)):
+        before, read = c, r
+        i, f, a, o, q, c, h, *rest = step(product(z_input, r, w_step), c, s, *masks[t])
+        s = rest[0] if kind.has(Slot.STATE_HOLD) else h
+        r = rest[-1] if kind.has(Slot.RECURRENT) else s
+        outputs.append(h)
+        if tape is not None:
+            tape.saved.append((i, f, a, o, q))
+            tape.cells.append(before)
+            tape.rs.append(read)
+    return torch.stack(outputs), s, c
 
 
 class _Loop(torch.autograd.Function):
@@ -71,27 +116,15 @@ class _Loop(torch.autograd.Function):
         eager: bool,
         *values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        step = kernels(kind, eager=eager).forward
-        steps = projection.shape[0]
-        masks = _by_step(kind, values, steps)
-        recurrent = _recurrent(kind, values, steps)
-        w_step = _step_weight(w_hh, kind).transpose(-1, -2)
-        product = torch.baddbmm if kind.apart else torch.addmm
-        r = s if recurrent is None else recurrent[0] * s
-        rs, cells, saved, outputs = [r], [c], [], []
-        for t, z_input in enumerate(projection.unbind(0)):
-            z = product(z_input, r, w_step)
-            i, f, a, o, q, c, h, *rest = step(z, c, s, *masks[t])
-            s = rest[0] if kind.has(Slot.STATE_HOLD) else h
-            r = rest[-1] if kind.has(Slot.RECURRENT) else s
-            saved.append((i, f, a, o, q))
-            cells.append(c)
-            rs.append(r)
-            outputs.append(h)
-        ctx.kind, ctx.eager, ctx.saved = kind, eager, saved
-        ctx.cells, ctx.rs, ctx.values = cells[1:-1], rs[1:-1], values
-        ctx.save_for_backward(w_hh, rs[0], cells[0])
-        return torch.stack(outputs), s, c
+        tape = _Tape([], [], [])
+        out = _run(projection, s, c, w_hh, kind, eager, values, tape=tape)
+        ctx.kind, ctx.eager = kind, eager
+        # All of it through autograd's own store: a tensor kept as an attribute of ctx can close a
+        # circle that only the garbage collector opens.
+        flat = [tensor for step in tape.saved for tensor in step]
+        ctx.save_for_backward(w_hh, *tape.cells, *tape.rs, *flat, *values)
+        ctx.steps = len(tape.rs)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -102,13 +135,15 @@ class _Loop(torch.autograd.Function):
             )
         gy, gs, gc = grad_outputs
         kind: Kind = ctx.kind
-        w_hh, r_first, c_first = ctx.saved_tensors
-        cells, rs = [c_first, *ctx.cells], [r_first, *ctx.rs]
-        steps = len(ctx.saved)
+        steps: int = ctx.steps
+        w_hh, *kept = ctx.saved_tensors
+        cells, rs, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
+        saved = [flat[5 * t : 5 * t + 5] for t in range(steps)]
+        values = tuple(kept[7 * steps :])
         gradients = gy.contiguous().unbind(0)
         step = kernels(kind, eager=ctx.eager).backward
-        masks = _by_step(kind, ctx.values, steps)
-        recurrent = _recurrent(kind, ctx.values, steps)
+        masks = _by_step(kind, values, steps)
+        recurrent = _recurrent(kind, values, steps)
         w_step = _step_weight(w_hh, kind)
         p, dc = gs, gc
         ds_held = torch.zeros_like(gs)
@@ -119,7 +154,7 @@ class _Loop(torch.autograd.Function):
                 # The last state meets no further read: its gradient arrives whole.
                 masks_t = _unread(kind, masks_t)
                 p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
-            dz, dc, *held = step(gradients[t], p, ds_held, dc, *ctx.saved[t], cells[t], *masks_t)
+            dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks_t)
             ds_held = held[0] if held else ds_held
             p = torch.bmm(dz, w_step) if kind.apart else torch.mm(dz, w_step)
             dzs.append(dz)
@@ -132,7 +167,7 @@ class _Loop(torch.autograd.Function):
             dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
         else:
             dw = dz_all.flatten(0, 1).t() @ r_all.flatten(0, 1)
-        return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(ctx.values)
+        return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(values)
 
 
 def _step_weight(w_hh: Tensor, kind: Kind) -> Tensor:

@@ -167,6 +167,11 @@ def test_an_error_of_the_caller_ends_the_workers(desk: Callable[..., Desk]) -> N
     assert not _alive(seen[0])
 
 
+def _hears_interrupts() -> None:
+    # A suite that runs in the background ignores Ctrl-C, and what it starts inherits that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 DRIVER = """
 import os, sys
 from pathlib import Path
@@ -199,6 +204,7 @@ def test_no_worker_outlives_its_driver(tmp_path: Path, how: signal.Signals) -> N
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        preexec_fn=_hears_interrupts,
     ) as driver:
         assert driver.stdout is not None
         children = [int(number) for number in driver.stdout.readline().split()]

@@ -50,9 +50,16 @@ def _command(folder: Path) -> list[str]:
     return [sys.executable, str(ROOT / "cli.py"), "run", *map(str, options)]
 
 
+def _hears_interrupts() -> None:
+    # A suite that runs in the background ignores Ctrl-C, and what it starts inherits that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
     """Start the run, stop it when it has told of `told` events; return its code and all it said."""
-    with subprocess.Popen(_command(folder), stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        _command(folder), stdout=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+    ) as run:
         assert run.stdout is not None
         lines = []
         while sum(line.startswith("[") for line in lines) < told:

@@ -40,8 +40,7 @@ def looped_layer(
         # [T, G, B, H], so that each gate's product is contiguous.
         projection = projection.unflatten(-1, (4, -1)).transpose(1, 2)
     values = tuple(factors[slot] for slot in slots)
-    # Without gradients nothing is kept: a window's tape outlives the call, and an evaluation has
-    # thousands of windows.
+    # Without gradients there is no backward pass to keep a tape for.
     if torch.is_grad_enabled():
         out = _Loop.apply(projection, *state, w_hh, kind, eager, *values)
     else:
@@ -119,8 +118,8 @@ class _Loop(torch.autograd.Function):
         tape = _Tape([], [], [])
         out = _run(projection, s, c, w_hh, kind, eager, values, tape=tape)
         ctx.kind, ctx.eager = kind, eager
-        # All of it through autograd's own store: a tensor kept as an attribute of ctx can close a
-        # circle that only the garbage collector opens.
+        # Through autograd's own store, which is emptied after the backward pass, while attributes
+        # of ctx live as long as any output does.
         flat = [tensor for step in tape.saved for tensor in step]
         ctx.save_for_backward(w_hh, *tape.cells, *tape.rs, *flat, *values)
         ctx.steps = len(tape.rs)

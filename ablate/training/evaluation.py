@@ -53,20 +53,22 @@ def evaluate(
     streams = min(streams, len(tokens_N))
     state = language_model.zero_state(task.net, streams, like)
     window = task.window(like, mode=Mode.MEAN)
-    scored = []
+    # One buffer from the start: small results kept between the windows' large scores would each
+    # split a freed block of the heap, and memory would grow by the scores of every window.
+    losses = torch.zeros(-(-len(tokens_N) // streams) * streams, device=like.device)
+    done = 0
     with torch.inference_mode():
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
             y_TBH, state = language_model.read(
                 parameters, x_TB, state, task.net, task.placement, window, task.evaluate_path
             )
-            losses = functional.cross_entropy(
+            losses[done : done + y_TB.numel()] = functional.cross_entropy(
                 language_model.logits(parameters, y_TBH),
                 y_TB.flatten(),
                 ignore_index=IGNORE,
                 reduction="none",
             )
-            scored.append(losses)
-        values = -torch.cat(scored).float().cpu()
-        ordered = values[evaluation_order(len(tokens_N), streams)]
+            done += y_TB.numel()
+        ordered = -losses.cpu()[evaluation_order(len(tokens_N), streams)]
     return Evaluated(ordered.numpy())

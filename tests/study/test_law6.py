@@ -31,7 +31,7 @@ strategies = [
 unroll = 10
 batch = 10
 learning_rate = 1.0
-epochs = 3
+epochs = 6
 hold = 2
 divide = 2.0
 clip = 5.0
@@ -77,13 +77,14 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     (folder / "text").mkdir()
     for split, lines in generate_toy().items():
         # Some six windows an epoch: the masks are made eagerly here, which is slow.
-        few = lines.splitlines(keepends=True)[: 90 if split == "train" else 20]
+        few = lines.splitlines(keepends=True)[: 60 if split == "train" else 20]
         (folder / "text" / f"{split}.txt").write_text("".join(few))
     whole, stopped = folder / "whole", folder / "stopped"
     subprocess.run(_command(whole), check=True, stdout=subprocess.DEVNULL)
 
     drawn = random.Random(6)
-    # Two trials start, so that with the third event an epoch of one of them has ended.
+    # Two trials start, so that with the third event an epoch of one has ended; six epochs keep
+    # either from ending before the other is under way.
     code, _ = _run_until(stopped, drawn.randint(3, 5), signal.SIGKILL)
     assert code == -signal.SIGKILL
     code, words = _run_until(stopped, drawn.randint(3, 5), signal.SIGINT)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -70,6 +70,3 @@ def single_edge_placements(rate: float = 0.3) -> list[Placement]:
                 drops.append(Drop(rate, sharing, fill=Fill.HOLD))
             placements += [Placement({edge: drop}) for drop in drops]
     return placements
-
-
-__all__ = ["TOLERANCE", "Scale", "assert_close", "single_edge_placements"]

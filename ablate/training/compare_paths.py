@@ -11,7 +11,6 @@ import torch
 from ablate.engine.plan import Path
 from ablate.model import language_model
 from ablate.model.parameters import initial_parameters
-from ablate.placement import Placement
 from ablate.strategies import get
 from ablate.training.recipe import PRESETS
 from ablate.training.update import Task, train_update
@@ -41,7 +40,7 @@ def milliseconds(preset: str, *, warm: int = 3, timed: int = 15) -> dict[tuple[s
     seconds: dict[tuple[str, Path], list[float]] = {case: [] for case in _CASES}
     for update in range(warm + timed):
         for strategy, path in _CASES:
-            task = Task(net, Placement(get(strategy).place()), 1, train_path=path)
+            task = Task(net, get(strategy).place(), 1, train_path=path)
             began = time.perf_counter()
             train_update(
                 values, x_TB, y_TB, state, task, update=update, learning_rate=1e-3, clip=5.0

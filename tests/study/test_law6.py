@@ -76,7 +76,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     folder = tmp_path_factory.mktemp("law6")
     (folder / "text").mkdir()
     for split, lines in generate_toy().items():
-        # Some six windows an epoch: the masks are made eagerly here, which is slow.
+        # Four windows an epoch: the masks are made eagerly here, which is slow.
         few = lines.splitlines(keepends=True)[: 60 if split == "train" else 20]
         (folder / "text" / f"{split}.txt").write_text("".join(few))
     whole, stopped = folder / "whole", folder / "stopped"

@@ -1,0 +1,163 @@
+"""What must hold of a module wherever it drops: no tosses in evaluation, true gradients, no traces.
+
+Shapes: T time, B batch, D input, H hidden, L layers.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ablate.auditing.subject import Out, Setting, Subject, Toss, parameters_of, tosses
+from ablate.errors import AblateError
+
+STEP = 1e-5  # of a difference quotient in float64: exact to about a part in 1e9
+EXACT = 1e-5  # gradients that differ by more are not of the same function
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One law of modules: what was looked at, whether it holds, and a sentence either way."""
+
+    name: str
+    holds: bool
+    sentence: str
+
+
+def check_module(subject: Subject) -> tuple[Check, ...]:
+    """Look at one toss of a dense net, in training and in evaluation.
+
+    Raises AblateError where a toss cannot be had twice: then nothing else can be seen either.
+    """
+    # Batch and width differ, so that no axis can stand in for another.
+    toss = next(tosses(subject, time=4, batch=3))
+    setting = _dense(subject, toss)
+    if not _equal(subject.call(toss, setting), subject.call(toss, setting)):
+        raise AblateError(
+            "two copies of this module, called with every generator at one seed, differ: it draws "
+            "from a source that an audit cannot set"
+        )
+    return (
+        _evaluation(subject, toss, setting),
+        _untouched(subject, toss, setting),
+        _rows(subject, toss, setting),
+        _gradients(subject, toss, setting),
+    )
+
+
+def _dense(subject: Subject, toss: Toss) -> Setting:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64) * 0.5
+
+    width, state = 4 * subject.hidden, (subject.layers, toss.batch, subject.hidden)
+    biases = {layer: normal(width) for layer in range(subject.layers)}
+    weights = {}
+    for layer in range(subject.layers):
+        columns = subject.hidden if layer else subject.inputs
+        weights[layer, "weight_ih"] = normal(width, columns)
+        weights[layer, "weight_hh"] = normal(width, subject.hidden)
+    x = normal(toss.time, toss.batch, subject.inputs)
+    return Setting(biases, weights, x=x, h0=normal(*state), c0=normal(*state))
+
+
+def _equal(one: Out, other: Out) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _evaluation(subject: Subject, toss: Toss, setting: Setting) -> Check:
+    module = subject.ready(toss, setting, training=False)
+    first = subject.run(module, toss, setting)
+    second = subject.run(module, replace(toss, seed=toss.seed + 1), setting)
+    holds = _equal(first, second)
+    return Check(
+        "evaluation",
+        holds,
+        "evaluation tosses nothing"
+        if holds
+        else "two calls in evaluation mode differ: something is still tossed",
+    )
+
+
+def _untouched(subject: Subject, toss: Toss, setting: Setting) -> Check:
+    for training in (True, False):
+        module = subject.ready(toss, setting, training=training)
+        before = parameters_of(module)
+        subject.run(module, toss, setting)
+        after = parameters_of(module)
+        changed = [name for name, value in before.items() if not torch.equal(after[name], value)]
+        if changed:
+            mode = "training" if training else "evaluation"
+            return Check(
+                "parameters",
+                False,
+                f"a call in {mode} changes the parameter {changed[0]} itself: what is dropped "
+                "there is gone for good",
+            )
+    return Check("parameters", True, "a call leaves the parameters as they are")
+
+
+def _rows(subject: Subject, toss: Toss, setting: Setting) -> Check:
+    assert isinstance(setting.x, Tensor)
+    other = setting.x.clone()
+    other[:, 0] += 1.0
+    one, two = subject.call(toss, setting), subject.call(toss, replace(setting, x=other))
+    holds = torch.equal(one.y_TBH[:, 1:], two.y_TBH[:, 1:])
+    return Check(
+        "rows",
+        holds,
+        "rows of a batch do not meet"
+        if holds
+        else "what one row of the batch reads changes the output of another",
+    )
+
+
+def _gradients(subject: Subject, toss: Toss, setting: Setting) -> Check:
+    generator = torch.Generator().manual_seed(1)
+    module = subject.ready(toss, setting)
+    signals = {name: getattr(setting, name).clone().requires_grad_() for name in ("x", "h0", "c0")}
+    names = {name: key for key, name in subject.names.items() if key[1] != "bias_hh"}
+    leaves = signals | {
+        name: value.requires_grad_() for name, value in module.named_parameters() if name in names
+    }
+    out = subject.run(module, toss, replace(setting, **signals), grad=True)
+    weights = [torch.randn(part.shape, generator=generator, dtype=torch.float64) for part in out]
+
+    def loss(parts: Out) -> Tensor:
+        return sum(((a * b).sum() for a, b in zip(parts, weights, strict=True)), torch.zeros(()))
+
+    total = loss(out)
+    if not total.requires_grad:
+        return Check("gradients", False, "no gradient reaches anything: the graph is cut")
+    gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
+        way = torch.randn(leaf.shape, generator=generator, dtype=torch.float64)
+        moved = [_moved(setting, names.get(name), name, sign * STEP * way) for sign in (1, -1)]
+        up, down = (float(loss(subject.call(toss, one))) for one in moved)
+        slope = (up - down) / (2.0 * STEP)
+        told = float((gradient * way).sum()) if gradient is not None else 0.0
+        error = abs(told - slope) / max(abs(slope), 1e-3)
+        if error > EXACT:
+            return Check(
+                "gradients",
+                False,
+                f"the gradient of {name} is not that of what is computed: along one direction the "
+                f"backward pass says {told:.4g}, a small step says {slope:.4g}; it does not see "
+                "the masks that the forward pass used",
+            )
+    return Check(
+        "gradients",
+        True,
+        f"the gradients of {len(leaves)} tensors are those of what is computed, masks included",
+    )
+
+
+def _moved(setting: Setting, key: tuple[int, str] | None, name: str, by: Tensor) -> Setting:
+    """The setting with one of its tensors moved."""
+    if key is None:
+        return replace(setting, **{name: getattr(setting, name) + by})
+    layer, kind = key
+    if kind == "bias_ih":
+        return replace(setting, biases={**setting.biases, layer: setting.biases[layer] + by})
+    return replace(setting, weights={**setting.weights, key: setting.weights[key] + by})

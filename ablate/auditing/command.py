@@ -1,0 +1,122 @@
+"""What `ablate audit` does: build or load the modules, audit them, say what came of it."""
+
+import importlib.util
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ablate.auditing.audit import Audit, audit
+from ablate.edges import Edge
+from ablate.errors import AblateError, did_you_mean
+from ablate.placement import Placement
+from ablate.strategies import get
+from ablate.strategies.parameters import Value
+
+# Odd sizes would hide nothing here, and small ones are fast: every decision is looked at by itself.
+INPUTS, HIDDEN, WORDS = 6, 8, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """An audit, what was audited, and what it was compared with."""
+
+    audit: Audit
+    title: str
+    placement: Placement | None
+
+
+def run_audit(
+    strategy: str | None,
+    arguments: Mapping[str, Value],
+    *,
+    module: str | None = None,
+    layers: int = 2,
+) -> Audited:
+    """Audit ablate's own module at a strategy, or the module that FILE:FACTORY makes.
+
+    With a module and no strategy it is audited without a placement. Raises AblateError for an
+    unknown strategy, a factory that cannot be had, or a module that cannot be audited.
+    """
+    # Masks of a few numbers: compiling takes longer than running them.
+    os.environ.setdefault("ABLATE_COMPILE", "0")
+    placement = None
+    if strategy is not None:
+        # Rates are those at a schedule's factor 1, which is where every mask shows.
+        placement = Placement(dict(get(strategy).place(**arguments)))
+    elif arguments:
+        raise AblateError("--set changes a strategy's arguments, and no strategy was named")
+    if module is not None:
+        made = load_modules(module)
+        title = module if strategy is None else f"{module} as {strategy}"
+    elif placement is not None:
+        made, title = own_modules(placement, layers), strategy or ""
+    else:
+        raise AblateError("name a strategy, or a module with --module FILE:FACTORY, or both")
+    first, *others = (audit(one, placement) for one in made)
+    for other in others:
+        first |= other
+    return Audited(first, title, placement)
+
+
+def own_modules(placement: Placement, layers: int) -> tuple[nn.Module, ...]:
+    """ablate's LSTM at a placement, and its embedding where the placement drops words."""
+    from ablate.model.embedding import Embedding
+    from ablate.model.lstm import LSTM
+
+    lstm = LSTM(INPUTS, HIDDEN, layers, placement=placement - Edge.EMBEDDING, seed=0)
+    if Edge.EMBEDDING not in placement:
+        return (lstm,)
+    return lstm, Embedding(WORDS, INPUTS, placement=placement & Edge.EMBEDDING, seed=0)
+
+
+def load_modules(spec: str) -> tuple[nn.Module, ...]:
+    """Call the factory that FILE:FACTORY names, without arguments; it returns a module or several.
+
+    Raises AblateError where the file, the factory, or a module in what it returns is missing.
+    """
+    name, colon, factory = spec.rpartition(":")
+    if not colon or not name or not factory:
+        raise AblateError(
+            "--module takes FILE:FACTORY, a Python file and the name of a function in it that "
+            f"makes the module, as in model.py:make, got '{spec}'"
+        )
+    path = Path(name)
+    if not path.is_file():
+        raise AblateError(f"--module {spec}: there is no file '{name}'")
+    found = _factory(path, factory, spec)
+    try:
+        made = found()
+    except Exception as error:
+        raise AblateError(
+            f"--module {spec}: {factory}() ended with {type(error).__name__}: {error}"
+        ) from error
+    modules = tuple(made) if isinstance(made, tuple | list) else (made,)
+    if not modules or not all(isinstance(one, nn.Module) for one in modules):
+        raise AblateError(
+            f"--module {spec}: {factory}() must return a torch.nn.Module, or a tuple of them "
+            f"(an embedding and an LSTM), got {type(made).__name__}"
+        )
+    return modules
+
+
+def _factory(path: Path, name: str, spec: str) -> Callable[[], Any]:
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    if module_spec is None or module_spec.loader is None:
+        raise AblateError(f"--module {spec}: '{path}' is not a Python file")
+    loaded = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(loaded)
+    except Exception as error:
+        raise AblateError(
+            f"--module {spec}: '{path}' could not be loaded: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(getattr(loaded, name, None)):
+        there = [key for key, value in vars(loaded).items() if inspect.isroutine(value)]
+        near = did_you_mean(name, there) or f"; it has {', '.join(there) or 'no functions'}"
+        raise AblateError(f"--module {spec}: '{path}' has no function '{name}'{near}")
+    return getattr(loaded, name)

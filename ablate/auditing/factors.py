@@ -1,0 +1,280 @@
+"""From what the tosses show to the factor at each edge: number where it is seen, NaN where not.
+
+A mask behind which everything is dropped cannot be seen, so each edge's factor is a ratio of two
+paths that differ by that edge alone, taken where the lower path is alive. What is dropped elsewhere
+is independent of it, so the rate among what is seen is the rate.
+
+Shapes: N tosses, B batch, H hidden, G gates, X units of the layer's input.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablate.auditing.probes import Array, Seen
+from ablate.edges import Edge
+
+CLOSE = 1e-3  # two factors closer than this are one: the smallest signals bend by a millionth
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An edge at a layer; `hold` tells the two fills apart."""
+
+    edge: Edge
+    layer: int
+    hold: bool = False
+
+
+Factors = Mapping[Place, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Factors by place, and by layer whether the state is masked when it is written.
+
+    `together` names layers at which CELL, CARRY and HIDDEN drop at once: there a cell that both
+    readers miss says only how often, and `missed` is the rate of it that CELL must explain.
+    """
+
+    factors: Factors
+    state: Mapping[int, Array]
+    missed: Mapping[int, float]
+
+
+def read(seen: Sequence[Seen]) -> Read:
+    """The factors that the tosses show, [N, B, G, X] (WEIGHT: [N, G, shift, H])."""
+    layers = seen[0].carried_c.shape[0]
+    factors: dict[Place, Array] = {}
+    state: dict[int, Array] = {}
+    missed: dict[int, float] = {}
+    for layer in range(layers):
+        paths = _Paths.of(seen, layer, top=layer == layers - 1)
+        factors |= _holds(paths, layer)
+        cell, written, gone = _cell(paths, layer)
+        factors |= cell
+        if written is not None:
+            state[layer] = written
+        if gone is not None:
+            missed[layer] = gone
+        if paths.y is not None:
+            factors[Place(Edge.OUTPUT, layer)] = _flat(_ratio(paths.y, paths.written_s))
+        vertical = Edge.INTERLAYER if layer else Edge.INPUT
+        factors[Place(vertical, layer)] = _by_unit(seen, layer)
+        factors |= _recurrent(seen, layer)
+    return Read(factors, state, missed)
+
+
+def _flat(values: Array) -> Array:
+    """[N, B, H] as [N, B, 1, H]."""
+    return values[:, :, None]
+
+
+def _ratio(value: Array, sent: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.nan_to_num(sent) == 0.0, np.nan, value / sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """One layer's paths over all tosses, [N, B, H]; `y` and `kept_y` for the top layer alone.
+
+    `a` is CELL CARRY and `b` CELL HIDDEN, NaN where an old value was held.
+    """
+
+    a: Array
+    b: Array
+    written_c: Array
+    written_s: Array
+    kept_c: Array
+    kept_s: Array
+    kept_h: Array
+    shown: Array
+    kept_up: Array
+    through: Array
+    unsent: Array
+    y: Array | None
+
+    @classmethod
+    def of(cls, seen: Sequence[Seen], layer: int, *, top: bool) -> "_Paths":
+        def stacked(name: str) -> Array:
+            return np.stack([getattr(one, name)[layer] for one in seen])
+
+        kept_c, kept_s, kept_h = stacked("kept_c"), stacked("kept_s"), stacked("kept_h")
+        written_s = stacked("written_s")
+        held_h = kept_h != 0.0
+        if top:
+            y = np.stack([one.written_y for one in seen])
+            kept_up = np.stack([one.kept_y for one in seen])
+            through = _ratio(y, written_s)
+            unsent = (written_s == 0.0) & (y != 0.0) & ~held_h
+        else:
+            y = None
+            kept_up = np.stack([one.kept_up[layer + 1] for one in seen])
+            through = np.stack([one.input[layer + 1, 0, 0] for one in seen])
+            unsent = np.stack([one.unsent[layer] for one in seen]) & ~held_h
+        return cls(
+            a=np.where(kept_c != 0.0, np.nan, 2.0 * stacked("carried_c")),
+            b=np.where((kept_s != 0.0) | held_h, np.nan, 2.0 * stacked("carried_s")),
+            written_c=stacked("written_c"),
+            written_s=written_s,
+            kept_c=kept_c,
+            kept_s=kept_s,
+            kept_h=kept_h,
+            shown=(stacked("shown_s") != 0.0) & ~held_h,
+            kept_up=kept_up,
+            through=through,
+            unsent=unsent,
+            y=y,
+        )
+
+
+def _holds(paths: _Paths, layer: int) -> dict[Place, Array]:
+    """1 where the new value was taken, 0 where the old one was held."""
+    held_cell, held_any = paths.kept_s != 0.0, paths.kept_c != 0.0
+    if held_cell.any():
+        # Which of the two held it shows in the state alone, so both outcomes count only there.
+        cell = np.where(paths.shown, np.where(held_cell, 0.0, 1.0), np.nan)
+        carry = np.where(cell == 1.0, np.where(held_any, 0.0, 1.0), np.nan)
+    else:
+        cell, carry = np.ones_like(paths.a), np.where(held_any, 0.0, 1.0)
+    held, seen = paths.kept_h != 0.0, ~np.isnan(paths.kept_up)
+    up = np.nan_to_num(paths.kept_up) != 0.0
+    if not up.any():
+        hidden, recurrent = np.ones_like(cell), np.where(held, 0.0, 1.0)
+    elif not (paths.through == 0.0).any():
+        hidden = np.where(seen, np.where(up, 0.0, 1.0), np.nan)
+        recurrent = np.where(hidden == 1.0, np.where(held, 0.0, 1.0), np.nan)
+    else:
+        # What goes up may be dropped above: both outcomes count only where something would show.
+        open_above = ~held & seen & (np.nan_to_num(paths.through) != 0.0)
+        hidden = np.where(up, 0.0, np.where(open_above, 1.0, np.nan))
+        recurrent = np.where(held, np.nan, 1.0)
+    return {
+        Place(Edge.CELL, layer, hold=True): _flat(cell),
+        Place(Edge.CARRY, layer, hold=True): _flat(carry),
+        Place(Edge.HIDDEN, layer, hold=True): _flat(hidden),
+        Place(Edge.RECURRENT, layer, hold=True): _flat(recurrent),
+    }
+
+
+def _cell(paths: _Paths, layer: int) -> tuple[dict[Place, Array], Array | None, float | None]:
+    """CELL, CARRY, HIDDEN and UPDATE; a mask on the state alone; what CELL must explain."""
+    a, b = paths.a, paths.b
+    state = None
+    if paths.unsent.any():
+        # What went up was not what was handed on: the state was masked when it was written.
+        state = _flat(np.where(paths.unsent, 0.0, np.where(paths.written_s == 0.0, np.nan, 1.0)))
+        b = np.where(b == 0.0, np.nan, b)
+    carry_alone = bool(((a == 0.0) & (np.nan_to_num(b) != 0.0)).any())
+    hidden_alone = bool(((b == 0.0) & (np.nan_to_num(a) != 0.0)).any()) or _varies(_ratio(b, a))
+    missed = None
+    if not carry_alone:
+        cell, carry, hidden = a, np.where(np.isnan(a), np.nan, 1.0), _ratio(b, a)
+        # Where CARRY held its old value only the state tells of the new one.
+        if hidden_alone:
+            hidden = np.where(np.isnan(a) & (b != 0.0), b, hidden)
+        else:
+            cell = np.where(np.isnan(a), b, cell)
+    elif not hidden_alone:
+        cell, carry, hidden = b, _ratio(a, b), np.where(np.isnan(b), np.nan, 1.0)
+    else:
+        both, either = (a != 0.0) & (b != 0.0), ~np.isnan(a) & ~np.isnan(b)
+        cell = np.where((np.nan_to_num(a) != 0.0) | (np.nan_to_num(b) != 0.0), 1.0, np.nan)
+        carry, hidden = _ratio(a, cell * (b != 0.0)), _ratio(b, cell * (a != 0.0))
+        count = max(1, int(either.sum()))
+        share = (both & either).sum() / count
+        product = ((a != 0.0) & either).sum() * ((b != 0.0) & either).sum() / count**2
+        missed = 1.0 - product / share if share else 0.0
+        # Five standard errors of a ratio of counts: less than that is no drop.
+        missed = missed if missed > 5.0 / count**0.5 else 0.0
+    update = _ratio(paths.written_c, a)
+    update = np.where(np.isnan(update), _ratio(paths.written_s, b), update)
+    places = {Edge.CELL: cell, Edge.CARRY: carry, Edge.HIDDEN: hidden, Edge.UPDATE: update}
+    return {Place(edge, layer): _flat(values) for edge, values in places.items()}, state, missed
+
+
+def _varies(values: Array) -> bool:
+    alive = values[np.nan_to_num(values) != 0.0]
+    return bool(alive.size) and float(alive.max() - alive.min()) > CLOSE
+
+
+def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
+    """INPUT or INTERLAYER, [N, B, G, X]: what any row saw of each unit."""
+    found = None
+    for (of, gate, shift), first in seen[0].input.items():
+        if of != layer:
+            continue
+        values = np.stack([one.input[layer, gate, shift] for one in seen])
+        rows = values.shape[-1]
+        if found is None:
+            columns = _columns(seen, layer, rows)
+            found = np.full((len(seen), first.shape[0], 4, columns), np.nan)
+        for row in range(rows):
+            unit = (row + shift) % found.shape[-1]
+            known = found[:, :, gate, unit]
+            found[:, :, gate, unit] = np.where(np.isnan(known), values[..., row], known)
+    assert found is not None
+    return found
+
+
+def _columns(seen: Sequence[Seen], layer: int, rows: int) -> int:
+    return seen[0].width if layer == 0 else rows
+
+
+def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
+    """RECURRENT [N, B, G, H] and WEIGHT [N, G, shift, H]: a mask of weights differs by reader."""
+    pairs = [(gate, shift) for of, gate, shift in seen[0].recurrent if of == layer]
+    shifts = sorted({shift for _, shift in pairs})
+    table = np.stack(
+        [
+            [np.stack([one.recurrent[layer, gate, shift] for one in seen]) for shift in shifts]
+            for gate in range(4)
+        ]
+    )
+    table = np.moveaxis(table, (0, 1), (2, 3))  # [N, B, G, shift, row]
+    by_unit = np.stack(
+        [np.roll(table[..., n, :], shift, axis=-1) for n, shift in enumerate(shifts)], axis=3
+    )  # the same, but the last axis is the unit that is read
+    weight_acts = len(shifts) > 1 and _differs(by_unit, axis=3)
+    state_acts = _differs(table, axis=1) or not weight_acts
+    if weight_acts and state_acts:
+        weight = _alive(table, axis=1)
+        reached = np.where((weight == 0.0)[:, None], np.nan, table / _or_one(weight)[:, None])
+        reached = np.stack(
+            [np.roll(reached[..., n, :], shift, axis=-1) for n, shift in enumerate(shifts)], axis=3
+        )
+        recurrent = _first(reached, axis=3)
+    elif weight_acts:
+        weight, recurrent = _first(table, axis=1), np.ones_like(table[..., 0, :])
+    else:
+        weight, recurrent = np.ones_like(table[:, 0]), _first(by_unit, axis=3)
+    return {Place(Edge.WEIGHT, layer): weight, Place(Edge.RECURRENT, layer): recurrent}
+
+
+def _differs(values: Array, *, axis: int) -> bool:
+    """Whether two values that are seen differ along `axis`."""
+    high, low = _extreme(values, np.fmax, axis), _extreme(values, np.fmin, axis)
+    return bool((np.nan_to_num(high - low) > CLOSE).any())
+
+
+def _extreme(values: Array, of: np.ufunc, axis: int) -> Array:
+    return of.reduce(values, axis=axis)
+
+
+def _first(values: Array, *, axis: int) -> Array:
+    """Along `axis` the first value that is seen."""
+    seen = ~np.isnan(values)
+    where = np.expand_dims(seen.argmax(axis=axis), axis)
+    return np.take_along_axis(values, where, axis=axis).squeeze(axis)
+
+
+def _alive(values: Array, *, axis: int) -> Array:
+    """Along `axis` a value that is not zero, where there is one."""
+    living = _first(np.where(values == 0.0, np.nan, values), axis=axis)
+    return np.where(np.isnan(living), _first(values, axis=axis), living)
+
+
+def _or_one(values: Array) -> Array:
+    return np.where(np.nan_to_num(values) == 0.0, 1.0, values)

@@ -1,0 +1,213 @@
+"""Settings of weights that make an LSTM a measuring instrument, and what they show of one toss.
+
+Gates are opened (1), shut (0) or half open (1/2) by their biases, values are so small that tanh is
+the identity, and weights are zero but for those of the path under study. Then what comes out is a
+known number times the masks on that path. Two kinds of path are enough:
+
+    carried   c_0 -> c_T and s_T with the forget gate half open: CELL, CARRY and HIDDEN, and
+              every step at which the old value was held leaves a factor of two
+    written   a bias of g -> c_T, s_T and y: also UPDATE and OUTPUT, each step by itself
+
+and one kind of difference: a weight is raised a little, and the relative change of what comes out
+is the change of one gate's z, whatever masks lie behind that gate. So INPUT, INTERLAYER, RECURRENT
+and WEIGHT are read gate by gate.
+
+Shapes: T time, B batch, D input, H hidden, L layers, G gates i, f, g, o.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ablate.auditing.subject import Out, Setting, Subject, Toss
+
+Array = NDArray[np.float64]
+
+SIGNAL = 1e-3  # values: tanh bends them by a part in a million
+RISE = 1e-8  # what a raised weight adds to z: changes of second order are lost in rounding
+DEAD = 1e-9  # smaller than this part of what was sent: nothing came
+
+SHUT, HALF, OPEN = -40.0, 0.0, 40.0  # sigmoid: 0, 1/2 and 1 to the last bit
+WRITE = float(np.arctanh(SIGNAL))  # the bias at which g is SIGNAL
+
+# Biases (i, f, g, o) at which a gate's z shows as a relative change, and how much z one part is.
+_GATES = {
+    0: ((HALF, SHUT, WRITE, OPEN), 2.0),
+    1: ((SHUT, HALF, 0.0, OPEN), 2.0),
+    2: ((OPEN, SHUT, WRITE, OPEN), SIGNAL / (1.0 - SIGNAL**2)),
+    3: ((OPEN, SHUT, WRITE, HALF), 2.0),
+}
+WRITTEN = _GATES[2][0]
+CARRIED = _GATES[1][0]
+NOTHING = (SHUT, SHUT, 0.0, OPEN)
+PASS = (OPEN, SHUT, 0.0, OPEN)
+
+
+def biases(subject: Subject, gates: tuple[float, ...]) -> dict[int, Tensor]:
+    """The same biases (i, f, g, o) for every unit of every layer."""
+    one = torch.tensor(gates, dtype=torch.float64).repeat_interleave(subject.hidden)
+    return dict.fromkeys(range(subject.layers), one)
+
+
+def reader(subject: Subject, gate: int, columns: int, shift: int, weight: float) -> Tensor:
+    """A weight [4H, X] with which row j of `gate` reads unit (j + shift) mod X."""
+    rows = torch.arange(subject.hidden)
+    made = torch.zeros(4, subject.hidden, columns, dtype=torch.float64)
+    made[gate, rows, (rows + shift) % columns] = weight
+    return made.flatten(0, 1)
+
+
+def shifts(subject: Subject, columns: int, *further: int) -> tuple[int, ...]:
+    """Shifts under which every unit is read, most of them by several rows."""
+    wide = range(0, columns, subject.hidden)
+    return tuple(dict.fromkeys([*wide, *(shift % columns for shift in further)]))
+
+
+def z_change(base: Out, raised: Out, gate: int, *, h0: float, c0: float) -> Array:
+    """How much each unit's z of `gate` rose in the last step, [L, B, H]; NaN where nothing shows.
+
+    It is read off the cell, and off the state where nothing of the cell came through or the gate is
+    the output's. Where a unit holds its old value, what it shows is not of this step.
+    """
+    found = _relative(base.s_LBH, raised.s_LBH, h0)
+    if gate != 3:
+        of_cell = _relative(base.c_LBH, raised.c_LBH, c0)
+        through = abs(base.c_LBH.numpy()) > DEAD * SIGNAL
+        found = np.where(through, of_cell, found)
+    return found * _GATES[gate][1]
+
+
+def _relative(before: Tensor, after: Tensor, old: float) -> Array:
+    value, raised = before.numpy(), after.numpy()
+    seen = (abs(value) > DEAD * SIGNAL) & (abs(value - old) > DEAD * SIGNAL)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(seen, cleaned((raised - value) / value, RISE), np.nan)
+
+
+def cleaned(values: Array, unit: float) -> Array:
+    """Zero what is nothing but rounding."""
+    return np.where(abs(values) < 1e-4 * unit, 0.0, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one toss of a single step shows, each a factor relative to what was sent.
+
+    width: units of the input. Of layers, [L, B, H]: carried_c, carried_s, written_c, written_s as
+    above; shown_s, where the state shows either the old value or the new one; kept_c, kept_s,
+    kept_h, what is held of an old cell or state where nothing is written. Of the top, [B, H]:
+    written_y and kept_y, what of it reached y. By (layer, gate, shift), [B, H]: input, recurrent.
+    By layer: kept_up, what the layer reads of a state held below it; unsent, where the layer above
+    read something although the state handed on is zero.
+    """
+
+    width: int
+    carried_c: Array
+    carried_s: Array
+    written_c: Array
+    written_s: Array
+    written_y: Array
+    shown_s: Array
+    kept_c: Array
+    kept_s: Array
+    kept_h: Array
+    kept_y: Array
+    input: dict[tuple[int, int, int], Array]
+    recurrent: dict[tuple[int, int, int], Array]
+    kept_up: dict[int, Array]
+    unsent: dict[int, Array]
+
+
+def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
+    """Look at one toss of a one-step window."""
+
+    def call(gates: tuple[float, ...], weights: dict | None = None, **signals: float) -> Out:
+        setting = Setting(biases(subject, gates), weights or {}, **signals)
+        return subject.call(toss, setting, training=training)
+
+    def part(tensor: Tensor, sent: float = SIGNAL) -> Array:
+        return cleaned(tensor.numpy() / sent, 1e-4)
+
+    carried = call(CARRIED, c0=SIGNAL)
+    written = call(WRITTEN)
+    shown = call(WRITTEN, c0=SIGNAL)
+    kept_c = call(NOTHING, c0=SIGNAL)
+    kept_h = call(NOTHING, h0=SIGNAL)
+    inputs: dict[tuple[int, int, int], Array] = {}
+    recurrent: dict[tuple[int, int, int], Array] = {}
+    unsent: dict[int, Array] = {}
+    for gate, (gates, _) in _GATES.items():
+        c0 = SIGNAL if gate == 1 else 0.0
+        base = call(gates, c0=c0)
+        for number, (first, above) in enumerate(_shift_pairs(subject)):
+            weights = {(0, "weight_ih"): reader(subject, gate, subject.inputs, first, 1.0)}
+            weight = reader(subject, gate, subject.hidden, above, RISE / SIGNAL)
+            weights |= {(layer, "weight_ih"): weight for layer in range(1, subject.layers)}
+            z = z_change(base, call(gates, weights, x=RISE, c0=c0), gate, h0=0.0, c0=c0)
+            for layer in range(subject.layers):
+                sent = np.ones(z.shape[1:])
+                if layer:
+                    sent = np.roll(part(base.s_LBH[layer - 1]), -above, axis=-1)
+                if layer and (gate, above) == (0, 0):
+                    unsent[layer - 1] = (sent == 0.0) & (np.nan_to_num(z[layer]) != 0.0)
+                if layer == 0 or number < len(shifts(subject, subject.hidden, 1)):
+                    shift = above if layer else first
+                    inputs[layer, gate, shift] = _over(z[layer] / RISE, sent)
+        base = call(gates, h0=SIGNAL, c0=c0)
+        for shift in shifts(subject, subject.hidden, 1, 3):
+            weight = reader(subject, gate, subject.hidden, shift, RISE / SIGNAL)
+            weights = {(layer, "weight_hh"): weight for layer in range(subject.layers)}
+            z = z_change(base, call(gates, weights, h0=SIGNAL, c0=c0), gate, h0=SIGNAL, c0=c0)
+            for layer in range(subject.layers):
+                recurrent[layer, gate, shift] = z[layer] / RISE
+    return Seen(
+        width=subject.inputs,
+        carried_c=part(carried.c_LBH),
+        carried_s=part(carried.s_LBH),
+        written_c=part(written.c_LBH),
+        written_s=part(written.s_LBH),
+        written_y=part(written.y_TBH[-1]),
+        shown_s=part(shown.s_LBH),
+        kept_c=part(kept_c.c_LBH),
+        kept_s=part(kept_c.s_LBH),
+        kept_h=part(kept_h.s_LBH),
+        kept_y=part(kept_h.y_TBH[-1]),
+        input=inputs,
+        recurrent=recurrent,
+        kept_up=_kept_upward(subject, toss, training=training),
+        unsent=unsent,
+    )
+
+
+def _shift_pairs(subject: Subject) -> list[tuple[int, int]]:
+    """Shifts for the first layer's input and for those above, side by side."""
+    first, above = shifts(subject, subject.inputs, 1), shifts(subject, subject.hidden, 1)
+    count = max(len(first), len(above))
+    return [(first[n % len(first)], above[n % len(above)]) for n in range(count)]
+
+
+def _over(value: Array, sent: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sent == 0.0, np.nan, value / sent)
+
+
+def _kept_upward(subject: Subject, toss: Toss, *, training: bool) -> dict[int, Array]:
+    """For each layer but the first: what its gate i reads of a state that the layer below holds.
+
+    Nothing is written below, so that only a held state can be read.
+    """
+    found = {}
+    for layer in range(1, subject.layers):
+        gates = biases(subject, NOTHING) | {layer: biases(subject, _GATES[0][0])[layer]}
+        h0 = torch.zeros(subject.layers, 1, 1, dtype=torch.float64)
+        h0[layer - 1] = SIGNAL
+        weight = reader(subject, 0, subject.hidden, 0, RISE / SIGNAL)
+        base = subject.call(toss, Setting(gates, {}, h0=h0), training=training)
+        raised = subject.call(
+            toss, Setting(gates, {(layer, "weight_ih"): weight}, h0=h0), training=training
+        )
+        found[layer] = z_change(base, raised, 0, h0=0.0, c0=0.0)[layer] / RISE
+    return found

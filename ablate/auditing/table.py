@@ -1,0 +1,99 @@
+"""An audit as people read it: a table of masks, the laws that were checked, the differences."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ablate.auditing.audit import Audit
+from ablate.auditing.findings import Finding
+from ablate.drops import ALL, Extent, Fill
+
+HEADINGS = ("edge", "layer", "what", "rate", "changes", "shared by", "scale", "seen")
+
+_CHANGES = {1: "every step", ALL: "every window"}
+
+
+def rows(audit: Audit) -> Iterator[tuple[str, ...]]:
+    """The table's rows, one a mask, in the order of the listing."""
+    for finding in sorted(audit.found, key=lambda one: (one.edge.number, one.layer)):
+        yield (
+            "state, as written" if finding.written else finding.edge.label,
+            str(finding.layer),
+            "hold" if finding.fill is Fill.HOLD else _what(finding),
+            f"{finding.rate:.2f} ± {finding.error:.2f}",
+            _changes(finding),
+            _shared(finding),
+            finding.scale,
+            f"{finding.seen:,}",
+        )
+
+
+def verdict(audit: Audit) -> str:
+    """One sentence: what the audit comes to."""
+    if audit.disagreements:
+        count = len(audit.disagreements)
+        return f"{count} disagreement{'s' if count > 1 else ''}:"
+    if audit.meant is None:
+        return "no law is broken"
+    return "the module is the placement"
+
+
+def renderable(audit: Audit) -> RenderableType:
+    """The audit for a terminal."""
+    parts: list[RenderableType] = []
+    if audit.found:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in HEADINGS:
+            table.add_column(heading, no_wrap=heading != "shared by")
+        for row in rows(audit):
+            table.add_row(*row)
+        parts += [table, Text()]
+    else:
+        parts += [Text("no mask acts"), Text()]
+    for check in audit.checks:
+        parts.append(Text(f"{'holds ' if check.holds else 'BROKEN'}  {check.sentence}"))
+    parts += [Text(), Text(verdict(audit), style="bold")]
+    parts += [Text(f"  - {sentence}") for sentence in audit.disagreements]
+    return Group(*parts)
+
+
+def text(audit: Audit, *, width: int = 110) -> str:
+    """The audit as plain text."""
+    out = StringIO()
+    Console(file=out, width=width, color_system=None, highlight=False).print(renderable(audit))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _what(finding: Finding) -> str:
+    return "noise" if finding.kept is None else "drop"
+
+
+def _changes(finding: Finding) -> str:
+    if finding.sharing.get("update") is ALL:
+        return "never"
+    time = finding.sharing.get("time", ALL)
+    often = "not seen" if time is None else _CHANGES.get(time) or f"every {time} steps"
+    update = finding.sharing.get("update")
+    if isinstance(update, int) and update > 1:
+        return f"{often}, anew every {update} calls"
+    return often
+
+
+def _shared(finding: Finding) -> str:
+    words = [
+        _many(axis, extent)
+        for axis, extent in finding.sharing.items()
+        if axis not in ("time", "update") and extent not in (1, None)
+    ]
+    if finding.sharing.get("word") == 1:
+        words.insert(0, "equal words")
+    return ", ".join(words) or "none"
+
+
+def _many(axis: str, extent: Extent) -> str:
+    if extent is ALL:
+        return {"batch": "batch", "gate": "gates", "word": "all words"}.get(axis, f"{axis}s")
+    return f"{extent} {axis}s"

@@ -1,0 +1,156 @@
+"""What a toss of several steps shows: whether an edge's mask changes from step to step.
+
+Only the last step's cell and state come out, and only the top layer's sequence. So a step before
+the last is seen through everything above it, and an edge's mask there is never seen alone. It need
+not be: if a mask is shared, then whatever it dropped in the last step came through at no step that
+shares it. One value that came through proves a change; none among many that should have is sharing.
+
+Shapes: T time, B batch, H hidden, L layers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ablate.auditing import probes
+from ablate.auditing.factors import Place
+from ablate.auditing.probes import Array
+from ablate.auditing.subject import Out, Setting, Subject, Toss
+from ablate.edges import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An edge in the last step [B, H], and what came through it in the steps before [T-1, B, H].
+
+    0 is dropped, NaN is not seen.
+    """
+
+    last: Array
+    before: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A track for each place that is not a held one, and how many steps took the new value.
+
+    taken_c and taken_h: [L, B, H], NaN where something else dropped the value.
+    """
+
+    tracks: Mapping[Place, Track]
+    taken_c: Array
+    taken_h: Array
+
+
+def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
+    """Look at one toss of a window of T >= 2 steps.
+
+    kept_scale: [L], by how much the other masks scale what h takes of its own old value.
+    """
+    steps, top = toss.time, subject.layers - 1
+
+    def call(gates: Mapping[int, tuple[float, ...]], weights: dict, **signals: object) -> Out:
+        made = {n: probes.biases(subject, own)[n] for n, own in gates.items()}
+        return subject.call(toss, Setting(made, weights, **signals))  # pyright: ignore
+
+    every = range(subject.layers)
+    written = call(dict.fromkeys(every, probes.WRITTEN), {})
+    carried = call(dict.fromkeys(every, probes.CARRIED), {}, c0=probes.SIGNAL)
+    half = probes.reader(subject, 2, subject.hidden, 0, 0.5)
+    echoed = call(
+        dict.fromkeys(every, probes.PASS),
+        {(layer, "weight_hh"): half for layer in every},
+        h0=probes.SIGNAL,
+    )
+    tracks: dict[Place, Track] = {}
+    c, s = (_clean(part.numpy() / probes.SIGNAL) for part in (written.c_LBH, written.s_LBH))
+    survived = _clean(2.0**steps * carried.c_LBH.numpy() / probes.SIGNAL)
+    survived_s = _clean(2.0**steps * carried.s_LBH.numpy() / probes.SIGNAL)
+    for layer in every:
+        up, reads, read_state = _upward(subject, call, layer, steps)
+        before = up[:-1]
+        vertical = Edge.INTERLAYER if layer else Edge.INPUT
+        tracks[Place(vertical, layer)] = Track(reads[-1], reads[:-1])
+        came = np.where(up[-2] == 0.0, np.nan, read_state[-1])
+        tracks[Place(Edge.RECURRENT, layer)] = Track(came, read_state[:-1])
+        tracks[Place(Edge.WEIGHT, layer)] = Track(came, read_state[:-1])
+        tracks[Place(Edge.UPDATE, layer)] = Track(_over(c[layer], survived[layer]), before)
+        tracks[Place(Edge.HIDDEN, layer)] = Track(_over(s[layer], c[layer]), before)
+        alone = np.full_like(before, np.nan)
+        alone[-1] = survived_s[layer]
+        tracks[Place(Edge.CARRY, layer)] = Track(_over(c[layer], s[layer]), alone)
+        either = np.where((c[layer] != 0.0) | (s[layer] != 0.0), 1.0, 0.0)
+        tracks[Place(Edge.CELL, layer)] = Track(either, before)
+    y = _clean(written.y_TBH.numpy() / probes.SIGNAL)
+    tracks[Place(Edge.OUTPUT, top)] = Track(_over(y[-1], s[top]), y[:-1])
+    kept = _clean(echoed.s_LBH.numpy() / probes.SIGNAL)
+    return Watched(
+        tracks,
+        _halvings(survived / 2.0**steps, np.full(subject.layers, 0.5), steps),
+        _halvings(kept, 0.5 * kept_scale, steps),
+    )
+
+
+def _upward(subject: Subject, call: object, layer: int, steps: int) -> tuple[Array, Array, Array]:
+    """What one layer wrote, and read of its input and of its state, as y shows it [T, B, H].
+
+    The last step of what it read is taken from its cell, which nothing above can hide.
+    """
+    above = range(layer + 1, subject.layers)
+    gates = dict.fromkeys(range(subject.layers), probes.NOTHING) | dict.fromkeys(above, probes.PASS)
+    gates[layer] = (probes.HALF, probes.SHUT, probes.WRITE, probes.OPEN)
+    if layer:
+        gates[layer - 1] = probes.WRITTEN
+    through = probes.reader(subject, 2, subject.hidden, 0, 1.0)
+    passing = {(number, "weight_ih"): through for number in above}
+    h0 = torch.zeros(subject.layers, 1, 1, dtype=torch.float64)
+    h0[layer] = probes.SIGNAL
+    base = call(gates, passing, h0=h0)  # pyright: ignore
+    columns = subject.hidden if layer else subject.inputs
+    weight = probes.RISE / probes.SIGNAL if layer else 1.0
+    own = {(layer, "weight_ih"): probes.reader(subject, 0, columns, 0, weight)}
+    raised = call(gates, passing | own, h0=h0, x=probes.RISE)  # pyright: ignore
+    recall = probes.reader(subject, 0, subject.hidden, 0, probes.RISE / probes.SIGNAL)
+    again = {(layer, "weight_hh"): recall}
+    recalled = call(gates, passing | again, h0=h0)  # pyright: ignore
+    up = _clean(base.y_TBH.numpy() / probes.SIGNAL)
+    reads = _rise(base, raised, layer, probes.RISE)
+    if layer:
+        sent = _clean(base.s_LBH[layer - 1].numpy() / probes.SIGNAL)
+        reads[-1] = np.where(sent == 0.0, np.nan, reads[-1])
+    return up, reads, _rise(base, recalled, layer, probes.RISE)
+
+
+def _rise(base: Out, raised: Out, layer: int, unit: float) -> Array:
+    """The relative change at the top by step, and of the layer's own cell in the last."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y, c = base.y_TBH.numpy(), base.c_LBH[layer].numpy()
+        by_step = (raised.y_TBH.numpy() - y) / np.where(abs(y) < 1e-9 * probes.SIGNAL, np.nan, y)
+        last = (raised.c_LBH[layer].numpy() - c) / np.where(
+            abs(c) < 1e-9 * probes.SIGNAL, np.nan, c
+        )
+    by_step[-1] = np.where(np.isnan(last), by_step[-1], last)
+    return np.where(abs(by_step) < 1e-3 * unit, 0.0, by_step / unit)
+
+
+def _clean(values: Array) -> Array:
+    return probes.cleaned(values, 1e-4)
+
+
+def _over(value: Array, sent: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.nan_to_num(sent) == 0.0, np.nan, value / sent)
+
+
+def _halvings(values: Array, each: Array, steps: int) -> Array:
+    """How many factors of `each` [L] make the values [L, B, H]; NaN where no number does."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        counts = np.log(values) / np.log(each)[:, None, None]
+        whole = np.round(counts)
+        sound = (abs(counts - whole) < 0.01) & (whole >= 0) & (whole <= steps)
+    # A noise on the same path makes numbers of every size, some of them whole by chance.
+    for layer, alive in enumerate(values != 0.0):
+        sound[layer] &= bool(sound[layer].sum() > 0.8 * alive.sum())
+    return np.where(sound, whole, np.nan)

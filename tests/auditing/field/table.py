@@ -1,0 +1,297 @@
+"""The field's silent placement bugs, each as a pair of plain torch modules: meant and shipped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from auditing.field import (
+    augmented,
+    dynet,
+    hidden,
+    keras,
+    locked,
+    moon,
+    seeded,
+    semeniuta,
+    variational_cell,
+    weight_drop,
+    words,
+    zaremba,
+    zoneout,
+)
+from torch import nn
+
+from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.placement import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A module as it was meant, the same with the bug, and the placement that was meant.
+
+    correct and wrong take (input_size, hidden_size, num_layers), of words (num_embeddings,
+    embedding_dim); sentence is a pattern of what an audit of `wrong` should say.
+    """
+
+    bug: str
+    title: str
+    shipped_in: str
+    correct: Callable[..., nn.Module]
+    wrong: Callable[..., nn.Module]
+    placement: Placement
+    sentence: str
+
+
+def _pair(
+    correct: type[nn.Module], wrong: type[nn.Module], **rates: Any
+) -> dict[str, Callable[..., nn.Module]]:
+    return {"correct": partial(correct, **rates), "wrong": partial(wrong, **rates)}
+
+
+_BELOW = Edge.INPUT | Edge.INTERLAYER
+
+_LOCKED = Placement(
+    {
+        Edge.INPUT: Drop(0.4, VARIATIONAL),
+        Edge.INTERLAYER: Drop(0.25, VARIATIONAL),
+        Edge.OUTPUT: Drop(0.3, VARIATIONAL),
+    }
+)
+_ENDS = Placement({Edge.INPUT: Drop(0.3, VARIATIONAL), Edge.OUTPUT: Drop(0.4, VARIATIONAL)})
+_ZAREMBA = Placement({Edge.VERTICAL: Drop(0.4, PER_STEP)})
+_MOON = Placement({Edge.CELL: Drop(0.3, VARIATIONAL)})
+_DYNET = Placement({_BELOW: Drop(0.3, VARIATIONAL), Edge.RECURRENT: Drop(0.25, VARIATIONAL)})
+_ZONEOUT = Placement(
+    {
+        Edge.CARRY: Drop(0.3, PER_STEP, Fill.HOLD),
+        Edge.HIDDEN: Drop(0.2, PER_STEP, Fill.HOLD),
+    }
+)
+
+SUBJECTS = (
+    Subject(
+        "1",
+        "locked mask over the wrong axis",
+        "awd-lstm-lm, before pull request 5",
+        **_pair(
+            locked.LockedLSTM,
+            locked.LockedOverBatchLSTM,
+            dropouti=0.4,
+            dropouth=0.25,
+            dropout=0.3,
+        ),
+        placement=_LOCKED,
+        sentence=r"INPUT.*fresh at each step",
+    ),
+    Subject(
+        "1b",
+        "locked mask over the wrong axis, batch first",
+        "PyTorch-NLP, issue 71",
+        **_pair(
+            locked.BatchFirstLSTM,
+            locked.BatchFirstLockedOverBatchLSTM,
+            dropouti=0.4,
+            dropouth=0.25,
+            dropout=0.3,
+        ),
+        placement=_LOCKED,
+        sentence=r"INPUT.*fresh at each step",
+    ),
+    Subject(
+        "2",
+        "weight drop still on in evaluation",
+        "awd-lstm-lm, issue 72",
+        **_pair(
+            weight_drop.WeightDropLSTM,
+            weight_drop.NeverEvaluatedLSTM,
+            dropouti=0.3,
+            dropoutw=0.25,
+            dropouto=0.4,
+            variational=True,
+        ),
+        placement=_ENDS | Placement({Edge.WEIGHT: Drop(0.25, Sharing(source=ALL))}),
+        sentence=r"evaluation mode differ",
+    ),
+    Subject(
+        "3",
+        "weights overwritten by their masked copy",
+        "Better_LSTM, issue 7",
+        **_pair(
+            weight_drop.WeightDropLSTM,
+            weight_drop.OverwritingLSTM,
+            dropouti=0.3,
+            dropoutw=0.25,
+            dropouto=0.4,
+        ),
+        placement=_ENDS | Placement({Edge.WEIGHT: Drop(0.25)}),
+        sentence=r"changes the parameter weight_hh_l0 itself",
+    ),
+    Subject(
+        "4",
+        "mask through .data on the cell",
+        "lstms.pth (Moon)",
+        **_pair(moon.MoonLSTM, moon.MoonThroughData, dropout=0.3),
+        placement=_MOON,
+        sentence=r"gradient of .* is not that of what is computed",
+    ),
+    Subject(
+        "4b",
+        "mask through .data on the state",
+        "lstms.pth (Gal)",
+        **_pair(hidden.HiddenLSTM, hidden.HiddenThroughData, dropout=0.3),
+        placement=Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
+        sentence=r"gradient of .* is not that of what is computed",
+    ),
+    Subject(
+        "5",
+        "recurrent mask also hits the h that goes upward",
+        "allennlp, issue 2320; lstms.pth",
+        **_pair(augmented.AugmentedLSTM, augmented.AugmentedUpwardLSTM, recurrent_dropout=0.3),
+        placement=Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}),
+        sentence=r"HIDDEN at layer 0: the module drops",
+    ),
+    Subject(
+        "6",
+        "one mask for the whole batch, on what the gates read",
+        "DyNet, before pull request 812",
+        **_pair(dynet.DynetLSTM, dynet.DynetForTheBatch, dropout=0.3, dropout_h=0.25),
+        placement=_DYNET,
+        sentence=r"RECURRENT.*same for the whole batch",
+    ),
+    Subject(
+        "6b",
+        "one mask for the whole batch, on the cell",
+        "lstms.pth (Moon)",
+        **_pair(moon.MoonLSTM, moon.MoonForTheBatch, dropout=0.3),
+        placement=_MOON,
+        sentence=r"CELL.*same for the whole batch",
+    ),
+    Subject(
+        "7",
+        "recurrent dropout unties the input mask",
+        "Keras",
+        **_pair(keras.KerasLSTM, keras.KerasSwitchingLSTM, dropout=0.3, recurrent_dropout=0.25),
+        placement=Placement(
+            {
+                _BELOW: Drop(0.3, VARIATIONAL),
+                Edge.RECURRENT: Drop(0.25, Sharing(time=ALL, gate=1)),
+            }
+        ),
+        sentence=r"INPUT.*of its own for each gate",
+    ),
+    Subject(
+        "8",
+        "a seed makes the masks of all steps identical",
+        "TensorFlow, issue 2789",
+        **_pair(seeded.UnrolledLSTM, seeded.SeededOperationsLSTM, dropout=0.4),
+        placement=_ZAREMBA,
+        sentence=r"INPUT.*same for the whole window",
+    ),
+    Subject(
+        "8b",
+        "a seed makes the masks of all steps and windows identical",
+        "ports of the same",
+        **_pair(seeded.UnrolledLSTM, seeded.SeededOnceLSTM, dropout=0.4),
+        placement=_ZAREMBA,
+        sentence=r"INPUT.*same at every call",
+    ),
+    Subject(
+        "10",
+        "recurrent mask also hits the cell",
+        "MXNet, before the review of pull request 7067",
+        **_pair(
+            variational_cell.VariationalDropoutLSTM,
+            variational_cell.AllStatesDropoutLSTM,
+            drop_inputs=0.3,
+            drop_states=0.25,
+            drop_outputs=0.4,
+        ),
+        placement=_DYNET | Placement({Edge.OUTPUT: Drop(0.4, VARIATIONAL)}),
+        sentence=r"(CELL|CARRY) at layer 0: the module drops",
+    ),
+    Subject(
+        "11",
+        "rate taken for keep probability, zoneout",
+        "ports of zoneout",
+        **_pair(zoneout.ZoneoutLSTM, zoneout.KeepingZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
+        placement=_ZONEOUT,
+        sentence=r"CARRY.*not that of keeping",
+    ),
+    Subject(
+        "11b",
+        "rate taken for keep probability, Gal",
+        "DyNet, pull request 182",
+        **_pair(dynet.DynetLSTM, dynet.DynetKeepsTheRate, dropout=0.3, dropout_h=0.25),
+        placement=_DYNET,
+        sentence=r"RECURRENT.*not that of keeping",
+    ),
+    Subject(
+        "12",
+        "zoneout sends the new h upward",
+        "RETURNN, issue 1313",
+        **_pair(zoneout.ZoneoutLSTM, zoneout.NewUpwardZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
+        placement=_ZONEOUT,
+        sentence=r"HIDDEN at layer 0: nothing drops",
+    ),
+    Subject(
+        "12b",
+        "zoneout holds output and state with two masks",
+        "MXNet, issue 18669",
+        **_pair(zoneout.ZoneoutLSTM, zoneout.TwoMasksZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
+        placement=_ZONEOUT,
+        sentence=r"HIDDEN at layer 0: nothing drops|OUTPUT at layer 0: the module",
+    ),
+    Subject(
+        "13a",
+        "no scale, on the vertical connections",
+        "ports of Zaremba",
+        **_pair(zaremba.ZarembaLSTM, zaremba.UnscaledZarembaLSTM, dropout=0.4),
+        placement=_ZAREMBA,
+        sentence=r"INPUT.*scale is wrong",
+    ),
+    Subject(
+        "13a2",
+        "no scale, on the update",
+        "ports of Semeniuta",
+        **_pair(semeniuta.SemeniutaLSTM, semeniuta.UnscaledSemeniutaLSTM, dropout=0.3),
+        placement=Placement({Edge.UPDATE: Drop(0.3, PER_STEP, scale=Scale.TEST)}),
+        sentence=r"UPDATE.*scale is wrong",
+    ),
+    Subject(
+        "13b",
+        "scaled twice",
+        "ports of Zaremba",
+        **_pair(zaremba.ZarembaLSTM, zaremba.ScaledTwiceZarembaLSTM, dropout=0.4),
+        placement=_ZAREMBA,
+        sentence=r"INPUT.*scale is wrong",
+    ),
+    Subject(
+        "13c",
+        "the top mask missing",
+        "TensorFlow's PTB tutorial in cuDNN mode",
+        **_pair(zaremba.ZarembaLSTM, zaremba.NoTopZarembaLSTM, dropout=0.4),
+        placement=_ZAREMBA,
+        sentence=r"OUTPUT at layer 0: nothing drops",
+    ),
+)
+
+WORDS = (
+    Subject(
+        "9",
+        "equal words tied only where the whole batch repeats them",
+        "BayesianRNN, issue 4",
+        **_pair(words.TiedDropout, words.ComparedByBatchDropout, dropout=0.3),
+        placement=Placement({Edge.EMBEDDING: Drop(0.3)}),
+        sentence=r"EMBEDDING.*fresh at each step",
+    ),
+    Subject(
+        "9b",
+        "words dropped by position",
+        "ports of awd-lstm-lm",
+        **_pair(words.EmbeddedDropout, words.PositionDropout, dropout=0.3),
+        placement=Placement({Edge.EMBEDDING: Drop(0.3, Sharing(batch=ALL))}),
+        sentence=r"EMBEDDING.*fresh at each step",
+    ),
+)

@@ -1,0 +1,188 @@
+"""`ablate.audit` finds every mask where it is, and tells wrong placements from right ones."""
+
+import pytest
+import torch
+from torch import nn
+
+import ablate
+from ablate.auditing import audit
+from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.noise import GAUSSIAN
+from ablate.placement import Placement
+from ablate.strategies import get
+
+STRATEGIES = ("zaremba2014", "gal2016", "moon2015", "semeniuta2016", "merity2017", "melis2018")
+
+
+def _own(placement: Placement, layers: int = 2):
+    return ablate.LSTM(5, 8, layers, placement=placement - Edge.EMBEDDING, seed=4)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_the_placement_that_it_says(name):
+    """The engine's module agrees with the placement that it runs, words aside."""
+    placement = get(name).place()
+    assert audit(_own(placement), placement).disagreements == ()
+
+
+SINGLE = {
+    "input-apart": Placement({Edge.INPUT: Drop(0.3, Sharing(gate=1, unit=2))}),
+    "interlayer-bursts": Placement({Edge.INTERLAYER: Drop(0.4, Sharing(time=3))}),
+    "output-batch": Placement({Edge.OUTPUT: Drop(0.4, Sharing(batch=2), scale=Scale.TEST)}),
+    "weight-noise": Placement({Edge.WEIGHT: Drop(0.3, noise=GAUSSIAN)}),
+    "recurrent-updates": Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, update=2))}),
+    "recurrent-held": Placement({Edge.RECURRENT: Drop(0.3, fill=Fill.HOLD)}),
+    "hidden-held": Placement({Edge.HIDDEN: Drop(0.2, Sharing(time=4), Fill.HOLD)}),
+    "hidden": Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
+    "update": Placement({Edge.UPDATE: Drop(0.3, VARIATIONAL)}),
+    "cell": Placement({Edge.CELL: Drop(0.3, PER_STEP)}),
+    "cell-held": Placement({Edge.CELL: Drop(0.3, VARIATIONAL, Fill.HOLD)}),
+    "carry": Placement({Edge.CARRY: Drop(0.3, Sharing(time=2))}),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_an_edge_alone_is_found_with_its_rate_sharing_and_scale(name):
+    """Every axis that can be seen is seen as it is, and nothing is found anywhere else."""
+    placement = SINGLE[name]
+    found = audit(_own(placement), placement)
+    assert found.disagreements == ()
+    ((edge, drop),) = placement.items()
+    assert {finding.edge for finding in found.found} == {edge}
+    assert {finding.fill for finding in found.found} == {drop.fill}
+    for finding in found.found:
+        wanted = dict(drop.shared.given())
+        seen = {axis: extent for axis, extent in finding.sharing.items() if extent is not None}
+        assert seen == {axis: wanted[axis] for axis in seen}
+        assert {"update", "unit"} <= set(seen)
+        if edge is not Edge.WEIGHT:
+            assert {"time", "batch"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        pytest.param(
+            Placement({Edge.RECURRENT: Drop(0.3, PER_STEP)}),
+            "RECURRENT at layer 0: its mask is the same for the whole window; the placement says "
+            "fresh at each step",
+            id="time",
+        ),
+        pytest.param(
+            Placement({Edge.RECURRENT: Drop(0.7, VARIATIONAL)}),
+            "the probability of dropping, not that of keeping",
+            id="keep",
+        ),
+        pytest.param(
+            Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, gate=1))}),
+            "its mask is the same for the four gates; the placement says of its own for each gate",
+            id="gates",
+        ),
+        pytest.param(
+            Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
+            "HIDDEN at layer 0: nothing drops; the placement drops there with rate 0.3",
+            id="place",
+        ),
+        pytest.param(Placement(), "the placement is silent there", id="none"),
+    ],
+)
+def test_another_placement_is_refused_in_a_sentence(other, words):
+    """One difference between module and placement is one sentence that names it."""
+    found = audit(_own(Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}), 1), other)
+    assert not found.agrees
+    assert any(words in sentence for sentence in found.disagreements)
+
+
+def test_the_stock_module_is_found_to_drop_between_layers():
+    """`torch.nn.LSTM(dropout=.5)` drops INTERLAYER, fresh at each step, and nothing else."""
+    found = audit(nn.LSTM(6, 8, 3, dropout=0.5))
+    assert found.agrees
+    assert [(one.edge, one.layer, one.scale) for one in found.found] == [
+        (Edge.INTERLAYER, 1, "TRAIN"),
+        (Edge.INTERLAYER, 2, "TRAIN"),
+    ]
+    assert all(one.sharing["time"] == 1 and one.sharing["gate"] is ALL for one in found.found)
+    against = audit(nn.LSTM(6, 8, 2, dropout=0.5), get("zaremba2014").place())
+    assert [sentence.partition(":")[0] for sentence in against.disagreements] == [
+        "INPUT at layer 0",
+        "OUTPUT at layer 1",
+    ]
+
+
+def test_the_audit_leaves_module_and_generators_as_they_were():
+    """Weights, mode, counter and torch's generator are what they were."""
+    module = ablate.LSTM(5, 8, placement=Placement({Edge.INPUT: Drop(0.3)}), seed=1).eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    masks, state = module.mask_state(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    audit(module)
+    assert not module.training
+    assert module.mask_state() == masks
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_batch_first_is_found_out(batch_first):
+    """The layout of the call needs no telling."""
+    module = nn.Sequential(nn.LSTM(5, 8, 2, batch_first=batch_first, dropout=0.3))[0]
+    assert [one.edge for one in audit(module).found] == [Edge.INTERLAYER]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        pytest.param(nn.LSTM(4, 8, bidirectional=True), "one direction", id="two-directions"),
+        pytest.param(nn.LSTM(4, 8, bias=False), "missing: bias_ih of layer 0", id="no-bias"),
+        pytest.param(nn.GRU(4, 8), "layers of one width", id="gru"),
+        pytest.param(nn.Dropout(0.5), "has none", id="no-parameters"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused_with_the_reason(module, words):
+    """A module with another interface is one sentence."""
+    with pytest.raises(AblateError, match=words):
+        audit(module)
+
+
+def test_a_module_that_no_seed_reaches_is_refused():
+    """Masks from a generator of the module's own, shared by its copies, cannot be had twice."""
+    hidden = torch.Generator()
+
+    class Wild(nn.LSTM):
+        def forward(self, x, state):
+            if self.training:
+                x = x * torch.rand(x.shape, generator=hidden, dtype=x.dtype).round()
+            return super().forward(x, state)
+
+    with pytest.raises(AblateError, match="draws from a source that an audit cannot set"):
+        audit(Wild(4, 8))
+
+
+def test_a_state_that_is_masked_when_it_is_written_is_named():
+    """The last h is whole in y and masked in the state: the next call begins from a masked one."""
+
+    class Writes(nn.LSTM):
+        def forward(self, x, state):
+            y, (h, c) = super().forward(x, state)
+            return y, (nn.functional.dropout(h, 0.3, self.training), c)
+
+    found = audit(Writes(5, 8), Placement({Edge.RECURRENT: Drop(0.3)}))
+    assert any("masked when it is written" in sentence for sentence in found.disagreements)
+
+
+def test_words_are_found_tied_and_untied():
+    """An embedding's mask is one a word, in a row or in the whole batch, or one a position."""
+    for sharing, word, time in (
+        (Sharing(time=ALL, word=1, batch=1), 1, ALL),
+        (Sharing(time=ALL, word=1, batch=ALL), 1, ALL),
+        (Sharing(time=1, word=ALL, batch=1), None, 1),
+    ):
+        placement = Placement({Edge.EMBEDDING: Drop(0.4, sharing)})
+        found = audit(ablate.Embedding(6, 5, placement=placement, seed=2), placement)
+        assert found.disagreements == ()
+        (one,) = found.found
+        assert (one.sharing.get("word"), one.sharing["time"]) == (word, time)
+        assert one.sharing["batch"] == sharing.batch

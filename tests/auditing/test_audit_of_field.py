@@ -1,0 +1,27 @@
+"""An audit tells each module of the field as it was meant from the same as it was shipped."""
+
+import re
+
+import pytest
+from auditing.field.table import SUBJECTS, WORDS
+
+from ablate.auditing import audit
+
+EVERY = (*SUBJECTS, *WORDS)
+MEANT = {f"{s.correct.func.__name__} {s.correct.keywords}": s for s in EVERY}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_a_module_as_it_was_meant_agrees(name):
+    """A correct module is its placement, and no law is broken."""
+    subject = MEANT[name]
+    assert audit(subject.correct(), subject.placement).disagreements == ()
+
+
+@pytest.mark.parametrize("subject", [pytest.param(subject, id=subject.bug) for subject in EVERY])
+def test_a_module_as_it_was_shipped_does_not(subject):
+    """The wrong module disagrees, in words that name what is wrong."""
+    sizes = (12, 8) if subject in WORDS else (8, 8, 1)
+    found = audit(subject.wrong(*sizes), subject.placement)
+    assert not found.agrees
+    assert any(re.search(subject.sentence, sentence) for sentence in found.disagreements), found

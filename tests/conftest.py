@@ -1,42 +1,26 @@
-"""Shared by all tests: numeric tolerances, NaN-filled memory, and every single-edge placement."""
+"""Shared by all tests: NaN-filled memory, and every single-edge placement."""
 
 import os
 
 os.environ.setdefault("ABLATE_COMPILE", "0")
 
 import itertools
-from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor
 
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.rules import RULES
+from ablate.testing import assert_close  # noqa: F401
+
+# A package of its own, whose tests run where it is installed: testing/test_example_plugin.py.
+collect_ignore = ["example_plugin"]
 
 # The tests' products are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
-
-# Two paths of the engine do the same arithmetic and differ in the order of their additions: a few
-# ulp, times the length of a sum (T * B rows in a gradient). Relative to a tensor's largest entry.
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
-
-
-def assert_close(
-    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: object = ""
-) -> None:
-    """Assert that tensors are equal by name to `TOLERANCE`; `what` stands in the message."""
-    assert list(found) == list(expected)
-    for name, wanted in expected.items():
-        value = found[name]
-        assert (value.shape, value.dtype) == (wanted.shape, wanted.dtype), f"{name} of {what}"
-        assert value.isfinite().all(), f"{name} of {what} is not finite"
-        error, size = (value - wanted).abs().max().item(), wanted.abs().max().item()
-        allowed = TOLERANCE[wanted.dtype] * size
-        assert error <= allowed, f"{name} of {what}: off by {error:.1e}, allowed {allowed:.1e}"
 
 
 @pytest.fixture(autouse=True)

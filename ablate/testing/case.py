@@ -1,0 +1,124 @@
+"""A seeded net with its input, state and cotangents, and how each path of the engine runs it.
+
+Shapes: T time, B batch, D input, H hidden, L layers. All odd, none a multiple of the four words of
+a call of the generator.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from ablate.edges import Edge
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode, Path
+from ablate.engine.reference import LayerWeights
+from ablate.engine.stack import StackOutput, State, drop_sequence, run_stack
+from ablate.placement import Placement
+
+T, B, D, H = 7, 3, 5, 13
+MODES: Final = tuple(Mode)
+
+VOCABULARY = 4  # fewer than T, so that words repeat within a row
+
+_WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a call needs; tensors are leaves that ask for gradients."""
+
+    x_TBD: Tensor
+    tokens_TB: Tensor
+    state: State
+    weights: tuple[LayerWeights, ...]
+    cotangents: StackOutput
+
+    def leaves(self) -> dict[str, Tensor]:
+        """What has a gradient, by name."""
+        named = {"x": self.x_TBD, "s_0": self.state[0], "c_0": self.state[1]}
+        for layer, weights in enumerate(self.weights):
+            for name, weight in zip(_WEIGHTS, weights, strict=True):
+                if weight is not None:
+                    named[f"{name}_l{layer}"] = weight
+        return named
+
+
+def make_case(
+    layers: int = 2,
+    *,
+    steps: int = T,
+    dtype: torch.dtype = torch.float64,
+    bias: bool = True,
+    seed: int = 0,
+) -> Case:
+    """Draw a case; weights are large enough that gates are far from their middle."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int, size: float = 0.5) -> Tensor:
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64) * size
+        return drawn.to(dtype).requires_grad_()
+
+    weights = tuple(
+        LayerWeights(
+            normal(4 * H, H if layer else D),
+            normal(4 * H, H),
+            *((normal(4 * H), normal(4 * H)) if bias else (None, None)),
+        )
+        for layer in range(layers)
+    )
+    return Case(
+        normal(steps, B, D, size=1.0),
+        torch.randint(VOCABULARY, (steps, B), generator=generator),
+        (normal(layers, B, H), normal(layers, B, H)),
+        weights,
+        StackOutput(
+            *(
+                normal(*shape, size=1.0).detach()
+                for shape in ((steps, B, H), (layers, B, H), (layers, B, H))
+            )
+        ),
+    )
+
+
+def window_of(case: Case, **given: Any) -> Window:
+    """The window of a case: seed 1409, update 3, training, unless said otherwise."""
+    steps, batch, _ = case.x_TBD.shape
+    stated = {"seed": 1409, "update": 3, "time": steps, "batch": batch, "dtype": case.x_TBD.dtype}
+    return Window(**(stated | given))
+
+
+def forward(
+    x_TBD: Tensor,
+    state: State,
+    weights: Sequence[LayerWeights],
+    placement: Placement,
+    window: Window,
+    path: Path = Path.LOOPED,
+    *,
+    tokens_TB: Tensor | None = None,
+) -> StackOutput:
+    """A whole stack with EMBEDDING applied to its input, as the embedding's owner does."""
+    x_TBD = drop_sequence(x_TBD, Edge.EMBEDDING, 0, placement, window, tokens_TB=tokens_TB)
+    return run_stack(x_TBD, state, weights, placement, window, path)
+
+
+def outputs(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
+    """Output and final states, by name."""
+    made = forward(
+        case.x_TBD, case.state, case.weights, placement, window, path, tokens_TB=case.tokens_TB
+    )
+    return {"y": made.y_TBH, "s_T": made.s_LBH, "c_T": made.c_LBH}
+
+
+def everything(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
+    """Output, final states and the gradient of every leaf, by name.
+
+    Each output has a cotangent of its own, so that no part of a backward pass can hide.
+    """
+    made, leaves = outputs(case, placement, window, path), case.leaves()
+    gradients = torch.autograd.grad(list(made.values()), list(leaves.values()), case.cotangents)
+    named = {f"d {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
+    return {name: value.detach() for name, value in made.items()} | named

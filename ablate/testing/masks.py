@@ -1,0 +1,98 @@
+"""The contract of a strategy's masks: how often they drop, who shares a decision, and who does not.
+
+The masks are those that the engine draws. Statistics are of seeded draws, hence constants: within
+five standard errors, which one honest mask in two million would miss.
+"""
+
+import torch
+from torch import Tensor
+
+from ablate.drops import Fill
+from ablate.edges import layers_of
+from ablate.noise import BERNOULLI
+from ablate.testing.points import OfAStrategy
+from ablate.testing.toss import Site, allowed
+
+
+class MasksContract(OfAStrategy):
+    """What is drawn at each edge of the default placement and of a few others."""
+
+    def sites(self) -> list[Site]:
+        """Each unequal drop at each of its edges, at one layer, or at all whose rates differ."""
+        depth = max(self.layers)
+        found = (
+            Site(drop, edge, layer, index)
+            for placement in self.few_placements()
+            for edge, drop in placement.items()
+            for index, layer in enumerate(layers_of(edge, depth))
+            if drop.rate_of(index) and (index == 0 or isinstance(drop.rate, tuple))
+        )
+        return list(dict.fromkeys(found))
+
+    def test_masks_keep_their_stated_mean_and_variance(self) -> None:
+        """Over thousands of decisions, none counted twice, both lie within standard errors."""
+        for site in self.sites():
+            parts = [site.toss(seed=seed).firsts().flatten() for seed in site.seeds()]
+            values = torch.cat(parts)
+            verb = "take the new value" if site.drop.fill is Fill.HOLD else "multiply by"
+            told = f"masks of {site} {verb} {{:.4f}} on average, stated is {site.mean:.4f}"
+            _assert_mean(values, site.mean, site.variance, told)
+            if site.drop.noise == BERNOULLI:
+                found = values.unique().tolist()
+                assert set(found) <= {0.0, site.kept}, (
+                    f"a mask of {site} is 0 or {site.kept}, got {found}"
+                )
+                continue
+            squares = (values - site.mean) ** 2
+            told = f"masks of {site} have the variance {{:.4f}}, stated is {site.variance:.4f}"
+            _assert_mean(squares, site.variance, squares.var().item(), told)
+
+    def test_masks_are_constant_where_a_decision_is_shared(self) -> None:
+        """Time, batch, words, sources, units, gates and updates share as far as stated."""
+        for site in self.sites():
+            drawn = site.toss()
+            assert torch.equal(drawn.values, drawn.shared()), (
+                f"masks of {site} differ where one decision is shared"
+            )
+            last = 2 * (site.updates or 10) - 1
+            assert torch.equal(drawn.values, site.toss(update=last).values), (
+                f"masks of {site} differ between updates that share"
+            )
+
+    def test_masks_differ_where_none_is_shared(self) -> None:
+        """Neighbouring decisions along every axis, and of two updates, do not correlate."""
+        for site in self.sites():
+            tosses = [site.toss(seed=seed) for seed in site.seeds()]
+            values = torch.stack([each.firsts() for each in tosses], dim=-1) - site.mean
+            for dim, axis in enumerate(tosses[0].decisions):
+                count = values.shape[dim] - 1
+                if count:
+                    below, above = values.narrow(dim, 0, count), values.narrow(dim, 1, count)
+                    _assert_uncorrelated(site, axis, below * above)
+            if site.updates:
+                update = 2 * site.updates
+                tosses = [site.toss(seed=seed, update=update) for seed in site.seeds()]
+                later = torch.stack([each.firsts() for each in tosses], dim=-1) - site.mean
+                _assert_uncorrelated(site, "update", values * later)
+
+    def test_masks_are_nested_in_the_rate(self) -> None:
+        """What Bernoulli keeps at a rate it keeps at half of it: sweeps compare like with like."""
+        for site in self.sites():
+            if site.drop.noise == BERNOULLI:
+                low, high = (each.toss().values > 0 for each in (site.at(site.rate / 2), site))
+                assert not (high & ~low).any(), f"half the rate of {site} drops what it kept"
+
+
+def _assert_mean(values: Tensor, expected: float, variance: float, told: str) -> None:
+    found = values.mean().item()
+    most = allowed(variance, (values - expected).abs().max().item(), len(values))
+    assert abs(found - expected) <= most, f"{told.format(found)} (chance explains {most:.4f})"
+
+
+def _assert_uncorrelated(site: Site, axis: str, products: Tensor) -> None:
+    off = abs(products.mean().item()) / site.variance
+    most = allowed(site.variance**2, products.abs().max().item(), products.numel()) / site.variance
+    assert off <= most, (
+        f"masks of {site} that are apart along {axis} decide alike: they correlate by {off:.3f}, "
+        f"and chance explains {most:.3f}"
+    )

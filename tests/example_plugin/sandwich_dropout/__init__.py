@@ -1,0 +1,1 @@
+"""Dropout above and below a stack of LSTM layers, and nothing in between."""

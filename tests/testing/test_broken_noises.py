@@ -1,0 +1,127 @@
+"""A noise that breaks its contract fails it, and the failure says what is wrong in words."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+import torch
+
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.noise import Noise
+from ablate.placement import Placement
+from ablate.strategies import Rate
+from ablate.testing import NoiseContract
+
+_calls = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Halves(Noise):
+    """One half or one and a half: mean 1 and variance 1/4, whatever the rate; slips by `slip`."""
+
+    name: str = "HALVES"
+    slip: Literal["variance", "pure", "place", "dtype", "written", "infinite", "none"] = "none"
+
+    def mean(self, rate):
+        return 1.0
+
+    def variance(self, rate):
+        return 0.3 if self.slip == "variance" else 0.25
+
+    def multiplier(self, word, rate):
+        if self.slip == "pure":
+            word = word + next(_calls)
+        if self.slip == "place":
+            word = torch.arange(word.numel()).view(word.shape)
+        if self.slip == "written":
+            word += 1
+        drawn = 0.5 + (word % 2).double()
+        if self.slip == "infinite":
+            drawn = drawn / word
+        return drawn.float() if self.slip == "dtype" else drawn
+
+
+@pytest.mark.parametrize(
+    ("slip", "test", "given", "words"),
+    [
+        pytest.param(
+            "variance",
+            "test_its_mean_and_variance_are_as_stated",
+            (0.25,),
+            "the noise HALVES at rate 0.25 states the variance 0.3000; 65536 words have 0.2500",
+            id="variance",
+        ),
+        pytest.param(
+            "pure",
+            "test_a_multiplier_depends_on_its_word_alone",
+            (),
+            "the noise HALVES is no pure function of (word, rate): it differs when called again",
+            id="impure",
+        ),
+        pytest.param(
+            "place",
+            "test_a_multiplier_depends_on_its_word_alone",
+            (),
+            "it differs when given the words in reverse",
+            id="by-place",
+        ),
+        pytest.param(
+            "written",
+            "test_a_multiplier_depends_on_its_word_alone",
+            (),
+            "the noise HALVES writes to the words it reads",
+            id="in-place",
+        ),
+        pytest.param(
+            "dtype", "test_a_multiplier_has_its_words_shape", ((3, 5),), "float32", id="dtype"
+        ),
+        pytest.param(
+            "infinite",
+            "test_it_is_finite_at_the_first_and_the_last_word",
+            (0.25,),
+            "the noise HALVES at rate 0.25 makes [inf,",
+            id="infinite",
+        ),
+        pytest.param(
+            "none",
+            "test_a_rate_near_zero_gives_one",
+            (),
+            "the noise HALVES at the rate 2^-32 is 0.500 away from 1 on average",
+            id="not-smooth-at-zero",
+        ),
+    ],
+)
+def test_a_broken_noise_fails_in_words(slip, test, given, words):
+    """The message names the noise, what it states and what it does."""
+    broken = type("TestBroken", (NoiseContract,), {"noise": Halves(slip=slip)})()
+    with pytest.raises(AssertionError) as failure:
+        getattr(broken, test)(*given)
+    assert words in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("slip", "test", "words"),
+    [
+        pytest.param(
+            "variance",
+            "test_masks_keep_their_stated_mean_and_variance",
+            "have the variance 0.2500, stated is 0.3000",
+            id="variance",
+        ),
+        pytest.param(
+            "place", "test_masks_differ_where_none_is_shared", "decide alike", id="by-place"
+        ),
+    ],
+)
+def test_a_strategys_masks_are_held_to_its_noise(contract, slip, test, words):
+    """Masks are drawn by the engine, and a noise that slips is seen there too."""
+
+    def noisy(rate: Rate = 0.25) -> Placement:
+        """Multiply the input by halves."""
+        return Placement({Edge.INPUT: Drop(rate, noise=Halves(slip=slip))})
+
+    with pytest.raises(AssertionError, match=r"masks of INPUT\(0.25;.*HALVES#") as failure:
+        getattr(contract(noisy), test)()
+    assert words in str(failure.value)

@@ -1,13 +1,14 @@
 """The command line: parses and prints, decides nothing."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import ablate
-from ablate.errors import AblateError
+from ablate.errors import AblateError, AblateWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,14 @@ _RESULTS = click.option(
     show_default=True,
     metavar="DIR",
     help="Folder of the results.",
+)
+_PLUGINS = click.option(
+    "--plugin",
+    "plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A Python file with strategies of your own; may be given several times.",
 )
 
 
@@ -48,11 +57,13 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ablate.__version__, prog_name="ablate")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Where, how often and how should dropout be placed in a recurrent network?
 
     A study trains one net under many placements and seeds; a report shows what came of it.
     """
+    ctx.call_on_close(_say_warnings())
 
 
 @main.command()
@@ -73,6 +84,7 @@ def main() -> None:
     "--slots", type=click.IntRange(min=0), metavar="N", help="Trials at a time; 0: in this process."
 )
 @click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
+@_PLUGINS
 @click.option("--dry-run", is_flag=True, help="Show the matrix, each plan and an estimate.")
 @click.pass_context
 def run(
@@ -86,6 +98,7 @@ def run(
     results: Path,
     slots: int | None,
     device: str | None,
+    plugins: tuple[Path, ...],
     dry_run: bool,
 ) -> None:
     """Train what is missing of a study.
@@ -106,6 +119,7 @@ def run(
         results=results,
         slots=slots,
         device=device,
+        plugins=plugins,
     )
     job, console = prepare(order), _console()
     _say(console, words.introduction(job))
@@ -176,10 +190,26 @@ def studies() -> None:
 
 
 @main.command()
-def strategies() -> None:
-    """List the strategies, those of other installed packages included."""
+@click.option("--study", required=True, help="Name of a study, or the path of a study file.")
+@click.option("--profile", help="Only this profile; by default every one of the study.")
+@_PLUGINS
+def cite(study: str, profile: str | None, plugins: tuple[Path, ...]) -> None:
+    """Print the BibTeX of everything that a study uses: placements, corpus, recipe, software."""
+    from ablate.cite import bibliography, used_by
+    from ablate.study.file import find_study
+
+    _load(plugins)
+    found, _ = find_study(study)
+    click.echo(bibliography(used_by(found, profile)), nl=False)
+
+
+@main.command()
+@_PLUGINS
+def strategies(plugins: tuple[Path, ...]) -> None:
+    """List the strategies, those of plugins and of other installed packages included."""
     from ablate.strategies import all_strategies
 
+    _load(plugins)
     console = _console()
     for strategy in all_strategies():
         default = ", ".join(f"{name}={value}" for name, value in strategy.arguments().items())
@@ -211,12 +241,91 @@ def strategies() -> None:
     metavar="KEY=VALUE",
     help="An argument of the strategy, as in rate=.5; may be given several times.",
 )
-def explain(strategy: str, layers: int, steps: int, settings: tuple[str, ...]) -> None:
+@_PLUGINS
+def explain(
+    strategy: str, layers: int, steps: int, settings: tuple[str, ...], plugins: tuple[Path, ...]
+) -> None:
     """Draw STRATEGY on the unrolled net, with its masks, its plan and what it touches."""
     from ablate.explain import render
     from ablate.study.changes import read_settings
 
+    _load(plugins)
     render(strategy, read_settings(settings), console=_console(), layers=layers, n=steps)
+
+
+@main.command()
+@click.argument("strategy", required=False)
+@click.option(
+    "--module",
+    metavar="FILE:FACTORY",
+    help="Audit what this function makes: a module with the interface of torch.nn.LSTM.",
+)
+@click.option(
+    "--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers of our own."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An argument of the strategy, as in rate=.5; may be given several times.",
+)
+@click.option("--page", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page.")
+@_PLUGINS
+@click.pass_context
+def audit(
+    ctx: click.Context,
+    strategy: str | None,
+    module: str | None,
+    layers: int,
+    settings: tuple[str, ...],
+    page: Path | None,
+    plugins: tuple[Path, ...],
+) -> None:
+    """Show where a running module masks, and whether that is what STRATEGY means.
+
+    Without --module it is ablate's own LSTM at STRATEGY; without STRATEGY it says what it found.
+    Ends with exit code 1 where module and placement disagree, or a law of every module is broken.
+    """
+    from ablate.auditing.command import run_audit
+    from ablate.auditing.page import page as page_of
+    from ablate.auditing.table import renderable
+    from ablate.study.changes import read_settings
+
+    _load(plugins)
+    audited = run_audit(strategy, read_settings(settings), module=module, layers=layers)
+    _console().print(renderable(audited.audit))
+    if page is not None:
+        text = page_of(audited.audit, title=audited.title, placement=audited.placement)
+        page.write_text(text, encoding="utf-8")
+        click.echo(f"page: {page}")
+    ctx.exit(0 if audited.audit.agrees else 1)
+
+
+def _load(plugins: Iterable[Path]) -> None:
+    from ablate.strategies.plugins import load_file
+
+    for path in plugins:
+        load_file(path)
+
+
+def _say_warnings() -> Callable[[], None]:
+    """Let ablate's own warnings be printed as sentences; return what undoes that."""
+    before = warnings.formatwarning
+
+    def say(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, AblateWarning):
+            return f"ablate: {message}\n"
+        return before(message, category, filename, lineno, line)
+
+    warnings.formatwarning = say
+    return lambda: setattr(warnings, "formatwarning", before)
 
 
 def _preview(console: "Console", job: "Job") -> None:

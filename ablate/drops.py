@@ -2,7 +2,7 @@
 
 import enum
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from ablate.errors import AblateError
@@ -131,13 +131,19 @@ class Drop:
         """The rate at the edge's `index`-th layer."""
         return self.rate[index] if isinstance(self.rate, tuple) else self.rate
 
+    def scaled(self, factor: float) -> "Drop":
+        """This drop at `factor` times its rate; a rate too small for 32 bits becomes 0."""
+        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
+        scaled = (rate * factor for rate in rates)
+        return replace(self, rate=tuple(r if r >= SMALLEST_RATE else 0.0 for r in scaled))
+
     @property
     def text(self) -> str:
         """The canonical text: rate, sharing, fill, noise and scale, all stated."""
         rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
         sharing = ",".join(f"{axis}={extent}" for axis, extent in self.shared.given())
         scale = self.scale.value if self.scale else "default"
-        return f"{rate};{sharing};{self.fill.value};{self.noise.name};{scale}"
+        return f"{rate};{sharing};{self.fill.value};{self.noise.text};{scale}"
 
 
 def _check_rate(rate: object) -> float:

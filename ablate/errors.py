@@ -1,4 +1,4 @@
-"""The one error a user sees: a sentence that says what is wrong, what is allowed and what to do."""
+"""What a user is told: a sentence that says what is wrong, what is allowed and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,18 @@ from collections.abc import Iterable
 
 class AblateError(Exception):
     """A mistake that a user can mend; the command line prints it and exits with code 2."""
+
+
+class AblateWarning(UserWarning):
+    """Something that the user should know and that stops nothing; the command line prints it."""
+
+
+def in_words(error: BaseException) -> str:
+    """Return what another's code raised, with its class; a sentence of ablate's stands alone."""
+    if isinstance(error, AblateError):
+        return str(error)
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}"
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

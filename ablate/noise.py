@@ -6,18 +6,40 @@ state, the same on every device, reproducible from coordinates alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from ablate.errors import AblateError, in_words
+from ablate.sources import text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_SRIVASTAVA = """@article{srivastava2014dropout,
+  title   = {Dropout: A Simple Way to Prevent Neural Networks from Overfitting},
+  author  = {Srivastava, Nitish and Hinton, Geoffrey and Krizhevsky, Alex and Sutskever, Ilya
+             and Salakhutdinov, Ruslan},
+  journal = {Journal of Machine Learning Research},
+  volume  = {15},
+  number  = {56},
+  pages   = {1929--1958},
+  year    = {2014}
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What is common to all noises: a name, which stands in a placement's canonical text."""
+    """What is common to all noises: a name, which stands in a placement's canonical text.
+
+    Another package's is a frozen dataclass below this one, with the three methods and a name in
+    capital letters; its text has the digest of its source. `paper` and `bibtex` say whose it is.
+    """
 
     name: str
+
+    paper: ClassVar[str | None] = None
+    bibtex: ClassVar[str | None] = None
 
     def mean(self, rate: float) -> float:
         """The stated mean of the multiplier; the deterministic evaluation multiplies by it."""
@@ -31,6 +53,11 @@ class Noise:
         """Map int64 words in [0, 2**32) to float64 multipliers of the same shape."""
         raise NotImplementedError
 
+    @property
+    def text(self) -> str:
+        """The canonical text, which enters a result's key."""
+        return text_of(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Bernoulli(Noise):
@@ -40,6 +67,8 @@ class Bernoulli(Noise):
     """
 
     name: str = "BERNOULLI"
+
+    bibtex: ClassVar[str | None] = _SRIVASTAVA
 
     def mean(self, rate: float) -> float:
         return 1.0 - rate
@@ -61,6 +90,8 @@ class Gaussian(Noise):
 
     name: str = "GAUSSIAN"
 
+    bibtex: ClassVar[str | None] = _SRIVASTAVA
+
     def mean(self, rate: float) -> float:
         return 1.0
 
@@ -72,6 +103,31 @@ class Gaussian(Noise):
 
         uniform = (2 * (word >> 9) + 1).double() / 2.0**24
         return 1.0 + (rate / (1.0 - rate)) ** 0.5 * torch.special.ndtri(uniform)
+
+
+def check(noise: Noise, rate: float) -> None:
+    """Raise AblateError where `noise` cannot be what multiplies a tensor at this rate.
+
+    Asked of a plugin's noise before anything is trained: its multipliers have the words' shape and
+    are finite, as are the mean and the variance that it states.
+    """
+    import torch
+
+    where = f"noise {noise.name} at rate {rate:g}"
+    words = torch.linspace(0, 2**32 - 1, 4096, dtype=torch.float64).long().view(64, 64)
+    try:
+        made, mean, variance = noise.multiplier(words, rate), noise.mean(rate), noise.variance(rate)
+    except Exception as error:  # another's code may raise anything
+        raise AblateError(f"{where} raises {in_words(error)}") from error
+    if not isinstance(made, torch.Tensor) or made.shape != words.shape:
+        got = tuple(made.shape) if isinstance(made, torch.Tensor) else repr(made)
+        raise AblateError(f"{where} must give one multiplier a word, (64, 64) of them, got {got}")
+    if not made.is_floating_point() or not bool(made.isfinite().all()):
+        odd = made if not made.is_floating_point() else made[~made.isfinite()]
+        raise AblateError(f"{where} must give finite real multipliers, got {odd.flatten()[0]}")
+    for name, value in (("mean", mean), ("variance", variance)):
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise AblateError(f"{where} must state a finite {name}, got {value!r}")
 
 
 def threshold(rate: float) -> int:

@@ -1,4 +1,4 @@
-"""A placement: an immutable table `Edge -> Drop`, complete, comparable and printable."""
+"""A placement: an immutable table `Edge -> Drop` under a schedule, comparable and printable."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,19 +7,29 @@ from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
 from ablate.rules import complete
+from ablate.schedules import CONSTANT, Schedule, factor_at
 
 
 class Placement(Mapping[Edge, Drop]):
     """Where, how often and how dropout acts.
 
     A union of edges as key gives each of them the same drop. Defaults are filled in and silent
-    drops vanish, so that equal placements are equal values with one canonical `text`.
+    drops vanish, so that equal placements are equal values with one canonical `text`. `schedule`
+    says how the rates change while a trial is trained; `Placement(other, CURRICULUM)` has another
+    placement's drops and this schedule.
     Raises AblateError for a combination that does not exist.
     """
 
-    __slots__ = ("_drops",)
+    __slots__ = ("_drops", "_schedule")
 
-    def __init__(self, drops: Mapping[Edge, Drop] | None = None) -> None:
+    def __init__(
+        self, drops: Mapping[Edge, Drop] | None = None, schedule: Schedule = CONSTANT
+    ) -> None:
+        if not isinstance(schedule, Schedule):
+            raise AblateError(
+                f"a placement's schedule is a Schedule such as ablate.schedules.CURRICULUM, "
+                f"got {schedule!r}"
+            )
         table: dict[Edge, Drop] = {}
         for edges, drop in (drops or {}).items():
             for edge in edges:
@@ -27,6 +37,8 @@ class Placement(Mapping[Edge, Drop]):
                 table[edge] = complete(edge, drop)
         live = {edge: drop for edge, drop in table.items() if not drop.silent}
         self._drops = dict(sorted(live.items(), key=lambda item: item[0].number))
+        # Nothing at any factor is nothing: the silent placement has one text.
+        self._schedule = schedule if live else CONSTANT
 
     def __getitem__(self, edge: Edge) -> Drop:
         return self._drops[edge]
@@ -41,21 +53,63 @@ class Placement(Mapping[Edge, Drop]):
         return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Placement) and self._drops == other._drops
+        if not isinstance(other, Placement):
+            return False
+        return self._drops == other._drops and self._schedule == other._schedule
 
     def __or__(self, other: "Placement") -> "Placement":
-        """Join two placements; an edge that both set is refused."""
+        """Join two placements; an edge that both set, or two schedules, are refused."""
         for edge in other:
             _refuse_overlap(self._drops, edge)
-        return Placement({**self._drops, **other._drops})
+        # A silent placement has no rates of its own to keep constant.
+        schedules = {part._schedule for part in (self, other) if part} or {CONSTANT}
+        if len(schedules) > 1:
+            names = " and ".join(part._schedule.name for part in (self, other))
+            raise AblateError(
+                f"a placement has one schedule, and these two have {names}; give both the same, "
+                "such as Placement(a, schedule) | Placement(b, schedule)"
+            )
+        return Placement({**self._drops, **other._drops}, schedules.pop())
+
+    def __and__(self, edges: Edge) -> "Placement":
+        """Only what this placement does at `edges`, one or a union."""
+        if not isinstance(edges, Edge):
+            return NotImplemented
+        return Placement({e: d for e, d in self._drops.items() if e in edges}, self._schedule)
+
+    def __sub__(self, edges: Edge) -> "Placement":
+        """What this placement does everywhere but at `edges`, one or a union."""
+        if not isinstance(edges, Edge):
+            return NotImplemented
+        return Placement({e: d for e, d in self._drops.items() if e not in edges}, self._schedule)
 
     def __repr__(self) -> str:
         return f"Placement({self.text})"
 
     @property
     def text(self) -> str:
-        """The one canonical text of this placement; `none` when it is silent."""
-        return " | ".join(f"{e.label}({d.text})" for e, d in self._drops.items()) or "none"
+        """The one canonical text of this placement; `none` when it is silent.
+
+        A schedule other than CONSTANT stands at the end: `INPUT(...) | OUTPUT(...) @ CURRICULUM`.
+        """
+        text = " | ".join(f"{e.label}({d.text})" for e, d in self._drops.items()) or "none"
+        return text if self._schedule == CONSTANT else f"{text} @ {self._schedule.text}"
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the rates change while a trial is trained."""
+        return self._schedule
+
+    def at(self, update: int, total: int) -> "Placement":
+        """This placement at `update` of a trial of `total` updates: its rates times the factor.
+
+        Its schedule is CONSTANT. `update` counts those that are done, from 0 to `total`. Raises
+        AblateError for an update beyond the trial, or a factor outside [0, 1].
+        """
+        if self._schedule == CONSTANT:
+            return self
+        factor = factor_at(self._schedule, update, total)
+        return Placement({edge: drop.scaled(factor) for edge, drop in self._drops.items()})
 
     @property
     def edges(self) -> Edge:
@@ -66,14 +120,15 @@ class Placement(Mapping[Edge, Drop]):
         return union
 
     def row(self) -> dict[str, Any]:
-        """One flat row: for each edge its rate (None where layers differ) and its drop's text."""
+        """One flat row: for each edge its rate (None where layers differ) and its drop's text, and
+        the schedule's text."""
         row: dict[str, Any] = {}
         for edge in Edge:
             drop, name = self._drops.get(edge), edge.label.lower()
             rate = drop.rate if drop else 0.0
             row[f"{name}.rate"] = None if isinstance(rate, tuple) else rate
             row[f"{name}.drop"] = drop.text if drop else ""
-        return row
+        return row | {"schedule": self._schedule.text}
 
     def check(self, layers: int) -> None:
         """Raise AblateError where rates given by layer do not fit a net of `layers` layers."""

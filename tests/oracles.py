@@ -100,6 +100,13 @@ class Draw(NamedTuple):
             batch=np.arange(hidden),
         )
 
+    def places(self, rate, shape):
+        """One for each place of a row, whatever its word: [T, B]."""
+        steps, rows = shape
+        return self.kept(
+            "EMBEDDING", 0, rate, time=np.arange(steps)[:, None], batch=np.arange(rows)
+        )
+
     def words(self, rate, tokens_TB, *, whole_batch=False):
         """One for each word of a row, or of the whole batch, wherever it stands: [T, B]."""
         rows = 0 if whole_batch else np.arange(tokens_TB.shape[1])
@@ -342,6 +349,48 @@ def zoneout_evaluated(x_TBD, state, weights, p_cell, p_hidden, *, upward):
             below = held_h if upward else new_h
         outputs.append(below)
     return np.stack(outputs), state
+
+
+def melis2018(x_TBD, state, weights, vertical, recurrent, update, p):
+    """arXiv:1707.05589: a rate a place; the masks [B, H] of state and update stay for the window.
+
+    vertical: L + 1 masks [T, B, units]; recurrent and update L masks; p by place. What the update
+    keeps is not scaled.
+    """
+    p_vertical = [p["input"], *[p["interlayer"]] * (len(weights) - 1), p["output"]]
+    state, outputs = list(state), []
+    for t, x in enumerate(x_TBD):
+        below = x * vertical[0][t] / (1 - p_vertical[0])
+        for layer, w in enumerate(weights):
+            h, c = state[layer]
+            i, f, g, o = gates(w, below, h * recurrent[layer] / (1 - p["state"]))
+            c = f * c + i * (g * update[layer])
+            h = o * np.tanh(c)
+            state[layer] = (h, c)
+            below = h * vertical[layer + 1][t] / (1 - p_vertical[layer + 1])
+        outputs.append(below)
+    return np.stack(outputs), state
+
+
+def melis2018_evaluated(x_TBD, state, weights, p_update):
+    """Its mean: the update is scaled where it is written, all else rests."""
+    state, outputs = list(state), []
+    for x in x_TBD:
+        below = x
+        for layer, w in enumerate(weights):
+            h, c = state[layer]
+            i, f, g, o = gates(w, below, h)
+            c = f * c + i * (g * (1 - p_update))
+            h = o * np.tanh(c)
+            state[layer] = (h, c)
+            below = h
+        outputs.append(below)
+    return np.stack(outputs), state
+
+
+def token(x_TBD, state, weights, places, p):
+    """The code of arXiv:1707.05589: the input of a step becomes zero; places is a mask [T, B]."""
+    return no_dropout(x_TBD * places[:, :, None] / (1 - p), state, weights)
 
 
 def merity2017(x_TBD, state, weights, words, vertical, recurrent, p):

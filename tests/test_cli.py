@@ -1,5 +1,6 @@
 """The command line: what each command says, what it refuses and with which words and code."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from ablate.cli import main
 from ablate.data.toy import generate_toy
+from ablate.strategies import registry
 
 ROOT = Path(__file__).parents[1]
 
@@ -214,6 +216,81 @@ def test_explain_takes_arguments() -> None:
     output = ablate("explain", "zaremba2014", "--set", "rate=.25", "--layers", 3).output
     assert "zaremba2014(rate=0.25)" in output
     assert "fewest 4: " in output
+
+
+PLUGIN = """
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.placement import Placement
+from ablate.strategies import Rate, strategy
+
+
+@strategy(dial="rate")
+def mine(rate: Rate = 0.2) -> Placement:
+    "Drop what is written."
+    return Placement({Edge.UPDATE: Drop(rate)})
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a strategy of one's own, which is gone after the test."""
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def test_a_plugin_file_is_known_to_every_command(study: Path, plugin: Path) -> None:
+    """Where a strategy may be named, `--plugin` brings those of a file."""
+    listed = ablate("strategies", "--plugin", plugin).output
+    assert re.search(r"mine\n    Drop what is written\.\n.*origin: mine\.py [0-9a-f]{8}", listed)
+    assert (
+        "mine(rate=0.3)" in ablate("explain", "mine", "--set", "rate=.3", "--plugin", plugin).output
+    )
+    ran = run(study, "--plugin", plugin, "--strategies", "mine").output
+    assert f"from {plugin}: mine\n" in ran
+    assert "[1/1] mine .2, seed 1: finished in" in ran
+    (row,) = pq.read_table(study.parent / "results/tiny/quick/trials").to_pylist()
+    assert re.fullmatch(r"mine\.py [0-9a-f]{8}", row["plugin"])
+
+
+@pytest.mark.parametrize("command", ["run", "cite", "strategies", "explain"])
+def test_a_plugin_file_that_does_not_exist_is_refused(study: Path, command: str) -> None:
+    """The user asked for it: going on without it would do something else."""
+    rest = {"strategies": (), "explain": ("none",)}.get(command, ("--study", study))
+    message = refused(ablate(command, *rest, "--plugin", "nope.py"))
+    assert message == "ablate: there is no plugin file nope.py\n"
+
+
+def test_a_broken_package_is_one_sentence(tmp_path: Path) -> None:
+    """What another installed package breaks is said without Python's file, line and source."""
+    (tmp_path / "boxed-1.5.dist-info").mkdir()
+    (tmp_path / "boxed-1.5.dist-info" / "METADATA").write_text("Name: boxed\nVersion: 1.5\n")
+    (tmp_path / "boxed-1.5.dist-info" / "entry_points.txt").write_text(
+        "[ablate.strategies]\nboxed = boxed_strategies\n"
+    )
+    (tmp_path / "boxed_strategies.py").write_text("x = 1 / 0\n")
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "strategies"],
+        capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert ended.stderr == (
+        "ablate: the strategies 'boxed' of boxed 1.5 could not be loaded: "
+        "ZeroDivisionError: division by zero\n"
+    )
+    assert "zaremba2014\n" in ended.stdout
+
+
+def test_cite_prints_a_bibliography(study: Path, plugin: Path) -> None:
+    """BibTeX on standard output, and nothing else; a plugin's strategy is named."""
+    result = ablate("cite", "--study", study, "--profile", "quick")
+    assert result.exit_code == 0
+    assert "\n% strategy zaremba2014\n" in result.stdout
+    assert "\n@article{zaremba2014recurrent,\n" in result.stdout
+    study.write_text(study.read_text().replace('"none"}', '"none"}, {name = "mine"}'))
+    cited = ablate("cite", "--study", study, "--plugin", plugin).output
+    assert re.search(r"% without an entry of its own: strategy mine \(mine\.py \w{8}\)\n", cited)
 
 
 def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

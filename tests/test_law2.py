@@ -199,6 +199,35 @@ def _merity2017(draw, words, x, state, weights):
     )
 
 
+MELIS = {"input": 0.6, "interlayer": 0.2, "state": 0.4, "output": 0.5, "update": 0.3}
+
+
+def _melis2018(draw, words, x, state, weights):
+    return oracles.melis2018(
+        x,
+        state,
+        weights,
+        _vertical(draw, MELIS["input"], MELIS["interlayer"], MELIS["output"]),
+        _each_layer(draw.window, "RECURRENT", MELIS["state"], (B, H)),
+        _each_layer(draw.window, "UPDATE", MELIS["update"], (B, H)),
+        MELIS,
+    )
+
+
+def _token(draw, words, x, state, weights):
+    return oracles.token(x, state, weights, draw.places(0.25, (T, B)), 0.25)
+
+
+def _bursts(draw, words, x, state, weights):
+    time, batch = np.arange(T)[:, None, None] // 3, np.arange(B)[:, None]
+    places = [("INPUT", 0, D), *(("INTERLAYER", k, H) for k in range(1, L)), ("OUTPUT", L - 1, H)]
+    vertical = [
+        draw.kept(edge, layer, 0.5, time=time, batch=batch, unit=np.arange(units))
+        for edge, layer, units in places
+    ]
+    return oracles.zaremba2014(x, state, weights, vertical, 0.5)
+
+
 def _assert_equal(found, expected):
     for window, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         for name, our, their in zip(("y", "h", "c"), ours, theirs, strict=True):
@@ -227,6 +256,9 @@ TRAINED = [
         id="zoneout-state-only",
     ),
     pytest.param("merity2017", {}, _merity2017, id="merity2017"),
+    pytest.param("melis2018", MELIS, _melis2018, id="melis2018"),
+    pytest.param("token", {}, _token, id="token"),
+    pytest.param("bursts", {"steps": 3}, _bursts, id="bursts"),
 ]
 
 
@@ -249,6 +281,10 @@ def _zoneout_evaluated(upward):
     return run
 
 
+def _melis2018_evaluated(draw, words, x, state, weights):
+    return oracles.melis2018_evaluated(x, state, weights, MELIS["update"])
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "run"),
     [
@@ -259,6 +295,11 @@ def _zoneout_evaluated(upward):
         pytest.param("gal2016", {"gates": "apart"}, _none, id="gal2016-apart"),
         pytest.param("semeniuta2016", {}, _none, id="semeniuta2016"),
         pytest.param("merity2017", {}, _none, id="merity2017"),
+        pytest.param("melis2018", {}, _none, id="melis2018"),
+        pytest.param("melis2018", MELIS, _melis2018_evaluated, id="melis2018-update"),
+        pytest.param("token", {}, _none, id="token"),
+        pytest.param("gaussian", {}, _none, id="gaussian"),
+        pytest.param("bursts", {}, _none, id="bursts"),
         pytest.param("moon2015", {}, _moon2015_evaluated, id="moon2015"),
         pytest.param("zoneout", {"hidden": 0.4}, _zoneout_evaluated(True), id="zoneout-upward"),
         pytest.param(

@@ -1,5 +1,6 @@
 """A placement as a value: canonical, joined by `|`, printable as one row."""
 
+import operator
 import pickle
 
 import pytest
@@ -12,6 +13,7 @@ from ablate.edges import LSTM_EDGES, Edge, layers_of
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.schedules import CONSTANT, CURRICULUM
 
 ORDER = [
     "EMBEDDING",
@@ -169,10 +171,12 @@ def test_the_canonical_text(placement, text):
 
 
 def test_one_flat_row():
-    """Each edge is two columns: its rate (None where layers differ) and its drop's text."""
+    """Each edge is its rate (None where layers differ) and its drop's text; then the schedule."""
     placement = Placement({Edge.INPUT: Drop(0.5), Edge.CELL: Drop((0.1, 0.2), scale=Scale.TEST)})
     row = placement.row()
-    assert list(row) == [f"{name.lower()}.{what}" for name in ORDER for what in ("rate", "drop")]
+    edges = [f"{name.lower()}.{what}" for name in ORDER for what in ("rate", "drop")]
+    assert list(row) == [*edges, "schedule"]
+    assert row["schedule"] == "CONSTANT"
     assert (row["input.rate"], row["input.drop"]) == (0.5, placement[Edge.INPUT].text)
     assert (row["cell.rate"], row["cell.drop"]) == (None, placement[Edge.CELL].text)
     assert (row["output.rate"], row["output.drop"]) == (0.0, "")
@@ -259,6 +263,44 @@ def test_a_join_is_refused_exactly_where_edges_meet(p, q):
         return
     with pytest.raises(AblateError, match="an edge takes one drop"):
         _ = p | q
+
+
+UNIONS = st.lists(st.sampled_from(EDGES)).map(lambda edges: Edge(sum(e.value for e in set(edges))))
+
+
+@given(placements(2), UNIONS, st.sampled_from((CONSTANT, CURRICULUM)))
+@seeded(100)
+def test_edges_are_taken_out_and_put_back(placement, edges, schedule):
+    """`&` keeps these edges, `-` the others, both the schedule; joined they are the whole."""
+    placement = Placement(placement, schedule)
+    inner, outer = placement & edges, placement - edges
+    assert inner.edges == placement.edges & edges
+    assert outer.edges == placement.edges & ~edges
+    assert inner | outer == outer | inner == placement
+    assert all(part.schedule == schedule for part in (inner, outer) if len(part))
+    assert (inner & edges, inner - edges) == (inner, Placement())
+
+
+def test_edges_alone_are_taken_from_a_placement():
+    """The other side of `&` and `-` is edges, never a placement."""
+    placement = Placement({Edge.INPUT: Drop(0.5)})
+    for operate in (operator.and_, operator.sub):
+        with pytest.raises(TypeError):
+            operate(placement, placement)
+
+
+def test_two_schedules_do_not_join():
+    """Equal ones do, and the silent placement joins any."""
+    rising = Placement({Edge.INPUT: Drop(0.5)}, CURRICULUM)
+    plain = Placement({Edge.CELL: Drop(0.1)})
+    assert (rising | Placement(plain, CURRICULUM)).schedule == CURRICULUM
+    assert rising | Placement() == Placement() | rising == rising
+    with pytest.raises(AblateError) as raised:
+        _ = rising | plain
+    assert str(raised.value) == (
+        "a placement has one schedule, and these two have CURRICULUM and CONSTANT; give both the "
+        "same, such as Placement(a, schedule) | Placement(b, schedule)"
+    )
 
 
 @given(placements(2))

@@ -23,7 +23,7 @@ def rows(audit: Audit) -> Iterator[tuple[str, ...]]:
             "state, as written" if finding.written else finding.edge.label,
             str(finding.layer),
             "hold" if finding.fill is Fill.HOLD else _what(finding),
-            f"{finding.rate:.2f} ± {finding.error:.2f}",
+            f"{finding.rate:.3f} ± {finding.error:.3f}",
             _changes(finding),
             _shared(finding),
             finding.scale,
@@ -38,7 +38,7 @@ def verdict(audit: Audit) -> str:
         return f"{count} disagreement{'s' if count > 1 else ''}:"
     if audit.meant is None:
         return "no law is broken"
-    return "the module is the placement"
+    return "the module does what the placement says"
 
 
 def renderable(audit: Audit) -> RenderableType:
@@ -90,7 +90,7 @@ def _shared(finding: Finding) -> str:
     ]
     if finding.sharing.get("word") == 1:
         words.insert(0, "equal words")
-    return ", ".join(words) or "none"
+    return ", ".join(words) or "-"
 
 
 def _many(axis: str, extent: Extent) -> str:

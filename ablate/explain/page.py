@@ -15,7 +15,9 @@ from ablate.engine.plan import Mode, Plan, Reach, plan
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
 from ablate.explain.graph import Touches, touches
 from ablate.explain.words import rate_words, sharing_words
+from ablate.noise import BERNOULLI
 from ablate.placement import Placement
+from ablate.schedules import CONSTANT, factor_at
 from ablate.strategies import Strategy, get
 from ablate.strategies.parameters import Value
 
@@ -42,6 +44,8 @@ def render(
     console.print(net(placement, layers, n, width=console.width, ascii_only=_plain(console)))
     if len(placement):
         console.print(edges(placement, plans))
+    if placement.schedule != CONSTANT:
+        console.print(schedule(placement))
     console.print(ways(plans))
     console.print(counts(counted, layers, n))
 
@@ -83,6 +87,17 @@ def edges(placement: Placement, plans: Mapping[Mode, Plan]) -> RenderableType:
     for edge, drop in placement.items():
         table.add_row(*_cells(edge, drop), *(reaches[mode].get(edge, "") for mode in Mode))
     return Group(table, Text())
+
+
+def schedule(placement: Placement) -> RenderableType:
+    """The schedule of the rates, and how far they are in each quarter of a trial."""
+    quarters = (factor_at(placement.schedule, update, 10_000) for update in range(0, 10_001, 2500))
+    words = ", ".join(f"{factor:.2f}" for factor in quarters)
+    return Group(
+        Text.assemble(("schedule", "bold"), f": {placement.schedule.text}"),
+        _indented(f"every rate times {words}, from the start to the end of 10,000 updates"),
+        Text(),
+    )
 
 
 def ways(plans: Mapping[Mode, Plan]) -> RenderableType:
@@ -129,7 +144,7 @@ def _cells(edge: Edge, drop: Drop) -> tuple[str, ...]:
         edge.label,
         rate_words(drop.rate),
         sharing_words(drop.sharing or Sharing()),
-        drop.fill.value if drop.noise.name == "BERNOULLI" else drop.noise.name,
+        drop.fill.value if drop.noise == BERNOULLI else drop.noise.name,
         drop.scale.value if drop.scale else "",
     )
 

@@ -61,9 +61,9 @@ class Section:
 
     @property
     def placements(self) -> list[tuple[str, list[str]]]:
-        """Each placement's label and its drops, one an edge."""
+        """Each placement's label, its drops, one an edge, and its schedule where it has one."""
         rows = zip(self.table.rows["label"], self.table.rows["placement"], strict=True)
-        return [(str(label), str(text).split(" | ")) for label, text in rows]
+        return [(str(label), _lines(str(text))) for label, text in rows]
 
     @property
     def missing(self) -> list[str]:
@@ -128,6 +128,11 @@ def names_of(cells: pd.DataFrame) -> list[str]:
         f"{label} ({'seeds' if len(group) > 1 else 'seed'} {_listed(group['seed'])})"
         for (_, _, label), group in groups
     ]
+
+
+def _lines(placement: str) -> list[str]:
+    drops, _, schedule = placement.partition(" @ ")
+    return [*drops.split(" | "), *([f"rates by the schedule {schedule}"] if schedule else [])]
 
 
 def _listed(seeds: pd.Series) -> str:

@@ -8,6 +8,7 @@ from ablate.report.numbers import duration
 # What the page says of each column of `trials`; several values are listed with their counts.
 _FACTS = {
     "ablate": "ablate_version",
+    "plugins": "plugin",
     "PyTorch": "torch_version",
     "Python": "python_version",
     "platform": "platform",

@@ -12,7 +12,7 @@ from ablate.report.frame import list_stores, read_cells, read_epochs, read_trial
 from ablate.report.page import Section, render
 from ablate.report.table import make_table
 from ablate.store import Store
-from ablate.study.file import find_study
+from ablate.study.file import find_question
 
 FOLDER = "report"
 
@@ -48,7 +48,7 @@ def _build_one(store: Store) -> Report:
     page = render(
         store.study,
         store.profile,
-        question=_question(store.study),
+        question=find_question(store.study),
         sections=sections,
         unstarted=tuple(part for part in parts if part.trials.empty),
         notes=_notes(store),
@@ -116,11 +116,3 @@ def _notes(store: Store) -> tuple[str, ...]:
     return (
         f"{len(damaged)} damaged files were set aside in {damaged[0].parents[1].name}/: {names}",
     )
-
-
-def _question(study: str) -> str | None:
-    """The study file's question; None where no file of that name is found or it has mistakes."""
-    try:
-        return find_study(study)[0].question
-    except AblateError:
-        return None

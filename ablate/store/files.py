@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablate.errors import AblateError
-from ablate.store.schema import VERSION, name_of, version_of
+from ablate.store.schema import VERSION, as_of, brought_up, name_of, version_of
 
 # A name that begins with a dot is passed over by every reader of a folder of Parquet.
 TEMPORARY: Final = ".writing-"
@@ -35,7 +35,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a file and verify its checksums and its schema.
+    """Read a file and verify its checksums and its schema, that of its own version.
 
     Raises BadFile where its content is damaged, AblateError where a newer ablate wrote it, and
     OSError where it cannot be opened at all (which says nothing about its content).
@@ -44,22 +44,25 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             found = file.schema_arrow
-            _check_version(path, version_of(found))
-            if not found.equals(schema, check_metadata=True):
+            version = _check_version(path, version_of(found))
+            if not found.equals(as_of(schema, version), check_metadata=True):
                 raise BadFile(f"its columns are not those of table {name_of(schema)!r}")
             table = file.read()
             table.validate(full=True)
-            return table
+            return brought_up(table, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadFile(str(error).strip().splitlines()[0]) from error
 
 
-def _check_version(path: Path, version: int | None) -> None:
-    if version is not None and version > VERSION:
+def _check_version(path: Path, version: int | None) -> int:
+    if version is None or version < 1:
+        raise BadFile("it does not say which version of the store it is of")
+    if version > VERSION:
         raise AblateError(
             f"{path} was written with schema {version}, by a newer ablate; this one knows "
             f"{VERSION}: install the newer version to read it"
         )
+    return version
 
 
 def _make(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 COMMITTED: Final = ("ok", "diverged")
 FAILED: Final = "failed"
@@ -27,9 +27,11 @@ _Kinds = Mapping[str, pa.DataType]
 def _schema(table: str, known: _Kinds, later: _Kinds) -> pa.Schema:
     fields = [pa.field(name, kind, nullable=False) for name, kind in known.items()]
     fields += [pa.field(name, kind) for name, kind in later.items()]
-    return pa.schema(
-        fields, metadata={_TABLE_FIELD: table.encode(), _VERSION_FIELD: str(VERSION).encode()}
-    )
+    return pa.schema(fields, metadata=_metadata(table, VERSION))
+
+
+def _metadata(table: str, version: int) -> dict[bytes, bytes]:
+    return {_TABLE_FIELD: table.encode(), _VERSION_FIELD: str(version).encode()}
 
 
 TRIALS: Final = _schema(
@@ -80,6 +82,7 @@ TRIALS: Final = _schema(
         "cpu": pa.string(),
         "started_at": pa.string(),
         "error": pa.string(),
+        "plugin": pa.string(),
     },
 )
 
@@ -128,6 +131,9 @@ CELLS: Final = _schema(
     {"dial": pa.string(), "dial_value": pa.float64()},
 )
 
+# The columns, none of them known before a trial, that each version brought.
+_ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {2: {"trials": ("plugin",)}}
+
 # In the order in which an attempt writes them: the row in `trials`, the last, is the commit.
 ATTEMPT_TABLES: Final = {"tokens": TOKENS, "epochs": EPOCHS, "trials": TRIALS}
 
@@ -139,6 +145,27 @@ def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     if unknown:
         raise ValueError(f"table {name_of(schema)!r} has no column {', '.join(unknown)}")
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def as_of(schema: pa.Schema, version: int) -> pa.Schema:
+    """What the table of `schema` looked like in an earlier version of the store."""
+    table = name_of(schema)
+    later = {
+        name for raised in range(version + 1, VERSION + 1) for name in _ADDED[raised].get(table, ())
+    }
+    known = [field for field in schema if field.name not in later]
+    return pa.schema(known, metadata=_metadata(table, version))
+
+
+def brought_up(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table of an earlier version in today's `schema`: what it lacks is empty."""
+    columns = [
+        table.column(field.name)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def name_of(schema: pa.Schema) -> str:

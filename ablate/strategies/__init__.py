@@ -12,7 +12,27 @@ A strategy of your own, which `ablate.strategies.get("mine")` finds from then on
         \"\"\"Drop what the gates read and what they write, afresh at each step.\"\"\"
         return Placement({Edge.RECURRENT | Edge.UPDATE: Drop(rate, PER_STEP)})
 
-`registry` says how another package publishes its strategies.
+Written into a file, it is found by `--plugin mine.py`, or by `plugins = ["mine.py"]` at the head of
+a study file; `registry` says how a package publishes its strategies. They may use a noise or a
+schedule of their own: frozen dataclasses below `ablate.noise.Noise` and
+`ablate.schedules.Schedule`, which enter each result's key with the digest of their source file.
+
+    @dataclass(frozen=True)
+    class Uniform(Noise):
+        name: str = "UNIFORM"
+
+        def mean(self, rate): return 1.0
+        def variance(self, rate): return rate / (1 - rate)
+        def multiplier(self, word, rate):
+            return 1 + (3 * rate / (1 - rate)) ** 0.5 * ((2 * word.double() + 1) / 2**32 - 1)
+
+    @dataclass(frozen=True)
+    class Warm(Schedule):
+        name: str = "WARM"
+
+        def factor(self, update, total): return min(1.0, 4 * update / total)
+
+    Placement({Edge.VERTICAL: Drop(0.5, noise=Uniform())}, Warm())
 """
 
 from ablate.strategies import (  # noqa: F401, I001  (imported to register, in the order of listings)
@@ -26,6 +46,12 @@ from ablate.strategies import (  # noqa: F401, I001  (imported to register, in t
     semeniuta2016,
     zoneout,
     merity2017,
+    melis2018,
+    token,
+    gaussian,
+    bursts,
+    everywhere,
+    morerio2017,
 )
 from ablate.strategies.parameters import Parameter, Range, Rate
 from ablate.strategies.registry import Strategy, all_strategies, get, names, strategy

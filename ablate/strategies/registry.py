@@ -1,122 +1,35 @@
-"""Where strategies are registered and found: the built-in ones and those of other packages.
+"""Where strategies are registered and found: the built-in ones and those of plugins.
 
 Another package names the module that holds its strategies in its `pyproject.toml`:
 
     [project.entry-points."ablate.strategies"]
     mine = "my_package.strategies"
 
-Importing that module runs its decorators, which is all that registering is.
+Importing that module runs its decorators, which is all that registering is. A single file is a
+plugin too: `plugins` says how it is loaded.
 """
 
+import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ablate.errors import AblateError, did_you_mean
-from ablate.placement import Placement
-from ablate.strategies.parameters import Parameter, Value, read_parameters
+from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words
+from ablate.sources import built_in
+from ablate.strategies.definition import CAP, Function, Strategy
+from ablate.strategies.parameters import read_parameters
 
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+__all__ = ["CAP", "ENTRY_POINTS", "Strategy", "all_strategies", "get", "names", "strategy"]
 
 ENTRY_POINTS: Final = "ablate.strategies"
 
-# Along a dial a rate may grow past 1; beyond .9 so little is left that trials only diverge.
-CAP: Final = 0.9
-
-Function = Callable[..., Placement]
-
-
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """A named function from a few arguments to a placement, with its paper and its default point.
-
-    `dial` names the one rate that stands for the strategy's strength in sweeps and figures.
-    """
-
-    function: Function
-    parameters: Mapping[str, Parameter]
-    origin: str
-    paper: str | None = None
-    bibtex: str | None = None
-    dial: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-    @property
-    def doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring."""
-        return self.doc.partition("\n")[0]
-
-    def arguments(self, /, **given: Value) -> dict[str, Value]:
-        """Return every argument: what is given, the rest by default.
-
-        When the dial is given, the rates that are not given keep their default ratio to it, up to
-        .9. Raises AblateError for a name or a value that the signature does not allow.
-        """
-        self._check(given)
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        if self.dial in given:
-            defaults |= self._along_the_dial(float(given[self.dial]))
-        return {
-            name: float(value) if self.parameters[name].kind == "rate" else value
-            for name, value in (defaults | given).items()
-        }
-
-    def place(self, /, **given: Value) -> Placement:
-        """Return the placement at these arguments; raises AblateError as `arguments` does."""
-        placement = self.function(**self.arguments(**given))
-        if not isinstance(placement, Placement):
-            raise AblateError(
-                f"strategy '{self.name}' must return a Placement, got {placement!r}; "
-                f"tell the authors of {self.origin}"
-            )
-        return placement
-
-    def dial_value(self, arguments: Mapping[str, Value]) -> float | None:
-        """The value of the dial in a full set of arguments; None where there is no dial."""
-        return float(arguments[self.dial]) if self.dial else None
-
-    def search_space(self) -> "dict[str, BaseDistribution]":
-        """The Optuna distribution of each parameter."""
-        return {name: parameter.distribution() for name, parameter in self.parameters.items()}
-
-    def _along_the_dial(self, value: float) -> dict[str, Value]:
-        dial = self.dial or ""
-        # First the factor, so that the default point is hit exactly; rounding keeps texts short.
-        factor = value / float(self.parameters[dial].default)
-        return {
-            name: min(CAP, round(float(parameter.default) * factor, 12))
-            for name, parameter in self.parameters.items()
-            if parameter.kind == "rate"
-        }
-
-    def _check(self, given: Mapping[str, Value]) -> None:
-        for name, value in given.items():
-            if name not in self.parameters:
-                takes = ", ".join(self.parameters) or "no parameters"
-                raise AblateError(
-                    f"strategy '{self.name}' has no parameter '{name}'"
-                    f"{did_you_mean(name, self.parameters)}; it takes {takes}"
-                )
-            parameter = self.parameters[name]
-            if not parameter.accepts(value):
-                raise AblateError(
-                    f"'{name}' of strategy '{self.name}' takes {parameter.allowed}, got {value!r}"
-                )
-
-
 _registry: dict[str, Strategy] = {}
+# Whose a module is, with the version, by the first part of the module's name.
+_origins: dict[str, str] = {}
 
 
 def strategy(
@@ -144,7 +57,7 @@ def strategy(
 
 def get(name: str) -> Strategy:
     """Return the strategy called `name`; raises AblateError, with the nearest name, if none is."""
-    _load_entry_points()
+    load_entry_points()
     if name not in _registry:
         near = did_you_mean(name, _registry)
         raise AblateError(
@@ -160,8 +73,59 @@ def names() -> tuple[str, ...]:
 
 def all_strategies() -> tuple[Strategy, ...]:
     """All strategies, in the order of their registration."""
-    _load_entry_points()
+    load_entry_points()
     return tuple(_registry.values())
+
+
+def of_module(module: str) -> tuple[Strategy, ...]:
+    """The strategies that a module, or one below it, registered."""
+    return tuple(
+        each for each in _registry.values() if _top(each.function.__module__) == _top(module)
+    )
+
+
+@contextlib.contextmanager
+def registering(module: str, origin: str) -> Iterator[None]:
+    """Let what `module` registers in this block be known as `origin`'s.
+
+    Where the block raises, nothing of it stays: half a plugin is none.
+    """
+    before, known = dict(_registry), _origins.get(_top(module))
+    _origins[_top(module)] = origin
+    try:
+        yield
+    except BaseException:
+        _restore(before)
+        if known is None:
+            del _origins[_top(module)]
+        raise
+    # One that was imported earlier did not know whose it is.
+    for each in of_module(module):
+        _registry[each.name] = replace(each, origin=origin)
+
+
+def forget(module: str) -> None:
+    """Take what a module registered out of the registry."""
+    gone = {each.name for each in of_module(module)}
+    _restore({name: each for name, each in _registry.items() if name not in gone})
+
+
+@functools.cache
+def load_entry_points() -> None:
+    """Import the strategies of other packages, once; a broken one is a warning that names it."""
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        try:
+            with registering(point.module, origin):
+                point.load()
+        except (Exception, SystemExit) as error:
+            # Another package's mistake must not take ours down, whatever it is: nobody asked for
+            # that package by name, and a run that does not need it goes on.
+            warnings.warn(
+                f"the strategies '{point.name}' of {origin} could not be loaded: {in_words(error)}",
+                AblateWarning,
+                stacklevel=3,
+            )
 
 
 def _make(function: Function, paper: str | None, bibtex: str | None, dial: str | None) -> Strategy:
@@ -180,7 +144,7 @@ def _make(function: Function, paper: str | None, bibtex: str | None, dial: str |
                 f"the dial '{dial}' of strategy '{name}' needs a default above 0: the other rates "
                 "keep their ratio to it"
             )
-    return Strategy(function, parameters, _origin_of(function), paper, bibtex, dial)
+    return Strategy(function, parameters, _origin_of(function.__module__), paper, bibtex, dial)
 
 
 def _same_source(one: Function, other: Function) -> bool:
@@ -188,9 +152,19 @@ def _same_source(one: Function, other: Function) -> bool:
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
-def _origin_of(function: Function) -> str:
-    module = function.__module__
-    return _release("ablate", "ablate-dropout") if module.startswith("ablate.") else module
+def _origin_of(module: str) -> str:
+    if built_in(module):
+        return _release("ablate", "ablate-dropout")
+    return _origins.get(_top(module), module)
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _restore(strategies: dict[str, Strategy]) -> None:
+    _registry.clear()
+    _registry.update(strategies)
 
 
 def _release(name: str, distribution: str) -> str:
@@ -198,22 +172,3 @@ def _release(name: str, distribution: str) -> str:
         return f"{name} {metadata.version(distribution)}"
     except metadata.PackageNotFoundError:
         return name
-
-
-@functools.cache
-def _load_entry_points() -> None:
-    """Import the strategies of other packages, once; a broken one is a warning that names it."""
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-        before = set(_registry)
-        try:
-            point.load()
-        except Exception as error:
-            # Another package's mistake must not take ours down, whatever it is.
-            warnings.warn(
-                f"the strategies '{point.name}' of {origin} could not be loaded: "
-                f"{type(error).__name__}: {error}",
-                stacklevel=3,
-            )
-        for name in set(_registry) - before:
-            _registry[name] = replace(_registry[name], origin=origin)

@@ -9,11 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ablate import noise
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates
 from ablate.masks import SEMANTICS
 from ablate.model.net import Net
 from ablate.placement import Placement
+from ablate.sources import built_in
 from ablate.study.grid import Value, distinct
 from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
@@ -61,7 +63,8 @@ class Cell:
 class Entry:
     """A cell under one of its names.
 
-    `baseline` says that differences are to it; `position` counts the points in the file's order.
+    `baseline` says that differences are to it; `position` counts the points in the file's order;
+    `plugin` is the strategy's, with its version, where it has one.
     """
 
     cell: Cell
@@ -72,16 +75,21 @@ class Entry:
     dial_value: float | None
     baseline: bool
     position: int
+    plugin: str | None = None
 
 
 def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     """Return every entry of `profile` on `corpus`, in the order of the file, seed by seed.
 
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
-    Raises AblateError for a corpus with less than one training window.
+    Raises AblateError for a corpus with less than one training window, and for a plugin's noise or
+    schedule that does not do what it should.
     """
-    training_updates(len(corpus.train), profile.recipe.batch, profile.recipe.unroll)
+    recipe = profile.recipe
+    updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
     points = distinct(profile.strategies)
+    for point in points:
+        _check(point.placement, updates)
     return [
         Entry(
             cell=Cell(
@@ -100,10 +108,21 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
             dial_value=point.dial_value,
             baseline=point.label == profile.baseline,
             position=position,
+            plugin=point.strategy.plugin,
         )
         for seed in profile.seeds
         for position, point in enumerate(points)
     ]
+
+
+def _check(placement: Placement, updates: int) -> None:
+    for update in (0, updates // 2, updates):
+        placement.at(update, updates)
+    for drop in placement.values():
+        rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
+        for rate in filter(None, rates):
+            if not built_in(type(drop.noise).__module__):
+                noise.check(drop.noise, rate)
 
 
 def canonical_json(value: Any) -> str:

@@ -60,7 +60,8 @@ def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
             own = own.setdefault(outer, {})
         own[inner] = value
     shown = ", ".join(f"{path}={value}" for path, value in changes.items())
-    return parse_study(table, name=study.name, where=f"study '{study.name}' with {shown}")
+    where = f"study '{study.name}' with {shown}"
+    return parse_study(table, name=study.name, where=where, folder=study.folder)
 
 
 def select(profile: Profile, wanted: Sequence[str]) -> Profile:

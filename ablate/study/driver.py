@@ -139,7 +139,7 @@ class _Desk:
 
     def _commit(self, event: Finished) -> None:
         key = event.task.cell.key
-        row = _row(event.task, event.status) | event.trial
+        row = _row(event.task, event.status, self._running[key]) | event.trial
         self._store.write(row, event.epochs, event.tokens)
         self._queue.finish(row, event.epochs)
         self._store.discard_work(key)
@@ -149,9 +149,9 @@ class _Desk:
 
     def _record(self, event: Failed) -> None:
         key = event.task.cell.key
-        self._store.write_failure(_row(event.task, FAILED) | {"error": event.error})
-        self._queue.fail(key, event.error)
         entry = self._running.pop(key)
+        self._store.write_failure(_row(event.task, FAILED, entry) | {"error": event.error})
+        self._queue.fail(key, event.error)
         self._deaths[key] = self._deaths.get(key, 0) + event.died
         if event.died and self._deaths[key] <= self._retries:
             self._queue.put(entry)
@@ -183,7 +183,7 @@ def _columns(cell: Cell) -> Row:
     }
 
 
-def _row(task: Task, status: str) -> dict[str, Any]:
+def _row(task: Task, status: str, entry: Entry) -> dict[str, Any]:
     """The columns of `trials` that are known before training."""
     cell = task.cell
     return _columns(cell) | {
@@ -194,4 +194,5 @@ def _row(task: Task, status: str) -> dict[str, Any]:
         "placement": cell.placement.text,
         "semantics": SEMANTICS,
         "ablate_version": ablate.__version__,
+        "plugin": entry.plugin,
     }

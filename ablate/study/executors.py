@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 from ablate.errors import AblateError
+from ablate.strategies.plugins import PluginFile
 from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
 from ablate.study.worker import READY, attempt, work
 
@@ -45,10 +46,14 @@ class _Worker:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Runs one spawned process a slot; a process that dies takes only its own task with it."""
+    """Runs one spawned process a slot; a process that dies takes only its own task with it.
+
+    Each process loads the `plugins` first, since a task's placement may hold what they define.
+    """
 
     train: Train
     slots: tuple[Slot, ...]
+    plugins: tuple[PluginFile, ...] = ()
 
     def run(self, pull: Pull, emit: Emit) -> None:
         """See `Executor`. Raises AblateError where a worker does not even start."""
@@ -56,7 +61,7 @@ class Local:
 
         def hire(slot: Slot) -> None:
             if task := pull():
-                worker = _start(self.train, slot, task)
+                worker = _start(self.train, slot, self.plugins, task)
                 workers[worker.connection] = worker
 
         try:
@@ -88,6 +93,8 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
             ) from None
         emit(Failed(worker.task, f"its worker died ({_ending(worker.process)})", died=True))
         return False
+    if isinstance(message, AblateError):
+        raise message
     if message == READY:
         worker.ready = True
         return True
@@ -108,10 +115,10 @@ def _send(connection: Connection, task: Task) -> None:
         connection.send(task)
 
 
-def _start(train: Train, slot: Slot, task: Task) -> _Worker:
+def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], task: Task) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, slot, train), daemon=True)
+    process = context.Process(target=work, args=(theirs, slot, train, plugins), daemon=True)
     with _threads_in_environment(slot.threads), _interrupts_held_back():
         process.start()
     # Ours must be the only end on this side, or the worker's death would not end the connection.

@@ -2,6 +2,7 @@
 
 question = "Where should dropout be placed?"
 baseline = "none"                   # a label or a strategy's name; a profile may have its own
+plugins = ["mine.py"]               # files of strategies of your own, relative to this file
 
 [profiles.quick]
 corpus = "ptb-tenth"                # a built-in name or the path of a folder
@@ -17,6 +18,7 @@ strategies = [
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from ablate.errors import AblateError, did_you_mean
 from ablate.study.parse import Study, parse_study
@@ -56,11 +58,32 @@ def shipped_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "studies"
 
 
+def find_question(name: str) -> str | None:
+    """Return the question of the study that `name` means, loading none of its plugins.
+
+    None where there is no such file, or none that can be read.
+    """
+    path = Path(name) if os.path.isfile(name) else all_studies().get(name)
+    try:
+        question = _read_table(path).get("question") if path else None
+    except AblateError:
+        return None
+    return question if isinstance(question, str) else None
+
+
 def read_study(path: Path) -> Study:
-    """Read and check a study file; raises AblateError that names every mistake in it."""
+    """Read and check a study file, and load its plugins.
+
+    Raises AblateError that names every mistake in it.
+    """
+    table, where = _read_table(path), f"the study file {path}"
+    return parse_study(table, name=path.stem, where=where, folder=path.parent)
+
+
+def _read_table(path: Path) -> dict[str, Any]:
     where = f"the study file {path}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise AblateError(f"{where} is not text: byte {error.start} is not UTF-8") from None
     except OSError as error:
@@ -68,4 +91,3 @@ def read_study(path: Path) -> Study:
         raise AblateError(f"{where} cannot be read: {reason}") from None
     except tomllib.TOMLDecodeError as error:
         raise AblateError(f"{where} is not valid TOML: {error}") from None
-    return parse_study(table, name=path.stem, where=where)

@@ -31,12 +31,20 @@ class Choice:
     grid: tuple[tuple[str, tuple[Value, ...]], ...] = ()
 
     def points(self) -> "Iterator[Point]":
-        """Yield the grid's points, the last argument changing fastest."""
+        """Yield the grid's points, the last argument changing fastest.
+
+        Raises AblateError, with the point, where the strategy, a plugin's, makes no placement.
+        """
         strategy = get(self.name)
         names = [name for name, _ in self.grid]
         for values in itertools.product(*(values for _, values in self.grid)):
             arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
-            yield Point(strategy, tuple(arguments.items()), strategy.place(**arguments))
+            try:
+                placement = strategy.place(**arguments)
+            except AblateError as error:
+                at = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
+                raise AblateError(f"'{self.name}' at {at or 'its one point'}: {error}") from error
+            yield Point(strategy, tuple(arguments.items()), placement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,17 @@ def read_choice(table: Mapping[str, Any]) -> tuple[Choice | None, list[Mistake]]
     if count > MOST_POINTS:
         words = f"these lists make {count:,} points; at most {MOST_POINTS:,} are allowed"
         mistakes.append(((), words))
-    return (None, mistakes) if mistakes else (Choice(name, tuple(grid)), [])
+    choice = Choice(name, tuple(grid))
+    return (None, mistakes) if mistakes else (choice, list(_placement_mistakes(choice)))
+
+
+def _placement_mistakes(choice: Choice) -> Iterator[Mistake]:
+    """Yield the first point's mistake at which the strategy, a plugin's, makes no placement."""
+    try:
+        for _ in choice.points():
+            pass
+    except AblateError as error:
+        yield (), str(error)
 
 
 def _argument_mistakes(

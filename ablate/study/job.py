@@ -8,6 +8,7 @@ from typing import Any
 
 from ablate.data import Corpus, load_corpus
 from ablate.store import Store
+from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.cells import Entry, enumerate_cells
 from ablate.study.changes import change, read_settings, select
 from ablate.study.events import Executor, Slot
@@ -24,7 +25,8 @@ class Order:
     """What `ablate run` was asked for; None and empty mean what the study file says.
 
     `settings` are texts such as `recipe.epochs=3`; `data` is a folder in place of the profile's
-    corpus; `slots` is how many trials run at once, 0 in this very process.
+    corpus; `slots` is how many trials run at once, 0 in this very process; `plugins` are files of
+    strategies beyond those that the study names.
     """
 
     study: str
@@ -36,6 +38,7 @@ class Order:
     results: Path = Path("results")
     slots: int | None = None
     device: str | None = None
+    plugins: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,13 @@ class Job:
     store: Store
     slots: tuple[Slot, ...]
     in_process: bool
+    plugins: tuple[PluginFile, ...] = ()
 
     def executor(self) -> Executor:
         """The executor on which this job's trials run."""
         if self.in_process:
             return InProcess(train_task, self.slots[0])
-        return Local(train_task, self.slots)
+        return Local(train_task, self.slots, self.plugins)
 
     def larger(self) -> str | None:
         """The profile that comes after this one in the study file; None for the last."""
@@ -69,6 +73,8 @@ def prepare(order: Order) -> Job:
 
     Raises AblateError for whatever cannot be done, before anything is written.
     """
+    # Before the study, whose strategies may be theirs.
+    plugins = [load_file(path) for path in order.plugins]
     study, path = find_study(order.study)
     name = study.default_profile if order.profile is None else order.profile
     study = change(study, name, _changes(order))
@@ -87,6 +93,7 @@ def prepare(order: Order) -> Job:
         store=Store.of(order.results, study.name, name),
         slots=slots,
         in_process=order.slots == 0,
+        plugins=tuple(dict.fromkeys([*plugins, *study.plugins])),
     )
 
 

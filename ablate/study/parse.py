@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from ablate.errors import AblateError, did_you_mean
+from ablate.strategies import names
+from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.grid import Choice, Mistake, Point, baseline_of, distinct, read_choice
 from ablate.study.mistakes import refusal, value_mistakes
 from ablate.study.schema import Head, Profile
@@ -20,7 +23,8 @@ _EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'
 class Study:
     """A question, and the profiles, from quick to full, in which it is asked.
 
-    `name` is the file's without its ending. `table` is what the file holds, as it was read.
+    `name` is the file's without its ending. `table` is what the file holds, as it was read, and
+    `folder` where it lies. `plugins` are the files of strategies that it names, loaded.
     """
 
     name: str
@@ -28,6 +32,8 @@ class Study:
     default_profile: str
     profiles: Mapping[str, Profile]
     table: Mapping[str, Any] = field(repr=False)
+    folder: Path = Path()
+    plugins: tuple[PluginFile, ...] = ()
 
     def profile(self, name: str | None = None) -> Profile:
         """Return the profile called `name`, or the default one; AblateError if there is none."""
@@ -40,10 +46,11 @@ class Study:
         return self.profiles[name]
 
 
-def parse_study(table: Mapping[str, Any], *, name: str, where: str) -> Study:
-    """Return the study called `name` that `table` describes.
+def parse_study(table: Mapping[str, Any], *, name: str, where: str, folder: Path = Path()) -> Study:
+    """Return the study called `name` that `table` describes, with its plugins loaded.
 
-    Raises AblateError that names every mistake, `where` being the table's name in the message.
+    `folder` is where the paths of its plugins begin. Raises AblateError that names every mistake,
+    `where` being the table's name in the message.
     """
     mistakes: list[Mistake] = []
     if not _FOLDER_NAME.fullmatch(name):
@@ -52,6 +59,10 @@ def parse_study(table: Mapping[str, Any], *, name: str, where: str) -> Study:
         Head.model_validate(table)
     except ValidationError as error:
         mistakes += value_mistakes(Head, error)
+    files = table.get("plugins", [])
+    plugins, broken = _load_plugins(files, folder)
+    mistakes += broken
+    complete = isinstance(files, list) and len(plugins) == len(files)
     given = table.get("profiles")
     tables = given if isinstance(given, dict) else {}
     default = table.get("default_profile", Head.model_fields["default_profile"].default)
@@ -61,30 +72,50 @@ def parse_study(table: Mapping[str, Any], *, name: str, where: str) -> Study:
         mistakes.append((("default_profile",), words))
     profiles = {}
     for key, own in tables.items():
-        profile, found = _read_profile(own, table.get("baseline"))
+        profile, found = _read_profile(own, table.get("baseline"), complete=complete)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
         profiles[key] = profile
     if mistakes:
         raise refusal(where, mistakes)
-    return Study(name, table["question"], default, profiles, table)
+    return Study(name, table["question"], default, profiles, table, folder, plugins)
 
 
-def _read_profile(table: Any, baseline: Any) -> tuple[Profile | None, list[Mistake]]:
-    """Read one profile; `baseline` is the study's, for a profile that has none of its own."""
+def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], list[Mistake]]:
+    """Load the study's plugins, each whether or not another is broken: all mistakes at once."""
+    plugins: list[PluginFile] = []
+    mistakes: list[Mistake] = []
+    for number, path in enumerate(given if isinstance(given, list) else ()):
+        if not isinstance(path, str) or not path:
+            continue
+        try:
+            plugins.append(load_file(folder / path))
+        except AblateError as error:
+            mistakes.append((("plugins", number), str(error)))
+    return tuple(plugins), mistakes
+
+
+def _read_profile(
+    table: Any, baseline: Any, *, complete: bool
+) -> tuple[Profile | None, list[Mistake]]:
+    """Read one profile; `baseline` is the study's, for a profile that has none of its own.
+
+    Where the strategies are not `complete`, since a plugin is broken, a name that is not known is
+    no mistake of its own.
+    """
     mistakes: list[Mistake] = []
     if isinstance(table, dict):
         inherited = {"baseline": baseline} if isinstance(baseline, str) else {}
         table = inherited | table
-        choices, mistakes = _read_strategies(table)
+        choices, mistakes = _read_strategies(table, complete=complete)
         name, points = table.get("baseline"), distinct(choices)
         point = baseline_of(name, points) if isinstance(name, str) else None
         if point:
             # Resolved before anything is filtered: a baseline must never move to another point.
             table["baseline"] = point.label
         elif isinstance(name, str):
-            mistakes += _about_baseline(name, points, whole=not mistakes)
+            mistakes += _about_baseline(name, points, whole=complete and not mistakes)
         table["strategies"] = choices
     try:
         profile = Profile.model_validate(table)
@@ -93,7 +124,9 @@ def _read_profile(table: Any, baseline: Any) -> tuple[Profile | None, list[Mista
     return profile, [*mistakes, *_check_layers(profile)]
 
 
-def _read_strategies(table: Mapping[str, Any]) -> tuple[tuple[Choice, ...], list[Mistake]]:
+def _read_strategies(
+    table: Mapping[str, Any], *, complete: bool
+) -> tuple[tuple[Choice, ...], list[Mistake]]:
     """Read a profile's `strategies`: the choices without a mistake, and all mistakes."""
     if "strategies" not in table:
         return (), [(("strategies",), f"is missing: a list of tables such as {_EXAMPLE}")]
@@ -106,9 +139,11 @@ def _read_strategies(table: Mapping[str, Any]) -> tuple[tuple[Choice, ...], list
     for number, own in enumerate(given):
         choice, found = None, [((), f"must be a table such as {_EXAMPLE}, got {own!r}")]
         if isinstance(own, dict):
+            if not complete and own.get("name") not in names():
+                continue
             choice, found = read_choice(own)
         mistakes += [(("strategies", number, *path), words) for path, words in found]
-        choices += [choice] if choice else []
+        choices += [choice] if choice and not found else []
     return tuple(choices), mistakes
 
 

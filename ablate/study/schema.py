@@ -71,6 +71,13 @@ def _seeds(given: Any) -> tuple[Any, ...]:
     )
 
 
+@_in_words
+def _plugins(given: Any) -> tuple[str, ...]:
+    if isinstance(given, list) and all(isinstance(path, str) and path for path in given):
+        return tuple(given)
+    raise AblateError(f'must be a list of Python files such as ["mine.py"], got {given!r}')
+
+
 def _precision(given: Any) -> Any:
     # Resolved here, before cells are enumerated: `auto` must never be part of a key.
     return "fp32" if given == "auto" else given
@@ -110,11 +117,15 @@ class Profile(BaseModel):
 
 
 class Head(BaseModel):
-    """A study file without what is in its profiles."""
+    """A study file without what is in its profiles.
+
+    `plugins` are files of strategies, their paths relative to the study file.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     question: str = Field(min_length=1)
     baseline: str | None = None
+    plugins: Annotated[tuple[str, ...], BeforeValidator(_plugins)] = ()
     default_profile: str = "quick"
     profiles: dict[str, Any] = Field(min_length=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ablate.strategies.registry import of_module
 from ablate.study.driver import Summary, first_names
 from ablate.study.job import Job
 from ablate.study.slots import gpus
@@ -16,6 +17,9 @@ def introduction(job: Job) -> Iterator[str]:
     """What is about to be done, as it was understood."""
     corpus, slots = job.corpus, job.slots
     yield f"study {job.study.name} from {job.path}, profile {job.profile_name}"
+    for plugin in job.plugins:
+        brought = ", ".join(strategy.name for strategy in of_module(plugin.module))
+        yield f"plugin {plugin.text} from {plugin.path}: {brought}"
     yield f"question: {job.study.question}"
     yield (
         f"corpus {corpus.name}: {len(corpus.vocabulary):,} types, "

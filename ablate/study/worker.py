@@ -11,17 +11,23 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from ablate.errors import AblateError
+from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import Epoch, Event, Failed, Noted, Slot, Started, Task, Train
 
 READY: Final = "ready"
 
 
-def work(connection: Connection, slot: Slot, train: Train) -> None:
-    """Train each task that arrives; return at the end of the connection."""
+def work(
+    connection: Connection, slot: Slot, train: Train, plugins: tuple[PluginFile, ...] = ()
+) -> None:
+    """Train each task that arrives; return at the end of the connection.
+
+    A plugin that is not what the driver loaded is sent as the error that ends the run.
+    """
     threading.Thread(target=_leave_with_driver, daemon=True).start()
     one_at_a_time = threading.Lock()
 
-    def send(message: Event | str) -> None:
+    def send(message: Event | AblateError | str) -> None:
         # A warning may come from another thread, and two messages must not run into each other.
         with one_at_a_time:
             connection.send(message)
@@ -31,6 +37,12 @@ def work(connection: Connection, slot: Slot, train: Train) -> None:
 
     warnings.showwarning = forward
     with contextlib.suppress(EOFError, BrokenPipeError):
+        try:
+            for plugin in plugins:
+                load_same(plugin)
+        except AblateError as error:
+            send(error)
+            return
         send(READY)
         while True:
             attempt(train, connection.recv(), slot, send)

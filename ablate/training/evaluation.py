@@ -47,12 +47,16 @@ def evaluate(
     streams: int,
     unroll: int,
     eos: int,
+    update: int = 0,
 ) -> Evaluated:
-    """Score every token once, in `streams` streams whose state is carried from window to window."""
+    """Score every token once, in `streams` streams whose state is carried from window to window.
+
+    `update` counts the updates of training that are done, for a placement with a schedule.
+    """
     like = parameters["decoder.weight"]
     streams = min(streams, len(tokens_N))
     state = language_model.zero_state(task.net, streams, like)
-    window = task.window(like, mode=Mode.MEAN)
+    window, placement = task.window(like, mode=Mode.MEAN), task.placement_at(update)
     # One buffer from the start: small results kept between the windows' large scores would each
     # split a freed block of the heap, and memory would grow by the scores of every window.
     losses = torch.zeros(-(-len(tokens_N) // streams) * streams, device=like.device)
@@ -61,7 +65,7 @@ def evaluate(
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
             y_TBH, state = language_model.read(
-                parameters, x_TB, state, task.net, task.placement, window, task.evaluate_path
+                parameters, x_TB, state, task.net, placement, window, task.evaluate_path
             )
             losses[done : done + y_TB.numel()] = functional.cross_entropy(
                 language_model.logits(parameters, y_TBH),

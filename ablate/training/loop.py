@@ -76,8 +76,8 @@ def train(
     where the text is shorter than a window or the placement does not fit the net.
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    task = Task.planned(cell.net, cell.placement, cell.seed, device)
-    training_updates(len(corpus.train), cell.recipe.batch, cell.recipe.unroll)
+    updates = cell.recipe.epochs * _epoch_updates(cell, corpus)
+    task = Task.planned(cell.net, cell.placement, cell.seed, device, updates=updates)
     state = checkpoints.load(folder, cell.key, device) or _first(cell, corpus, device)
     while state.epochs < cell.recipe.epochs and not _diverged(state, corpus):
         state = _epoch(state, cell, task, corpus)
@@ -90,6 +90,10 @@ def train(
     measured, tokens = _headline(state, cell, task, corpus)
     seconds = state.seconds + time.perf_counter() - began
     return Outcome(OK, trial | measured | {"seconds": seconds}, state.rows, tokens)
+
+
+def _epoch_updates(cell: Cell, corpus: Corpus) -> int:
+    return training_updates(len(corpus.train), cell.recipe.batch, cell.recipe.unroll)
 
 
 def _first(cell: Cell, corpus: Corpus, device: str) -> Checkpoint:
@@ -106,7 +110,7 @@ def _epoch(state: Checkpoint, cell: Cell, task: Task, corpus: Corpus) -> Checkpo
     parameters = {k: v.detach().clone().requires_grad_() for k, v in state.parameters.items()}
     like = parameters["decoder.weight"]
     carried = language_model.zero_state(cell.net, recipe.batch, like)
-    update = state.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
+    update = state.epochs * _epoch_updates(cell, corpus)
     nll, targets, norms = 0.0, 0, []
     row: dict[str, Any] = {"epoch": epoch, "learning_rate": recipe.rate_of(epoch)}
     for x_TB, y_TB in training_windows(corpus.train, recipe.batch, recipe.unroll):
@@ -126,8 +130,9 @@ def _epoch(state: Checkpoint, cell: Cell, task: Task, corpus: Corpus) -> Checkpo
         nll, targets = nll + done.nll, targets + y_TB.numel()
         norms.append(done.norm)
     else:
-        row["train_nll"] = _score(parameters, _train_sample(corpus, recipe), task, cell, corpus).nll
-        row["valid_nll"] = _score(parameters, corpus.valid, task, cell, corpus).nll
+        sample = _train_sample(corpus, recipe)
+        row["train_nll"] = _score(parameters, sample, task, cell, corpus, epoch).nll
+        row["valid_nll"] = _score(parameters, corpus.valid, task, cell, corpus, epoch).nll
     trained = time.perf_counter() - began
     parameters = {name: value.detach() for name, value in parameters.items()}
     row |= {
@@ -158,11 +163,12 @@ def _score(
     task: Task,
     cell: Cell,
     corpus: Corpus,
+    epoch: int,
     streams: int | None = None,
 ) -> Evaluated:
     return evaluate(
         parameters, tokens, task, streams=streams or cell.recipe.evaluation_streams,
-        unroll=cell.recipe.unroll, eos=corpus.eos,
+        unroll=cell.recipe.unroll, eos=corpus.eos, update=epoch * _epoch_updates(cell, corpus),
     )  # fmt: skip
 
 
@@ -186,8 +192,8 @@ def _headline(
     for name, (parameters, epoch) in at.items():
         if epoch not in scored:
             scored[epoch] = (
-                _score(parameters, corpus.valid, task, cell, corpus, streams=1),
-                _score(parameters, corpus.test, task, cell, corpus, streams=1),
+                _score(parameters, corpus.valid, task, cell, corpus, epoch, streams=1),
+                _score(parameters, corpus.test, task, cell, corpus, epoch, streams=1),
             )
         valid, test = scored[epoch]
         train_nll = state.rows[epoch - 1]["train_nll"]
@@ -241,7 +247,8 @@ def _identity(
 def probe(cell: Cell, corpus: Corpus, device: str = "cpu") -> float:
     """Seconds an update of `cell`, the median of three after one that compiles and warms up."""
     state = _first(cell, corpus, device)
-    task = Task.planned(cell.net, cell.placement, cell.seed, device)
+    # At the full rates: a schedule may start with nothing to do.
+    task = Task.planned(cell.net, Placement(cell.placement), cell.seed, device)
     parameters = {k: v.requires_grad_() for k, v in state.parameters.items()}
     carried = language_model.zero_state(cell.net, cell.recipe.batch, parameters["decoder.weight"])
     windows = training_windows(corpus.train, cell.recipe.batch, cell.recipe.unroll)

@@ -18,25 +18,40 @@ from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
 from ablate.placement import Placement
+from ablate.schedules import CONSTANT
+from ablate.sources import built_in
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every update of a trial shares."""
+    """What every update of a trial shares; `updates` is how many it has, for the schedule."""
 
     net: Net
     placement: Placement
     seed: int
     train_path: Path = Path.LOOPED
     evaluate_path: Path = Path.LOOPED
+    updates: int = 0
 
     @classmethod
-    def planned(cls, net: Net, placement: Placement, seed: int, device: str) -> "Task":
-        """The task with the paths that the plan takes for training and for evaluation."""
+    def planned(
+        cls, net: Net, placement: Placement, seed: int, device: str, *, updates: int = 0
+    ) -> "Task":
+        """The task with the paths that the plan takes for training and for evaluation.
+
+        Planned once, for the full rates: a schedule only takes edges away, and each path runs every
+        part of a placement that it runs.
+        """
         train, evaluate = (
             plan(placement, net.layers, device=device, mode=mode).path for mode in Mode
         )
-        return cls(net, placement, seed, train, evaluate)
+        if placement.schedule != CONSTANT and _mean_may_move(placement):
+            evaluate = Path.LOOPED
+        return cls(net, placement, seed, train, evaluate, updates)
+
+    def placement_at(self, update: int) -> Placement:
+        """The placement that the schedule leaves after `update` updates."""
+        return self.placement.at(update, self.updates)
 
     def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
         """The window of an update, on the device and in the dtype of `like`."""
@@ -80,8 +95,9 @@ def train_update(
     truncated back-propagation through time.
     """
     window = task.window(parameters["decoder.weight"], update=update)
+    placement = task.placement_at(update)
     y_TBH, state = language_model.read(
-        parameters, x_TB, state, task.net, task.placement, window, task.train_path
+        parameters, x_TB, state, task.net, placement, window, task.train_path
     )
     scores = language_model.logits(parameters, y_TBH)
     nll = functional.cross_entropy(scores, y_TB.flatten(), reduction="sum")
@@ -95,3 +111,8 @@ def train_update(
             for value, gradient in zip(values, gradients, strict=True):
                 value.add_(gradient, alpha=-learning_rate * shrink)
     return done
+
+
+def _mean_may_move(placement: Placement) -> bool:
+    """Whether a noise that keeps its mean at the full rates may not keep it at lower ones."""
+    return not all(built_in(type(drop.noise).__module__) for drop in placement.values())

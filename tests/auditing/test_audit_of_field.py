@@ -1,7 +1,5 @@
 """An audit tells each module of the field as it was meant from the same as it was shipped."""
 
-import re
-
 import pytest
 from auditing.field.table import SUBJECTS, WORDS
 
@@ -24,4 +22,4 @@ def test_a_module_as_it_was_shipped_does_not(subject):
     sizes = (12, 8) if subject in WORDS else (8, 8, 1)
     found = audit(subject.wrong(*sizes), subject.placement)
     assert not found.agrees
-    assert any(re.search(subject.sentence, sentence) for sentence in found.disagreements), found
+    assert any(subject.sentence in sentence for sentence in found.disagreements), found

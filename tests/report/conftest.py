@@ -216,6 +216,12 @@ def write_few() -> Callable[..., Store]:
     return partial(write_study, points=QUICK[:3])
 
 
+@pytest.fixture
+def write_scheduled() -> Callable[..., Store]:
+    """`write_study` with a placement that has a schedule."""
+    return partial(write_study, points=(Point("none"), Point("morerio2017", {}, 130, 215)))
+
+
 @pytest.fixture(scope="session")
 def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder: three seeds of which two diverged, one failed and three are to run."""

@@ -6,7 +6,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from earlier_stores import make_first_version
 
 from ablate.errors import AblateError
 from ablate.report import Report, build
@@ -128,6 +131,47 @@ def test_question_and_provenance(page: Page):
     assert "how should dropout be placed in a recurrent network?" in page.text
     for words in ("2.13.0", "Example CPU", "looped", "5f0c5f0c", "<dd>1, 2, 3</dd>", "41 min"):
         assert words in page.text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_page_names_a_placements_schedule(write_scheduled: Write, tmp_path: Path):
+    """Below its drops, in words of its own."""
+    write_scheduled(tmp_path, seeds=1)
+    [report] = build(tmp_path)
+    page = report.page.read_text()
+    assert "ZERO;BERNOULLI;TRAIN)</code><code>rates by the schedule CURRICULUM</code>" in page
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_an_older_store_is_reported(write_few: Write, tmp_path: Path):
+    """What an earlier ablate measured is shown as it always was, and names no plugin."""
+    [before] = build(write_few(tmp_path, study="old", seeds=2).folder.parents[1])
+    make_first_version(tmp_path / "old")
+    [report] = build(tmp_path)
+    assert report.text == before.text
+    assert "<dt>plugins</dt>" not in report.page.read_text()
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_study_whose_plugin_is_gone_is_reported(
+    write_few: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The store has the names and the page the plugin's; its code is not needed, nor loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "own.toml").write_text(
+        'question = "Does mine help?"\nplugins = ["gone.py"]\n'
+    )
+    write_few(tmp_path, study="own", seeds=1)
+    for path in (tmp_path / "own" / "quick" / "trials").iterdir():
+        table = pq.read_table(path)
+        column = table.schema.get_field_index("plugin")
+        plugin = pa.array(["mine.py 1a2b3c4d"] * len(table), pa.string())
+        pq.write_table(table.set_column(column, "plugin", plugin), path, write_page_checksum=True)
+    [report] = build(tmp_path)
+    page = report.page.read_text()
+    assert "Does mine help?" in page
+    assert "<dt>plugins</dt><dd>mine.py 1a2b3c4d</dd>" in page
 
 
 @pytest.mark.usefixtures("without_figures")

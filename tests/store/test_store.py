@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from earlier_stores import make_first_version
 
 from ablate.errors import AblateError
 from ablate.store import Store, list_results
@@ -221,12 +223,47 @@ def test_a_results_folder_that_cannot_be_written(
         act(store)
 
 
+def test_an_older_store_is_read_with_todays_columns(store: Store) -> None:
+    """A column that a file's version had not is empty; old and new rows stand in one table."""
+    store.write(_trial("a1"), EPOCHS, TOKENS)
+    store.write_cells([_cell("a1")])
+    make_first_version(store.folder)
+    store.write(_trial("b2", plugin="boxed 1.5"), EPOCHS, TOKENS)
+
+    store.check()
+    assert store.trials().schema.equals(TRIALS, check_metadata=True)
+    assert store.trials().column("plugin").to_pylist() == [None, "boxed 1.5"]
+    assert store.committed()["a1"]["valid_nll_last"] == 4.25
+    assert store.tokens().num_rows == 8
+    assert store.cells().column("key").to_pylist() == ["a1"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda table: table.drop_columns("cohort"), id="a-column-less"),
+        pytest.param(lambda table: table.append_column("plugin", table["error"]), id="one-more"),
+    ],
+)
+def test_an_older_file_is_held_against_its_own_columns(
+    store: Store, damage: Callable[[pa.Table], pa.Table]
+) -> None:
+    """Being old excuses nothing: what its version did not write is damage."""
+    store.write(_trial("a1"), EPOCHS, TOKENS)
+    make_first_version(store.folder)
+    (path,) = (store.folder / "trials").iterdir()
+    pq.write_table(damage(pq.read_table(path)), path)
+
+    with pytest.raises(AblateError, match="its columns are not those of table 'trials'"):
+        store.trials()
+
+
 def test_a_newer_schema_is_not_a_damaged_file(store: Store) -> None:
     """What a newer ablate wrote is refused with its version, and stays where it is."""
-    newer = CELLS.with_metadata({**CELLS.metadata, b"ablate.schema": b"2"})
+    newer = CELLS.with_metadata({**CELLS.metadata, b"ablate.schema": b"99"})
     store.folder.mkdir(parents=True)
     pq.write_table(table_of([], CELLS).cast(newer), store.folder / "cells.parquet")
 
-    with pytest.raises(AblateError, match="written with schema 2, by a newer ablate"):
+    with pytest.raises(AblateError, match="written with schema 99, by a newer ablate"):
         store.cells()
     assert store.set_aside() == ()

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
-from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Sharing
+from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
 from ablate.edges import LSTM_EDGES, Edge
+from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.schedules import CURRICULUM
 from ablate.strategies import all_strategies, get
 
 BUILT_IN = [each for each in all_strategies() if each.origin.startswith("ablate")]
@@ -133,11 +135,79 @@ def test_a_paper_is_cited(each):
             ),
             id="merity2017",
         ),
+        pytest.param(
+            "melis2018",
+            {},
+            Placement(
+                {
+                    Edge.INPUT: Drop(0.655, PER_STEP),
+                    Edge.INTERLAYER: Drop(0.2, PER_STEP),
+                    Edge.OUTPUT: Drop(0.525, PER_STEP),
+                    Edge.RECURRENT: Drop(0.42, VARIATIONAL),
+                }
+            ),
+            id="melis2018",
+        ),
+        pytest.param(
+            "melis2018",
+            {"input": 0, "interlayer": 0, "output": 0, "state": 0, "update": 0.3},
+            Placement({Edge.UPDATE: Drop(0.3, VARIATIONAL, scale=Scale.TEST)}),
+            id="melis2018-update-alone",
+        ),
+        pytest.param(
+            "token",
+            {},
+            Placement({Edge.EMBEDDING: Drop(0.25, Sharing(time=1, word=ALL, batch=1, unit=ALL))}),
+            id="token",
+        ),
+        pytest.param(
+            "gaussian",
+            {},
+            Placement({Edge.VERTICAL: Drop(0.5, PER_STEP, noise=GAUSSIAN)}),
+            id="gaussian",
+        ),
+        pytest.param(
+            "bursts",
+            {"steps": 7},
+            Placement({Edge.VERTICAL: Drop(0.5, Sharing(time=7))}),
+            id="bursts",
+        ),
+        pytest.param(
+            "bursts",
+            {"steps": 1},
+            Placement({Edge.VERTICAL: Drop(0.5, PER_STEP)}),
+            id="bursts-of-one",
+        ),
+        pytest.param(
+            "everywhere",
+            {"sharing": "window"},
+            Placement(
+                {
+                    Edge.EMBEDDING: Drop(0.1, Sharing(time=ALL, word=1, batch=1, unit=ALL)),
+                    Edge.VERTICAL: Drop(0.1, VARIATIONAL),
+                    Edge.RECURRENT | Edge.HIDDEN | Edge.UPDATE: Drop(0.1, VARIATIONAL),
+                    Edge.CELL | Edge.CARRY: Drop(0.1, VARIATIONAL),
+                }
+            ),
+            id="everywhere-window",
+        ),
+        pytest.param(
+            "morerio2017",
+            {},
+            Placement({Edge.VERTICAL: Drop(0.5, PER_STEP)}, CURRICULUM),
+            id="morerio2017",
+        ),
     ],
 )
 def test_strategy_is_its_papers_placement(name, given, placement):
     """The table of each paper, written out."""
     assert get(name).place(**given) == placement
+
+
+@pytest.mark.parametrize("sharing", ["step", "window"])
+def test_everywhere_is_every_activation(sharing):
+    """All edges but the weights, of which nothing new could be forgotten."""
+    assert get("everywhere").place(sharing=sharing).edges == LSTM_EDGES & ~Edge.WEIGHT
 
 
 @pytest.mark.parametrize("edge", SINGLE, ids=lambda edge: edge.label)

@@ -18,9 +18,9 @@ from ablate.strategies import Range, Rate, all_strategies, get, names, registry,
 def own_registry(monkeypatch):
     """A copy of the registry, so that what a test registers is gone after it."""
     monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    registry._load_entry_points.cache_clear()
+    registry.load_entry_points.cache_clear()
     yield
-    registry._load_entry_points.cache_clear()
+    registry.load_entry_points.cache_clear()
 
 
 def test_unknown_name_is_refused_with_the_nearest():
@@ -32,7 +32,7 @@ def test_unknown_name_is_refused_with_the_nearest():
 
 def test_unknown_name_without_a_neighbour_lists_all():
     """Where nothing is near, every name is shown."""
-    with pytest.raises(AblateError, match=r"'qqqq'; there are none, zaremba2014, .*, merity2017$"):
+    with pytest.raises(AblateError, match=r"'qqqq'; there are none, zaremba2014, .*, morerio2017$"):
         get("qqqq")
 
 

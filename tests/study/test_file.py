@@ -147,7 +147,7 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
     assert lines[0] == f"the study file {here}/mine.toml has 12 mistakes:"
     assert lines[1:] == [
         "  question: must be a text, got 7",
-        "  colour: unknown key; allowed are question, baseline, default_profile, profiles",
+        "  colour: unknown key; allowed are question, baseline, plugins, default_profile, profiles",
         "  default_profile: there is no profile 'quik'; did you mean 'quick'?; there are quick",
         "  profiles.quick.corpus: no corpus is called 'ptb-tent'; did you mean 'ptb-tenth'?; the "
         "built-in ones are ptb, ptb-tenth, toy, and any other is the path of a folder with "

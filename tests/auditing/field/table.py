@@ -32,7 +32,7 @@ class Subject:
     """A module as it was meant, the same with the bug, and the placement that was meant.
 
     correct and wrong take (input_size, hidden_size, num_layers), of words (num_embeddings,
-    embedding_dim); sentence is a pattern of what an audit of `wrong` should say.
+    embedding_dim); sentence is part of what an audit of `wrong` says.
     """
 
     bug: str
@@ -83,7 +83,8 @@ SUBJECTS = (
             dropout=0.3,
         ),
         placement=_LOCKED,
-        sentence=r"INPUT.*fresh at each step",
+        sentence="INPUT at layer 0: its mask is fresh at each step; the placement says "
+        "the same for the whole window",
     ),
     Subject(
         "1b",
@@ -97,7 +98,8 @@ SUBJECTS = (
             dropout=0.3,
         ),
         placement=_LOCKED,
-        sentence=r"INPUT.*fresh at each step",
+        sentence="INPUT at layer 0: its mask is fresh at each step; the placement says "
+        "the same for the whole window",
     ),
     Subject(
         "2",
@@ -112,7 +114,7 @@ SUBJECTS = (
             variational=True,
         ),
         placement=_ENDS | Placement({Edge.WEIGHT: Drop(0.25, Sharing(source=ALL))}),
-        sentence=r"evaluation mode differ",
+        sentence="two calls in evaluation mode differ: something is still tossed",
     ),
     Subject(
         "3",
@@ -126,7 +128,7 @@ SUBJECTS = (
             dropouto=0.4,
         ),
         placement=_ENDS | Placement({Edge.WEIGHT: Drop(0.25)}),
-        sentence=r"changes the parameter weight_hh_l0 itself",
+        sentence="a call in training changes the parameter weight_hh_l0 itself",
     ),
     Subject(
         "4",
@@ -134,7 +136,7 @@ SUBJECTS = (
         "lstms.pth (Moon)",
         **_pair(moon.MoonLSTM, moon.MoonThroughData, dropout=0.3),
         placement=_MOON,
-        sentence=r"gradient of .* is not that of what is computed",
+        sentence="the gradient of x is not that of what is computed",
     ),
     Subject(
         "4b",
@@ -142,7 +144,7 @@ SUBJECTS = (
         "lstms.pth (Gal)",
         **_pair(hidden.HiddenLSTM, hidden.HiddenThroughData, dropout=0.3),
         placement=Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
-        sentence=r"gradient of .* is not that of what is computed",
+        sentence="the gradient of x is not that of what is computed",
     ),
     Subject(
         "5",
@@ -150,7 +152,7 @@ SUBJECTS = (
         "allennlp, issue 2320; lstms.pth",
         **_pair(augmented.AugmentedLSTM, augmented.AugmentedUpwardLSTM, recurrent_dropout=0.3),
         placement=Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}),
-        sentence=r"HIDDEN at layer 0: the module drops",
+        sentence="HIDDEN at layer 0: the module drops",
     ),
     Subject(
         "6",
@@ -158,7 +160,7 @@ SUBJECTS = (
         "DyNet, before pull request 812",
         **_pair(dynet.DynetLSTM, dynet.DynetForTheBatch, dropout=0.3, dropout_h=0.25),
         placement=_DYNET,
-        sentence=r"RECURRENT.*same for the whole batch",
+        sentence="RECURRENT at layer 0: its mask is the same for the whole batch",
     ),
     Subject(
         "6b",
@@ -166,7 +168,7 @@ SUBJECTS = (
         "lstms.pth (Moon)",
         **_pair(moon.MoonLSTM, moon.MoonForTheBatch, dropout=0.3),
         placement=_MOON,
-        sentence=r"CELL.*same for the whole batch",
+        sentence="CELL at layer 0: its mask is the same for the whole batch",
     ),
     Subject(
         "7",
@@ -179,7 +181,8 @@ SUBJECTS = (
                 Edge.RECURRENT: Drop(0.25, Sharing(time=ALL, gate=1)),
             }
         ),
-        sentence=r"INPUT.*of its own for each gate",
+        sentence="INPUT at layer 0: its mask is of its own for each gate; the placement "
+        "says the same for the four gates",
     ),
     Subject(
         "8",
@@ -187,7 +190,8 @@ SUBJECTS = (
         "TensorFlow, issue 2789",
         **_pair(seeded.UnrolledLSTM, seeded.SeededOperationsLSTM, dropout=0.4),
         placement=_ZAREMBA,
-        sentence=r"INPUT.*same for the whole window",
+        sentence="INPUT at layer 0: its mask is the same for the whole window; the "
+        "placement says fresh at each step",
     ),
     Subject(
         "8b",
@@ -195,7 +199,7 @@ SUBJECTS = (
         "ports of the same",
         **_pair(seeded.UnrolledLSTM, seeded.SeededOnceLSTM, dropout=0.4),
         placement=_ZAREMBA,
-        sentence=r"INPUT.*same at every call",
+        sentence="INPUT at layer 0: its mask is the same at every call",
     ),
     Subject(
         "10",
@@ -209,7 +213,7 @@ SUBJECTS = (
             drop_outputs=0.4,
         ),
         placement=_DYNET | Placement({Edge.OUTPUT: Drop(0.4, VARIATIONAL)}),
-        sentence=r"(CELL|CARRY) at layer 0: the module drops",
+        sentence="CELL at layer 0: the module drops",
     ),
     Subject(
         "11",
@@ -217,7 +221,7 @@ SUBJECTS = (
         "ports of zoneout",
         **_pair(zoneout.ZoneoutLSTM, zoneout.KeepingZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
         placement=_ZONEOUT,
-        sentence=r"CARRY.*not that of keeping",
+        sentence="the placement says 0.3, the probability of dropping, not that of keeping",
     ),
     Subject(
         "11b",
@@ -225,7 +229,7 @@ SUBJECTS = (
         "DyNet, pull request 182",
         **_pair(dynet.DynetLSTM, dynet.DynetKeepsTheRate, dropout=0.3, dropout_h=0.25),
         placement=_DYNET,
-        sentence=r"RECURRENT.*not that of keeping",
+        sentence="the placement says 0.25, the probability of dropping, not that of keeping",
     ),
     Subject(
         "12",
@@ -233,7 +237,7 @@ SUBJECTS = (
         "RETURNN, issue 1313",
         **_pair(zoneout.ZoneoutLSTM, zoneout.NewUpwardZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
         placement=_ZONEOUT,
-        sentence=r"HIDDEN at layer 0: nothing drops",
+        sentence="HIDDEN at layer 0: nothing drops; the placement holds there",
     ),
     Subject(
         "12b",
@@ -241,7 +245,7 @@ SUBJECTS = (
         "MXNet, issue 18669",
         **_pair(zoneout.ZoneoutLSTM, zoneout.TwoMasksZoneoutLSTM, zoneout_c=0.3, zoneout_h=0.2),
         placement=_ZONEOUT,
-        sentence=r"HIDDEN at layer 0: nothing drops|OUTPUT at layer 0: the module",
+        sentence="HIDDEN at layer 0: nothing drops; the placement holds there",
     ),
     Subject(
         "13a",
@@ -249,7 +253,7 @@ SUBJECTS = (
         "ports of Zaremba",
         **_pair(zaremba.ZarembaLSTM, zaremba.UnscaledZarembaLSTM, dropout=0.4),
         placement=_ZAREMBA,
-        sentence=r"INPUT.*scale is wrong",
+        sentence="INPUT at layer 0: the scale is wrong",
     ),
     Subject(
         "13a2",
@@ -257,7 +261,7 @@ SUBJECTS = (
         "ports of Semeniuta",
         **_pair(semeniuta.SemeniutaLSTM, semeniuta.UnscaledSemeniutaLSTM, dropout=0.3),
         placement=Placement({Edge.UPDATE: Drop(0.3, PER_STEP, scale=Scale.TEST)}),
-        sentence=r"UPDATE.*scale is wrong",
+        sentence="UPDATE at layer 0: the scale is wrong",
     ),
     Subject(
         "13b",
@@ -265,7 +269,7 @@ SUBJECTS = (
         "ports of Zaremba",
         **_pair(zaremba.ZarembaLSTM, zaremba.ScaledTwiceZarembaLSTM, dropout=0.4),
         placement=_ZAREMBA,
-        sentence=r"INPUT.*scale is wrong",
+        sentence="INPUT at layer 0: the scale is wrong",
     ),
     Subject(
         "13c",
@@ -273,7 +277,7 @@ SUBJECTS = (
         "TensorFlow's PTB tutorial in cuDNN mode",
         **_pair(zaremba.ZarembaLSTM, zaremba.NoTopZarembaLSTM, dropout=0.4),
         placement=_ZAREMBA,
-        sentence=r"OUTPUT at layer 0: nothing drops",
+        sentence="OUTPUT at layer 0: nothing drops; the placement drops there",
     ),
 )
 
@@ -284,7 +288,8 @@ WORDS = (
         "BayesianRNN, issue 4",
         **_pair(words.TiedDropout, words.ComparedByBatchDropout, dropout=0.3),
         placement=Placement({Edge.EMBEDDING: Drop(0.3)}),
-        sentence=r"EMBEDDING.*fresh at each step",
+        sentence="EMBEDDING at layer 0: its mask is fresh at each step; the placement "
+        "says the same for the whole window",
     ),
     Subject(
         "9b",
@@ -292,6 +297,7 @@ WORDS = (
         "ports of awd-lstm-lm",
         **_pair(words.EmbeddedDropout, words.PositionDropout, dropout=0.3),
         placement=Placement({Edge.EMBEDDING: Drop(0.3, Sharing(batch=ALL))}),
-        sentence=r"EMBEDDING.*fresh at each step",
+        sentence="EMBEDDING at layer 0: its mask is fresh at each step; the placement "
+        "says the same for the whole window",
     ),
 )

@@ -1,0 +1,71 @@
+"""What a noise or a schedule is called in a placement's text, and which source stands behind it.
+
+A result's key is made of that text. ablate's own are known by name, since SEMANTICS stands for what
+they do; one from elsewhere has the digest of its source in its text, so that a changed equation is
+another key.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from ablate.errors import AblateError
+
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+# What separates the parts of a placement's text may not stand inside one of them.
+_VALUE: Final = re.compile(r"[\w.+-]+")
+
+
+def text_of(value: Any) -> str:
+    """The canonical text of a noise or a schedule: `GAUSSIAN`, `STUDENT#1a2b3c4d,df=3.0`.
+
+    One from outside ablate has the first 8 hexadecimal digits of its source file's sha256, and its
+    fields other than `name`. Raises AblateError where that cannot be told.
+    """
+    own = type(value)
+    if built_in(own.__module__):
+        return value.name
+    if not _NAME.fullmatch(value.name):
+        raise AblateError(
+            f"the name of {own.__name__} is of capital letters, digits and '_', such as STUDENT_T, "
+            f"got {value.name!r}"
+        )
+    fields = (field.name for field in dataclasses.fields(value) if field.name != "name")
+    parts = [f"{value.name}#{_digest_of(own)}"]
+    parts += [f"{name}={_spell(own, name, getattr(value, name))}" for name in fields]
+    return ",".join(parts)
+
+
+def built_in(module: str) -> bool:
+    """Whether a module of this name is ablate's own."""
+    return module.partition(".")[0] == "ablate"
+
+
+def digest(content: bytes) -> str:
+    """The first 8 hexadecimal digits of the sha256 of a source."""
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+@functools.cache
+def _digest_of(own: type) -> str:
+    try:
+        return digest(Path(inspect.getfile(own)).read_bytes())
+    except (OSError, TypeError) as error:
+        raise AblateError(
+            f"{own.__name__} of module {own.__module__} has no source file, so that no result "
+            "could say what it was; write it into a file"
+        ) from error
+
+
+def _spell(own: type, name: str, value: object) -> str:
+    text = repr(value) if isinstance(value, bool | int | float) else value
+    if not isinstance(text, str) or not _VALUE.fullmatch(text):
+        raise AblateError(
+            f"field '{name}' of {own.__name__} enters each result's key: it takes a number, a "
+            f"truth value or one word, got {value!r}"
+        )
+    return text

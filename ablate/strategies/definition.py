@@ -1,0 +1,121 @@
+"""What a strategy is: a function from a few arguments to a placement, and what is known of it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ablate.errors import AblateError, did_you_mean, in_words
+from ablate.placement import Placement
+from ablate.sources import built_in
+from ablate.strategies.parameters import Parameter, Value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+# Along a dial a rate may grow past 1; beyond .9 so little is left that trials only diverge.
+CAP: Final = 0.9
+
+Function = Callable[..., Placement]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A named function from a few arguments to a placement, with its paper and its default point.
+
+    `origin` says whose it is, with the version: `ablate-dropout 0.1.0`, or a plugin's. `dial` names
+    the one rate that stands for the strategy's strength in sweeps and figures.
+    """
+
+    function: Function
+    parameters: Mapping[str, Parameter]
+    origin: str
+    paper: str | None = None
+    bibtex: str | None = None
+    dial: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def plugin(self) -> str | None:
+        """The plugin that it comes from, with its version; None for one of ablate's own."""
+        return None if built_in(self.function.__module__) else self.origin
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    def arguments(self, /, **given: Value) -> dict[str, Value]:
+        """Return every argument: what is given, the rest by default.
+
+        When the dial is given, the rates that are not given keep their default ratio to it, up to
+        .9. Raises AblateError for a name or a value that the signature does not allow.
+        """
+        self._check(given)
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        if self.dial in given:
+            defaults |= self._along_the_dial(float(given[self.dial]))
+        return {
+            name: float(value) if self.parameters[name].kind == "rate" else value
+            for name, value in (defaults | given).items()
+        }
+
+    def place(self, /, **given: Value) -> Placement:
+        """Return the placement at these arguments.
+
+        Raises AblateError as `arguments` does, for whatever else the function raises, and for a
+        placement whose text cannot be told.
+        """
+        arguments = self.arguments(**given)
+        try:
+            placement = self.function(**arguments)
+        except AblateError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise AblateError(f"strategy '{self.name}' raises {in_words(error)}") from error
+        if not isinstance(placement, Placement):
+            raise AblateError(
+                f"strategy '{self.name}' must return a Placement, got {placement!r}; "
+                f"tell the authors of {self.origin}"
+            )
+        _ = placement.text
+        return placement
+
+    def dial_value(self, arguments: Mapping[str, Value]) -> float | None:
+        """The value of the dial in a full set of arguments; None where there is no dial."""
+        return float(arguments[self.dial]) if self.dial else None
+
+    def search_space(self) -> "dict[str, BaseDistribution]":
+        """The Optuna distribution of each parameter."""
+        return {name: parameter.distribution() for name, parameter in self.parameters.items()}
+
+    def _along_the_dial(self, value: float) -> dict[str, Value]:
+        dial = self.dial or ""
+        # First the factor, so that the default point is hit exactly; rounding keeps texts short.
+        factor = value / float(self.parameters[dial].default)
+        return {
+            name: min(CAP, round(float(parameter.default) * factor, 12))
+            for name, parameter in self.parameters.items()
+            if parameter.kind == "rate"
+        }
+
+    def _check(self, given: Mapping[str, Value]) -> None:
+        for name, value in given.items():
+            if name not in self.parameters:
+                takes = ", ".join(self.parameters) or "no parameters"
+                raise AblateError(
+                    f"strategy '{self.name}' has no parameter '{name}'"
+                    f"{did_you_mean(name, self.parameters)}; it takes {takes}"
+                )
+            parameter = self.parameters[name]
+            if not parameter.accepts(value):
+                raise AblateError(
+                    f"'{name}' of strategy '{self.name}' takes {parameter.allowed}, got {value!r}"
+                )

@@ -1,0 +1,22 @@
+"""Zaremba's places with multiplicative Gaussian noise in place of a mask of zeros."""
+
+from ablate.drops import PER_STEP, Drop
+from ablate.edges import Edge
+from ablate.noise import GAUSSIAN
+from ablate.placement import Placement
+from ablate.strategies.parameters import Rate
+from ablate.strategies.registry import strategy
+
+
+@strategy(dial="rate")
+def gaussian(rate: Rate = 0.5) -> Placement:
+    """Multiply the vertical connections by Gaussian noise of mean 1, afresh at each step.
+
+    Source: the noise of Srivastava 2014 (JMLR 15:1929-1958, section 10), whose variance
+    p / (1 - p) is that of dropping with rate p and scaling by 1 / (1 - p), at the places of Zaremba
+    2014 (arXiv:1409.2329). It differs from `zaremba2014` in the noise alone.
+    Not here: no paper trains exactly this scheme.
+    Evaluation: exact in a linearised cell, since the mean is 1 and no edge lies in the recurrence.
+    Default: .5, that of `zaremba2014`: noise of variance 1.
+    """
+    return Placement({Edge.VERTICAL: Drop(rate, PER_STEP, noise=GAUSSIAN)})

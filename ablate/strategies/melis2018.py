@@ -1,0 +1,47 @@
+"""Melis, Dyer, Blunsom 2018: every place tuned together, the state's mask held for a window."""
+
+from ablate.drops import PER_STEP, VARIATIONAL, Drop, Scale
+from ablate.edges import Edge
+from ablate.placement import Placement
+from ablate.strategies.parameters import Rate
+from ablate.strategies.registry import strategy
+
+
+@strategy(
+    paper="arXiv:1707.05589",
+    bibtex="""@inproceedings{melis2018state,
+  title     = {On the State of the Art of Evaluation in Neural Language Models},
+  author    = {Melis, G{\\'a}bor and Dyer, Chris and Blunsom, Phil},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018}
+}""",
+    dial="output",
+)
+def melis2018(
+    input: Rate = 0.655,
+    interlayer: Rate = 0.2,
+    state: Rate = 0.42,
+    output: Rate = 0.525,
+    update: Rate = 0.0,
+) -> Placement:
+    """Drop what travels upward afresh at each step, and the recurrent state once for the window.
+
+    Source: arXiv:1707.05589 and its code: rates of their own for the input, between layers, the
+    state and the output. The state's mask is one a sequence; so is the update's, whose scale is in
+    evaluation; the others are fresh at each step.
+    Not here: input gates capped at 1 - f (with which its update is also scaled by 1.5), a learned
+    initial state, connections that skip layers, projections; one state mask for all layers.
+    Evaluation: weight scaling, an approximation, since the state's mask is shared over time.
+    Default: near no published point. The paper tunes each net anew; these are the middles of the
+    ranges of what it found on the Penn Treebank (input .58 to .73, between layers .09 to .31, state
+    .2 to .64, output .33 to .72, update 0).
+    """
+    return Placement(
+        {
+            Edge.INPUT: Drop(input, PER_STEP),
+            Edge.INTERLAYER: Drop(interlayer, PER_STEP),
+            Edge.RECURRENT: Drop(state, VARIATIONAL),
+            Edge.OUTPUT: Drop(output, PER_STEP),
+            Edge.UPDATE: Drop(update, VARIATIONAL, scale=Scale.TEST),
+        }
+    )

@@ -1,0 +1,123 @@
+"""A plugin in one file: loaded once, under one name, with a digest of what it was.
+
+The file is a module of its own, which may hold strategies and the noises and schedules that their
+placements use. It imports what is installed, and nothing that merely lies beside it, so that its
+digest says all of it.
+"""
+
+import hashlib
+import re
+import sys
+import traceback
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ablate.errors import AblateError, in_words
+from ablate.sources import digest
+from ablate.strategies import registry
+
+_EXAMPLE: Final = "@strategy() above a function that returns a Placement"
+
+_loaded: dict[str, "PluginFile"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFile:
+    """A loaded file: where it lies, the name of its module, and the digest of its content.
+
+    The name depends on the path alone and is the same in every process, so that what the file
+    defines can be pickled to a worker that loaded it too.
+    """
+
+    path: Path
+    module: str
+    digest: str
+
+    @property
+    def text(self) -> str:
+        """Name and version, as provenance has them: `mine.py 1a2b3c4d`."""
+        return f"{self.path.name} {self.digest}"
+
+
+def load_file(path: Path) -> PluginFile:
+    """Load the plugin in `path`, unless it is loaded already; one that changed is loaded anew.
+
+    Raises AblateError, in one sentence with the line, for a file that cannot be read, that raises,
+    that registers nothing, or whose strategy has a taken name. Unlike an installed package that
+    breaks, a file is named by whoever wants it: going on without it would train another matrix than
+    was asked for.
+    """
+    # First what is installed, so that a name that both have is always this file's mistake.
+    registry.load_entry_points()
+    return _load(path)
+
+
+def load_same(plugin: PluginFile) -> None:
+    """Load in this process what another one loaded; AblateError where the file is not the same.
+
+    Nothing but the file: whoever loaded it has settled that its names are free.
+    """
+    found = _load(plugin.path)
+    if found != plugin:
+        raise AblateError(
+            f"the plugin {plugin.path} changed since this run began: it was {plugin.digest} and is "
+            f"{found.digest}; start the run again"
+        )
+
+
+def _load(path: Path) -> PluginFile:
+    content, where = _read(path), path.resolve()
+    found = PluginFile(where, _module_name(where), digest(content))
+    if _loaded.get(found.module) != found:
+        _loaded.pop(found.module, None)
+        _execute(found, content, path)
+        _loaded[found.module] = found
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise AblateError(f"there is no plugin file {path}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise AblateError(f"the plugin {path} cannot be read: {reason}") from None
+
+
+def _module_name(path: Path) -> str:
+    """A name that no import finds, and that two files called the same do not share."""
+    stem = re.sub(r"\W", "_", path.stem)
+    return f"ablate_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def _execute(found: PluginFile, content: bytes, shown: Path) -> None:
+    module = types.ModuleType(found.module)
+    module.__file__ = str(found.path)
+    registry.forget(found.module)
+    with registry.registering(found.module, found.text):
+        # Before it runs: dataclasses look their own module up while they are made.
+        sys.modules[found.module] = module
+        try:
+            exec(compile(content, found.path, "exec", dont_inherit=True), module.__dict__)
+        except (Exception, SystemExit) as error:
+            del sys.modules[found.module]
+            line = _line(error, found.path)
+            at = f" (line {line})" if line else ""
+            raise AblateError(
+                f"the plugin {shown} could not be loaded{at}: {in_words(error)}"
+            ) from error
+        if not registry.of_module(found.module):
+            del sys.modules[found.module]
+            raise AblateError(f"the plugin {shown} registers no strategy; write {_EXAMPLE}")
+
+
+def _line(error: BaseException, path: Path) -> int | None:
+    """The line of the plugin at which it broke."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return lines[-1] if lines else None

@@ -1,0 +1,286 @@
+"""Plugins of a study: named in its file, loaded by its workers, kept as provenance."""
+
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fake_training import Fake
+from matrix import SLOT, fill, new_store
+
+from ablate.data import load_corpus
+from ablate.errors import AblateError
+from ablate.strategies import get, plugins, registry
+from ablate.strategies.plugins import load_file
+from ablate.study.cells import enumerate_cells
+from ablate.study.changes import change
+from ablate.study.events import Event, Finished, Task
+from ablate.study.executors import Local
+from ablate.study.file import find_question, read_study
+from ablate.study.job import Order, prepare
+from ablate.study.words import introduction
+
+MINE = """
+from dataclasses import dataclass
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.noise import Noise
+from ablate.placement import Placement
+from ablate.strategies import Rate, strategy
+
+
+@dataclass(frozen=True)
+class Ones(Noise):
+    name: str = "ONES"
+
+    def mean(self, rate):
+        return 1.0
+
+    def variance(self, rate):
+        return 0.0
+
+    def multiplier(self, word, rate):
+        return 0.0 * word + 1.0
+
+
+@strategy(dial="rate")
+def mine(rate: Rate = 0.2) -> Placement:
+    "Multiply by one."
+    return Placement({Edge.OUTPUT: Drop(rate, noise=Ones())})
+"""
+
+STUDY = """
+question = "Does mine help?"
+baseline = "mine .2"
+plugins = ["sub/mine.py"]
+
+[profiles.quick]
+corpus = "toy"
+preset = "zaremba-small"
+seeds = 1
+strategies = [{name = "mine", rate = [0.2, 0.4]}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test loads is gone after it."""
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    monkeypatch.setattr(registry, "_origins", dict(registry._origins))
+    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study file beside the folder of its plugin."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.py").write_text(MINE)
+    path = tmp_path / "own.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def mistakes(study: Path, **changes: str) -> list[str]:
+    """The mistakes of the study with `name = value` lines of its head replaced, one a line."""
+    text = study.read_text()
+    for name, value in changes.items():
+        line = next(line for line in text.splitlines() if line.startswith(f"{name} ="))
+        text = text.replace(line, f"{name} = {value}")
+    study.write_text(text)
+    with pytest.raises(AblateError) as error:
+        read_study(study)
+    return [line.strip() for line in str(error.value).splitlines()[1:]]
+
+
+def test_a_study_brings_its_strategies(study: Path) -> None:
+    """The path is relative to the study file, wherever one stands; a change keeps that."""
+    found = read_study(study)
+    assert [plugin.path for plugin in found.plugins] == [study.parent / "sub" / "mine.py"]
+    assert found.profile().baseline == "mine .2"
+    assert change(found, "quick", {"seeds": 2}).plugins == found.plugins
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param(
+            '["nope.py"]', "plugins[0]: there is no plugin file {folder}/nope.py", id="missing"
+        ),
+        pytest.param(
+            '"sub/mine.py"',
+            """plugins: must be a list of Python files such as ["mine.py"], got 'sub/mine.py'""",
+            id="text",
+        ),
+        pytest.param(
+            "3",
+            """plugins: must be a list of Python files such as ["mine.py"], got 3""",
+            id="number",
+        ),
+        pytest.param(
+            '["sub/mine.py", ""]',
+            """plugins: must be a list of Python files such as ["mine.py"], got ['sub""",
+            id="empty-path",
+        ),
+        pytest.param('["sub"]', "plugins[0]: the plugin {folder}/sub cannot be read", id="folder"),
+    ],
+)
+def test_a_wrong_plugin_is_one_mistake(study: Path, value: str, words: str) -> None:
+    """What its strategies would have been is no mistake on top of it."""
+    (line,) = mistakes(study, plugins=value)
+    assert line.startswith(words.replace("{folder}", str(study.parent)))
+
+
+def test_all_broken_plugins_are_named_beside_other_mistakes(study: Path) -> None:
+    """One sentence each; the good one among them is no mistake, nor is a strategy of a bad one."""
+    (study.parent / "zero.py").write_text("x = 1 / 0\n")
+    (study.parent / "twice.py").write_text(MINE)
+    study.write_text(study.read_text().replace("seeds = 1", "seeds = 0"))
+    first, second, *others = mistakes(study, plugins='["zero.py", "sub/mine.py", "twice.py"]')
+    assert first == (
+        f"plugins[0]: the plugin {study.parent / 'zero.py'} could not be loaded (line 1): "
+        "ZeroDivisionError: division by zero"
+    )
+    assert second.startswith(f"plugins[2]: the plugin {study.parent / 'twice.py'} could not be")
+    assert "two strategies are called 'mine', one of mine.py " in second
+    assert [line.partition(":")[0] for line in others] == ["profiles.quick.seeds"]
+
+
+def test_the_question_is_read_without_the_plugins(study: Path) -> None:
+    """A report of old results runs nobody's code."""
+    (study.parent / "sub" / "mine.py").write_text("raise SystemExit\n")
+    assert find_question(str(study)) == "Does mine help?"
+    assert find_question("no-such-study") is None
+
+
+def test_a_job_has_the_plugins_of_the_study_and_of_the_order(study: Path) -> None:
+    """Each once; the run says where they come from and what they bring."""
+    (study.parent / "more.py").write_text(MINE.replace("mine(", "more("))
+    files = (study.parent / "more.py", study.parent / "sub" / "mine.py")
+    order = Order(study=str(study), plugins=files, strategies=("more",), results=study.parent)
+    job = prepare(order)
+    assert [plugin.path for plugin in job.plugins] == list(files)
+    lines = list(introduction(job))
+    assert lines[1] == f"plugin {job.plugins[0].text} from {files[0]}: more"
+    assert isinstance(job.executor(), Local)
+    assert job.executor().plugins == job.plugins  # type: ignore[union-attr]
+
+
+def test_a_broken_noise_stops_a_study_before_it_trains(study: Path) -> None:
+    """One sentence for the study, not one traceback for each trial."""
+    broken = MINE.replace("0.0 * word + 1.0", "0.0 * word + float('nan')")
+    (study.parent / "sub" / "mine.py").write_text(broken)
+    with pytest.raises(AblateError, match=r"^noise ONES at rate 0.2 must give finite real multip"):
+        enumerate_cells(read_study(study).profile(), load_corpus("toy"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        pytest.param(
+            "Drop(3 * rate)",
+            "at rate=.4: a rate is the probability of dropping and lies in [0, 1), got 1.2",
+            id="refused",
+        ),
+        pytest.param(
+            "Drop(rte)",
+            "at rate=.2: strategy 'mine' raises NameError: name 'rte' is not defined",
+            id="raises",
+        ),
+        pytest.param(
+            'Drop(rate, noise=Ones("a;b"))',
+            "at rate=.2: the name of Ones is of capital",
+            id="text",
+        ),
+    ],
+)
+def test_a_strategy_that_makes_no_placement_is_a_mistake(
+    study: Path, line: str, words: str
+) -> None:
+    """With its name and the point at which it broke, beside the study's other mistakes."""
+    broken = MINE.replace("Drop(rate, noise=Ones())", line)
+    (study.parent / "sub" / "mine.py").write_text(broken)
+    study.write_text(study.read_text().replace("seeds = 1", "seeds = 0"))
+    seeds, own = mistakes(study)
+    assert seeds.startswith("profiles.quick.seeds: ")
+    assert own.startswith(f"profiles.quick.strategies[0]: 'mine' {words}")
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        pytest.param("2.0", "must give a factor in .0, 1., got 2.0 at update 0 of ", id="outside"),
+        pytest.param(
+            "1 / 0", "raises ZeroDivisionError: division by zero at update 0", id="raises"
+        ),
+    ],
+)
+def test_a_broken_schedule_stops_a_study_before_it_trains(
+    study: Path, factor: str, words: str
+) -> None:
+    """It is asked at the start, half way and at the end of what is to be trained."""
+    own = (
+        "from ablate.schedules import Schedule\n\n\nclass Odd(Schedule):\n"
+        f"    def factor(self, update, total):\n        return {factor}\n\n\n@strategy"
+    )
+    broken = MINE.replace("@strategy", own).replace("Ones())})", 'Ones())}, Odd("ODD"))')
+    (study.parent / "sub" / "mine.py").write_text(broken)
+    with pytest.raises(AblateError, match=f"^schedule ODD {words}"):
+        enumerate_cells(read_study(study).profile(), load_corpus("toy"))
+
+
+def test_a_key_knows_the_plugins_source(study: Path) -> None:
+    """Another source is another trial, whatever the names."""
+    corpus = load_corpus("toy")
+    before = enumerate_cells(read_study(study).profile(), corpus)
+    again = enumerate_cells(read_study(study).profile(), corpus)
+    assert [entry.cell.key for entry in again] == [entry.cell.key for entry in before]
+    (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
+    after = enumerate_cells(read_study(study).profile(), corpus)
+    assert [entry.label for entry in after] == [entry.label for entry in before]
+    assert not {entry.cell.key for entry in after} & {entry.cell.key for entry in before}
+
+
+def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:
+    """Name and digest stand in its row, of an attempt that failed too."""
+    found = read_study(study)
+    entries = enumerate_cells(found.profile(), load_corpus("toy"))
+    store = new_store(tmp_path)
+    fill(store, entries[:1])
+    fill(store, entries[1:], Fake(raises=(1,)))
+    rows = store.trials().to_pylist()
+    assert sorted(row["status"] for row in rows) == ["failed", "ok"]
+    assert {row["plugin"] for row in rows} == {found.plugins[0].text}
+
+
+def tasks(study: Path, seeds: int) -> deque[Task]:
+    """Tasks whose placement holds what the plugin defines."""
+    load_file(study.parent / "sub" / "mine.py")
+    placement = get("mine").place()
+    cells = [
+        SimpleNamespace(
+            key=f"k{seed}", seed=seed, recipe=SimpleNamespace(epochs=2), placement=placement
+        )
+        for seed in range(seeds)
+    ]
+    return deque(Task(cell, 1, study.parent / cell.key) for cell in cells)
+
+
+def test_workers_know_what_a_plugin_defines(study: Path) -> None:
+    """A placement with the plugin's noise goes to a spawned process and comes back equal."""
+    work, events = tasks(study, 2), list[Event]()
+    placement = work[0].cell.placement
+    found = read_study(study).plugins
+    Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else None, events.append)
+    ended = [event for event in events if isinstance(event, Finished)]
+    assert [event.task.cell.placement for event in ended] == [placement, placement]
+
+
+def test_a_plugin_that_changes_during_a_run_ends_it(study: Path) -> None:
+    """A worker that would train something else says so before it takes a task."""
+    work = tasks(study, 1)
+    found = read_study(study).plugins
+    (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
+    with pytest.raises(
+        AblateError, match=r"mine\.py changed since this run began: it was [0-9a-f]"
+    ):
+        Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else None, print)

@@ -1,0 +1,43 @@
+"""What `import ablate` offers, and when it is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+import ablate
+from ablate import drops, edges, placement
+from ablate.model import embedding, lstm, module
+
+
+def test_the_language_needs_no_torch():
+    """Names are found where they are defined, on first use."""
+    code = (
+        "import sys, ablate; dir(ablate); "
+        "ablate.Placement({ablate.Edge.OUTPUT: ablate.Drop(0.5, ablate.VARIATIONAL)}); "
+        "print({'torch', 'pandas', 'numpy', 'optuna'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_names_are_those_of_their_modules():
+    """One object under two names."""
+    assert ablate.LSTM is lstm.LSTM
+    assert ablate.Embedding is embedding.Embedding
+    assert ablate.LanguageModel is module.LanguageModel
+    assert (ablate.Placement, ablate.Edge) == (placement.Placement, edges.Edge)
+    for name in ("Drop", "Sharing", "Fill", "Scale", "ALL", "PER_STEP", "VARIATIONAL"):
+        assert getattr(ablate, name) is getattr(drops, name)
+
+
+def test_every_name_is_listed():
+    """For completion, and for `from ablate import *`."""
+    assert set(ablate.__all__) <= set(dir(ablate))
+    assert {*ablate._HOME, "__version__"} == set(ablate.__all__)
+
+
+def test_another_name_is_an_attribute_error():
+    """As for any module."""
+    with pytest.raises(AttributeError, match="module 'ablate' has no attribute 'GRU'"):
+        ablate.GRU  # noqa: B018

@@ -157,12 +157,18 @@ def weight_mask(drop: Drop, layer: int, index: int, units: int, window: Window) 
 
 
 def layer_factors(
-    placement: Placement, layer: int, window: Window, *, inputs: int, hidden: int
+    placement: Placement,
+    layer: int,
+    window: Window,
+    *,
+    inputs: int,
+    hidden: int,
+    fold: bool = True,
 ) -> Factors:
     """The factors of one layer in one window, by slot; slots that would be 1 are left out.
 
     `inputs` is the width of the layer's input. EMBEDDING and OUTPUT act outside the layers and are
-    not here. Foldable RECURRENT masks arrive folded into WEIGHT.
+    not here. Foldable RECURRENT masks arrive folded into WEIGHT, unless `fold` is False.
     """
     vertical = Edge.INPUT if layer == 0 else Edge.INTERLAYER
     factors: dict[Slot, Tensor] = {}
@@ -182,7 +188,7 @@ def layer_factors(
         units = inputs if edge is vertical else hidden
         slot = _HOLD_SLOT[edge] if drop.fill is Fill.HOLD else _ZERO_SLOT[edge]
         factors[slot] = activation_mask(drop, edge, layer, index, units, window)
-    return _fold(factors, placement, vertical, window.mode)
+    return _fold(factors, placement, vertical, window.mode) if fold else factors
 
 
 def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ablate.engine.factors import Factors, Slot
+from ablate.engine.looped import looped_layer
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
 
 FUSABLE = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
@@ -16,9 +17,15 @@ FUSABLE = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
 def fused_layer(
     x_TBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
 ) -> LayerOutput:
-    """Run one layer over a window, as `reference_layer`; raises ValueError for a slot inside."""
+    """Run one layer over a window, as `reference_layer`; raises ValueError for a slot inside.
+
+    Weights in another dtype than the input go through `looped_layer`: the library would keep the
+    state, too, in the dtype of its products.
+    """
     if inside := set(factors) - FUSABLE:
         raise ValueError(f"the fused path has no place for {', '.join(s.name for s in inside)}")
+    if weights.w_hh.dtype != x_TBD.dtype:
+        return looped_layer(x_TBD, state, weights, factors)
     mask = factors.get(Slot.INPUT)
     if mask is not None and mask.shape[2] > 1:
         raise ValueError("the fused path reads one input for all gates")

@@ -5,9 +5,12 @@ the gradients of both weights and of the input backward. In the loop remain one 
 fused pointwise kernel a step. So a layer takes T + 1 products forward and T + 3 backward, and four
 times as many in the loop where RECURRENT gives each gate its own mask.
 
+Products are taken in the dtype of the weight, everything else in the dtype of the input.
+
 Shapes: T time, B batch, D input, H hidden, G gates (i, f, g, o).
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +18,7 @@ from torch import Tensor
 
 from ablate.engine.factors import Factors, Slot
 from ablate.engine.kernels import Kind, kernels
+from ablate.engine.precision import without_autocast
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
 
 # Slots that act on a weight or on the whole input are applied before the loop.
@@ -50,18 +54,20 @@ def looped_layer(
 
 def _project(x: Tensor, w_ih: Tensor, bias: Tensor | None, factor: Tensor | None) -> Tensor:
     """The part of z that needs no state, [T, B, 4H]: one product, four where gates are apart."""
-    if factor is None:
-        return torch.nn.functional.linear(x, w_ih, bias)
-    if factor.shape[2] == 1:
-        return torch.nn.functional.linear(x * factor[:, :, 0], w_ih, bias)
-    u_GND = (x[:, :, None] * factor).flatten(0, 1).transpose(0, 1)
-    z_GNH = torch.bmm(u_GND, w_ih.unflatten(0, (4, -1)).transpose(1, 2))
-    z = z_GNH.transpose(0, 1).reshape(*x.shape[:2], -1)
+    if factor is None or factor.shape[2] == 1:
+        u = x if factor is None else x * factor[:, :, 0]
+        if u.dtype == w_ih.dtype:
+            return torch.nn.functional.linear(u, w_ih, bias)
+        z = torch.nn.functional.linear(u.to(w_ih.dtype), w_ih).to(u.dtype)
+    else:
+        u_GND = (x[:, :, None] * factor).flatten(0, 1).transpose(0, 1).to(w_ih.dtype)
+        z_GNH = torch.bmm(u_GND, w_ih.unflatten(0, (4, -1)).transpose(1, 2)).to(x.dtype)
+        z = z_GNH.transpose(0, 1).reshape(*x.shape[:2], -1)
     return z if bias is None else z + bias
 
 
 class _Tape(NamedTuple):
-    """What the backward pass reads, by step; `cells` and `rs` are c_{t-1} and r_t."""
+    """What the backward pass reads, by step; `cells` and `rs` are c_{t-1} and r_t as multiplied."""
 
     saved: list[tuple[Tensor, ...]]
     cells: list[Tensor]
@@ -85,12 +91,12 @@ def _run(
     masks = _by_step(kind, values, steps)
     recurrent = _recurrent(kind, values, steps)
     w_step = _step_weight(w_hh, kind).transpose(-1, -2)
-    product = torch.baddbmm if kind.apart else torch.addmm
+    add_product = _add_product(projection.dtype, w_hh.dtype, apart=kind.apart)
     r = s if recurrent is None else recurrent[0] * s
     outputs = []
     for t, z_input in enumerate(projection.unbind(0)):
-        before, read = c, r
-        i, f, a, o, q, c, h, *rest = step(product(z_input, r, w_step), c, s, *masks[t])
+        before, read = c, r.to(w_hh.dtype)
+        i, f, a, o, q, c, h, *rest = step(add_product(z_input, read, w_step), c, s, *masks[t])
         s = rest[0] if kind.has(Slot.STATE_HOLD) else h
         r = rest[-1] if kind.has(Slot.RECURRENT) else s
         outputs.append(h)
@@ -132,41 +138,58 @@ class _Loop(torch.autograd.Function):
             raise RuntimeError(
                 "the looped path has no second derivative; take the reference path for one"
             )
-        gy, gs, gc = grad_outputs
-        kind: Kind = ctx.kind
-        steps: int = ctx.steps
-        w_hh, *kept = ctx.saved_tensors
-        cells, rs, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
-        saved = [flat[5 * t : 5 * t + 5] for t in range(steps)]
-        values = tuple(kept[7 * steps :])
-        gradients = gy.contiguous().unbind(0)
-        step = kernels(kind, eager=ctx.eager).backward
-        masks = _by_step(kind, values, steps)
-        recurrent = _recurrent(kind, values, steps)
-        w_step = _step_weight(w_hh, kind)
-        p, dc = gs, gc
-        ds_held = torch.zeros_like(gs)
-        dzs: list[Tensor] = []
-        for t in range(steps - 1, -1, -1):
-            masks_t = masks[t]
-            if t == steps - 1 and recurrent is not None:
-                # The last state meets no further read: its gradient arrives whole.
-                masks_t = _unread(kind, masks_t)
-                p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
-            dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks_t)
-            ds_held = held[0] if held else ds_held
-            p = torch.bmm(dz, w_step) if kind.apart else torch.mm(dz, w_step)
-            dzs.append(dz)
-        ds = p if recurrent is None else recurrent[0] * p
-        ds = ds.sum(0) if kind.apart else ds
-        dzs.reverse()
-        dz_all, r_all = torch.stack(dzs), torch.stack(rs)
-        if kind.apart:
-            dz_GNH, r_GNH = (x.transpose(0, 1).flatten(1, 2) for x in (dz_all, r_all))
-            dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
-        else:
-            dw = dz_all.flatten(0, 1).t() @ r_all.flatten(0, 1)
-        return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(values)
+        # Whoever calls backward() below autocast still gets this loop's own dtypes.
+        with without_autocast(grad_outputs[0].device):
+            return _unrolled(ctx, *grad_outputs)
+
+
+def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+    """The loop run backward: gradients of projection, s_0, c_0 and W_hh, None for the rest."""
+    kind: Kind = ctx.kind
+    steps: int = ctx.steps
+    w_hh, *kept = ctx.saved_tensors
+    cells, rs, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
+    saved = [flat[5 * t : 5 * t + 5] for t in range(steps)]
+    values = tuple(kept[7 * steps :])
+    gradients = gy.contiguous().unbind(0)
+    step = kernels(kind, eager=ctx.eager).backward
+    masks = _by_step(kind, values, steps)
+    recurrent = _recurrent(kind, values, steps)
+    w_step = _step_weight(w_hh, kind)
+    p, dc = gs, gc
+    ds_held = torch.zeros_like(gs)
+    dzs: list[Tensor] = []
+    for t in range(steps - 1, -1, -1):
+        masks_t = masks[t]
+        if t == steps - 1 and recurrent is not None:
+            # The last state meets no further read: its gradient arrives whole.
+            masks_t = _unread(kind, masks_t)
+            p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
+        dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks_t)
+        ds_held = held[0] if held else ds_held
+        dz_w = dz.to(w_hh.dtype)
+        p = (torch.bmm(dz_w, w_step) if kind.apart else torch.mm(dz_w, w_step)).to(dz.dtype)
+        dzs.append(dz)
+    ds = p if recurrent is None else recurrent[0] * p
+    ds = ds.sum(0) if kind.apart else ds
+    dzs.reverse()
+    dz_all, r_all = torch.stack(dzs), torch.stack(rs)
+    dz_w = dz_all.to(w_hh.dtype)
+    if kind.apart:
+        dz_GNH, r_GNH = (x.transpose(0, 1).flatten(1, 2) for x in (dz_w, r_all))
+        dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
+    else:
+        dw = dz_w.flatten(0, 1).t() @ r_all.flatten(0, 1)
+    return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(values)
+
+
+def _add_product(
+    dtype: torch.dtype, product_dtype: torch.dtype, *, apart: bool
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """z + r w: one call where the dtypes are equal, else the product in the dtype of the weight."""
+    if dtype == product_dtype:
+        return torch.baddbmm if apart else torch.addmm
+    return lambda z, r, w: z + torch.matmul(r, w).to(dtype)
 
 
 def _step_weight(w_hh: Tensor, kind: Kind) -> Tensor:

@@ -3,15 +3,27 @@
 Every other path is tested against this one, value by value and gradient by gradient. It is written
 to be read aloud, not to be fast.
 
+Products are taken in the dtype of the weight, everything else in the dtype of the input: weights in
+bfloat16 below float32 inputs give bfloat16 products and a float32 state.
+
 Shapes: T time, B batch, D input, H hidden, G gates in PyTorch's order i, f, g, o.
 """
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ablate.edges import Edge
 from ablate.engine.factors import Factors, Slot
+
+# What replaces the value at an edge's place of the listing, dropout applied: (value, step=t) ->
+# value. INPUT is whatever the layer reads, INTERLAYER's place included.
+LayerHooks = Mapping[Edge, Callable[..., Tensor]]
+
+NO_HOOKS: LayerHooks = MappingProxyType({})
 
 
 class LayerWeights(NamedTuple):
@@ -44,15 +56,24 @@ def masked(weight: Tensor, factor: Tensor | None) -> Tensor:
     """A weight [4H, X] times its factor, which broadcasts against [G, H, X]."""
     if factor is None:
         return weight
-    return (weight.unflatten(0, (4, -1)) * factor).flatten(0, 1)
+    return (weight.unflatten(0, (4, -1)) * factor).flatten(0, 1).to(weight.dtype)
 
 
 def reference_layer(
-    x_TBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
+    x_TBD: Tensor,
+    state: tuple[Tensor, Tensor],
+    weights: LayerWeights,
+    factors: Factors,
+    hooks: LayerHooks = NO_HOOKS,
 ) -> LayerOutput:
     """Run one layer over a window; `state` is (s, c), each [B, H]. Differentiable by autograd."""
+
+    def hooked(edge: Edge, value: Tensor, t: int) -> Tensor:
+        return hooks[edge](value, step=t) if edge in hooks else value
+
     w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT)).unflatten(0, (4, -1))
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT)).unflatten(0, (4, -1))
+    w_hh = hooked(Edge.WEIGHT, w_hh, 0)
     bias = weights.bias
     s, c = state
     outputs = []
@@ -71,20 +92,26 @@ def reference_layer(
             ones = value[:, None].expand(-1, 4, -1)
             return ones if factor is None else ones * _at(factor, t)
 
-        u = gates(Slot.INPUT, x)
-        r = gates(Slot.RECURRENT, s)
-        z = torch.einsum("bgd,ghd->bgh", u, w_ih) + torch.einsum("bgk,ghk->bgh", r, w_hh)
+        u = hooked(Edge.INPUT, gates(Slot.INPUT, x), t)
+        r = hooked(Edge.RECURRENT, gates(Slot.RECURRENT, s), t)
+        z = _product(u, w_ih) + _product(r, w_hh)
         z = z if bias is None else z + bias.unflatten(0, (4, -1))
         i, f, o = z[:, 0].sigmoid(), z[:, 1].sigmoid(), z[:, 3].sigmoid()
-        g = times(Slot.UPDATE, z[:, 2].tanh())
+        g = hooked(Edge.UPDATE, times(Slot.UPDATE, z[:, 2].tanh()), t)
         c_before = times(Slot.BEGIN, c)
         cell = held(Slot.CELL_HOLD, times(Slot.CELL, f * c_before + i * g), c_before)
+        cell = hooked(Edge.CELL, cell, t)
         lifted = o * times(Slot.READ, cell).tanh()
-        c = held(Slot.CARRY_HOLD, times(Slot.CARRY, cell), c_before)
-        h = held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), s)
+        c = hooked(Edge.CARRY, held(Slot.CARRY_HOLD, times(Slot.CARRY, cell), c_before), t)
+        h = hooked(Edge.HIDDEN, held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), s), t)
         s = held(Slot.STATE_HOLD, h, s)
         outputs.append(h)
     return LayerOutput(torch.stack(outputs), s, c)
+
+
+def _product(u_BGX: Tensor, w_GHX: Tensor) -> Tensor:
+    """What each gate makes of what it reads, [B, G, H]."""
+    return torch.einsum("bgx,ghx->bgh", u_BGX.to(w_GHX.dtype), w_GHX).to(u_BGX.dtype)
 
 
 def _at(factor: Tensor, t: int) -> Tensor:

@@ -3,23 +3,30 @@
 Shapes: T time, B batch, D input, H hidden, L layers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.edges import Edge
+from ablate.edges import Edge, layers_of
 from ablate.engine.factors import Factors, Window, activation_mask, layer_factors, mean_factor
 from ablate.engine.fused import fused_layer
 from ablate.engine.looped import looped_layer
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerOutput, LayerWeights, reference_layer
+from ablate.engine.reference import LayerHooks, LayerOutput, LayerWeights, reference_layer
 from ablate.placement import Placement
 
 State = tuple[Tensor, Tensor]
 
 Layer = Callable[[Tensor, State, LayerWeights, Factors], LayerOutput]
+
+# What replaces the value at an edge's place of the listing: (value, layer=l, step=t) -> value.
+Hooks = Mapping[Edge, Callable[..., Tensor]]
+
+NO_HOOKS: Hooks = MappingProxyType({})
 
 LAYERS: dict[Path, Layer] = {
     Path.REFERENCE: reference_layer,
@@ -43,16 +50,26 @@ def run_stack(
     placement: Placement,
     window: Window,
     path: Path = Path.LOOPED,
+    hooks: Hooks = NO_HOOKS,
 ) -> StackOutput:
     """Run all layers over a window; `state` is (s, c), each [L, B, H].
 
     OUTPUT drops the sequence that is returned, not the state. EMBEDDING is its owner's to apply.
+    `hooks` run on the reference path, whatever `path` says.
     """
-    layer_of = LAYERS[path]
     value, states, cells = x_TBD, [], []
     for number, layer_weights in enumerate(weights):
+        layer_of = LAYERS[path]
+        if hooks:
+            layer_of = partial(reference_layer, hooks=_layer_hooks(hooks, number, len(weights)))
+        # A hook at an edge sees what the edge dropped, so that nothing may move into a weight.
         factors = layer_factors(
-            placement, number, window, inputs=value.shape[-1], hidden=layer_weights.hidden
+            placement,
+            number,
+            window,
+            inputs=value.shape[-1],
+            hidden=layer_weights.hidden,
+            fold=not hooks,
         )
         out = layer_of(value, (state[0][number], state[1][number]), layer_weights, factors)
         value = out.y_TBH
@@ -60,7 +77,18 @@ def run_stack(
         cells.append(out.c_BH)
     top = len(weights) - 1
     value = drop_sequence(value, Edge.OUTPUT, top, placement, window)
+    if Edge.OUTPUT in hooks:
+        value = hooks[Edge.OUTPUT](value, layer=top, step=0)
     return StackOutput(value, torch.stack(states), torch.stack(cells))
+
+
+def _layer_hooks(hooks: Hooks, layer: int, layers: int) -> LayerHooks:
+    """The hooks that act at `layer`; INTERLAYER's is its INPUT."""
+    return {
+        Edge.INPUT if edge is Edge.INTERLAYER else edge: partial(hook, layer=layer)
+        for edge, hook in hooks.items()
+        if edge is not Edge.OUTPUT and layer in layers_of(edge, layers)
+    }
 
 
 def drop_sequence(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import assert_close, single_edge_placements
-from drawing import EDGES, Drawn, seeded, stacks
+from drawing import EDGES, Drawn, law, stacks
 from engine.case import MODES, H, T, forward, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,7 +92,7 @@ def test_two_held_states_are_one_long_call(time, path, mode):
 
 
 @given(stacks(), st.sampled_from(MODES), st.integers(0, 4))
-@seeded(60)
+@law
 def test_a_drawn_placement_may_be_cut_anywhere(drawn: Drawn, mode, start):
     """Into steps, or into parts of the batch, with any edges together."""
     case = make_case(drawn.layers)

@@ -1,0 +1,144 @@
+"""`ablate.Embedding`: `torch.nn.Embedding` that drops words.
+
+Shapes: T time, B batch, D embedding, G gates, U units.
+"""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ablate.edges import Edge
+from ablate.engine.factors import activation_mask
+from ablate.engine.stack import drop_sequence
+from ablate.errors import AblateError, did_you_mean
+from ablate.model.hooks import in_window
+from ablate.model.masked import Masked, advance, claim, coordinate
+from ablate.placement import Placement
+
+
+class Embedding(Masked, nn.Embedding):
+    """`torch.nn.Embedding` with dropout at EMBEDDING: a word, in all its places of a row.
+
+    Arguments, call, `state_dict` and initial weights are those of `torch.nn.Embedding`; `max_norm`,
+    `norm_type`, `scale_grad_by_freq` and `sparse` are named. `placement`, `seed`, `stack` and the
+    counted updates are as in `ablate.LSTM`; `batch_first` says that tokens are [B, T].
+
+        embedding = ablate.Embedding(10_000, 200, placement=Placement({Edge.EMBEDDING: Drop(0.2)}))
+
+    Raises AblateError for another edge than EMBEDDING, which `ablate.LSTM` owns.
+    Source: arXiv:1512.05287, section 4.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        placement: Placement | None = None,
+        seed: int | None = None,
+        stack: int = 0,
+        batch_first: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Any,
+    ) -> None:
+        allowed = inspect.signature(nn.Embedding).parameters
+        for name in options:
+            if name not in allowed:
+                raise AblateError(
+                    f"ablate.Embedding takes no '{name}'"
+                    f"{did_you_mean(name, [*allowed, 'placement', 'seed', 'stack', 'batch_first'])}"
+                )
+        super().__init__(
+            num_embeddings, embedding_dim, padding_idx, device=device, dtype=dtype, **options
+        )
+        self.batch_first = batch_first
+        self._place(placement, seed, stack)
+
+    @classmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, embeddings: Tensor, freeze: bool = True, **options: Any
+    ) -> "Embedding":
+        """An embedding of these vectors [V, D]; other arguments are the constructor's."""
+        if embeddings.dim() != 2:
+            raise AblateError(f"pretrained vectors are [V, D], got {tuple(embeddings.shape)}")
+        return cls(*embeddings.shape, _weight=embeddings, _freeze=freeze, **options)
+
+    def _check_edges(self, edges: Edge) -> None:
+        if edges & ~Edge.EMBEDDING:
+            raise AblateError(
+                f"an embedding has the edge EMBEDDING alone, got {edges.label}; "
+                "split the placement p: ablate.Embedding(..., placement=p & Edge.EMBEDDING) and "
+                "ablate.LSTM(..., placement=p - Edge.EMBEDDING), or take ablate.LanguageModel, "
+                "which owns both"
+            )
+
+    def _check_placement(self, placement: Placement) -> None:
+        placement.check(1)
+
+    # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
+    @torch.compiler.disable
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, tokens: Tensor, *, update: int | None = None, start: int = 0, batch_offset: int = 0
+    ) -> Tensor:
+        """The word vectors [T, B, D] of tokens [T, B], [B, T] with `batch_first`, or [T].
+
+        Where nothing is dropped tokens may have any shape, as in `torch.nn.Embedding`.
+        """
+        number = claim(self, update, start=start)
+        if not (self.placement or self._edge_hooks) or not tokens.numel():
+            vectors = super().forward(tokens)
+        else:
+            tokens_TB = self._time_first(tokens)
+            x_TBD = super().forward(tokens_TB)
+            time, rows = tokens_TB.shape
+            window = self._window(time, rows, number, start, batch_offset, x_TBD)
+            x_TBD = drop_sequence(
+                x_TBD, Edge.EMBEDDING, 0, self.placement, window, tokens_TB=tokens_TB
+            )
+            for hook in in_window(self._edge_hooks.values(), window).values():
+                x_TBD = hook(x_TBD, layer=0, step=0)
+            vectors = x_TBD[:, 0] if tokens.dim() == 1 else self._swapped(x_TBD)
+        advance(self, update)
+        return vectors
+
+    def masks(
+        self,
+        tokens: Tensor,
+        *,
+        update: int | None = None,
+        start: int = 0,
+        batch_offset: int = 0,
+    ) -> Tensor:
+        """The multipliers with which a training call drops these tokens, [T, B, G, U].
+
+        An axis that shares one decision has length 1. The update is that of the next call unless it
+        is named. Raises AblateError where the placement drops nothing.
+        """
+        if not self.placement:
+            raise AblateError("the placement drops nothing: there are no masks to show")
+        number = self.next_update if update is None else coordinate("update", update)
+        tokens_TB = self._time_first(tokens)
+        time, rows = tokens_TB.shape
+        window = self._window(time, rows, number, start, batch_offset, self.weight)
+        drop, units = self.placement[Edge.EMBEDDING], self.embedding_dim
+        return activation_mask(drop, Edge.EMBEDDING, 0, 0, units, window, tokens_TB=tokens_TB)
+
+    def extra_repr(self) -> str:
+        batch_first = ", batch_first=True" if self.batch_first else ""
+        return super().extra_repr() + batch_first + self._masks_repr()
+
+    def _time_first(self, tokens: Tensor) -> Tensor:
+        """Tokens as [T, B]; no batch becomes a batch of one."""
+        if tokens.dim() not in (1, 2):
+            raise AblateError(
+                "ablate.Embedding drops words of [T, B] ([B, T] with batch_first) or [T], "
+                f"got {tokens.dim()} dimensions, {tuple(tokens.shape)}"
+            )
+        return tokens[:, None] if tokens.dim() == 1 else self._swapped(tokens)
+
+    def _swapped(self, value: Tensor) -> Tensor:
+        return value.transpose(0, 1) if self.batch_first else value

@@ -1,0 +1,194 @@
+"""What the modules share: a placement, a seed, the number of the next update, and hooks.
+
+A mask is a function of coordinates, so that a module has no generator to keep: it keeps its seed,
+its stack, and how many updates it has counted. None of them is in `state_dict`, which stays that of
+the `torch.nn` module.
+"""
+
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from ablate.edges import Edge
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode
+from ablate.errors import AblateError
+from ablate.masks import LIMITS, check
+from ablate.model.hooks import Hook
+from ablate.placement import Placement
+from ablate.schedules import CONSTANT
+
+
+class Masked(nn.Module):
+    """A module whose edges a placement drops; abstract.
+
+    In training mode a call tosses, in evaluation mode it takes the mean of each toss.
+    `next_update` is the update that the next call will use that names none.
+    """
+
+    seed: int
+    stack: int
+    next_update: int
+
+    def _place(self, placement: Placement | None, seed: int | None, stack: int) -> None:
+        """Set all that this class keeps; the last statement of a constructor.
+
+        Without a seed one is drawn from torch's default generator, after the weights, so that the
+        weights are those of the `torch.nn` module under the same `torch.manual_seed`.
+        """
+        self._edge_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self.placement = placement
+        self.stack = coordinate("stack", stack)
+        self.next_update = 0
+        self.seed = drawn_seed() if seed is None else coordinate("seed", seed)
+
+    @property
+    def placement(self) -> Placement:
+        """Where, how often and how this module drops; may be set between two calls."""
+        return self._placement
+
+    @placement.setter
+    def placement(self, placement: Placement | None) -> None:
+        placement = checked_placement(placement)
+        self._check_edges(placement.edges)
+        self._check_placement(placement)
+        self._placement = placement
+
+    def _check_edges(self, edges: Edge) -> None:
+        """Raise AblateError for an edge that another module owns."""
+        raise NotImplementedError
+
+    def _check_placement(self, placement: Placement) -> None:
+        """Raise AblateError for rates that do not fit this module."""
+
+    def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
+        """Put `fn(value, *, layer, update) -> value` at an edge's place of the listing.
+
+        It acts after the placement's own drop, in training and in evaluation; hooks at one edge act
+        in the order they were made. While there is a hook, calls take the reference path, which is
+        slow. The handle that is returned takes it away again by `.remove()`. `ablate.model.hooks`
+        has the table of what `value` is at each edge, and what else `fn` may ask for.
+        """
+        if not isinstance(edge, Edge) or not edge:
+            raise AblateError(f"a hook stands at an Edge such as Edge.RECURRENT, got {edge!r}")
+        self._check_edges(edge)
+        handle = RemovableHandle(self._edge_hooks)
+        self._edge_hooks[handle.id] = Hook.of(edge, fn)
+        return handle
+
+    def mask_state(self) -> dict[str, int]:
+        """What a checkpoint needs besides `state_dict`, so that the same masks follow."""
+        return {"seed": self.seed, "update": self.next_update, "stack": self.stack}
+
+    def load_mask_state(self, state: Mapping[str, int]) -> None:
+        """Go on where `mask_state` was taken; raises AblateError for another mapping."""
+        if set(state) != {"seed", "update", "stack"}:
+            raise AblateError(
+                f"a mask state has seed, update and stack, got {', '.join(map(str, state))}"
+            )
+        self.seed = coordinate("seed", state["seed"])
+        self.next_update = coordinate("update", state["update"])
+        self.stack = coordinate("stack", state["stack"])
+
+    def _window(
+        self, time: int, batch: int, update: int, start: int, batch_offset: int, like: Tensor
+    ) -> Window:
+        """The window of a call; masks are made on the device and in the dtype of `like`."""
+        return Window(
+            seed=self.seed,
+            update=update,
+            time=time,
+            batch=batch,
+            start=coordinate("time", start),
+            batch_offset=coordinate("batch", batch_offset),
+            stack=self.stack,
+            mode=Mode.TRAIN if self.training else Mode.MEAN,
+            device=like.device,
+            dtype=like.dtype,
+        )
+
+    @property
+    def _acts(self) -> bool:
+        """Whether two calls with different updates may differ."""
+        return self.training and bool(self._placement or self._edge_hooks)
+
+    def _masks_repr(self) -> str:
+        """The end of the module's repr; empty where nothing is dropped."""
+        if not self._placement:
+            return ""
+        stack = f", stack={self.stack}" if self.stack else ""
+        return f", placement={self._placement!r}, seed={self.seed}{stack}"
+
+
+def checked_placement(placement: Placement | None) -> Placement:
+    """A placement that a module can run; raises AblateError for another value or a schedule."""
+    if placement is None:
+        return Placement()
+    if not isinstance(placement, Placement):
+        raise AblateError(
+            f"a module takes a Placement or None, got {placement!r}; a strategy's is "
+            "ablate.strategies.get(NAME).place()"
+        )
+    if placement.schedule != CONSTANT:
+        raise AblateError(
+            f"a module does not know how many updates there will be, so it cannot follow the "
+            f"schedule {placement.schedule.name}; before each update set "
+            "`module.placement = placement.at(update, total)`"
+        )
+    return placement
+
+
+def drawn_seed() -> int:
+    """A seed from torch's default generator."""
+    # The device is named, because the default one may be one that holds no values.
+    return int(torch.randint(LIMITS["seed"], (), device="cpu"))
+
+
+def coordinate(name: str, value: int) -> int:
+    """A coordinate of a mask's address; raises AblateError where it is none."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        raise AblateError(f"a mask's {name} is a whole number, got {value!r}") from None
+    check(name, whole)
+    return whole
+
+
+def recomputing() -> bool:
+    """Whether this is called from inside a backward pass, as activation checkpointing does."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def claim(module: Masked, update: int | None, *, start: int = 0) -> int:
+    """The update of a call; raises AblateError where a call must name it and does not."""
+    if module._acts and getattr(module, "_is_replica", False):
+        raise AblateError(
+            "nn.DataParallel would give each replica the masks of the first rows and forget the "
+            "count of updates; use DistributedDataParallel, with `batch_offset` the number of each "
+            "process's first row"
+        )
+    if update is not None:
+        return coordinate("update", update)
+    if module._acts and recomputing():
+        raise AblateError(
+            "this call recomputes an earlier one (activation checkpointing), and without `update` "
+            "it would toss other masks; name it in the call that is checkpointed: "
+            "checkpoint(lambda x: lstm(x, update=n)[0], x, use_reentrant=False)"
+        )
+    if module._acts and start:
+        raise AblateError(
+            f"a call with start={start} goes on with a sequence, and without `update` it would "
+            "toss other masks than the steps before; give all calls of one sequence the same "
+            "`update`"
+        )
+    return module.next_update
+
+
+def advance(module: Masked, update: int | None) -> None:
+    """Count an update that was not named; recomputing one does not count it again."""
+    if update is None and module.training and not recomputing():
+        module.next_update += 1

@@ -1,0 +1,100 @@
+"""`ablate.LanguageModel`: the studies' language model as a `torch.nn.Module`.
+
+Shapes: T time, B batch, H hidden, V vocabulary.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from ablate.edges import Edge
+from ablate.engine.stack import State
+from ablate.model.embedding import Embedding
+from ablate.model.lstm import LSTM
+from ablate.model.masked import advance, checked_placement, claim, drawn_seed
+from ablate.placement import Placement
+
+
+class LanguageModel(nn.Module):
+    """Embedding, LSTM and softmax under one placement: the net that a study trains.
+
+    `state_dict` has the names of `ablate.model.parameters`, so that a trial's parameters load; at
+    equal seed, update and placement its masks are the trial's. `embedding` is the width of the word
+    vectors, `hidden` by default. Initial weights are those of the three `torch.nn` modules, made in
+    this order. Both modules that drop have one seed and one count of updates; `placement` may be
+    set between two calls.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        hidden: int,
+        num_layers: int = 2,
+        embedding: int | None = None,
+        *,
+        placement: Placement | None = None,
+        seed: int | None = None,
+        stack: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        width = hidden if embedding is None else embedding
+        # A seed drawn here would stand between the weights of one module and those of the next.
+        options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
+        options |= {"device": device, "dtype": dtype}
+        self.embedding = Embedding(vocabulary, width, **options)
+        self.lstm = LSTM(width, hidden, num_layers, **options)
+        self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
+        if seed is None:
+            self.load_mask_state(self.mask_state() | {"seed": drawn_seed()})
+        self.placement = placement
+
+    @property
+    def placement(self) -> Placement:
+        """Where, how often and how the model drops, EMBEDDING included."""
+        return self.embedding.placement | self.lstm.placement
+
+    @placement.setter
+    def placement(self, placement: Placement | None) -> None:
+        placement = checked_placement(placement)
+        placement.check(self.lstm.num_layers)
+        self.embedding.placement = placement & Edge.EMBEDDING
+        self.lstm.placement = placement - Edge.EMBEDDING
+
+    def forward(
+        self,
+        tokens_TB: Tensor,
+        state: State | None = None,
+        *,
+        update: int | None = None,
+        start: int = 0,
+        batch_offset: int = 0,
+    ) -> tuple[Tensor, State]:
+        """Logits [T, B, V] of tokens [T, B], and the state (h, c); arguments as in `ablate.LSTM`.
+
+        Tokens [T] give logits [T, V]. Embedding and LSTM toss under one number of the update.
+        """
+        number = max(claim(each, update, start=start) for each in (self.embedding, self.lstm))
+        where = {"update": number, "start": start, "batch_offset": batch_offset}
+        y, after = self.lstm(self.embedding(tokens_TB, **where), state, **where)
+        for each in (self.embedding, self.lstm):
+            advance(each, update)
+        return self.decoder(y), after
+
+    def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
+        """`hook` of the module that owns `edge`."""
+        owner = self.embedding if edge is Edge.EMBEDDING else self.lstm
+        return owner.hook(edge, fn)
+
+    def mask_state(self) -> dict[str, int]:
+        """What a checkpoint needs besides `state_dict`, so that the same masks follow."""
+        return self.lstm.mask_state()
+
+    def load_mask_state(self, state: Mapping[str, int]) -> None:
+        """Go on where `mask_state` was taken; raises AblateError for another mapping."""
+        self.embedding.load_mask_state(state)
+        self.lstm.load_mask_state(state)

@@ -1,0 +1,139 @@
+"""`ablate.LanguageModel` is the studies' model: names, masks, one count of updates."""
+
+import pytest
+import torch
+from conftest import assert_close
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import ablate
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.engine.factors import Window
+from ablate.engine.plan import Mode, plan
+from ablate.errors import AblateError
+from ablate.model import language_model
+from ablate.model.net import Net
+from ablate.model.parameters import initial_parameters
+from ablate.placement import Placement
+from ablate.schedules import ANNEALED
+from ablate.strategies import get
+
+V, H, D, T, B = 11, 13, 5, 7, 3
+NET = Net(layers=2, hidden=H, embedding=D)
+TOKENS = torch.randint(V, (T, B), generator=torch.Generator().manual_seed(2))
+
+STRATEGIES = [
+    pytest.param(get(name).place(**arguments), id=" ".join([name, *map(str, arguments.values())]))
+    for name, arguments in (
+        ("none", {}),
+        ("zaremba2014", {}),
+        ("gal2016", {}),
+        ("moon2015", {}),
+        ("semeniuta2016", {}),
+        ("zoneout", {}),
+        ("merity2017", {}),
+        ("naive", {}),
+    )
+]
+
+GAL = get("gal2016").place()
+
+
+def module(placement: Placement | None = GAL, **options: object) -> ablate.LanguageModel:
+    torch.manual_seed(1)
+    return ablate.LanguageModel(V, H, embedding=D, placement=placement, **({"seed": 9} | options))
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("placement", STRATEGIES)
+def test_it_is_the_model_that_a_study_trains(placement, mode):
+    """A trial's parameters load; logits and states equal training's at equal seed and update."""
+    parameters = initial_parameters(NET, V, seed=3, radius=0.5, dtype=torch.float64)
+    model = module(placement, dtype=torch.float64).train(mode is Mode.TRAIN)
+    model.load_state_dict(parameters)
+    state = tuple(torch.randn(2, NET.layers, B, H, dtype=torch.float64))
+    scores, (h, c) = model(TOKENS, state, update=4)
+    window = Window(seed=9, update=4, time=T, batch=B, mode=mode, dtype=torch.float64)
+    path = plan(placement, NET.layers, mode=mode).path
+    read = language_model.read(parameters, TOKENS, state, NET, placement, window, path)
+    expected = language_model.logits(parameters, read.y_TBH).view(T, B, V)
+    found = {"logits": scores, "h": h, "c": c}
+    assert_close(found, {"logits": expected, "h": read.state[0], "c": read.state[1]})
+    assert model.placement == placement
+
+
+def test_initial_weights_are_torchs():
+    """Embedding, LSTM and Linear in this order under `torch.manual_seed`; the seed comes last."""
+    torch.manual_seed(1)
+    theirs = nn.ModuleDict(
+        {"embedding": nn.Embedding(V, D), "lstm": nn.LSTM(D, H, 2), "decoder": nn.Linear(H, V)}
+    )
+    ours = module(seed=None)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value), name
+    assert ours.lstm.seed == ours.embedding.seed == module(seed=None).lstm.seed
+    assert ours.lstm.seed != ablate.LanguageModel(V, H).lstm.seed
+
+
+def test_one_call_is_one_update():
+    """Both modules count together, whatever each of them drops."""
+    model, words = module(), module(GAL & Edge.EMBEDDING)
+    for update in range(3):
+        assert torch.equal(model(TOKENS)[0], module()(TOKENS, update=update)[0])
+        words(TOKENS)
+    for each in (model, words):
+        assert each.embedding.next_update == each.lstm.next_update == 3
+    assert model.mask_state() == {"seed": 9, "update": 3, "stack": 0}
+    fresh = module(seed=1)
+    fresh.load_mask_state(model.mask_state())
+    assert torch.equal(fresh(TOKENS)[0], model(TOKENS)[0])
+    model.eval()(TOKENS)
+    assert model.lstm.next_update == 4
+
+
+def test_a_sequence_token_by_token():
+    """Unbatched decoding in training, one `update`, `start` counting."""
+    model = module()
+    whole, _ = model(TOKENS[:, 0], update=5)
+    assert whole.shape == (T, V)
+    state, steps = None, []
+    for t in range(T):
+        scores, state = model(TOKENS[t : t + 1, 0], state, update=5, start=t)
+        steps.append(scores)
+    assert_close({"logits": torch.cat(steps)}, {"logits": whole})
+
+
+@pytest.mark.parametrize("edge", [Edge.EMBEDDING, Edge.CARRY], ids=lambda edge: edge.label)
+def test_recomputing_needs_a_name(edge):
+    """Even where one of the two modules drops nothing."""
+    model = module(Placement({edge: Drop(0.5)}))
+    run = checkpoint(lambda tokens: model(tokens)[0], TOKENS, use_reentrant=False)
+    with pytest.raises(AblateError, match="activation checkpointing"):
+        run.sum().backward()
+    named = checkpoint(lambda tokens: model(tokens, update=1)[0], TOKENS, use_reentrant=False)
+    named.sum().backward()
+
+
+@pytest.mark.parametrize("edge", [Edge.EMBEDDING, Edge.OUTPUT], ids=lambda edge: edge.label)
+def test_a_hook_goes_to_its_owner(edge):
+    """EMBEDDING to the embedding, all else to the LSTM."""
+    model = module(None)
+    plain = model(TOKENS)[0]
+    handle = model.hook(edge, lambda value: value * 0)
+    assert not torch.equal(model(TOKENS)[0], plain)
+    handle.remove()
+    assert torch.equal(model(TOKENS)[0], plain)
+
+
+def test_a_placement_that_does_not_fit_changes_nothing():
+    """Neither module takes its part of it."""
+    model = module()
+    for wrong, message in (
+        (Placement({Edge.EMBEDDING: Drop(0.5), Edge.CELL: Drop((0.1, 0.2, 0.3))}), "got 3 rates"),
+        (Placement(GAL, ANNEALED), "schedule ANNEALED"),
+        ({}, "takes a Placement or None"),
+    ):
+        with pytest.raises(AblateError, match=message):
+            model.placement = wrong
+        assert model.placement == GAL

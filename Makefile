@@ -17,7 +17,7 @@ run: .venv/run
 	$(BIN)/ablate report --study $(STUDY) --profile $(PROFILE)
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Minutes rather than seconds.
 slow: .venv/test

@@ -261,7 +261,7 @@ def explain(
     help="Audit what this function makes: a module with the interface of torch.nn.LSTM.",
 )
 @click.option(
-    "--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers of our own."
+    "--layers", type=click.IntRange(1), help="Layers of ablate's own module; 2 by default."
 )
 @click.option(
     "--set",
@@ -277,7 +277,7 @@ def audit(
     ctx: click.Context,
     strategy: str | None,
     module: str | None,
-    layers: int,
+    layers: int | None,
     settings: tuple[str, ...],
     page: Path | None,
     plugins: tuple[Path, ...],
@@ -292,12 +292,19 @@ def audit(
     from ablate.auditing.table import renderable
     from ablate.study.changes import read_settings
 
+    if page is not None and not page.parent.is_dir():
+        raise AblateError(f"--page {page}: there is no folder '{page.parent}'; make it first")
     _load(plugins)
     audited = run_audit(strategy, read_settings(settings), module=module, layers=layers)
-    _console().print(renderable(audited.audit))
     if page is not None:
         text = page_of(audited.audit, title=audited.title, placement=audited.placement)
-        page.write_text(text, encoding="utf-8")
+        try:
+            page.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise AblateError(f"--page {page} cannot be written: {error.strerror}") from error
+    _say(_console(), [audited.title])
+    _console().print(renderable(audited.audit))
+    if page is not None:
         click.echo(f"page: {page}")
     ctx.exit(0 if audited.audit.agrees else 1)
 

@@ -3,7 +3,7 @@
 import enum
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Any, Final
 
 from ablate.errors import AblateError
 from ablate.noise import BERNOULLI, Noise
@@ -94,6 +94,14 @@ Rates = float | tuple[float, ...]
 # Rates meet 32-bit words; one that rounds to "never" or "always" would be silently another rate.
 SMALLEST_RATE: Final = 2.0**-32
 
+# What the fields of a drop besides its rate may be, and that in words.
+_TYPES: Final[dict[str, tuple[Any, str]]] = {
+    "sharing": (Sharing | None, "a Sharing such as PER_STEP or VARIATIONAL, or None"),
+    "fill": (Fill, "Fill.ZERO or Fill.HOLD"),
+    "noise": (Noise, "a Noise such as ablate.noise.GAUSSIAN"),
+    "scale": (Scale | None, "Scale.TRAIN, Scale.TEST, Scale.MEAN or None"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
@@ -110,6 +118,9 @@ class Drop:
     scale: Scale | None = None
 
     def __post_init__(self) -> None:
+        for name, (kinds, allowed) in _TYPES.items():
+            if not isinstance(given := getattr(self, name), kinds):
+                raise AblateError(f"a drop's {name} is {allowed}, got {given!r}")
         rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
         if not rates:
             raise AblateError("a drop with a rate for each layer needs at least one rate, got ()")
@@ -148,7 +159,8 @@ class Drop:
 
 def _check_rate(rate: object) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise AblateError(f"a rate is a number in [0, 1), got {rate!r}")
+        by_layer = "; a tuple gives one rate a layer" if isinstance(rate, list) else ""
+        raise AblateError(f"a rate is a number in [0, 1), got {rate!r}{by_layer}")
     value = float(rate) + 0.0  # -0.0 is another text for the same rate
     if not math.isfinite(value) or not 0.0 <= value < 1.0:
         raise AblateError(

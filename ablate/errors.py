@@ -1,6 +1,7 @@
 """What a user is told: a sentence that says what is wrong, what is allowed and what to do."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -18,6 +19,18 @@ def in_words(error: BaseException) -> str:
         return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}"
+
+
+def line_in(file: str, error: BaseException) -> int | None:
+    """Return the line of `file` at which an error was raised, or what it called; None for none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    return lines[-1] if lines else None
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Return `"'none', 'naive'"`: names that a sentence cannot be mistaken for."""
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

@@ -1,13 +1,15 @@
 """A placement: an immutable table `Edge -> Drop` under a schedule, comparable and printable."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
 from ablate.rules import complete
 from ablate.schedules import CONSTANT, Schedule, factor_at
+
+_EXAMPLE: Final = "{Edge.RECURRENT: Drop(0.3)}"
 
 
 class Placement(Mapping[Edge, Drop]):
@@ -31,7 +33,7 @@ class Placement(Mapping[Edge, Drop]):
                 f"got {schedule!r}"
             )
         table: dict[Edge, Drop] = {}
-        for edges, drop in (drops or {}).items():
+        for edges, drop in _checked(drops).items():
             for edge in edges:
                 _refuse_overlap(table, edge)
                 table[edge] = complete(edge, drop)
@@ -139,6 +141,24 @@ class Placement(Mapping[Edge, Drop]):
                     f"{edge.label} acts at {places} layer(s) of a net of {layers}, "
                     f"got {len(drop.rate)} rates {drop.rate}; give one rate or {places}"
                 )
+
+
+def _checked(drops: Mapping[Edge, Drop] | None) -> Mapping[Edge, Drop]:
+    """What a placement is made of; raises AblateError for a value of another type."""
+    if drops is None:
+        return {}
+    if not isinstance(drops, Mapping):
+        raise AblateError(f"a placement is a table such as {_EXAMPLE}, got {drops!r}")
+    for edges, drop in drops.items():
+        if not isinstance(edges, Edge):
+            raise AblateError(
+                f"a placement's keys are Edges, as in {_EXAMPLE}, or unions of them, got {edges!r}"
+            )
+        if not isinstance(drop, Drop):
+            raise AblateError(
+                f"what a placement has at {edges.label} is a Drop, as in {_EXAMPLE}, got {drop!r}"
+            )
+    return drops
 
 
 def _refuse_overlap(table: Mapping[Edge, Drop], edge: Edge) -> None:

@@ -40,7 +40,11 @@ def test_a_rate_lies_from_zero_to_below_one(rate):
         pytest.param(True, "a rate is a number in [0, 1), got True", id="true"),
         pytest.param("0.5", "a rate is a number in [0, 1), got '0.5'", id="text"),
         pytest.param(None, "a rate is a number in [0, 1), got None", id="none"),
-        pytest.param([0.5], "a rate is a number in [0, 1), got [0.5]", id="list"),
+        pytest.param(
+            [0.5],
+            "a rate is a number in [0, 1), got [0.5]; a tuple gives one rate a layer",
+            id="list",
+        ),
         pytest.param((), "needs at least one rate, got ()", id="no-layer"),
         pytest.param((0.5, 1.0), "lies in [0, 1), got 1.0", id="one-layer-at-one"),
         pytest.param((0.5, math.nan), "lies in [0, 1), got nan", id="one-layer-at-nan"),
@@ -58,6 +62,34 @@ def test_no_other_rate_is_taken(rate, words):
         Drop(rate)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param(
+            {"sharing": "window"},
+            "sharing is a Sharing such as PER_STEP or VARIATIONAL, or None, got 'window'",
+            id="sharing",
+        ),
+        pytest.param({"fill": "HOLD"}, "fill is Fill.ZERO or Fill.HOLD, got 'HOLD'", id="fill"),
+        pytest.param(
+            {"noise": "GAUSSIAN"},
+            "noise is a Noise such as ablate.noise.GAUSSIAN, got 'GAUSSIAN'",
+            id="noise",
+        ),
+        pytest.param(
+            {"scale": "TEST"},
+            "scale is Scale.TRAIN, Scale.TEST, Scale.MEAN or None, got 'TEST'",
+            id="scale",
+        ),
+    ],
+)
+def test_a_field_of_another_type_is_refused(given, words):
+    """A text in the place of a value is told what the value is called."""
+    with pytest.raises(AblateError) as raised:
+        Drop(0.3, **given)
+    assert str(raised.value) == f"a drop's {words}"
 
 
 def test_rates_by_layer_keep_their_order():

@@ -94,6 +94,37 @@ def test_an_edge_takes_one_drop(build):
     assert str(raised.value) == "both placements set INPUT; an edge takes one drop, so drop one"
 
 
+@pytest.mark.parametrize(
+    ("drops", "words"),
+    [
+        pytest.param(
+            {Edge.CELL: 0.3},
+            "what a placement has at CELL is a Drop, as in {Edge.RECURRENT: Drop(0.3)}, got 0.3",
+            id="a-rate",
+        ),
+        pytest.param(
+            {"CELL": Drop(0.3)},
+            "a placement's keys are Edges, as in {Edge.RECURRENT: Drop(0.3)}, or unions of them, "
+            "got 'CELL'",
+            id="a-name",
+        ),
+        pytest.param(
+            Drop(0.3),
+            f"a placement is a table such as {{Edge.RECURRENT: Drop(0.3)}}, got {Drop(0.3)!r}",
+            id="a-drop",
+        ),
+        pytest.param(
+            0, "a placement is a table such as {Edge.RECURRENT: Drop(0.3)}, got 0", id="a-number"
+        ),
+    ],
+)
+def test_another_type_is_refused(drops, words):
+    """What a placement is made of, and what was given."""
+    with pytest.raises(AblateError) as raised:
+        Placement(drops)
+    assert str(raised.value) == words
+
+
 def test_zero_rates_vanish():
     """A placement that never drops is the silent one, and a zero does not overlap."""
     zero = Placement({Edge.VERTICAL: Drop(0.0), Edge.CELL: Drop((0.0, 0.0))})

@@ -1,5 +1,6 @@
 """What the README shows of the audit and of the mutants is what they say today."""
 
+import re
 from pathlib import Path
 
 import proof
@@ -9,6 +10,9 @@ from click.testing import CliRunner
 
 import ablate
 from ablate.cli import main
+from ablate.strategies import plugins, registry
+from ablate.study.file import find_study
+from ablate.study.grid import distinct
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -30,3 +34,19 @@ def test_the_audits_of_strategies_are_those_that_are_shown(strategy):
     assert ran.exit_code == 0
     shown = "\n".join(line.rstrip() for line in ran.output.splitlines()).strip()
     assert f"$ ablate audit {strategy}\n{shown}\n" in README
+
+
+def test_the_study_and_the_plugin_that_are_shown_work(tmp_path, monkeypatch):
+    """The plugin's file and the study's, as a reader copies them."""
+    # What a test loads is gone after it.
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    monkeypatch.setattr(registry, "_origins", dict(registry._origins))
+    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
+    for name, language in (("sandwich.py", "python"), ("mine.toml", "toml")):
+        block = re.search(rf"```{language}\n(# {re.escape(name)}.*?)```", README, re.DOTALL)
+        (tmp_path / name).write_text(block[1], encoding="utf-8")
+    ran = CliRunner().invoke(main, ["cite", "--study", str(tmp_path / "mine.toml")])
+    assert ran.exit_code == 0, ran.output
+    study, _ = find_study(str(tmp_path / "mine.toml"))
+    labels = [point.label for point in distinct(study.profile().strategies)]
+    assert labels == ["none", "zaremba2014 .5", "sandwich .1", "sandwich .3"]

@@ -71,6 +71,13 @@ def audit(
     Raises AblateError where the module has another interface, draws from a source that no seed
     reaches, or where rates by layer do not fit it.
     """
+    if not isinstance(module, nn.Module):
+        raise AblateError(f"an audit takes a torch.nn.Module that was made, got {module!r}")
+    if placement is not None and not isinstance(placement, Placement):
+        raise AblateError(
+            f"an audit compares with a Placement, got {placement!r}; a strategy's is "
+            "ablate.strategies.get(name).place()"
+        )
     with _one_thread(module):
         if any("weight_hh" in name for name, _ in module.named_parameters()):
             return _audit_layers(Subject.of(module), placement)
@@ -112,6 +119,7 @@ def _judged(
     sizes: dict[str, int],
 ) -> Audit:
     broken = tuple(check.sentence for check in checks if not check.holds)
+    # What is still tossed in evaluation has no scale to speak of.
     wrong = unscaled(findings) if all(c.holds for c in checks if c.name == "evaluation") else ()
     differ = () if wanted is None else disagreements(findings, wanted, sizes=sizes)
     return Audit(findings, checks, wanted, (*broken, *wrong, *differ))

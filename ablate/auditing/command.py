@@ -35,7 +35,7 @@ def run_audit(
     arguments: Mapping[str, Value],
     *,
     module: str | None = None,
-    layers: int = 2,
+    layers: int | None = None,
 ) -> Audited:
     """Audit ablate's own module at a strategy, or the module that FILE:FACTORY makes.
 
@@ -47,14 +47,20 @@ def run_audit(
     placement = None
     if strategy is not None:
         # Rates are those at a schedule's factor 1, which is where every mask shows.
-        placement = Placement(dict(get(strategy).place(**arguments)))
+        found = get(strategy)
+        placement = Placement(dict(found.place(**arguments)))
+        point = found.arguments(**arguments)
+        words = ", ".join(f"{name}={value}" for name, value in point.items())
+        strategy = f"{strategy}({words})"
     elif arguments:
         raise AblateError("--set changes a strategy's arguments, and no strategy was named")
     if module is not None:
+        if layers is not None:
+            raise AblateError("--layers is for ablate's own module; that of --module has its own")
         made = load_modules(module)
         title = module if strategy is None else f"{module} as {strategy}"
     elif placement is not None:
-        made, title = own_modules(placement, layers), strategy or ""
+        made, title = own_modules(placement, layers or 2), strategy or ""
     else:
         raise AblateError("name a strategy, or a module with --module FILE:FACTORY, or both")
     first, *others = (audit(one, placement) for one in made)

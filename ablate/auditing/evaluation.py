@@ -14,7 +14,7 @@ from ablate.drops import Fill
 from ablate.edges import Edge
 
 
-def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, float]:
+def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, float | None]:
     """The factor of each edge that acts (of a held one: the part of the old value that is kept)."""
     by_place = {_place(finding): finding for finding in findings if not finding.written}
     return {place: _factor(seen, place, by_place) for place in by_place}
@@ -24,7 +24,7 @@ def _place(finding: Finding) -> Place:
     return Place(finding.edge, finding.layer, hold=finding.fill is Fill.HOLD)
 
 
-def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> float:
+def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> float | None:
     layer, edge = place.layer, place.edge
     held = _held(seen, layer, top=layer == len(seen.carried_c) - 1)
     if place.hold:
@@ -48,8 +48,11 @@ def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> float:
         return shown / presumed(Edge.CELL)
     if edge is Edge.CARRY:
         cell = findings.get(Place(Edge.CELL, layer))
-        fresh = cell is not None and cell.sharing.get("time") == 1
-        return carried / (presumed(Edge.CELL) if fresh else 1.0)
+        if cell is None:
+            return carried
+        # Fresh at each step CELL scales what is carried too; when that is not seen, nor is this.
+        often = cell.sharing.get("time")
+        return None if often is None else carried / (presumed(Edge.CELL) if often == 1 else 1.0)
     if edge is Edge.UPDATE:
         return _of(seen.written_c[layer]) / (carried * new_c)
     if edge is Edge.OUTPUT:

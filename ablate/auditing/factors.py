@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablate.auditing.probes import Array, Seen
 from ablate.edges import Edge
@@ -180,19 +181,29 @@ def _cell(paths: _Paths, layer: int) -> tuple[dict[Place, Array], Array | None, 
     elif not hidden_alone:
         cell, carry, hidden = b, _ratio(a, b), np.where(np.isnan(b), np.nan, 1.0)
     else:
-        both, either = (a != 0.0) & (b != 0.0), ~np.isnan(a) & ~np.isnan(b)
+        either = ~np.isnan(a) & ~np.isnan(b)
         cell = np.where((np.nan_to_num(a) != 0.0) | (np.nan_to_num(b) != 0.0), 1.0, np.nan)
         carry, hidden = _ratio(a, cell * (b != 0.0)), _ratio(b, cell * (a != 0.0))
-        count = max(1, int(either.sum()))
-        share = (both & either).sum() / count
-        product = ((a != 0.0) & either).sum() * ((b != 0.0) & either).sum() / count**2
-        missed = 1.0 - product / share if share else 0.0
-        # Five standard errors of a ratio of counts: less than that is no drop.
-        missed = missed if missed > 5.0 / count**0.5 else 0.0
+        missed = _missed((a != 0.0)[either], (b != 0.0)[either])
     update = _ratio(paths.written_c, a)
     update = np.where(np.isnan(update), _ratio(paths.written_s, b), update)
     places = {Edge.CELL: cell, Edge.CARRY: carry, Edge.HIDDEN: hidden, Edge.UPDATE: update}
     return {Place(edge, layer): _flat(values) for edge, values in places.items()}, state, missed
+
+
+def _missed(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """How often something drops for both readers at once, 0 where chance explains it.
+
+    Three independent drops: P(both) = P(one) P(other) / (1 - the common rate).
+    """
+    both = float((one & other).mean()) if one.size else 0.0
+    first, second = (float(reader.mean()) if one.size else 0.0 for reader in (one, other))
+    spread = (first * (1.0 - first) * second * (1.0 - second)) ** 0.5
+    if not both or not spread:
+        return 0.0
+    # The correlation of two independent readers is within five standard errors of 0.
+    correlation = (both - first * second) / spread
+    return 1.0 - first * second / both if correlation > 5.0 / one.size**0.5 else 0.0
 
 
 def _varies(values: Array) -> bool:

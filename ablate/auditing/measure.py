@@ -85,7 +85,7 @@ class _Draft:
 def _poor(draft: _Draft) -> bool:
     """Whether more tosses would tell more."""
     unknown = any(value is None for axis, value in draft.shared.items())
-    return unknown or draft.rate * draft.seen < 30.0
+    return unknown or draft.rate * draft.seen < sharing.SURE
 
 
 def _drafts(found: Read) -> Iterator[_Draft]:
@@ -110,6 +110,7 @@ def _draft(place: Place, values: Array, missed: float) -> _Draft:
         values, axes = _by_source(values), ("update", "gate", "unit", "source")
     else:
         values, axes = values[..., :UNITS], _AXES
+    pairs = int((~np.isnan(values)).sum())
     order = [axis for axis in ("gate", "batch", "unit", "source", "update") if axis in axes]
     shared: dict[str, Extent] = {}
     for axis in order:
@@ -121,15 +122,18 @@ def _draft(place: Place, values: Array, missed: float) -> _Draft:
         values = sharing.first_of(values, number, shared[axis] or ALL)
     known = values[~np.isnan(values)]
     alive = known[known != 0.0]
-    count = max(1, known.size)
+    # What both readers miss is counted over all pairs of them: whose decision it was is not seen.
+    count = pairs if missed else max(1, known.size)
     if sharing.continuous(values):
         spread = float(known.var())
         rate = spread / (1.0 + spread)
         return _Draft(place, rate, rate * (3.0 / count) ** 0.5, None, shared, known.size)
     rate = missed or float((known == 0.0).mean() if known.size else 0.0)
     error = (max(rate * (1.0 - rate), 1.0 / count) / count) ** 0.5
+    # A rate that is inferred from how often two others coincide is known half as well.
+    error *= 2.0 if missed else 1.0
     kept = float(np.median(alive)) if alive.size else 0.0
-    return _Draft(place, rate, error, kept, shared, known.size)
+    return _Draft(place, rate, error, kept, shared, count)
 
 
 def _by_source(table: Array) -> Array:

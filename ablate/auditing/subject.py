@@ -81,6 +81,11 @@ class Subject:
         shapes = {name: tuple(value.shape) for name, value in copied.named_parameters()}
         hidden = shapes[names[0, "weight_hh"]][1]
         found = cls(copied, layers, shapes[names[0, "weight_ih"]][1], hidden, names)
+        if shapes[names[0, "weight_hh"]][0] != 4 * hidden:
+            raise AblateError(
+                "an audit reads LSTMs, whose weights have four rows for each unit (i, f, g, o); "
+                f"{names[0, 'weight_hh']} has the shape {shapes[names[0, 'weight_hh']]}"
+            )
         for layer in range(layers):
             for kind in KINDS:
                 name = names[layer, kind]

@@ -33,11 +33,12 @@ def rows(audit: Audit) -> Iterator[tuple[str, ...]]:
 
 def verdict(audit: Audit) -> str:
     """One sentence: what the audit comes to."""
-    if audit.disagreements:
-        count = len(audit.disagreements)
-        return f"{count} disagreement{'s' if count > 1 else ''}:"
+    count = len(audit.disagreements)
     if audit.meant is None:
-        return "no law is broken"
+        laws = "law is" if count == 1 else "laws are"
+        return f"{count or 'no'} {laws if count else 'law is'} broken{':' if count else ''}"
+    if count:
+        return f"{count} disagreement{'s' if count > 1 else ''}:"
     return "the module does what the placement says"
 
 
@@ -90,7 +91,7 @@ def _shared(finding: Finding) -> str:
     ]
     if finding.sharing.get("word") == 1:
         words.insert(0, "equal words")
-    return ", ".join(words) or "-"
+    return ", ".join(words) or "each its own"
 
 
 def _many(axis: str, extent: Extent) -> str:

@@ -46,7 +46,21 @@ class Words:
         ((name, shape),) = tables.items()
         if shape[0] < 2:
             raise AblateError(f"an audit of words needs two of them at least, got {shape[0]}")
-        return cls(copy.deepcopy(module).double(), name, batch_first)
+        found = cls(copy.deepcopy(module).double(), name, batch_first)
+        tokens = torch.zeros(2, 3, dtype=torch.int64)
+        try:
+            shape_of_call = tuple(found.call(found.ready(found.module), tokens, 0).shape)
+        except Exception as error:
+            raise AblateError(
+                "an audit calls module(x, (h_0, c_0)) of an LSTM, or module(tokens) of an "
+                f"embedding; this module has no weight_hh and takes no tokens: {error}"
+            ) from None
+        if shape_of_call != (2, 3, shape[1]):
+            raise AblateError(
+                "an embedding makes vectors [T, B, D] of tokens [T, B]; this module made "
+                f"{shape_of_call} of (2, 3)"
+            )
+        return found
 
     def ready(self, before: nn.Module, *, training: bool = True) -> nn.Module:
         """A copy with every entry of its table 1."""

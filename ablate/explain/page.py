@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ablate.drops import Drop, Sharing
+from ablate.drops import Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Plan, Reach, plan
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
@@ -78,7 +78,8 @@ def net(
 def edges(placement: Placement, plans: Mapping[Mode, Plan]) -> RenderableType:
     """One row for each edge that drops."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("edge", "rate", "one decision", "fill", "scale", "in training", "in evaluation"):
+    fill = "fill or noise" if _noisy(placement) else "fill"
+    for column in ("edge", "rate", "one decision", fill, "scale", "in training", "in evaluation"):
         table.add_column(column, overflow="fold")
     reaches = {
         mode: {reached.edge: reached.reach.value for reached in planned.reaches}
@@ -161,12 +162,19 @@ def _tally(touched: tuple[Edge, ...]) -> str:
 def _legend(placement: Placement) -> str:
     if not len(placement):
         return "No mask anywhere."
-    fills = {drop.fill.value for drop in placement.values()}
-    words = ["● drops to zero"] if "ZERO" in fills else []
-    words += ["≈ holds the old value"] if "HOLD" in fills else []
+    plain = {drop.fill for drop in placement.values() if drop.noise == BERNOULLI}
+    zero = ["drops to zero"] if Fill.ZERO in plain else []
+    zero += ["multiplies by noise"] if _noisy(placement) else []
+    words = [f"● {' or '.join(zero)}"] if zero else []
+    words += ["≈ holds the old value"] if Fill.HOLD in plain else []
     by_word = any(drop.sharing and drop.sharing.word == 1 for drop in placement.values())
     numbers = "equal numbers on an edge: one decision" + ("; w: the word's own" if by_word else "")
     return "; ".join([*words, numbers]) + "."
+
+
+def _noisy(placement: Placement) -> bool:
+    """Whether any edge has a noise other than BERNOULLI."""
+    return any(drop.noise != BERNOULLI for drop in placement.values())
 
 
 def _value(value: Value) -> str:

@@ -144,11 +144,14 @@ class LSTM(Masked, nn.LSTM):
         Unless they are named, the layer is the lowest at which the edge acts and the update that of
         the next call. Raises AblateError for an edge that the placement does not drop.
         """
+        if not isinstance(edge, Edge) or len(edge) != 1:
+            given = edge.label if isinstance(edge, Edge) else repr(edge)
+            raise AblateError(f"masks are those of one Edge such as Edge.RECURRENT, got {given}")
         self._check_edges(edge)
         if edge not in self.placement:
             dropped = ", ".join(each.label for each in self.placement) or "nothing"
             raise AblateError(
-                f"the placement drops {dropped}, and not {edge!r}: there are no masks to show"
+                f"the placement drops {dropped}, and not {edge.label}: there are no masks to show"
             )
         layers = layers_of(edge, self.num_layers)
         layer = layers.start if layer is None else layer

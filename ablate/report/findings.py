@@ -9,13 +9,13 @@ from ablate.report.table import Table
 
 
 def findings(part: Combination, table: Table) -> list[str]:
-    """The lowest perplexity, comparisons with the baseline, what pairing bought, what was lost."""
+    """The lowest perplexity, differences to the baseline, what pairing bought, what is missing."""
     done = table.rows[table.rows["n"] > 0]
     sentences = [_scope(part, done), _lowest(table, done)] if len(done) else []
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
         sentences += [_compared(table.baseline, compared), *_pairing(compared)]
-    return [sentence for sentence in [*sentences, _lost(part)] if sentence]
+    return [sentence for sentence in [*sentences, _lost(part), _unpaired(part)] if sentence]
 
 
 def _scope(part: Combination, done: pd.DataFrame) -> str:
@@ -66,3 +66,12 @@ def _lost(part: Combination) -> str:
     parts = [f"{diverged} diverged"] if diverged else []
     parts += [f"{failed} failed"] if failed else []
     return f"{' and '.join(parts)}: counted in the table, in no mean." if parts else ""
+
+
+def _unpaired(part: Combination) -> str:
+    if part.cells["baseline"].any():
+        return ""
+    return (
+        'No baseline: name one in the study file (baseline = "none") and run once more, with it '
+        "among the strategies, for paired differences."
+    )

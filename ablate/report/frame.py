@@ -10,6 +10,7 @@ import pandas as pd
 from ablate.errors import AblateError, did_you_mean
 from ablate.store import Store, list_results
 from ablate.store.schema import COMMITTED, FAILED
+from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
 
@@ -70,8 +71,10 @@ def list_stores(
 ) -> tuple[Store, ...]:
     """Return the stores below `results`, of one study or one profile where they are named.
 
-    Raises AblateError, saying what to run, where that leaves none.
+    A study is named as in `ablate run`, also by the path of its file. Raises AblateError,
+    saying what to run, where that leaves none.
     """
+    study = study and name_of(study)
     found = list_results(Path(results))
     if not found:
         run = f"ablate run --study {study or 'placement'}"

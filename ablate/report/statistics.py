@@ -98,13 +98,15 @@ class Summary:
     """Trials of one combination -> one row a placement, in the order of the study file.
 
     For each metric the columns `<metric>`, `<metric>_low`, `<metric>_high` and `<metric>_values`
-    (over finished trials alone), and the counts `n`, `diverged`, `failed`.
+    (over finished trials alone), and the counts `n`, `diverged`, `failed`. Raises AblateError for a
+    name that has two placements, or two trials of one seed.
     """
 
     metrics: tuple[str, ...] = ("train_ppl", "valid_ppl", "test_ppl", "gap", "gap_running")
     level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
+        _require_distinct(trials)
         rows = [self._row(group) for _, group in trials.groupby(list(PLACEMENT), sort=False)]
         columns = None if rows else ["label", "position", *PLACEMENT]
         frame = pd.DataFrame(rows, columns=columns)
@@ -133,13 +135,15 @@ class Differences:
     Columns: `pairs`, `difference`, `_low`, `_high`, `_values`, `p` (paired t), `p_holm` (over all
     placements compared here), `improvement`, and `variance_ratio`: the variance of the paired
     difference over that of an unpaired one (below 1: pairing helped; nan below three pairs).
-    Empty where the combination has no baseline or no finished trial of it.
+    Empty where the combination has no baseline or no finished trial of it. Raises AblateError for
+    a name that has two placements, or two trials of one seed.
     """
 
     metric: str = "valid_ppl"
     level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
+        _require_distinct(trials)
         finished = trials[trials["status"] == "ok"]
         against = baseline_of(finished)
         if against is None:
@@ -181,6 +185,19 @@ def baseline_of(trials: pd.DataFrame) -> pd.DataFrame | None:
     first = marked.sort_values("position", kind="stable").iloc[0]
     same = (marked["strategy"] == first["strategy"]) & (marked["arguments"] == first["arguments"])
     return marked[same]
+
+
+def _require_distinct(trials: pd.DataFrame) -> None:
+    """Raise AblateError where a mean would pool two placements, or count one seed twice."""
+    again = trials.duplicated([*PLACEMENT, "seed"])
+    others = trials.groupby(list(PLACEMENT))["placement"].transform("nunique") > 1
+    if (again | others).any():
+        labels = ", ".join(f"'{label}'" for label in trials["label"][again | others].unique())
+        raise AblateError(
+            f"a name has one placement, and each seed once, in a table, and {labels} has more: "
+            "take one combination, or run the study once more with `ablate run`, which leaves out "
+            "the trials of earlier versions of a strategy"
+        )
 
 
 def _holm_by_placement(frame: pd.DataFrame) -> pd.Series:

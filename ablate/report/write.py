@@ -11,7 +11,7 @@ from ablate.report.figures import draw_figures
 from ablate.report.frame import list_stores, read_cells, read_epochs, read_trials
 from ablate.report.page import Section, render
 from ablate.report.table import make_table
-from ablate.store import Store
+from ablate.store import Store, left_out
 from ablate.study.file import find_question
 
 FOLDER = "report"
@@ -32,7 +32,8 @@ def build(
 ) -> tuple[Report, ...]:
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
-    Raises AblateError where there are no results, or the folder cannot be written.
+    A study is named as in `ablate run`, also by the path of its file. Raises AblateError where
+    there are no results, or the folder cannot be written.
     """
     stores = list_stores(results, study, profile)
     # A study that has just been begun must not keep the others from being reported.
@@ -45,13 +46,14 @@ def _build_one(store: Store) -> Report:
     sections = tuple(
         Section(part, make_table(part), draw_figures(part)) for part in parts if len(part.trials)
     )
+    notes = _notes(store)
     page = render(
         store.study,
         store.profile,
         question=find_question(store.study),
         sections=sections,
         unstarted=tuple(part for part in parts if part.trials.empty),
-        notes=_notes(store),
+        notes=notes,
     )
     folder = store.folder / FOLDER
     try:
@@ -62,7 +64,8 @@ def _build_one(store: Store) -> Report:
             "make the folder writable, or copy the results to one that is"
         ) from error
     width = shutil.get_terminal_size((100, 24)).columns
-    return Report(store.study, store.profile, folder / "index.html", _text(store, sections, width))
+    text = _text(store, sections, notes, width)
+    return Report(store.study, store.profile, folder / "index.html", text)
 
 
 def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
@@ -96,7 +99,7 @@ def _put(path: Path, content: bytes) -> Path:
     return path
 
 
-def _text(store: Store, sections: tuple[Section, ...], width: int) -> str:
+def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], width: int) -> str:
     blocks = []
     for section in sections:
         part = section.part
@@ -104,15 +107,15 @@ def _text(store: Store, sections: tuple[Section, ...], width: int) -> str:
         blocks.append("\n".join([heading, "", section.table.text(width), *section.findings]))
         if len(section.part.missing):
             blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *notes])
 
 
 def _notes(store: Store) -> tuple[str, ...]:
-    """What a reader must know before the numbers: files that were found damaged."""
+    """What a reader must know before the numbers: trials left out, and files found damaged."""
+    notes = [left_out(store)]
     damaged = store.set_aside()
-    if not damaged:
-        return ()
-    names = ", ".join(path.name for path in damaged)
-    return (
-        f"{len(damaged)} damaged files were set aside in {damaged[0].parents[1].name}/: {names}",
-    )
+    if damaged:
+        names = ", ".join(path.name for path in damaged)
+        aside = damaged[0].parents[1].name
+        notes.append(f"{len(damaged)} damaged files were set aside in {aside}/: {names}")
+    return tuple(filter(None, notes))

@@ -1,6 +1,7 @@
 """What was measured, in plain Parquet: the source of truth of every study."""
 
+from ablate.store.earlier import left_out
 from ablate.store.schema import COMMITTED, FAILED
 from ablate.store.store import Row, Store, list_results
 
-__all__ = ["COMMITTED", "FAILED", "Row", "Store", "list_results"]
+__all__ = ["COMMITTED", "FAILED", "Row", "Store", "left_out", "list_results"]

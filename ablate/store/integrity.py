@@ -13,6 +13,8 @@ from ablate.store.schema import ATTEMPT_TABLES, CELLS, COMMITTED, TRIALS
 
 BAD: Final = "bad"
 CELLS_FILE: Final = "cells.parquet"
+EARLIER_FILE: Final = "earlier.parquet"
+NAMES_FILES: Final = (CELLS_FILE, EARLIER_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ def set_damage_aside(folder: Path) -> None:
 
 
 def _damages(folder: Path) -> Iterator[Damage]:
-    cells = folder / CELLS_FILE
-    if cells.is_file() and (reason := _fault(cells, CELLS)):
-        yield Damage(cells, reason, None)
+    for path in (folder / name for name in NAMES_FILES):
+        if path.is_file() and (reason := _fault(path, CELLS)):
+            yield Damage(path, reason, None)
     for path in sorted((folder / "trials").glob("[!.]*.parquet")):
         attempt = Attempt.parse(path.name)
         if attempt is None:
@@ -123,7 +125,7 @@ def _trial_names(folder: Path) -> dict[str, str]:
 def _message(folder: Path, damages: tuple[Damage, ...], names: dict[str, str]) -> str:
     lines = [f"{len(damages)} damaged file(s), now set aside in {folder / BAD}:"]
     for damage in damages:
-        held = "the names of the trials" if damage.path.name == CELLS_FILE else "no trial"
+        held = "the names of the trials" if damage.path.name in NAMES_FILES else "no trial"
         if damage.attempt:
             known = names.get(damage.attempt.key, f"key {damage.attempt.key}")
             held = f"attempt {damage.attempt.number} at {known}"

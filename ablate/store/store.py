@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ablate.store.attempts import Attempt
 from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
-from ablate.store.integrity import BAD, CELLS_FILE, set_damage_aside
+from ablate.store.integrity import BAD, CELLS_FILE, EARLIER_FILE, set_damage_aside
 from ablate.store.lock import exclusive
 from ablate.store.schema import (
     ATTEMPT_TABLES,
@@ -96,19 +96,26 @@ class Store:
         """Record an attempt that failed: a row of `trials` with its error, and nothing else."""
         self._write("trials", _attempt_of(trial, (FAILED,)), table_of([trial], TRIALS))
 
-    def write_cells(self, rows: Iterable[Row]) -> None:
-        """Add to `cells.parquet` the names under which trials are known; newer rows win."""
+    def write_cells(self, rows: Iterable[Row], *, earlier: Iterable[Row] = ()) -> None:
+        """Add to `cells.parquet` the names under which trials are known; newer rows win.
+
+        `earlier` are known rows whose name has another placement by now: they go from there to
+        `earlier.parquet`.
+        """
         known, new = self.cells().to_pylist(), table_of(rows, CELLS).to_pylist()
+        gone = {_identity(row): row for row in earlier}
         # A study whose baseline moved has one all the same: the old one's flag goes.
-        moved = {_combination(row) for row in new if row["baseline"]}
+        moved = {combination_of(row) for row in new if row["baseline"]}
         merged = {
-            _identity(row): row | {"baseline": row["baseline"] and _combination(row) not in moved}
+            _identity(row): row | {"baseline": row["baseline"] and combination_of(row) not in moved}
             for row in known
+            if _identity(row) not in gone
         }
         merged |= {_identity(row): row for row in new}
-        table = table_of(merged.values(), CELLS)
-        if table.to_pylist() != known:
-            write_table(table, self.folder / CELLS_FILE)
+        # Before they leave the cells, and for good: a crash between two files loses no name.
+        aside = self._names(EARLIER_FILE).to_pylist()
+        self._renew(EARLIER_FILE, aside, {_identity(row): row for row in aside} | gone)
+        self._renew(CELLS_FILE, known, merged)
 
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
@@ -157,13 +164,13 @@ class Store:
 
     def cells(self) -> pa.Table:
         """The names under which trials are known; empty before the first run."""
-        try:
-            return read_table(self.folder / CELLS_FILE, CELLS)
-        except FileNotFoundError:
-            return CELLS.empty_table()
-        except BadFile:
-            self.check()
-            raise
+        return self._names(CELLS_FILE)
+
+    def earlier(self) -> pa.Table:
+        """The rows that `cells` had and has no more: names that have another placement by now."""
+        named = {_identity(row) for row in self.cells().to_pylist()}
+        rows = self._names(EARLIER_FILE).to_pylist()
+        return table_of((row for row in rows if _identity(row) not in named), CELLS)
 
     def checkpointed(self) -> tuple[str, ...]:
         """The keys of the trials that were begun and not ended, with something to go on from."""
@@ -186,6 +193,20 @@ class Store:
             self.check()
             raise
         return pa.concat_tables(tables) if tables else schema.empty_table()
+
+    def _names(self, file: str) -> pa.Table:
+        try:
+            return read_table(self.folder / file, CELLS)
+        except FileNotFoundError:
+            return CELLS.empty_table()
+        except BadFile:
+            self.check()
+            raise
+
+    def _renew(self, file: str, known: list[Row], rows: Mapping[Any, Row]) -> None:
+        table = table_of(rows.values(), CELLS)
+        if table.to_pylist() != known:
+            write_table(table, self.folder / file)
 
     def _write(self, table: str, attempt: Attempt, content: pa.Table) -> None:
         write_table(content, self.folder / table / attempt.file)
@@ -212,7 +233,7 @@ def _attempt_of(trial: Mapping[str, Any], allowed: tuple[str, ...]) -> Attempt:
     return Attempt(trial["key"], trial["attempt"])
 
 
-def _combination(row: Row) -> tuple[str, ...]:
+def combination_of(row: Row) -> tuple[str, ...]:
     """What a table never mixes, and has one baseline in."""
     return row["corpus_digest"], row["net"], row["recipe"], row["precision"]
 

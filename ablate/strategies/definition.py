@@ -3,9 +3,10 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ablate.errors import AblateError, did_you_mean, in_words
+from ablate.errors import AblateError, did_you_mean, in_words, line_in
 from ablate.placement import Placement
 from ablate.sources import built_in
 from ablate.strategies.parameters import Parameter, Value
@@ -76,10 +77,10 @@ class Strategy:
         arguments = self.arguments(**given)
         try:
             placement = self.function(**arguments)
-        except AblateError:
-            raise
         except Exception as error:  # a plugin may raise anything
-            raise AblateError(f"strategy '{self.name}' raises {in_words(error)}") from error
+            verb = ":" if isinstance(error, AblateError) else " raises"
+            where = f"strategy '{self.name}' ({self._whereabouts(error)})"
+            raise AblateError(f"{where}{verb} {in_words(error)}") from error
         if not isinstance(placement, Placement):
             raise AblateError(
                 f"strategy '{self.name}' must return a Placement, got {placement!r}; "
@@ -95,6 +96,17 @@ class Strategy:
     def search_space(self) -> "dict[str, BaseDistribution]":
         """The Optuna distribution of each parameter."""
         return {name: parameter.distribution() for name, parameter in self.parameters.items()}
+
+    def _whereabouts(self, error: Exception) -> str:
+        """Whose the function is, and the line at which it broke: `mine.py, line 8`."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        if code is None:
+            return self.origin
+        name, line = Path(code.co_filename).name, line_in(code.co_filename, error)
+        # The origin of a file's is the file with its digest, that of nobody's plugin the module.
+        own = self.origin.startswith(name) or self.origin == self.function.__module__
+        whose = name if own else f"{self.origin}, {name}"
+        return f"{whose}, line {line}" if line else whose
 
     def _along_the_dial(self, value: float) -> dict[str, Value]:
         dial = self.dial or ""

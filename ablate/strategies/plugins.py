@@ -8,13 +8,12 @@ digest says all of it.
 import hashlib
 import re
 import sys
-import traceback
 import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ablate.errors import AblateError, in_words
+from ablate.errors import AblateError, in_words, line_in
 from ablate.sources import digest
 from ablate.strategies import registry
 
@@ -118,6 +117,4 @@ def _line(error: BaseException, path: Path) -> int | None:
     """The line of the plugin at which it broke."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    return lines[-1] if lines else None
+    return line_in(str(path), error)

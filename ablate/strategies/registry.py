@@ -13,12 +13,12 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from typing import Final
 
-from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words
+from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words, quoted
 from ablate.sources import built_in
 from ablate.strategies.definition import CAP, Function, Strategy
 from ablate.strategies.parameters import read_parameters
@@ -33,13 +33,23 @@ _origins: dict[str, str] = {}
 
 
 def strategy(
-    *, paper: str | None = None, bibtex: str | None = None, dial: str | None = None
+    bare: object = None,
+    /,
+    *,
+    paper: str | None = None,
+    bibtex: str | None = None,
+    dial: str | None = None,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a strategy and return it unchanged.
 
     paper: an arXiv id (`arXiv:1409.2329`) or a DOI (`doi:10.1109/...`); dial: the name of a rate.
     Raises AblateError for a function that cannot be a strategy, or a name that is taken.
     """
+    if bare is not None:
+        raise AblateError(
+            "the decorator is called, by name alone: write @strategy() or @strategy(dial=...), got "
+            + (f"@strategy above '{bare.__name__}'" if inspect.isfunction(bare) else repr(bare))
+        )
 
     def register(function: Function) -> Function:
         made = _make(function, paper, bibtex, dial)
@@ -59,11 +69,18 @@ def get(name: str) -> Strategy:
     """Return the strategy called `name`; raises AblateError, with the nearest name, if none is."""
     load_entry_points()
     if name not in _registry:
-        near = did_you_mean(name, _registry)
-        raise AblateError(
-            f"no strategy is called '{name}'{near or '; there are ' + ', '.join(_registry)}"
-        )
+        raise unknown(name)
     return _registry[name]
+
+
+def unknown(name: str, labels: Iterable[str] = ()) -> AblateError:
+    """Return the error for a name that no strategy has, nor any of the points called `labels`."""
+    rest = (
+        f"; the strategies are {quoted(_registry)}, and one of your own needs --plugin FILE or "
+        "plugins = [...] in the study"
+    )
+    near = did_you_mean(name, [*_registry, *labels])
+    return AblateError(f"no strategy is called '{name}'{near or rest}")
 
 
 def names() -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.model.net import Net
 from ablate.strategies import get, names
+from ablate.strategies.registry import unknown
 from ablate.study.grid import Choice, distinct
 from ablate.study.parse import Study, parse_study
 from ablate.study.schema import Profile
@@ -77,8 +78,7 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     listed = {choice.name for choice in profile.strategies}
     for name in wanted:
         if name not in labels and name not in names():
-            near = did_you_mean(name, [*names(), *labels])
-            raise AblateError(f"no strategy is called '{name}'{near or _there_are(names())}")
+            raise unknown(name, labels)
     kept = [
         Choice(point.strategy.name, tuple((name, (value,)) for name, value in point.pairs))
         for point in points
@@ -86,12 +86,8 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     ]
     joined = [Choice(get(name).name) for name in wanted if name not in listed.union(labels)]
     if not kept and not joined:
-        raise AblateError(f"no strategy is named; there are {', '.join(labels)}")
+        raise AblateError(f"no strategy is named; the points are {quoted(labels)}")
     return profile.model_copy(update={"strategies": tuple(dict.fromkeys([*kept, *joined]))})
-
-
-def _there_are(allowed: Sequence[str]) -> str:
-    return "; there are " + ", ".join(allowed)
 
 
 def _value(text: str) -> Any:

@@ -8,10 +8,11 @@ from rich.console import Console
 
 import ablate
 from ablate.masks import SEMANTICS
-from ablate.store import FAILED, Row, Store
+from ablate.store import FAILED, Row, Store, left_out
 from ablate.study.board import Board
-from ablate.study.cells import Cell, Entry, canonical_json
+from ablate.study.cells import Entry
 from ablate.study.events import Event, Executor, Failed, Finished, Task
+from ablate.study.names import columns, register
 from ablate.study.progress import Progress
 from ablate.study.queue import Queue
 
@@ -55,7 +56,7 @@ def run(
     with store.lock():
         store.check()
         store.sweep()
-        store.write_cells(cell_rows(entries))
+        register(entries, store)
         cells = first_names(entries)
         committed = store.committed()
         for key in committed.keys() & set(store.checkpointed()):
@@ -68,7 +69,7 @@ def run(
             names = {key: name_of(entry) for key, entry in cells.items()}
             board = Board(names, len(cells), len(cells) - len(missing), slots)
             progress = Progress(console, board)
-            for note in queue.notes:
+            for note in filter(None, [*queue.notes, left_out(store)]):
                 progress.say(note)
             desk = _Desk(store, queue, progress, names, retries)
             if missing:
@@ -88,24 +89,6 @@ def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
 def name_of(entry: Entry) -> str:
     """The words under which a trial is shown."""
     return f"{entry.label}, seed {entry.cell.seed}"
-
-
-def cell_rows(entries: Sequence[Entry]) -> list[Row]:
-    """The rows of `cells.parquet`."""
-    return [
-        {
-            "key": entry.cell.key,
-            "strategy": entry.strategy,
-            "arguments": canonical_json(entry.arguments),
-            "label": entry.label,
-            "dial": entry.dial,
-            "dial_value": entry.dial_value,
-            "position": entry.position,
-            "baseline": entry.baseline,
-            **_columns(entry.cell),
-        }
-        for entry in entries
-    ]
 
 
 class _Desk:
@@ -171,22 +154,10 @@ def _teach(queue: Queue, store: Store, committed: dict[str, Row], cells: dict[st
         queue.learn(committed[key], curves[key], cells.get(key))
 
 
-def _columns(cell: Cell) -> Row:
-    """What a cell is, in the columns that `cells` and `trials` share."""
-    return {
-        "seed": cell.seed,
-        "corpus": cell.corpus,
-        "corpus_digest": cell.corpus_digest,
-        "net": cell.net.model_dump_json(),
-        "recipe": cell.recipe.model_dump_json(),
-        "precision": cell.precision,
-    }
-
-
 def _row(task: Task, status: str, entry: Entry) -> dict[str, Any]:
     """The columns of `trials` that are known before training."""
     cell = task.cell
-    return _columns(cell) | {
+    return columns(cell) | {
         "key": cell.key,
         "pair_key": cell.pair_key,
         "attempt": task.attempt,

@@ -16,6 +16,7 @@ strategies = [
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ def find_study(name: str) -> tuple[Study, Path]:
             f"{', '.join(sorted(known))}, and any other is the path of a TOML file"
         )
     return read_study(known[name]), known[name]
+
+
+def name_of(study: str) -> str:
+    """Return the name under which a study's results are: `mine` of `mine` or `folder/mine.toml`."""
+    path = Path(study)
+    return path.stem if path.suffix == ".toml" or os.path.isfile(path) else study
 
 
 def all_studies() -> dict[str, Path]:
@@ -81,13 +88,25 @@ def read_study(path: Path) -> Study:
 
 
 def _read_table(path: Path) -> dict[str, Any]:
-    where = f"the study file {path}"
+    where, text = f"the study file {path}", ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise AblateError(f"{where} is not text: byte {error.start} is not UTF-8") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise AblateError(f"{where} cannot be read: {reason}") from None
     except tomllib.TOMLDecodeError as error:
-        raise AblateError(f"{where} is not valid TOML: {error}") from None
+        point = _about_point(text, error)
+        raise AblateError(f"{where} is not valid TOML: {error}{point}") from None
+
+
+def _about_point(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """What to write where TOML stumbled over a number that begins with its point."""
+    at = re.search(r"line (\d+), column (\d+)", str(error))
+    if at is None:
+        return ""
+    line, column = map(int, at.groups())
+    number = re.match(r"[+-]?(\.\d+)", text.split("\n")[line - 1][column - 1 :])
+    return f"; TOML wants 0{number[1]} for {number[1]}" if number else ""

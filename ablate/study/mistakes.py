@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from ablate.errors import AblateError, did_you_mean
 from ablate.study.grid import Mistake
+from ablate.training.recipe import PRESETS
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -20,6 +21,11 @@ _EXPECTED = {
     "float_type": "a number",
     "finite_number": "a finite number",
 }
+
+_PRESET = next(iter(PRESETS))
+_FILLED = f'a table, or give preset = "{_PRESET}", which fills net and recipe'
+# What to write for a key that is missing, by its name.
+_INSTEAD = {"net": _FILLED, "recipe": _FILLED, "profiles": "at least one, such as [profiles.quick]"}
 
 
 def refusal(where: str, mistakes: Sequence[Mistake]) -> AblateError:
@@ -51,7 +57,10 @@ def _words(model: type[BaseModel], found: ErrorDetails) -> str:
     if kind == "ablate":
         return found["msg"]
     if kind == "missing":
-        return "is missing"
+        instead = _INSTEAD.get(str(found["loc"][-1]))
+        return f"is missing: {instead}" if instead else "is missing"
+    if kind == "model_type" and isinstance(given, str) and given in PRESETS:
+        return f'that is a preset: write preset = "{given}"'
     if kind == "extra_forbidden":
         allowed = _fields(model, found["loc"][:-1])
         near = did_you_mean(str(found["loc"][-1]), allowed)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.grid import Choice, Mistake, Point, baseline_of, distinct, read_choice
@@ -155,7 +155,7 @@ def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Itera
         yield ("baseline",), f"'{name}' may be {' or '.join(several)}; name one of them"
     elif whole:
         near = did_you_mean(name, labels)
-        words = f"no strategy here is called '{name}'{near}; there are {', '.join(labels)}"
+        words = f"no strategy here is called '{name}'{near}; the points are {quoted(labels)}"
         yield ("baseline",), words
 
 

@@ -93,7 +93,7 @@ def words(found: Estimate, slots: int) -> str:
     """The estimate in a sentence."""
     return (
         f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.0f} ms an "
-        f"update, the median of three of '{found.label}'"
+        f"update, the median of three of '{found.label}'; starting up and compiling come on top"
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ablate.errors import AblateError
 from ablate.store import FAILED, Store, list_results
+from ablate.study.file import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,25 @@ class Status:
 
     @property
     def total(self) -> int:
-        """All trials that were ever asked for."""
+        """All trials that were ever asked for, but for those of earlier versions of a strategy."""
         return self.ok + self.diverged + self.failed + self.missing
 
 
 def status_of(store: Store) -> Status:
     """Count a store's trials; AblateError where a file in it was damaged."""
-    wanted = set(store.cells().column("key").to_pylist())
-    committed = {key: row["status"] for key, row in store.committed().items()}
+    named = set(store.cells().column("key").to_pylist())
+    ended = {key: row["status"] for key, row in store.committed().items() if key in named}
     rows = store.trials().select(["key", "status"]).to_pylist()
-    failed = {row["key"] for row in rows if row["status"] == FAILED} - committed.keys()
-    statuses = list(committed.values())
+    failed = {row["key"] for row in rows if row["status"] == FAILED} & named - ended.keys()
+    statuses = list(ended.values())
     return Status(
         study=store.study,
         profile=store.profile,
         ok=statuses.count("ok"),
         diverged=statuses.count("diverged"),
         failed=len(failed),
-        missing=len(wanted - committed.keys() - failed),
-        begun=len(set(store.checkpointed()) - committed.keys()),
+        missing=len(named - ended.keys() - failed),
+        begun=len(named & set(store.checkpointed()) - ended.keys()),
         set_aside=store.set_aside(),
     )
 
@@ -52,8 +53,10 @@ def status_of(store: Store) -> Status:
 def find_statuses(results: Path, study: str | None, profile: str | None) -> tuple[Status, ...]:
     """The status of every store below `results`, or of one study or profile.
 
-    Raises AblateError where there is none.
+    A study is named as in `ablate run`, also by the path of its file. Raises AblateError where
+    there is none.
     """
+    study = study and name_of(study)
     found = [
         store
         for store in list_results(results)

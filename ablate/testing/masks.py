@@ -35,7 +35,7 @@ class MasksContract(OfAStrategy):
             parts = [site.toss(seed=seed).firsts().flatten() for seed in site.seeds()]
             values = torch.cat(parts)
             verb = "take the new value" if site.drop.fill is Fill.HOLD else "multiply by"
-            told = f"masks of {site} {verb} {{:.4f}} on average, stated is {site.mean:.4f}"
+            told = f"masks of {site} {verb} {{:.6g}} on average, stated is {site.mean:.6g}"
             _assert_mean(values, site.mean, site.variance, told)
             if site.drop.noise == BERNOULLI:
                 found = values.unique().tolist()
@@ -44,7 +44,7 @@ class MasksContract(OfAStrategy):
                 )
                 continue
             squares = (values - site.mean) ** 2
-            told = f"masks of {site} have the variance {{:.4f}}, stated is {site.variance:.4f}"
+            told = f"masks of {site} have the variance {{:.6g}}, stated is {site.variance:.6g}"
             _assert_mean(squares, site.variance, squares.var().item(), told)
 
     def test_masks_are_constant_where_a_decision_is_shared(self) -> None:
@@ -85,13 +85,14 @@ class MasksContract(OfAStrategy):
 
 def _assert_mean(values: Tensor, expected: float, variance: float, told: str) -> None:
     found = values.mean().item()
-    most = allowed(variance, (values - expected).abs().max().item(), len(values))
-    assert abs(found - expected) <= most, f"{told.format(found)} (chance explains {most:.4f})"
+    off = abs(found - expected)
+    most = allowed(expected, variance, (values - expected).abs().max().item(), len(values))
+    assert off <= most, f"{told.format(found)}: off by {off:.1e}, and chance explains {most:.1e}"
 
 
 def _assert_uncorrelated(site: Site, axis: str, products: Tensor) -> None:
     off = abs(products.mean().item()) / site.variance
-    most = allowed(site.variance**2, products.abs().max().item(), products.numel()) / site.variance
+    most = allowed(0.0, 1.0, products.abs().max().item() / site.variance, products.numel())
     assert off <= most, (
         f"masks of {site} that are apart along {axis} decide alike: they correlate by {off:.3f}, "
         f"and chance explains {most:.3f}"

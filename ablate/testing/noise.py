@@ -54,10 +54,11 @@ class NoiseContract(Contract):
         squares = (drawn - mean) ** 2
         for what, found, told in (("mean", drawn, mean), ("variance", squares, variance)):
             value, largest = found.mean().item(), (found - told).abs().max().item()
-            error = allowed(found.var().item(), largest, len(drawn))
-            assert abs(value - told) <= error, (
-                f"the noise {self.noise.name} at rate {rate} states the {what} {told:.4f}; "
-                f"{len(drawn)} words have {value:.4f}, and chance explains {error:.4f}"
+            most = allowed(told, found.var().item(), largest, len(drawn))
+            assert abs(value - told) <= most, (
+                f"the noise {self.noise.name} at rate {rate} states the {what} {told:.6g}; "
+                f"{len(drawn)} words have {value:.6g}, off by {abs(value - told):.1e}, and chance "
+                f"explains {most:.1e}"
             )
 
     @pytest.mark.parametrize("shape", [(3, 5, 1, 7), (1,), (0,), ()], ids=str)

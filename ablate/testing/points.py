@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ablate.errors import AblateError, in_words
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
 from ablate.strategies.parameters import Parameter, Value
@@ -38,15 +39,26 @@ class OfAStrategy(Contract):
         subject = self.subject
         try:
             placement = subject.place(**point)
-            for layers in self.layers:
-                placement.check(layers)
         except Exception as error:
             raise AssertionError(
                 f"strategy '{subject.name}' has no placement at {words(point)}, a point that its "
-                f"own signature allows: {type(error).__name__}: {error}; narrow the parameter's "
+                f"own signature allows: {in_words(error)}; narrow the parameter's "
                 "annotation, or mend the function"
             ) from error
+        for layers in self.layers:
+            self._fit(placement, layers, point)
         return placement
+
+    def _fit(self, placement: Placement, layers: int, point: Point) -> None:
+        """Hold the rates that a placement gives by layer to a net of that many."""
+        try:
+            placement.check(layers)
+        except AblateError as error:
+            raise AssertionError(
+                f"strategy '{self.subject.name}' at {words(point)} fits no net of {layers} "
+                f"layer(s): {error}; where it fits one depth only, say `layers = (2,)` in the test "
+                "class"
+            ) from error
 
     def edge_points(self) -> list[Point]:
         """The default point, and each parameter alone at both its ends or at each choice."""

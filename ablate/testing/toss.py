@@ -25,6 +25,9 @@ DECISIONS, MOST_SEEDS = 4000, 150
 
 ERRORS = 5.0
 
+# What the rounding of float64 leaves where chance explains nothing: a noise of two points.
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Toss:
@@ -139,12 +142,14 @@ class Site:
         return Toss(mask_TBGU.flatten(0, 1), {"word": _by_word(places, tokens_TB)} | decisions)
 
 
-def allowed(variance: float, largest: float, count: int) -> float:
-    """How far the mean of `count` values may lie from its expectation: five standard errors.
+def allowed(told: float, variance: float, largest: float, count: int) -> float:
+    """How far the mean of `count` values may lie from the one that is told: five standard errors.
 
-    The second term is Bernstein's, for rates so low that hardly anything was dropped.
+    The second term is Bernstein's, for rates so low that hardly anything was dropped; the third is
+    for values that do not vary.
     """
-    return ERRORS * math.sqrt(variance / count) + ERRORS**2 * largest / (3.0 * count)
+    chance = ERRORS * math.sqrt(variance / count) + ERRORS**2 * largest / (3.0 * count)
+    return chance + ROUNDING * (1.0 + abs(told))
 
 
 def _by_word(places: list[tuple[int, int]], tokens_TB: Tensor) -> list[int]:

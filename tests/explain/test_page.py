@@ -11,8 +11,9 @@ from ablate.errors import AblateError
 from ablate.explain import render
 from ablate.explain.drawing import draw
 from ablate.explain.words import sharing_words
+from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
-from ablate.strategies import names
+from ablate.strategies import names, registry, strategy
 
 
 def _print(name, width=80, encoding="utf-8", layers=2, n=2, **arguments):
@@ -49,6 +50,30 @@ def test_zaremba_in_words():
 def test_naive_counts_in_words():
     """A repeated touch is told with its number."""
     assert "most   7: INPUT, RECURRENT x 4, INTERLAYER, OUTPUT" in _print("naive")
+
+
+@pytest.mark.parametrize(
+    ("edge", "legend"),
+    [
+        pytest.param(Edge.OUTPUT, "● multiplies by noise; equal", id="alone"),
+        pytest.param(Edge.VERTICAL, "● drops to zero or multiplies by noise; equal", id="beside"),
+    ],
+)
+def test_a_noise_is_no_zero(monkeypatch, edge, legend):
+    """The legend says that a mark multiplies, and the noise stands under a heading that fits."""
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+
+    @strategy()
+    def noisy() -> Placement:
+        """Multiply the output by noise, and drop where else there is something to drop."""
+        silent = Placement({edge: Drop(0.25)}) - Edge.OUTPUT
+        return silent | Placement({Edge.OUTPUT: Drop(0.25, noise=GAUSSIAN)})
+
+    text = _print("noisy", width=120)
+    assert legend in text
+    assert "one decision         fill or noise" in text
+    assert "each step, each row  GAUSSIAN" in text
+    assert "fill or noise" not in _print("zaremba2014", width=120)
 
 
 def test_arguments_reach_the_page():

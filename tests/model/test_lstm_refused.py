@@ -156,8 +156,9 @@ def test_a_coordinate(where, message):
 @pytest.mark.parametrize(
     ("edge", "where", "message"),
     [
-        (Edge.CELL, {}, r"drops INPUT, INTERLAYER, OUTPUT, and not <Edge.CELL"),
-        (Edge.VERTICAL, {}, r"and not <Edge"),
+        (Edge.CELL, {}, r"drops INPUT, INTERLAYER, OUTPUT, and not CELL: there are no"),
+        (Edge.VERTICAL, {}, r"one Edge such as Edge.RECURRENT, got INPUT\|INTERLAYER\|OUTPUT$"),
+        ("RECURRENT", {}, r"masks are those of one Edge such as Edge.RECURRENT, got 'RECURRENT'$"),
         (Edge.EMBEDDING, {}, r"which an LSTM does not see"),
         (Edge.INTERLAYER, {"layer": 0}, r"acts at the layers \[1\] of 2, counted from 0, got 0"),
         (Edge.OUTPUT, {"layer": 0}, r"acts at the layers \[1\]"),

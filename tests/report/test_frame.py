@@ -19,6 +19,7 @@ def test_one_row_a_placement_and_seed(write: Write, tmp_path: Path):
     """The frame has a row for each name and seed, in the order of the study file."""
     write(tmp_path, seeds=2)
     frame = results("placement", results=tmp_path)
+    assert frame.equals(results("studies/placement.toml", results=tmp_path))
     assert len(frame) == 28
     assert frame["label"].drop_duplicates().tolist()[:3] == [
         "none",

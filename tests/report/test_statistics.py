@@ -206,3 +206,21 @@ def test_no_baseline_no_differences():
     assert frame.empty
     assert {"difference", "difference_low", "p_holm"} <= set(frame.columns)
     assert baseline_of(trials(zaremba=[1.0])) is None
+
+
+@pytest.mark.parametrize("statistic", [Summary(("valid_ppl",)), Differences()])
+def test_a_seed_never_counts_twice(statistic: Summary | Differences):
+    """Two trials of one name and seed are refused, by name, with what to do."""
+    frame = trials(none=[200.0, 210.0], zaremba=[190.0, 195.0])
+    twice = pd.concat([frame, frame[frame["label"] == "zaremba"].iloc[:1].assign(key="other")])
+    with pytest.raises(AblateError, match=r"and 'zaremba' has more: take one .*`ablate run`"):
+        statistic(twice)
+
+
+@pytest.mark.parametrize("statistic", [Summary(("valid_ppl",)), Differences()])
+def test_two_placements_are_never_one_mean(statistic: Summary | Differences):
+    """Seeds of one name that have different placements are refused."""
+    frame = trials(none=[200.0, 210.0], zaremba=[190.0, 195.0])
+    frame.loc[3, "placement"] = "another"
+    with pytest.raises(AblateError, match="'zaremba' has more"):
+        statistic(frame)

@@ -104,7 +104,12 @@ def test_no_baseline_no_columns(write: Callable[..., Store], tmp_path: Path):
     heads = {column.head for column in table.columns}
     assert heads.isdisjoint({"valid difference", "better", "p"})
     assert "difference" not in table.text()
-    assert not any("Against" in line for line in findings(combination(tmp_path), table))
+    lines = findings(combination(tmp_path), table)
+    assert not any("Against" in line for line in lines)
+    assert lines[-1] == (
+        'No baseline: name one in the study file (baseline = "none") and run once more, with it '
+        "among the strategies, for paired differences."
+    )
 
 
 def test_csv_has_every_number_in_full(three: Table):
@@ -158,6 +163,7 @@ def test_findings_claim_no_more_than_the_seeds_allow(two_seeds: Path, three_seed
     """Two seeds come with a warning; lost trials and what pairing bought are said."""
     part = combination(two_seeds)
     few = findings(part, make_table(part))
+    assert not any("No baseline" in line for line in few)
     assert few[0].endswith(
         "Fewer than three seeds give no interval: read small differences as noise."
     )

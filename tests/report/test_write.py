@@ -143,6 +143,14 @@ def test_the_page_names_a_placements_schedule(write_scheduled: Write, tmp_path: 
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_a_study_may_be_named_by_its_file(write_few: Write, tmp_path: Path):
+    """As in `ablate run`: the results have the name of the file."""
+    results = write_few(tmp_path, study="mine", seeds=2).folder.parents[1]
+    [report] = build(results, "studies/mine.toml")
+    assert report.study == "mine"
+
+
+@pytest.mark.usefixtures("without_figures")
 def test_an_older_store_is_reported(write_few: Write, tmp_path: Path):
     """What an earlier ablate measured is shown as it always was, and names no plugin."""
     [before] = build(write_few(tmp_path, study="old", seeds=2).folder.parents[1])

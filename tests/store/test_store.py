@@ -1,5 +1,6 @@
 """The store: what is written comes back, whole, typed and by attempt."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from earlier_stores import make_first_version
 
 from ablate.errors import AblateError
-from ablate.store import Store, list_results
+from ablate.store import Store, files, list_results
 from ablate.store.schema import CELLS, TRIALS, table_of
 
 
@@ -167,6 +168,52 @@ def test_a_baseline_that_moved_leaves_no_second_one(store: Store) -> None:
 
     flags = {row["key"]: row["baseline"] for row in store.cells().to_pylist()}
     assert flags == {"a1": False, "b2": True, "c3": True}
+
+
+def test_earlier_names_leave_the_cells_and_come_back(store: Store) -> None:
+    """A row is in one of the two files; named again, it is a cell again."""
+    store.write_cells([_cell("a1"), _cell("b2", seed=4)])
+    store.write_cells([_cell("c3")], earlier=[_cell("a1")])
+    assert store.cells().column("key").to_pylist() == ["b2", "c3"]
+    assert store.earlier().to_pylist() == [_cell("a1")]
+
+    store.write_cells([_cell("a1")], earlier=[_cell("c3")])
+    assert store.cells().column("key").to_pylist() == ["b2", "a1"]
+    assert store.earlier().column("key").to_pylist() == ["c3"]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_no_name_is_lost_between_two_files(
+    store: Store, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Stopped before any write of theirs, cells and earlier names still hold every row once."""
+    store.write_cells([_cell("a1")])
+    store.write_cells([_cell("c3")], earlier=[_cell("a1")])
+    whole, left = files.write_table, writes
+
+    def write(table: pa.Table, path: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        whole(table, path)
+
+    monkeypatch.setattr("ablate.store.store.write_table", write)
+    with contextlib.suppress(KeyboardInterrupt):
+        store.write_cells([_cell("a1")], earlier=[_cell("c3")])
+    keys = [*store.cells().column("key").to_pylist(), *store.earlier().column("key").to_pylist()]
+    assert sorted(keys) == ["a1", "c3"]
+
+
+def test_damaged_earlier_names_are_set_aside(store: Store) -> None:
+    """They are checked as the cells are, which go on without them."""
+    store.write_cells([_cell("a1")], earlier=[_cell("b2")])
+    path = store.folder / "earlier.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(AblateError, match=r"earlier\.parquet \(the names of the trials\)"):
+        store.earlier()
+    assert store.earlier().num_rows == 0
+    assert store.cells().column("key").to_pylist() == ["a1"]
 
 
 def test_the_same_cells_are_not_written_twice(store: Store) -> None:

@@ -151,6 +151,30 @@ def test_a_broken_file_is_named_with_line_and_reason(tmp_path, text, words):
     assert names() == before
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(
+            "Drop(2 * rate)",
+            "strategy 'mine' (mine.py, line 10): a rate is the probability of dropping and lies in "
+            "[0, 1), got 1.2; to keep nothing, remove the connection from the net instead",
+            id="refused",
+        ),
+        pytest.param(
+            "Drop(rate / 0)",
+            "strategy 'mine' (mine.py, line 10) raises ZeroDivisionError: float division by zero",
+            id="raises",
+        ),
+    ],
+)
+def test_a_strategy_that_fails_is_named_with_file_and_line(tmp_path, body, words):
+    """When it is called, too, whoever wrote it is shown the place."""
+    load_file(write(tmp_path, MINE.replace("Drop(rate)", body)))
+    with pytest.raises(AblateError) as error:
+        get("mine").place(rate=0.6)
+    assert str(error.value) == words
+
+
 def test_half_a_plugin_is_none(tmp_path):
     """What a file registered before it broke does not stay, nor does its module."""
     path, before = write(tmp_path, MINE + "\nraise RuntimeError('later')\n"), set(sys.modules)

@@ -32,7 +32,11 @@ def test_unknown_name_is_refused_with_the_nearest():
 
 def test_unknown_name_without_a_neighbour_lists_all():
     """Where nothing is near, every name is shown."""
-    with pytest.raises(AblateError, match=r"'qqqq'; there are none, zaremba2014, .*, morerio2017$"):
+    words = (
+        r"'qqqq'; the strategies are 'none', 'zaremba2014', .*, 'morerio2017', and one of your own "
+        r"needs --plugin FILE or plugins = \[...\] in the study$"
+    )
+    with pytest.raises(AblateError, match=words):
         get("qqqq")
 
 
@@ -219,6 +223,18 @@ def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_registry):
         return Placement({Edge.INPUT: Drop(rate)})
 
     assert strategy()(again) is strategy()(again)
+
+
+def test_a_decorator_without_parentheses_is_told(own_registry):
+    """What stands above the function is called, and takes its values by name."""
+    with pytest.raises(AblateError) as error:
+        strategy(_dialled)
+    assert str(error.value) == (
+        "the decorator is called, by name alone: write @strategy() or @strategy(dial=...), got "
+        "@strategy above '_dialled'"
+    )
+    with pytest.raises(AblateError, match=r"got 'arXiv:1409.2329'$"):
+        strategy("arXiv:1409.2329")
 
 
 def test_a_strategy_that_returns_no_placement_is_named(own_registry):

@@ -141,14 +141,18 @@ def test_a_baseline_never_moves_to_another_point(study: Study) -> None:
             id="near",
         ),
         pytest.param(
-            ["qqq"], "no strategy is called 'qqq'; there are none, zaremba2014, locked", id="far"
+            ["qqq"],
+            "no strategy is called 'qqq'; the strategies are 'none', 'zaremba2014', 'locked'",
+            id="far",
         ),
         pytest.param(
             ["zaremba2014 .3"],
             "no strategy is called 'zaremba2014 .3'; did you mean 'zaremba2014 ",
             id="label",
         ),
-        pytest.param([], "no strategy is named; there are none, zaremba2014 .25", id="nothing"),
+        pytest.param(
+            [], "no strategy is named; the points are 'none', 'zaremba2014 .25'", id="nothing"
+        ),
     ],
 )
 def test_an_unknown_selection_is_refused(study: Study, wanted: list[str], words: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ablate.errors import AblateError
 from ablate.model.net import Net
 from ablate.strategies import all_strategies
-from ablate.study.file import all_studies, find_study, read_study, shipped_folder
+from ablate.study.file import all_studies, find_study, name_of, read_study, shipped_folder
 from ablate.study.grid import distinct
 from ablate.study.parse import Study, parse_study
 from ablate.study.schema import Profile
@@ -197,7 +197,15 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
             ("seeds = 2", "seeds = [1.0]"), "seeds[0]: must be a whole number, got 1.0", id="float"
         ),
         pytest.param(
-            ('preset = "zaremba-small"', ""), "net: is missing", id="neither-preset-nor-net"
+            ('preset = "zaremba-small"', ""),
+            'net: is missing: a table, or give preset = "zaremba-small", which fills net '
+            "and recipe",
+            id="neither-preset-nor-net",
+        ),
+        pytest.param(
+            ("preset =", "recipe ="),
+            'recipe: that is a preset: write preset = "zaremba-small"',
+            id="preset-for-a-recipe",
         ),
         pytest.param(
             ("seeds = 2", "seeds = 2\nnet = 3"), "net: must be a table, got 3", id="net-no-table"
@@ -220,7 +228,7 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
         pytest.param(
             ("seeds = 2", 'seeds = 2\nbaseline = "zaremba2014 .2"'),
             "baseline: no strategy here is called 'zaremba2014 .2'; did you mean "
-            "'zaremba2014 .25'?; there are none, zaremba2014 .25, zaremba2014 .5",
+            "'zaremba2014 .25'?; the points are 'none', 'zaremba2014 .25', 'zaremba2014 .5'",
             id="baseline",
         ),
         pytest.param(
@@ -251,7 +259,11 @@ def test_a_mistake_in_a_profile_has_its_words(
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        pytest.param(HEAD, "  profiles: is missing", id="no-profiles"),
+        pytest.param(
+            HEAD,
+            "  profiles: is missing: at least one, such as [profiles.quick]",
+            id="no-profiles",
+        ),
         pytest.param(HEAD + "profiles = {}", "  profiles: must not be empty", id="empty"),
         pytest.param(HEAD + "profiles = 3", "  profiles: must be a table, got 3", id="no-table"),
         pytest.param(
@@ -318,6 +330,20 @@ def test_bad_toml_is_one_message_with_its_line(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "hint"),
+    [
+        pytest.param("[0.25, .5]", "; TOML wants 0.5 for .5", id="in-a-list"),
+        pytest.param("[\n  .25,\n]", "; TOML wants 0.25 for .25", id="on-a-line"),
+        pytest.param("half .5", "", id="another-slip"),
+    ],
+)
+def test_a_rate_that_begins_with_its_point_is_told(here: Path, own: str, hint: str) -> None:
+    """Rates are written .5 elsewhere, and TOML wants the zero."""
+    message = "\n".join(refusal(here, HEAD + QUICK.replace("[0.25, 0.5]", own)))
+    assert message.endswith(f"){hint}")
+
+
+@pytest.mark.parametrize(
     ("make", "words"),
     [
         pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "is not text: byte 0", id="bin"),
@@ -341,6 +367,16 @@ def test_a_study_is_found_by_path_then_here_then_shipped(here: Path) -> None:
     assert find_study("smoke")[1] == Path("studies/smoke.toml")
     assert find_study("other.toml")[1] == Path("other.toml")
     assert find_study(str(here / "other.toml"))[0].name == "other"
+
+
+def test_results_have_the_name_of_the_file(here: Path) -> None:
+    """A path stands for the study that it names, though the file may be gone."""
+    read(here, HEAD + QUICK, "other")
+    (here / "other.toml").rename(here / "other.study")
+    assert name_of("other.study") == "other"
+    assert name_of("studies/mine.toml") == "mine"
+    assert name_of("mine") == "mine"
+    assert name_of("mine.2") == "mine.2"
 
 
 @pytest.mark.parametrize(

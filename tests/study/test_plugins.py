@@ -10,10 +10,11 @@ from matrix import SLOT, fill, new_store
 
 from ablate.data import load_corpus
 from ablate.errors import AblateError
+from ablate.report import results
 from ablate.strategies import get, plugins, registry
 from ablate.strategies.plugins import load_file
 from ablate.study.cells import enumerate_cells
-from ablate.study.changes import change
+from ablate.study.changes import change, select
 from ablate.study.events import Event, Finished, Task
 from ablate.study.executors import Local
 from ablate.study.file import find_question, read_study
@@ -178,12 +179,14 @@ def test_a_broken_noise_stops_a_study_before_it_trains(study: Path) -> None:
     [
         pytest.param(
             "Drop(3 * rate)",
-            "at rate=.4: a rate is the probability of dropping and lies in [0, 1), got 1.2",
+            "at rate=.4: strategy 'mine' (mine.py, line 27): a rate is the probability of dropping "
+            "and lies in [0, 1), got 1.2",
             id="refused",
         ),
         pytest.param(
             "Drop(rte)",
-            "at rate=.2: strategy 'mine' raises NameError: name 'rte' is not defined",
+            "at rate=.2: strategy 'mine' (mine.py, line 27) raises NameError: name 'rte' "
+            "is not defined",
             id="raises",
         ),
         pytest.param(
@@ -238,6 +241,23 @@ def test_a_key_knows_the_plugins_source(study: Path) -> None:
     after = enumerate_cells(read_study(study).profile(), corpus)
     assert [entry.label for entry in after] == [entry.label for entry in before]
     assert not {entry.cell.key for entry in after} & {entry.cell.key for entry in before}
+
+
+def test_an_edited_plugin_takes_the_place_of_its_old_self(study: Path, tmp_path: Path) -> None:
+    """One point run again at one seed has that seed alone; the other point keeps both."""
+    corpus, store = load_corpus("toy"), new_store(tmp_path)
+    fill(store, enumerate_cells(change(read_study(study), "quick", {"seeds": 2}).profile(), corpus))
+    (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
+    again = select(read_study(study).profile(), ["mine .2"])
+    summary, lines = fill(store, enumerate_cells(again, corpus))
+
+    assert summary.trained == 1
+    assert lines[0] == (
+        "2 trials of an earlier version of 'mine .2' are left out; the store keeps them"
+    )
+    frame = results("study", results=tmp_path)
+    assert frame.groupby("label")["seed"].agg(list).to_dict() == {"mine .2": [1], "mine .4": [1, 2]}
+    assert frame.groupby("label")["placement"].nunique().tolist() == [1, 1]
 
 
 def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:

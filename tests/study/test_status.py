@@ -7,7 +7,7 @@ from fake_training import Fake
 from matrix import entries, fill, new_store
 
 from ablate.errors import AblateError
-from ablate.study.driver import cell_rows
+from ablate.study.names import cell_rows
 from ablate.study.status import find_statuses, status_of
 
 
@@ -28,5 +28,8 @@ def test_studies_are_narrowed(tmp_path: Path) -> None:
     assert [(s.study, s.profile) for s in find_statuses(tmp_path, None, None)] == [
         ("study", "quick")
     ]
+    assert find_statuses(tmp_path, "folder/study.toml", "quick") == find_statuses(
+        tmp_path, "study", "quick"
+    )
     with pytest.raises(AblateError, match="no results of other quick in"):
         find_statuses(tmp_path, "other", "quick")

@@ -70,15 +70,18 @@ def falling(rate: Rate = 0.25) -> Placement:
             doubled,
             "test_every_end_and_choice_is_a_placement",
             "strategy 'doubled' has no placement at rate=0.9, a point that its own signature "
-            "allows: AblateError: a rate is the probability of dropping and lies in [0, 1), got "
-            "1.8; to keep nothing, remove the connection from the net instead; narrow the "
-            "parameter's annotation, or mend the function",
+            "allows: strategy 'doubled' (test_broken_strategies.py, line 26): a rate is the "
+            "probability of dropping and lies in [0, 1), got 1.8; to keep nothing, remove the "
+            "connection from the net instead; narrow the parameter's annotation, or mend the "
+            "function",
             id="an-end-is-refused",
         ),
         pytest.param(
             by_layer,
             "test_every_end_and_choice_is_a_placement",
-            "HIDDEN acts at 1 layer(s) of a net of 1, got 2 rates (0.25, 0.125)",
+            "strategy 'by_layer' at its default point fits no net of 1 layer(s): HIDDEN acts at 1 "
+            "layer(s) of a net of 1, got 2 rates (0.25, 0.125); give one rate or 1; where it fits "
+            "one depth only, say `layers = (2,)` in the test class",
             id="a-net-of-one-layer",
         ),
         pytest.param(

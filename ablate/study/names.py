@@ -1,0 +1,76 @@
+"""The names under which a store knows its trials: each of one placement, that asked for last.
+
+A plugin that was edited makes another placement of the same arguments, and that is another key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ablate.store import Row, Store
+from ablate.store.store import combination_of
+from ablate.study.cells import Cell, Entry, canonical_json
+
+
+def register(entries: Sequence[Entry], store: Store) -> None:
+    """Write the names of `entries` into `store`, and set aside those of their earlier versions.
+
+    A strategy at its arguments, and a label, have in one combination one placement at every seed: a
+    seed that is not among `entries` keeps its name where its trial is of that placement, gets it
+    back where an edit was undone, and loses it otherwise. Names that nobody asked for stay.
+    """
+    rows = cell_rows(entries)
+    asked = {_point(row): entry for row, entry in zip(rows, entries, strict=True)}
+    labelled = {_labelled(row): entry for row, entry in zip(rows, entries, strict=True)}
+    kept: list[Entry] = []
+    earlier: list[Row] = []
+    for row in [*store.cells().to_pylist(), *store.earlier().to_pylist()]:
+        own = asked.get(_point(row))
+        entry = own or labelled.get(_labelled(row))
+        if entry is None:
+            continue
+        present = replace(entry, cell=replace(entry.cell, seed=row["seed"]))
+        same = present.cell.key == row["key"]
+        if same:
+            kept.append(present)
+        # A label that now stands for other arguments has its trials under those alone.
+        if not (same and own):
+            earlier.append(row)
+    store.write_cells([*rows, *cell_rows(kept)], earlier=earlier)
+
+
+def cell_rows(entries: Sequence[Entry]) -> list[Row]:
+    """The rows of `cells.parquet`."""
+    return [
+        {
+            "key": entry.cell.key,
+            "strategy": entry.strategy,
+            "arguments": canonical_json(entry.arguments),
+            "label": entry.label,
+            "dial": entry.dial,
+            "dial_value": entry.dial_value,
+            "position": entry.position,
+            "baseline": entry.baseline,
+            **columns(entry.cell),
+        }
+        for entry in entries
+    ]
+
+
+def columns(cell: Cell) -> Row:
+    """What a cell is, in the columns that `cells` and `trials` share."""
+    return {
+        "seed": cell.seed,
+        "corpus": cell.corpus,
+        "corpus_digest": cell.corpus_digest,
+        "net": cell.net.model_dump_json(),
+        "recipe": cell.recipe.model_dump_json(),
+        "precision": cell.precision,
+    }
+
+
+def _point(row: Row) -> tuple[str, ...]:
+    return row["strategy"], row["arguments"], *combination_of(row)
+
+
+def _labelled(row: Row) -> tuple[str, ...]:
+    return row["label"], *combination_of(row)

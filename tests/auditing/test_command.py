@@ -1,0 +1,81 @@
+"""`ablate audit`: what it audits, how it ends, and what bad input gets."""
+
+import pytest
+from click.testing import CliRunner
+
+from ablate.cli import main
+
+MODULE = """
+from torch import nn
+
+def stock():
+    return nn.LSTM(4, 8, dropout=0.0)
+
+def none():
+    return None
+
+def raises():
+    raise ValueError("no weights here")
+
+def always():
+    class Always(nn.LSTM):
+        def forward(self, x, state):
+            return super().forward(nn.functional.dropout(x, 0.3), state)
+    return Always(4, 8)
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A file with factories."""
+    path = tmp_path / "model.py"
+    path.write_text(MODULE)
+    return path
+
+
+def audit(*arguments):
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)], env={"COLUMNS": "100"})
+
+
+def test_a_module_that_is_the_strategy_ends_with_0(module, tmp_path):
+    """And its page says the same as the terminal."""
+    page = tmp_path / "audit.html"
+    ran = audit("none", "--module", f"{module}:stock", "--page", page)
+    assert ran.exit_code == 0
+    assert "no mask acts" in ran.output
+    assert "the module does what the placement says" in ran.output
+    text = page.read_text(encoding="utf-8")
+    assert "The module does what the placement says" in text
+    assert "evaluation tosses nothing" in text
+    assert "http" not in text
+
+
+def test_a_broken_law_ends_with_1(module):
+    """Dropout that does not know of evaluation, with no strategy named."""
+    ran = audit("--module", f"{module}:always")
+    assert ran.exit_code == 1
+    assert "1 law is broken:" in ran.output
+    assert "two calls in evaluation mode differ" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param([], "name a strategy, or a module", id="nothing"),
+        pytest.param(["gall2016"], "did you mean 'gal2016'", id="strategy"),
+        pytest.param(["none", "--module", "model.py"], "FILE:FACTORY", id="spec"),
+        pytest.param(["--module", "nowhere.py:make"], "there is no file", id="file"),
+        pytest.param(["--module", "{}:stok"], "did you mean 'stock'", id="factory"),
+        pytest.param(["--module", "{}:none"], "must return a torch.nn.Module", id="returns"),
+        pytest.param(["--module", "{}:raises"], "ValueError: no weights here", id="raises"),
+        pytest.param(["--module", "{}:stock", "--layers", 3], "ablate's own module", id="layers"),
+        pytest.param(["--module", "{}:stock", "--set", "rate=.5"], "no strategy was", id="set"),
+        pytest.param(["none", "--page", "nowhere/page.html"], "there is no folder", id="page"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_2(arguments, words, module):
+    """No traceback, and nothing is audited first."""
+    ran = audit(*(str(argument).format(module) for argument in arguments))
+    assert ran.exit_code == 2
+    assert words in ran.output
+    assert "holds" not in ran.output

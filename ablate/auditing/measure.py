@@ -64,9 +64,9 @@ class _Draft:
 
     def finding(self, timed: Mapping[Place, Extent]) -> Finding:
         over = dict(self.shared)
-        if self.place.edge is not Edge.WEIGHT and not self.written:
-            over = {"time": timed.get(self.place)} | over
-        elif self.place.edge is Edge.WEIGHT and timed.get(self.place) is not ALL:
+        # WEIGHT has no axis of time: that it is one mask a window is what it should be.
+        steady = self.place.edge is Edge.WEIGHT and timed.get(self.place) is ALL
+        if not self.written and not steady:
             over = {"time": timed.get(self.place)} | over
         return Finding(
             edge=self.place.edge,

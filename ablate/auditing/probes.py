@@ -15,6 +15,7 @@ and WEIGHT are read gate by gate.
 Shapes: T time, B batch, D input, H hidden, L layers, G gates i, f, g, o.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +125,11 @@ class Seen:
 def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
     """Look at one toss of a one-step window."""
 
-    def call(gates: tuple[float, ...], weights: dict | None = None, **signals: float) -> Out:
+    def call(
+        gates: tuple[float, ...],
+        weights: Mapping[tuple[int, str], Tensor] | None = None,
+        **signals: float,
+    ) -> Out:
         setting = Setting(biases(subject, gates), weights or {}, **signals)
         return subject.call(toss, setting, training=training)
 

@@ -8,17 +8,22 @@ shares it. One value that came through proves a change; none among many that sho
 Shapes: T time, B batch, H hidden, L layers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ablate.auditing import probes
 from ablate.auditing.factors import Place
 from ablate.auditing.probes import Array
 from ablate.auditing.subject import Out, Setting, Subject, Toss
 from ablate.edges import Edge
+
+Gates = tuple[float, ...]
+Weights = Mapping[tuple[int, str], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
     """
     steps, top = toss.time, subject.layers - 1
 
-    def call(gates: Mapping[int, tuple[float, ...]], weights: dict, **signals: object) -> Out:
-        made = {n: probes.biases(subject, own)[n] for n, own in gates.items()}
-        return subject.call(toss, Setting(made, weights, **signals))  # pyright: ignore
+    def call(gates: Mapping[int, Gates], weights: Weights, **signals: Any) -> Out:
+        made = {layer: probes.biases(subject, own)[layer] for layer, own in gates.items()}
+        return subject.call(toss, Setting(made, weights, **signals))
 
     every = range(subject.layers)
     written = call(dict.fromkeys(every, probes.WRITTEN), {})
@@ -69,7 +74,7 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
     survived = _clean(2.0**steps * carried.c_LBH.numpy() / probes.SIGNAL)
     survived_s = _clean(2.0**steps * carried.s_LBH.numpy() / probes.SIGNAL)
     for layer in every:
-        up, reads, read_state = _upward(subject, call, layer, steps)
+        up, reads, read_state = _upward(subject, call, layer)
         before = up[:-1]
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
         tracks[Place(vertical, layer)] = Track(reads[-1], reads[:-1])
@@ -93,7 +98,7 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
     )
 
 
-def _upward(subject: Subject, call: object, layer: int, steps: int) -> tuple[Array, Array, Array]:
+def _upward(subject: Subject, call: Callable[..., Out], layer: int) -> tuple[Array, Array, Array]:
     """What one layer wrote, and read of its input and of its state, as y shows it [T, B, H].
 
     The last step of what it read is taken from its cell, which nothing above can hide.
@@ -107,14 +112,14 @@ def _upward(subject: Subject, call: object, layer: int, steps: int) -> tuple[Arr
     passing = {(number, "weight_ih"): through for number in above}
     h0 = torch.zeros(subject.layers, 1, 1, dtype=torch.float64)
     h0[layer] = probes.SIGNAL
-    base = call(gates, passing, h0=h0)  # pyright: ignore
+    base = call(gates, passing, h0=h0)
     columns = subject.hidden if layer else subject.inputs
     weight = probes.RISE / probes.SIGNAL if layer else 1.0
     own = {(layer, "weight_ih"): probes.reader(subject, 0, columns, 0, weight)}
-    raised = call(gates, passing | own, h0=h0, x=probes.RISE)  # pyright: ignore
+    raised = call(gates, passing | own, h0=h0, x=probes.RISE)
     recall = probes.reader(subject, 0, subject.hidden, 0, probes.RISE / probes.SIGNAL)
     again = {(layer, "weight_hh"): recall}
-    recalled = call(gates, passing | again, h0=h0)  # pyright: ignore
+    recalled = call(gates, passing | again, h0=h0)
     up = _clean(base.y_TBH.numpy() / probes.SIGNAL)
     reads = _rise(base, raised, layer, probes.RISE)
     if layer:

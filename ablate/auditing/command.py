@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,10 +112,15 @@ def load_modules(spec: str) -> tuple[nn.Module, ...]:
 
 
 def _factory(path: Path, name: str, spec: str) -> Callable[[], Any]:
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own, so that a file called torch.py shadows nothing.
+    name_of_module = f"audited_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(name_of_module, path)
     if module_spec is None or module_spec.loader is None:
         raise AblateError(f"--module {spec}: '{path}' is not a Python file")
     loaded = importlib.util.module_from_spec(module_spec)
+    # As Python runs a file: dataclasses look their module up, and its neighbours can be imported.
+    sys.modules[name_of_module] = loaded
+    sys.path.insert(0, str(path.parent.resolve()))
     try:
         module_spec.loader.exec_module(loaded)
     except Exception as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.probes import Array, Seen
+from ablate.auditing.probes import Array, Seen, ratio
 from ablate.edges import Edge
 
 CLOSE = 1e-3  # two factors closer than this are one: the smallest signals bend by a millionth
@@ -35,8 +35,8 @@ Factors = Mapping[Place, Array]
 class Read:
     """Factors by place, and by layer whether the state is masked when it is written.
 
-    `together` names layers at which CELL, CARRY and HIDDEN drop at once: there a cell that both
-    readers miss says only how often, and `missed` is the rate of it that CELL must explain.
+    missed: by layer at which CARRY and HIDDEN both drop, the rate at which CELL must drop too;
+    whose a decision was cannot be seen there, since both readers miss the cell either way.
     """
 
     factors: Factors
@@ -60,7 +60,7 @@ def read(seen: Sequence[Seen]) -> Read:
         if gone is not None:
             missed[layer] = gone
         if paths.y is not None:
-            factors[Place(Edge.OUTPUT, layer)] = _flat(_ratio(paths.y, paths.written_s))
+            factors[Place(Edge.OUTPUT, layer)] = _flat(ratio(paths.y, paths.written_s))
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
         factors[Place(vertical, layer)] = _by_unit(seen, layer)
         factors |= _recurrent(seen, layer)
@@ -72,16 +72,12 @@ def _flat(values: Array) -> Array:
     return values[:, :, None]
 
 
-def _ratio(value: Array, sent: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.nan_to_num(sent) == 0.0, np.nan, value / sent)
-
-
 @dataclass(frozen=True, slots=True)
 class _Paths:
-    """One layer's paths over all tosses, [N, B, H]; `y` and `kept_y` for the top layer alone.
+    """One layer's paths over all tosses, [N, B, H]; `y` for the top layer alone.
 
-    `a` is CELL CARRY and `b` CELL HIDDEN, NaN where an old value was held.
+    `a` is CELL CARRY and `b` CELL HIDDEN, NaN where an old value was held. `shown`: the state shows
+    old or new; `through`: what lies above lets it pass; `unsent`: it went up and was not handed on.
     """
 
     a: Array
@@ -108,7 +104,7 @@ class _Paths:
         if top:
             y = np.stack([one.written_y for one in seen])
             kept_up = np.stack([one.kept_y for one in seen])
-            through = _ratio(y, written_s)
+            through = ratio(y, written_s)
             unsent = (written_s == 0.0) & (y != 0.0) & ~held_h
         else:
             y = None
@@ -169,24 +165,24 @@ def _cell(paths: _Paths, layer: int) -> tuple[dict[Place, Array], Array | None, 
         state = _flat(np.where(paths.unsent, 0.0, np.where(paths.written_s == 0.0, np.nan, 1.0)))
         b = np.where(b == 0.0, np.nan, b)
     carry_alone = bool(((a == 0.0) & (np.nan_to_num(b) != 0.0)).any())
-    hidden_alone = bool(((b == 0.0) & (np.nan_to_num(a) != 0.0)).any()) or _varies(_ratio(b, a))
+    hidden_alone = bool(((b == 0.0) & (np.nan_to_num(a) != 0.0)).any()) or _varies(ratio(b, a))
     missed = None
     if not carry_alone:
-        cell, carry, hidden = a, np.where(np.isnan(a), np.nan, 1.0), _ratio(b, a)
+        cell, carry, hidden = a, np.where(np.isnan(a), np.nan, 1.0), ratio(b, a)
         # Where CARRY held its old value only the state tells of the new one.
         if hidden_alone:
             hidden = np.where(np.isnan(a) & (b != 0.0), b, hidden)
         else:
             cell = np.where(np.isnan(a), b, cell)
     elif not hidden_alone:
-        cell, carry, hidden = b, _ratio(a, b), np.where(np.isnan(b), np.nan, 1.0)
+        cell, carry, hidden = b, ratio(a, b), np.where(np.isnan(b), np.nan, 1.0)
     else:
         either = ~np.isnan(a) & ~np.isnan(b)
         cell = np.where((np.nan_to_num(a) != 0.0) | (np.nan_to_num(b) != 0.0), 1.0, np.nan)
-        carry, hidden = _ratio(a, cell * (b != 0.0)), _ratio(b, cell * (a != 0.0))
+        carry, hidden = ratio(a, cell * (b != 0.0)), ratio(b, cell * (a != 0.0))
         missed = _missed((a != 0.0)[either], (b != 0.0)[either])
-    update = _ratio(paths.written_c, a)
-    update = np.where(np.isnan(update), _ratio(paths.written_s, b), update)
+    update = ratio(paths.written_c, a)
+    update = np.where(np.isnan(update), ratio(paths.written_s, b), update)
     places = {Edge.CELL: cell, Edge.CARRY: carry, Edge.HIDDEN: hidden, Edge.UPDATE: update}
     return {Place(edge, layer): _flat(values) for edge, values in places.items()}, state, missed
 
@@ -220,7 +216,7 @@ def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
         values = np.stack([one.input[layer, gate, shift] for one in seen])
         rows = values.shape[-1]
         if found is None:
-            columns = _columns(seen, layer, rows)
+            columns = rows if layer else seen[0].width
             found = np.full((len(seen), first.shape[0], 4, columns), np.nan)
         for row in range(rows):
             unit = (row + shift) % found.shape[-1]
@@ -228,10 +224,6 @@ def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
             found[:, :, gate, unit] = np.where(np.isnan(known), values[..., row], known)
     assert found is not None
     return found
-
-
-def _columns(seen: Sequence[Seen], layer: int, rows: int) -> int:
-    return seen[0].width if layer == 0 else rows
 
 
 def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
@@ -266,19 +258,18 @@ def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
 
 def _differs(values: Array, *, axis: int) -> bool:
     """Whether two values that are seen differ along `axis`."""
-    high, low = _extreme(values, np.fmax, axis), _extreme(values, np.fmin, axis)
-    return bool((np.nan_to_num(high - low) > CLOSE).any())
+    spread = np.fmax.reduce(values, axis=axis) - np.fmin.reduce(values, axis=axis)
+    return bool((np.nan_to_num(spread) > CLOSE).any())
 
 
-def _extreme(values: Array, of: np.ufunc, axis: int) -> Array:
-    return of.reduce(values, axis=axis)
+def first_seen(values: Array, axis: int) -> Array:
+    """The first value along `axis` that is seen, the axis kept."""
+    where = np.expand_dims((~np.isnan(values)).argmax(axis=axis), axis)
+    return np.take_along_axis(values, where, axis=axis)
 
 
 def _first(values: Array, *, axis: int) -> Array:
-    """Along `axis` the first value that is seen."""
-    seen = ~np.isnan(values)
-    where = np.expand_dims(seen.argmax(axis=axis), axis)
-    return np.take_along_axis(values, where, axis=axis).squeeze(axis)
+    return first_seen(values, axis).squeeze(axis)
 
 
 def _alive(values: Array, *, axis: int) -> Array:

@@ -88,6 +88,12 @@ def _relative(before: Tensor, after: Tensor, old: float) -> Array:
         return np.where(seen, cleaned((raised - value) / value, RISE), np.nan)
 
 
+def ratio(value: Array, sent: Array) -> Array:
+    """What came of what was sent; NaN where nothing was, or where that is not seen."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.nan_to_num(sent) == 0.0, np.nan, value / sent)
+
+
 def cleaned(values: Array, unit: float) -> Array:
     """Zero what is nothing but rounding."""
     return np.where(abs(values) < 1e-4 * unit, 0.0, values)
@@ -160,7 +166,7 @@ def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
                     unsent[layer - 1] = (sent == 0.0) & (np.nan_to_num(z[layer]) != 0.0)
                 if layer == 0 or number < len(shifts(subject, subject.hidden, 1)):
                     shift = above if layer else first
-                    inputs[layer, gate, shift] = _over(z[layer] / RISE, sent)
+                    inputs[layer, gate, shift] = ratio(z[layer] / RISE, sent)
         base = call(gates, h0=SIGNAL, c0=c0)
         for shift in shifts(subject, subject.hidden, 1, 3):
             weight = reader(subject, gate, subject.hidden, shift, RISE / SIGNAL)
@@ -192,11 +198,6 @@ def _shift_pairs(subject: Subject) -> list[tuple[int, int]]:
     first, above = shifts(subject, subject.inputs, 1), shifts(subject, subject.hidden, 1)
     count = max(len(first), len(above))
     return [(first[n % len(first)], above[n % len(above)]) for n in range(count)]
-
-
-def _over(value: Array, sent: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(sent == 0.0, np.nan, value / sent)
 
 
 def _kept_upward(subject: Subject, toss: Toss, *, training: bool) -> dict[int, Array]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.factors import CLOSE
+from ablate.auditing.factors import CLOSE, first_seen
 from ablate.auditing.probes import Array
 from ablate.auditing.windows import Track
 from ablate.drops import ALL, Extent
@@ -63,9 +63,7 @@ def _extent_of(changes: NDArray[np.bool_], due: Array) -> Extent:
 def first_of(values: Array, axis: int, sharing: Extent) -> Array:
     """One value for each decision along `axis`, the axis kept."""
     if sharing is ALL:
-        seen = ~np.isnan(values)
-        where = np.expand_dims(seen.argmax(axis=axis), axis)
-        return np.take_along_axis(values, where, axis=axis)
+        return first_seen(values, axis)
     step = sharing if isinstance(sharing, int) else 1
     return np.take(values, range(0, values.shape[axis], step), axis=axis)
 

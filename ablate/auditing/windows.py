@@ -81,15 +81,15 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
         came = np.where(up[-2] == 0.0, np.nan, read_state[-1])
         tracks[Place(Edge.RECURRENT, layer)] = Track(came, read_state[:-1])
         tracks[Place(Edge.WEIGHT, layer)] = Track(came, read_state[:-1])
-        tracks[Place(Edge.UPDATE, layer)] = Track(_over(c[layer], survived[layer]), before)
-        tracks[Place(Edge.HIDDEN, layer)] = Track(_over(s[layer], c[layer]), before)
+        tracks[Place(Edge.UPDATE, layer)] = Track(probes.ratio(c[layer], survived[layer]), before)
+        tracks[Place(Edge.HIDDEN, layer)] = Track(probes.ratio(s[layer], c[layer]), before)
         alone = np.full_like(before, np.nan)
         alone[-1] = survived_s[layer]
-        tracks[Place(Edge.CARRY, layer)] = Track(_over(c[layer], s[layer]), alone)
+        tracks[Place(Edge.CARRY, layer)] = Track(probes.ratio(c[layer], s[layer]), alone)
         either = np.where((c[layer] != 0.0) | (s[layer] != 0.0), 1.0, 0.0)
         tracks[Place(Edge.CELL, layer)] = Track(either, before)
     y = _clean(written.y_TBH.numpy() / probes.SIGNAL)
-    tracks[Place(Edge.OUTPUT, top)] = Track(_over(y[-1], s[top]), y[:-1])
+    tracks[Place(Edge.OUTPUT, top)] = Track(probes.ratio(y[-1], s[top]), y[:-1])
     kept = _clean(echoed.s_LBH.numpy() / probes.SIGNAL)
     return Watched(
         tracks,
@@ -142,11 +142,6 @@ def _rise(base: Out, raised: Out, layer: int, unit: float) -> Array:
 
 def _clean(values: Array) -> Array:
     return probes.cleaned(values, 1e-4)
-
-
-def _over(value: Array, sent: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.nan_to_num(sent) == 0.0, np.nan, value / sent)
 
 
 def _halvings(values: Array, each: Array, steps: int) -> Array:

@@ -1,5 +1,7 @@
 """`ablate audit`: what it audits, how it ends, and what bad input gets."""
 
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -56,6 +58,20 @@ def test_a_broken_law_ends_with_1(module):
     assert ran.exit_code == 1
     assert "1 law is broken:" in ran.output
     assert "two calls in evaluation mode differ" in ran.output
+
+
+def test_a_file_may_hold_dataclasses_and_import_its_neighbours(tmp_path, monkeypatch):
+    """It is loaded as Python loads a file of a project."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "layers_beside.py").write_text("from torch import nn\nWIDTH = 8\n")
+    (tmp_path / "model.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from layers_beside import WIDTH, nn\n"
+        "@dataclass\nclass Config:\n    width: int = WIDTH\n"
+        "def make():\n    return nn.LSTM(4, Config().width)\n"
+    )
+    assert audit("none", "--module", f"{tmp_path / 'model.py'}:make").exit_code == 0
 
 
 @pytest.mark.parametrize(

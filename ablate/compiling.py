@@ -45,6 +45,46 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def lowered(
+    function: Callable[..., Any], examples: Callable[[], tuple[Any, ...]]
+) -> Callable[..., Any]:
+    """Compile a pure function of tensors ahead of its first call, where that is possible.
+
+    A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
+    more than its arithmetic (measured: 55 to 70 us a call against 14 us). Nothing is guarded here,
+    so that the caller answers for dtypes and for which sizes are equal; the sizes themselves stay
+    free. `examples` gives arguments whose unequal sizes all differ.
+    """
+
+    @functools.cache
+    def chosen() -> Callable[..., Any]:
+        return _lower(function, examples()) if can_compile() else function
+
+    def call(*args: Any) -> Any:
+        return chosen()(*args)
+
+    return call
+
+
+def _lower(function: Callable[..., Any], examples: tuple[Any, ...]) -> Callable[..., Any]:
+    import torch
+    from torch._inductor import config, standalone_compile
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    # The library's own vectorised tanh was measured seven times slower than its exp.
+    lowering = {torch.ops.aten.tanh.default: _tanh}
+    with torch.no_grad(), config.patch({"cpp.dynamic_threads": True}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = make_fx(function, lowering, tracing_mode="symbolic")(*examples)
+        return standalone_compile(graph, list(examples), dynamic_shapes="from_graph")
+
+
+def _tanh(x: Any) -> Any:
+    """tanh by expm1, exact near 0 and, by the clamp, at the ends of either float."""
+    grown = (2.0 * x).clamp(-40.0, 40.0).expm1()
+    return grown / (grown + 2.0)
+
+
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     import torch._dynamo
 

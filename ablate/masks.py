@@ -11,6 +11,7 @@ order, device, dtype and resumption cannot change a mask. Source: doi:10.1145/20
 Shapes: T time, B batch, G gates (1 where they share), U units, S source units.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -165,6 +166,22 @@ def activation_words(
     `tokens_TB` gives the words of the text to EMBEDDING, [T, B]; with `word=1` equal words share.
     """
     device = torch.device(device)
+    t, b, w = _activation_counter(address, sharing, time, batch, units, device)
+    if tokens_TB is not None and sharing.word == 1:
+        check("word", int(tokens_TB.max()))
+        w = tokens_TB[:, :, None, None] << 12
+    return _words([address], sharing, (t, b, w), units, None if keep is None else [keep])[0]
+
+
+def _activation_counter(
+    address: Address,
+    sharing: Sharing,
+    time: int,
+    batch: int,
+    units: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The counters of an activation over [T, B, G], before words and units."""
     check("time", address.start + time - 1)
     check("batch", address.batch_offset + batch - 1)
     check("unit", units - 1)
@@ -173,11 +190,7 @@ def activation_words(
         1, -1, 1, 1
     )
     g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(1, 1, -1, 1)
-    w = torch.zeros(1, dtype=torch.int64, device=device)
-    if tokens_TB is not None and sharing.word == 1:
-        check("word", int(tokens_TB.max()))
-        w = tokens_TB[:, :, None, None]
-    return _words(address, sharing, (t << 2 | g, b, w << 12), units, keep)
+    return t << 2 | g, b, torch.zeros(1, dtype=torch.int64, device=device)
 
 
 def weight_words(
@@ -198,34 +211,55 @@ def weight_words(
     g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(-1, 1, 1)
     s = _coordinates(sharing.divisor("source"), 0, sources, device).view(1, -1, 1)
     zero = torch.zeros(1, dtype=torch.int64, device=device)
-    return _words(address, sharing, (g, s, zero), units, keep).transpose(1, 2)
+    drawn = _words([address], sharing, (g, s, zero), units, None if keep is None else [keep])
+    return drawn[0].transpose(1, 2)
+
+
+def activation_keeps(
+    addresses: Sequence[Address],
+    sharing: Sharing,
+    *,
+    time: int,
+    batch: int,
+    units: int,
+    keeps: Sequence[Keep],
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Multipliers of K trials whose drops share alike, in one draw: [K, T, B, G, U].
+
+    Each is what `activation_words` makes of its own address and `Keep`; all stand at one window.
+    """
+    first = addresses[0]
+    counter = _activation_counter(first, sharing, time, batch, units, torch.device(device))
+    return _words(addresses, sharing, counter, units, keeps)
 
 
 def _words(
-    address: Address,
+    addresses: Sequence[Address],
     sharing: Sharing,
     counter: tuple[Tensor, Tensor, Tensor],
     units: int,
-    keep: Keep | None,
+    keeps: Sequence[Keep] | None,
 ) -> Tensor:
-    """Append the unit axis to counters (1, 2, high part of 3) and draw."""
+    """Append the unit axis to counters (1, 2, high part of 3) and draw, trials in front."""
     c1, c2, high = counter
     device = c1.device
     per_unit = sharing.divisor("unit")
     count = 1 if per_unit is None else -(-units // per_unit)
     groups = torch.arange(-(-count // 4), dtype=torch.int64, device=device)
     per_update = sharing.divisor("update")
-    update = 0 if per_update is None else address.update // per_update
+    updates = [0 if per_update is None else own.update // per_update for own in addresses]
+    each = (-1, *(1,) * c1.dim())
     # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
-    key = torch.tensor(address.key, dtype=torch.int64, device=device)
-    c0 = torch.tensor(update, dtype=torch.int64, device=device)
-    address_of_lanes = (key, c0, c1, c2, high | groups)
-    if keep is None:
+    key = torch.tensor([own.key for own in addresses], dtype=torch.int64, device=device)
+    c0 = torch.tensor(updates, dtype=torch.int64, device=device).view(each)
+    address_of_lanes = (key.t().reshape(2, *c0.shape), c0, c1, c2, high | groups)
+    if keeps is None:
         lanes = _words_compiled(*address_of_lanes)
     else:
-        limit = torch.tensor(keep.threshold, dtype=torch.int64, device=device)
-        scale = torch.tensor(keep.scale, dtype=keep.dtype, device=device)
-        lanes = _keeps_compiled(*address_of_lanes, limit, scale)
+        limits = torch.tensor([own.threshold for own in keeps], dtype=torch.int64, device=device)
+        scales = torch.tensor([own.scale for own in keeps], dtype=keeps[0].dtype, device=device)
+        lanes = _keeps_compiled(*address_of_lanes, limits.view(each), scales.view(each))
     drawn = lanes[..., :count]
     if per_unit is None or per_unit == 1:
         return drawn

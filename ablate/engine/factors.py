@@ -7,7 +7,7 @@ placements nor seeds.
 Shapes: T time, B batch, G gates, U units, S source units; 1 where an axis shares a decision.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -19,7 +19,7 @@ from torch import Tensor
 from ablate.drops import Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, folds
-from ablate.masks import Address, Keep, activation_words, weight_words
+from ablate.masks import Address, Keep, activation_keeps, activation_words, weight_words
 from ablate.noise import BERNOULLI, threshold
 from ablate.placement import Placement
 
@@ -104,9 +104,12 @@ class Window:
 def _drawn(drop: Drop, rate: float, dtype: torch.dtype, draw: Callable[..., Tensor]) -> Tensor:
     """Call `draw` for words and make them the drop's multipliers."""
     if drop.noise == BERNOULLI:
-        scale = 1.0 / (1.0 - rate) if drop.scale is Scale.TRAIN else 1.0
-        return draw(keep=Keep(threshold(rate), scale, dtype))
+        return draw(keep=_keep(drop, rate, dtype))
     return drop.noise.multiplier(draw(), rate).to(dtype)
+
+
+def _keep(drop: Drop, rate: float, dtype: torch.dtype) -> Keep:
+    return Keep(threshold(rate), 1.0 / (1.0 - rate) if drop.scale is Scale.TRAIN else 1.0, dtype)
 
 
 def mean_factor(drop: Drop, rate: float) -> float:
@@ -143,6 +146,53 @@ def activation_mask(
     return _drawn(drop, drop.rate_of(index), window.dtype, draw)
 
 
+def activation_masks(
+    drops: Sequence[Drop],
+    edge: Edge,
+    layer: int,
+    index: int,
+    units: int,
+    windows: Sequence[Window],
+) -> Tensor:
+    """`activation_mask` of K trials at once, [K, T, B, G, U]: Bernoulli drops that share alike."""
+    rates = [drop.rate_of(index) for drop in drops]
+    window = windows[0]
+    return activation_keeps(
+        [own.address(edge, layer) for own in windows],
+        drops[0].shared,
+        time=window.time,
+        batch=window.batch,
+        units=units,
+        keeps=[_keep(drop, rate, window.dtype) for drop, rate in zip(drops, rates, strict=True)],
+        device=window.device,
+    )
+
+
+def sequence_factor(
+    edge: Edge,
+    layer: int,
+    placement: Placement,
+    window: Window,
+    units: int,
+    *,
+    tokens_TB: Tensor | None = None,
+    drawn: Mapping[Edge, Tensor] = MappingProxyType({}),
+) -> Tensor | None:
+    """The factor [T, B, U] of an edge outside the layers (EMBEDDING, OUTPUT); None where it is 1.
+
+    Axes that share a decision have length 1.
+    """
+    drop = placement.get(edge)
+    if drop is None:
+        return None
+    if window.mode is Mode.MEAN:
+        mean = mean_factor(drop, drop.rate_of(0))
+        return None if mean == 1.0 else _full(mean, window, (1, 1, 1))
+    if edge in drawn:
+        return drawn[edge][:, :, 0]
+    return activation_mask(drop, edge, layer, 0, units, window, tokens_TB=tokens_TB)[:, :, 0]
+
+
 def weight_mask(drop: Drop, layer: int, index: int, units: int, window: Window) -> Tensor:
     """The tossed multipliers of W_hh, [G, U, S]."""
     draw = partial(
@@ -164,18 +214,20 @@ def layer_factors(
     inputs: int,
     hidden: int,
     fold: bool = True,
+    drawn: Mapping[Edge, Tensor] = MappingProxyType({}),
 ) -> Factors:
     """The factors of one layer in one window, by slot; slots that would be 1 are left out.
 
     `inputs` is the width of the layer's input. EMBEDDING and OUTPUT act outside the layers and are
-    not here. Foldable RECURRENT masks arrive folded into WEIGHT, unless `fold` is False.
+    not here. Foldable RECURRENT masks arrive folded into WEIGHT, unless `fold` is False. `drawn`
+    has masks that a cohort drew for its trials at once.
     """
     vertical = Edge.INPUT if layer == 0 else Edge.INTERLAYER
     factors: dict[Slot, Tensor] = {}
     for edge, drop in placement.items():
         if edge in Edge.EMBEDDING | Edge.OUTPUT or (edge in Edge.VERTICAL and edge is not vertical):
             continue
-        index = layer - 1 if edge is Edge.INTERLAYER else layer
+        index = rate_index(edge, layer)
         rate = drop.rate_of(index)
         if rate == 0.0:
             continue
@@ -187,33 +239,46 @@ def layer_factors(
             continue
         units = inputs if edge is vertical else hidden
         slot = _HOLD_SLOT[edge] if drop.fill is Fill.HOLD else _ZERO_SLOT[edge]
-        factors[slot] = activation_mask(drop, edge, layer, index, units, window)
+        factors[slot] = (
+            drawn[edge]
+            if edge in drawn
+            else activation_mask(drop, edge, layer, index, units, window)
+        )
     return _fold(factors, placement, vertical, window.mode) if fold else factors
+
+
+def _full(value: float, window: Window, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Tensor:
+    return torch.full(shape, value, dtype=window.dtype, device=window.device)
+
+
+def rate_index(edge: Edge, layer: int) -> int:
+    """Which of a drop's rates is that of `edge` at `layer`."""
+    if edge in Edge.EMBEDDING | Edge.OUTPUT:
+        return 0
+    return layer - 1 if edge is Edge.INTERLAYER else layer
 
 
 def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Tensor]:
     """What the deterministic evaluation puts in place of a tossed factor."""
-
-    def full(value: float, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Tensor:
-        return torch.full(shape, value, dtype=window.dtype, device=window.device)
-
     if drop.fill is Fill.HOLD:
-        return {_HOLD_SLOT[edge]: full(1.0 - rate)}
+        return {_HOLD_SLOT[edge]: _full(1.0 - rate, window)}
     mean = mean_factor(drop, rate)
     if mean == 1.0:
         return {}
     if edge is Edge.WEIGHT:
-        return {Slot.WEIGHT: full(mean, (1, 1, 1))}
+        return {Slot.WEIGHT: _full(mean, window, (1, 1, 1))}
     time = drop.shared.divisor("time")
     if edge is not Edge.CELL or time == 1:
-        return {_ZERO_SLOT[edge]: full(mean)}
+        return {_ZERO_SLOT[edge]: _full(mean, window)}
     # Within a decision m * m = m, so that the cell accumulates unscaled and each read is scaled
     # once; a new decision multiplies what the one before it left.
-    means = {Slot.READ: full(mean)}
+    means = {Slot.READ: _full(mean, window)}
     if time is not None:
         steps = torch.arange(window.start, window.start + window.time, device=window.device)
         begins = (steps % time == 0) & (steps > 0)
-        means[Slot.BEGIN] = torch.where(begins, full(mean), full(1.0)).view(-1, 1, 1, 1)
+        means[Slot.BEGIN] = torch.where(begins, _full(mean, window), _full(1.0, window)).view(
+            -1, 1, 1, 1
+        )
     return means
 
 

@@ -1,13 +1,14 @@
-"""Any placement: one `autograd.Function` over the window, its backward pass written by hand.
+"""Any placement: one `autograd.Function` over a layer's window, its backward pass written by hand.
 
 What does not depend on h_{t-1} is one large product over all steps: the input projection forward;
 the gradients of both weights and of the input backward. In the loop remain one product and one
 fused pointwise kernel a step. So a layer takes T + 1 products forward and T + 3 backward, and four
-times as many in the loop where RECURRENT gives each gate its own mask.
+times as many where INPUT or RECURRENT gives each gate its own mask.
 
+All trials of a cohort run at once, their products batched; a trial alone is a cohort of one.
 Products are taken in the dtype of the weight, everything else in the dtype of the input.
 
-Shapes: T time, B batch, D input, H hidden, G gates (i, f, g, o).
+Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, g, o).
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ablate.engine.factors import Factors, Slot
-from ablate.engine.kernels import Kind, kernels
+from ablate.engine.kernels import Kind, kernels, read
 from ablate.engine.precision import without_autocast
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
 
@@ -26,59 +27,123 @@ _BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
 
 
 def looped_layer(
-    x_TBD: Tensor,
+    x_KTBD: Tensor,
     state: tuple[Tensor, Tensor],
     weights: LayerWeights,
     factors: Factors,
     *,
     eager: bool = False,
 ) -> LayerOutput:
-    """Run one layer over a window, as `reference_layer`; `eager` leaves the kernels uncompiled."""
+    """Run one layer of K trials over a window, each as `reference_layer`.
+
+    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front; `eager`
+    leaves the kernels uncompiled.
+    """
     w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT))
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT))
-    projection = _project(x_TBD, w_ih, weights.bias, factors.get(Slot.INPUT))
+    bias = weights.bias
+    u_KGNDs = _read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype)
     slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
     recurrent = factors.get(Slot.RECURRENT)
-    kind = Kind(slots, apart=recurrent is not None and recurrent.shape[2] > 1)
-    if kind.apart:
-        # [T, G, B, H], so that each gate's product is contiguous.
-        projection = projection.unflatten(-1, (4, -1)).transpose(1, 2)
-    values = tuple(factors[slot] for slot in slots)
+    kind = Kind(
+        slots,
+        apart=recurrent is not None and recurrent.shape[3] > 1,
+        bias=bias is not None,
+        value=x_KTBD.dtype,
+        product=w_hh.dtype,
+    )
+    shape = (x_KTBD.shape[1], *state[0].shape)
+    values = tuple(_by_step(kind, slot, factors[slot], shape) for slot in slots)
+    given = (u_KGNDs, *state, w_ih, w_hh, bias)
     # Without gradients there is no backward pass to keep a tape for.
     if torch.is_grad_enabled():
-        out = _Loop.apply(projection, *state, w_hh, kind, eager, *values)
+        out = _Layer.apply(*given, kind, eager, *values)
     else:
-        out = _run(projection, *state, w_hh, kind, eager, values, tape=None)
+        out = _run(*given, kind, eager, values, tape=None)
     return LayerOutput(*out)  # pyright: ignore[reportGeneralTypeIssues]
 
 
-def _project(x: Tensor, w_ih: Tensor, bias: Tensor | None, factor: Tensor | None) -> Tensor:
-    """The part of z that needs no state, [T, B, 4H]: one product, four where gates are apart."""
-    if factor is None or factor.shape[2] == 1:
-        u = x if factor is None else x * factor[:, :, 0]
-        if u.dtype == w_ih.dtype:
-            return torch.nn.functional.linear(u, w_ih, bias)
-        z = torch.nn.functional.linear(u.to(w_ih.dtype), w_ih).to(u.dtype)
-    else:
-        u_GND = (x[:, :, None] * factor).flatten(0, 1).transpose(0, 1).to(w_ih.dtype)
-        z_GNH = torch.bmm(u_GND, w_ih.unflatten(0, (4, -1)).transpose(1, 2)).to(x.dtype)
-        z = z_GNH.transpose(0, 1).reshape(*x.shape[:2], -1)
-    return z if bias is None else z + bias
+def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
+    """What the gates read of the input, [K, G, N, D]: one row of it for all, or one for each."""
+    if factor is None:
+        return x_KTBD.flatten(1, 2).unsqueeze(1)
+    if factor.shape[3] == 1:
+        return (x_KTBD * factor[:, :, :, 0]).flatten(1, 2).unsqueeze(1)
+    return (x_KTBD.unsqueeze(3) * factor).flatten(1, 2).transpose(1, 2)
+
+
+def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, 4, B, H] apart.
+
+    Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
+    shared factor is not copied.
+    """
+    steps, trials, batch, hidden = shape
+    value = factor.transpose(0, 1)
+    value = value.transpose(2, 3) if kind.apart and slot is Slot.RECURRENT else value[:, :, :, 0]
+    gates = value.shape[2:3] if value.dim() == 5 else ()
+    value = value.expand(-1, trials, *gates, batch, hidden).contiguous()
+    return value.expand(steps, *value.shape[1:])
 
 
 class _Tape(NamedTuple):
-    """What the backward pass reads, by step; `cells` and `rs` are c_{t-1} and r_t as multiplied."""
+    """What the backward pass reads, by step; `cells` and `reads` are c_{t-1} and r_t."""
 
     saved: list[tuple[Tensor, ...]]
     cells: list[Tensor]
-    rs: list[Tensor]
+    reads: list[Tensor]
+
+
+def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
+    """A product for each trial, [K, M, N], the same bits whoever else is in the cohort.
+
+    With two threads the library divides a float32 product between them otherwise alone than in a
+    batch; one thread, and bfloat16, it was measured to treat alike.
+    """
+    if a_KMX.dtype == torch.bfloat16 or a_KMX.shape[0] == 1 or torch.get_num_threads() == 1:
+        return torch.bmm(a_KMX, b_KXN)
+    return torch.stack([torch.mm(a, b) for a, b in zip(a_KMX, b_KXN, strict=True)])
+
+
+def _step_product(w_KIH: Tensor) -> Callable[[Tensor], Tensor]:
+    """r_t [K, B, H] -> r_t W^T [K, B, I], for every step of a window.
+
+    The library is fastest with the weight on the left in bfloat16, by a fifth to two fifths with
+    the copy that turns the result; in float32 with a contiguous weight on the right, by a tenth
+    with one thread and by two fifths with two.
+    """
+    if w_KIH.dtype == torch.bfloat16:
+        return lambda r: torch.bmm(w_KIH, r.transpose(1, 2)).transpose(1, 2).contiguous()
+    w_KHI = w_KIH.transpose(1, 2).contiguous()
+    return lambda r: product(r, w_KHI)
+
+
+def _by_gate(w_KIX: Tensor) -> Tensor:
+    """A weight [K, 4H, X] as [K * 4, H, X]."""
+    return w_KIX.unflatten(1, (4, -1)).flatten(0, 1)
+
+
+def _projection(u_KGND: Tensor, w_ih: Tensor, kind: Kind, batch: int) -> Tensor:
+    """The part of z that needs no state, [K, T, B, 4, H], or [K, T, 4, B, H] with gates apart."""
+    if u_KGND.shape[1] == 1:
+        z = product(u_KGND[:, 0], w_ih.transpose(1, 2)).unflatten(-1, (4, -1))
+        z = z.unflatten(1, (-1, batch))
+        return z.transpose(2, 3).contiguous() if kind.apart else z
+    z = (
+        product(u_KGND.flatten(0, 1), _by_gate(w_ih).transpose(1, 2))
+        .unflatten(0, (-1, 4))
+        .unflatten(2, (-1, batch))
+    )
+    return z.permute((0, 2, 1, 3, 4) if kind.apart else (0, 2, 3, 1, 4)).contiguous()
 
 
 def _run(
-    projection: Tensor,
+    u_KGND: Tensor,
     s: Tensor,
     c: Tensor,
+    w_ih: Tensor,
     w_hh: Tensor,
+    bias: Tensor | None,
     kind: Kind,
     eager: bool,
     values: tuple[Tensor, ...],
@@ -87,48 +152,51 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
     step = kernels(kind, eager=eager).forward
-    steps = projection.shape[0]
-    masks = _by_step(kind, values, steps)
-    recurrent = _recurrent(kind, values, steps)
-    w_step = _step_weight(w_hh, kind).transpose(-1, -2)
-    add_product = _add_product(projection.dtype, w_hh.dtype, apart=kind.apart)
-    r = s if recurrent is None else recurrent[0] * s
+    projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
+    masks, first = _columns(kind, values, len(projections))
+    biases = () if bias is None else (bias.unflatten(1, (4, -1)),)
+    read_by = _step_product(_by_gate(w_hh) if kind.apart else w_hh)
+    shape = projections[0].shape
+    s, c = s.contiguous(), c.contiguous()
+    r = read(kind, first, s)
     outputs = []
-    for t, z_input in enumerate(projection.unbind(0)):
-        before, read = c, r.to(w_hh.dtype)
-        i, f, a, o, q, c, h, *rest = step(add_product(z_input, read, w_step), c, s, *masks[t])
+    for projection, factors in zip(projections, masks, strict=True):
+        z = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
+        if tape is not None:
+            tape.cells.append(c)
+            tape.reads.append(r)
+        i, f, a, o, q, c, h, *rest = step(projection, z, c, s, *biases, *factors)
         s = rest[0] if kind.has(Slot.STATE_HOLD) else h
-        r = rest[-1] if kind.has(Slot.RECURRENT) else s
+        r = rest[-1] if kind.reads else s
         outputs.append(h)
         if tape is not None:
             tape.saved.append((i, f, a, o, q))
-            tape.cells.append(before)
-            tape.rs.append(read)
-    return torch.stack(outputs), s, c
+    return torch.stack(outputs, dim=1), s, c
 
 
-class _Loop(torch.autograd.Function):
-    """The loop over time of one layer: projection, s_0, c_0, W_hh -> y, s_T, c_T."""
+class _Layer(torch.autograd.Function):
+    """One layer's window: u, s_0, c_0, W_ih, W_hh, b -> y, s_T, c_T."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        projection: Tensor,
+        u_KGND: Tensor,
         s: Tensor,
         c: Tensor,
+        w_ih: Tensor,
         w_hh: Tensor,
+        bias: Tensor | None,
         kind: Kind,
         eager: bool,
         *values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         tape = _Tape([], [], [])
-        out = _run(projection, s, c, w_hh, kind, eager, values, tape=tape)
-        ctx.kind, ctx.eager = kind, eager
+        out = _run(u_KGND, s, c, w_ih, w_hh, bias, kind, eager, values, tape=tape)
+        ctx.kind, ctx.eager, ctx.steps = kind, eager, len(tape.reads)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
         flat = [tensor for step in tape.saved for tensor in step]
-        ctx.save_for_backward(w_hh, *tape.cells, *tape.rs, *flat, *values)
-        ctx.steps = len(tape.rs)
+        ctx.save_for_backward(u_KGND, w_ih, w_hh, *tape.cells, *tape.reads, *flat, *values)
         return out
 
     @staticmethod
@@ -144,82 +212,77 @@ class _Loop(torch.autograd.Function):
 
 
 def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
-    """The loop run backward: gradients of projection, s_0, c_0 and W_hh, None for the rest."""
+    """The loop run backward: gradients of u, s_0, c_0, W_ih, W_hh and b, None for the rest."""
     kind: Kind = ctx.kind
     steps: int = ctx.steps
-    w_hh, *kept = ctx.saved_tensors
-    cells, rs, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
+    u_KGND, w_ih, w_hh, *kept = ctx.saved_tensors
+    cells, reads, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
     saved = [flat[5 * t : 5 * t + 5] for t in range(steps)]
-    values = tuple(kept[7 * steps :])
-    gradients = gy.contiguous().unbind(0)
+    masks, first = _columns(kind, tuple(kept[7 * steps :]), steps)
+    gradients = list(gy.contiguous().unbind(1))
     step = kernels(kind, eager=ctx.eager).backward
-    masks = _by_step(kind, values, steps)
-    recurrent = _recurrent(kind, values, steps)
-    w_step = _step_weight(w_hh, kind)
-    p, dc = gs, gc
-    ds_held = torch.zeros_like(gs)
+    w_step = _by_gate(w_hh) if kind.apart else w_hh
+    # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
+    ds_held, dc = (gs if kind.holds else torch.zeros_like(gs)).contiguous(), gc.contiguous()
+    if not kind.holds:
+        gradients[-1] = gradients[-1] + gs
+    p = torch.zeros_like(reads[-1])
     dzs: list[Tensor] = []
     for t in range(steps - 1, -1, -1):
-        masks_t = masks[t]
-        if t == steps - 1 and recurrent is not None:
-            # The last state meets no further read: its gradient arrives whole.
-            masks_t = _unread(kind, masks_t)
-            p = torch.stack((gs, *(torch.zeros_like(gs),) * 3)) if kind.apart else gs
-        dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks_t)
+        dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks[t])
         ds_held = held[0] if held else ds_held
-        dz_w = dz.to(w_hh.dtype)
-        p = (torch.bmm(dz_w, w_step) if kind.apart else torch.mm(dz_w, w_step)).to(dz.dtype)
+        dz_step = dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3)
+        p = product(dz_step, w_step)
+        p = p.unflatten(0, (-1, 4)) if kind.apart else p
         dzs.append(dz)
-    ds = p if recurrent is None else recurrent[0] * p
-    ds = ds.sum(0) if kind.apart else ds
+    ds = p.to(kind.value)
+    ds = ds if first is None else first * ds
+    ds = (ds.sum(1) if kind.apart else ds) + ds_held
     dzs.reverse()
-    dz_all, r_all = torch.stack(dzs), torch.stack(rs)
-    dz_w = dz_all.to(w_hh.dtype)
-    if kind.apart:
-        dz_GNH, r_GNH = (x.transpose(0, 1).flatten(1, 2) for x in (dz_w, r_all))
-        dw = torch.bmm(dz_GNH.transpose(1, 2), r_GNH).flatten(0, 1)
-    else:
-        dw = dz_w.flatten(0, 1).t() @ r_all.flatten(0, 1)
-    return dz_all, ds + ds_held, dc, dw, None, None, *(None,) * len(values)
+    dz = torch.stack(dzs, dim=1)
+    r = torch.stack(reads, dim=1)
+    del dzs, reads, saved, flat, kept
+    du, dw_ih = _gradients(_gates(dz, kind, u_KGND.shape[1]), u_KGND, w_ih)
+    r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
+    dw_hh = _weight_gradient(_gates(dz, kind, r_KGNH.shape[1]), r_KGNH)
+    db = _gates(dz, kind, 1)[:, 0].sum(1, dtype=kind.value) if kind.bias else None
+    rest = (None,) * (2 + len(kind.slots))
+    return (du, ds, dc, dw_ih, dw_hh, db, *rest)
 
 
-def _add_product(
-    dtype: torch.dtype, product_dtype: torch.dtype, *, apart: bool
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """z + r w: one call where the dtypes are equal, else the product in the dtype of the weight."""
-    if dtype == product_dtype:
-        return torch.baddbmm if apart else torch.addmm
-    return lambda z, r, w: z + torch.matmul(r, w).to(dtype)
+def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:
+    """dz [K, T, B, 4, H] (apart [K, T, 4, B, H]) as [K, 4, N, H], or joined [K, 1, N, 4H]."""
+    if gates == 1:
+        dz = dz.transpose(2, 3) if kind.apart else dz
+        return dz.flatten(3, 4).flatten(1, 2).unsqueeze(1)
+    return dz.permute((0, 2, 1, 3, 4) if kind.apart else (0, 3, 1, 2, 4)).flatten(2, 3)
 
 
-def _step_weight(w_hh: Tensor, kind: Kind) -> Tensor:
-    return w_hh.unflatten(0, (4, -1)) if kind.apart else w_hh
+def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of what the gates read of the input, and of W_ih."""
+    w = w_ih if u_KGND.shape[1] == 1 else _by_gate(w_ih)
+    du = product(dz_KGNI.flatten(0, 1), w).unflatten(0, (-1, dz_KGNI.shape[1]))
+    return du, _weight_gradient(dz_KGNI, u_KGND)
 
 
-def _steps(factor: Tensor, steps: int, *, apart: bool) -> tuple[Tensor, ...]:
-    """The factor of each step: [B, H], or [G, B, H] where gates are apart."""
-    value = factor.transpose(1, 2) if apart else factor[:, :, 0]
-    return value.unbind(0) if value.shape[0] == steps else (value[0],) * steps
+def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:
+    """The gradient [K, 4H, X] of the weight that made z of what was read."""
+    dw = product(dz_KGNI.flatten(0, 1).transpose(1, 2), read_KGNX.flatten(0, 1))
+    return dw.unflatten(0, (dz_KGNI.shape[0], -1)).flatten(1, 2)
 
 
-def _recurrent(kind: Kind, values: tuple[Tensor, ...], steps: int) -> tuple[Tensor, ...] | None:
-    if not kind.has(Slot.RECURRENT):
-        return None
-    return _steps(values[kind.slots.index(Slot.RECURRENT)], steps, apart=kind.apart)
+def _columns(
+    kind: Kind, values: tuple[Tensor, ...], steps: int
+) -> tuple[list[tuple[Tensor, ...]], Tensor | None]:
+    """For each step the factors in the kernels' order, and RECURRENT's of the first step.
 
-
-def _by_step(kind: Kind, values: tuple[Tensor, ...], steps: int) -> list[tuple[Tensor, ...]]:
-    """For each step the factors in the kernels' order; RECURRENT's is that of the next step."""
+    In the columns stands RECURRENT's factor of the next step.
+    """
+    first = None
     columns = []
     for slot, value in zip(kind.slots, values, strict=True):
-        apart = slot is Slot.RECURRENT and kind.apart
-        column = _steps(value, steps, apart=apart)
-        columns.append(column[1:] + column[-1:] if slot is Slot.RECURRENT else column)
-    return list(zip(*columns, strict=True)) if columns else [()] * steps
-
-
-def _unread(kind: Kind, factors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(
-        torch.ones_like(factor) if slot is Slot.RECURRENT else factor
-        for slot, factor in zip(kind.slots, factors, strict=True)
-    )
+        column = value.unbind(0)
+        if slot is Slot.RECURRENT:
+            first, column = column[0], column[1:] + column[-1:]
+        columns.append(column)
+    return list(zip(*columns, strict=True)) if columns else [()] * steps, first

@@ -10,6 +10,7 @@ Training and evaluation are planned apart: a mask that keeps its scale in traini
 evaluation, and a silent edge forces nothing.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -68,7 +69,12 @@ FUSED_IS_FASTER = {"cpu": True}
 
 
 def plan(
-    placement: Placement, layers: int, *, device: str = "cpu", mode: Mode = Mode.TRAIN
+    placement: Placement,
+    layers: int,
+    *,
+    device: str = "cpu",
+    mode: Mode = Mode.TRAIN,
+    precision: str = "fp32",
 ) -> Plan:
     """Plan `placement` on a net of `layers` layers on a `device` ("cpu", "cuda", "cuda:1").
 
@@ -83,11 +89,32 @@ def plan(
         verb = "acts" if len(inside) == 1 else "act"
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
     what = "No edge acts inside the loop" if len(placement) else "Nothing is dropped"
+    if precision != "fp32":
+        return Plan(
+            Path.LOOPED, f"{what}, but the library's own LSTM keeps no float32 state.", reaches
+        )
     if FUSED_IS_FASTER.get(kind, False):
         reason = f"{what}, and the library's own LSTM was measured faster on {kind}."
         return Plan(Path.FUSED, reason, reaches)
     reason = f"{what}, but the library's own LSTM was not measured faster on {kind}."
     return Plan(Path.LOOPED, reason, reaches)
+
+
+def alike(
+    placement: Placement, layers: int, *, device: str = "cpu", precision: str = "fp32"
+) -> tuple[Hashable, ...]:
+    """What two placements must agree in to share a cohort with equal bits (float32, CPU).
+
+    Their paths, and where each gate reads its own: four products are other products than one.
+    """
+    paths = (
+        plan(placement, layers, device=device, mode=mode, precision=precision).path for mode in Mode
+    )
+    apart = (
+        (edge, edge in placement and placement[edge].shared.gate == 1)
+        for edge in (Edge.INPUT, Edge.INTERLAYER, Edge.RECURRENT)
+    )
+    return *paths, *apart
 
 
 def folds(edge: Edge, drop: Drop, mode: Mode) -> bool:

@@ -36,7 +36,7 @@ class LayerWeights(NamedTuple):
 
     @property
     def hidden(self) -> int:
-        return self.w_hh.shape[1]
+        return self.w_hh.shape[-1]
 
     @property
     def bias(self) -> Tensor | None:
@@ -53,10 +53,10 @@ class LayerOutput(NamedTuple):
 
 
 def masked(weight: Tensor, factor: Tensor | None) -> Tensor:
-    """A weight [4H, X] times its factor, which broadcasts against [G, H, X]."""
+    """A weight [(K,) 4H, X] times its factor, which broadcasts against [(K,) G, H, X]."""
     if factor is None:
         return weight
-    return (weight.unflatten(0, (4, -1)) * factor).flatten(0, 1).to(weight.dtype)
+    return (weight.unflatten(-2, (4, -1)) * factor).flatten(-3, -2).to(weight.dtype)
 
 
 def reference_layer(

@@ -12,27 +12,16 @@ import torch
 from torch import Tensor
 
 from ablate.edges import Edge, layers_of
-from ablate.engine.factors import Factors, Window, activation_mask, layer_factors, mean_factor
-from ablate.engine.fused import fused_layer
-from ablate.engine.looped import looped_layer
-from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerHooks, LayerOutput, LayerWeights, reference_layer
+from ablate.engine.cohort import State, Trial, drop_sequences, run_cohort
+from ablate.engine.factors import Window, layer_factors
+from ablate.engine.plan import Path
+from ablate.engine.reference import LayerHooks, LayerWeights, reference_layer
 from ablate.placement import Placement
-
-State = tuple[Tensor, Tensor]
-
-Layer = Callable[[Tensor, State, LayerWeights, Factors], LayerOutput]
 
 # What replaces the value at an edge's place of the listing: (value, layer=l, step=t) -> value.
 Hooks = Mapping[Edge, Callable[..., Tensor]]
 
 NO_HOOKS: Hooks = MappingProxyType({})
-
-LAYERS: dict[Path, Layer] = {
-    Path.REFERENCE: reference_layer,
-    Path.LOOPED: looped_layer,
-    Path.FUSED: fused_layer,
-}
 
 
 class StackOutput(NamedTuple):
@@ -57,11 +46,27 @@ def run_stack(
     OUTPUT drops the sequence that is returned, not the state. EMBEDDING is its owner's to apply.
     `hooks` run on the reference path, whatever `path` says.
     """
+    if path is Path.REFERENCE or hooks:
+        return _reference_stack(x_TBD, state, weights, placement, window, hooks)
+    # A trial alone is a cohort of one.
+    alone = [
+        LayerWeights(*(w if w is None else w.unsqueeze(0) for w in layer)) for layer in weights
+    ]
+    state_LKBH = (state[0].unsqueeze(1), state[1].unsqueeze(1))
+    y, s, c = run_cohort(x_TBD.unsqueeze(0), state_LKBH, alone, [Trial(placement, window)], path)
+    return StackOutput(y.squeeze(0), s.squeeze(1), c.squeeze(1))
+
+
+def _reference_stack(
+    x_TBD: Tensor,
+    state: State,
+    weights: Sequence[LayerWeights],
+    placement: Placement,
+    window: Window,
+    hooks: Hooks,
+) -> StackOutput:
     value, states, cells = x_TBD, [], []
     for number, layer_weights in enumerate(weights):
-        layer_of = LAYERS[path]
-        if hooks:
-            layer_of = partial(reference_layer, hooks=_layer_hooks(hooks, number, len(weights)))
         # A hook at an edge sees what the edge dropped, so that nothing may move into a weight.
         factors = layer_factors(
             placement,
@@ -71,10 +76,12 @@ def run_stack(
             hidden=layer_weights.hidden,
             fold=not hooks,
         )
-        out = layer_of(value, (state[0][number], state[1][number]), layer_weights, factors)
-        value = out.y_TBH
-        states.append(out.s_BH)
-        cells.append(out.c_BH)
+        own = _layer_hooks(hooks, number, len(weights))
+        value, s, c = reference_layer(
+            value, (state[0][number], state[1][number]), layer_weights, factors, own
+        )
+        states.append(s)
+        cells.append(c)
     top = len(weights) - 1
     value = drop_sequence(value, Edge.OUTPUT, top, placement, window)
     if Edge.OUTPUT in hooks:
@@ -101,11 +108,5 @@ def drop_sequence(
     tokens_TB: Tensor | None = None,
 ) -> Tensor:
     """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
-    drop = placement.get(edge)
-    if drop is None:
-        return x_TBU
-    if window.mode is Mode.MEAN:
-        mean = mean_factor(drop, drop.rate_of(0))
-        return x_TBU if mean == 1.0 else x_TBU * mean
-    mask = activation_mask(drop, edge, layer, 0, x_TBU.shape[-1], window, tokens_TB=tokens_TB)
-    return x_TBU * mask[:, :, 0]
+    own = [Trial(placement, window)]
+    return drop_sequences(x_TBU.unsqueeze(0), edge, layer, own, tokens_TB=tokens_TB).squeeze(0)

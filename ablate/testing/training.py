@@ -1,15 +1,23 @@
-"""The contract of training: an update of a tiny language model is finite, and can be repeated."""
+"""The contract of training: an update of a tiny language model is finite, can be repeated, and is
+the same beside other trials as alone."""
+
+from collections.abc import Sequence
 
 import torch
 
-from ablate.model.language_model import zero_state
+from ablate.engine.plan import alike
+from ablate.model.language_model import zero_cohort_state, zero_state
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters
 from ablate.testing.points import OfAStrategy
-from ablate.training.update import Task, Updated, train_update
+from ablate.training.update import Task, Updated, cohort_update, train_update
 
 # Odd, and no two alike: what is transposed by mistake does not fit.
 VOCABULARY, HIDDEN, EMBEDDING, T, B = 23, 13, 5, 7, 3
+
+# Whole vectors: eager sigmoids treat the rest of a row otherwise, wherever it begins.
+_EVEN, _ROWS = 16, 4
+_WORDS = torch.arange((T + 1) * _ROWS).view(T + 1, _ROWS) ** 2 % VOCABULARY
 
 
 class TrainingContract(OfAStrategy):
@@ -29,6 +37,32 @@ class TrainingContract(OfAStrategy):
                     f"an update, run twice from one state, gives two values of {name}"
                 )
 
+    def test_a_trial_never_knows_its_companions(self) -> None:
+        """An update in a cohort, beside other seeds and points, has the bits of one alone."""
+        for layers in self.layers:
+            net = Net(layers=layers, hidden=_EVEN)
+            own = self.place({})
+            kind = alike(own, layers)
+            points = [own, own, *(p for p in self.few_placements() if alike(p, layers) == kind)]
+            tasks = [
+                Task.planned(net, placement, seed=seed, device="cpu", updates=2)
+                for seed, placement in enumerate(points, start=1409)
+            ]
+            state = zero_cohort_state(net, len(tasks), _ROWS, torch.zeros(1))
+            together = _side_by_side(net, tasks)
+            alone = _side_by_side(net, tasks[:1])
+            for parameters, size in ((together, len(tasks)), (alone, 1)):
+                cohort_update(
+                    parameters, _WORDS[:-1], _WORDS[1:],
+                    (state[0][:, :size], state[1][:, :size]), tasks[:size],
+                    updates=[1] * size, learning_rates=[0.1] * size, clip=5.0,
+                )  # fmt: skip
+            for name, value in alone.items():
+                assert torch.equal(together[name][0], value[0]), (
+                    f"beside {len(tasks) - 1} other trials, {name} of a trial of "
+                    f"'{self.strategy}' gets other values than alone"
+                )
+
     def _update(self, parameters: Parameters, layers: int) -> Updated:
         """Change `parameters` by the second of two updates, where a schedule is under way."""
         task = Task.planned(_net(layers), self.place({}), seed=1409, device="cpu", updates=2)
@@ -42,6 +76,11 @@ class TrainingContract(OfAStrategy):
 
 def _net(layers: int) -> Net:
     return Net(layers=layers, hidden=HIDDEN, embedding=EMBEDDING)
+
+
+def _side_by_side(net: Net, tasks: Sequence[Task]) -> Parameters:
+    each = [initial_parameters(net, VOCABULARY, seed=task.seed, radius=0.5) for task in tasks]
+    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 
 def _parameters(layers: int) -> Parameters:

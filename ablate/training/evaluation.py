@@ -5,18 +5,19 @@ given `<eos>`, each stream's remainder counts too.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from ablate.data.windows import IGNORE, evaluation_order, evaluation_windows
+from ablate.data.windows import evaluation_order, evaluation_windows
 from ablate.engine.plan import Mode
 from ablate.model import language_model
 from ablate.model.parameters import Parameters
-from ablate.training.update import Task
+from ablate.training.softmax import losses
+from ablate.training.update import Task, product_copies
 
 
 class Evaluated(NamedTuple):
@@ -53,26 +54,50 @@ def evaluate(
 
     `update` counts the updates of training that are done, for a placement with a schedule.
     """
-    like = parameters["decoder.weight"]
+    alone = {name: value.detach().unsqueeze(0) for name, value in parameters.items()}
+    return evaluate_cohort(
+        alone, tokens_N, [task], streams=streams, unroll=unroll, eos=eos, updates=[update]
+    )[0]
+
+
+def evaluate_cohort(
+    parameters: Parameters,
+    tokens_N: NDArray[np.int32],
+    tasks: Sequence[Task],
+    *,
+    streams: int,
+    unroll: int,
+    eos: int,
+    updates: Sequence[int],
+) -> list[Evaluated]:
+    """As `evaluate` for K trials, whose `parameters` are [K, ...], window by window together."""
+    task, like = tasks[0], parameters["decoder.weight"]
     streams = min(streams, len(tokens_N))
-    state = language_model.zero_state(task.net, streams, like)
-    window, placement = task.window(like, mode=Mode.MEAN), task.placement_at(update)
-    # One buffer from the start: small results kept between the windows' large scores would each
-    # split a freed block of the heap, and memory would grow by the scores of every window.
-    losses = torch.zeros(-(-len(tokens_N) // streams) * streams, device=like.device)
+    state = language_model.zero_cohort_state(task.net, len(tasks), streams, like)
+    trials = [
+        own.trial(like, update=update, mode=Mode.MEAN)
+        for own, update in zip(tasks, updates, strict=True)
+    ]
+    # A buffer from the start: small results kept between the windows' large scores would each split
+    # a freed block of the heap, and memory would grow by the scores of every window.
+    size = -(-len(tokens_N) // streams) * streams
+    losses_KN = torch.zeros(len(tasks), size, device=like.device)
     done = 0
     with torch.inference_mode():
+        copies = product_copies(parameters, task.precision)
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
-            y_TBH, state = language_model.read(
-                parameters, x_TB, state, task.net, placement, window, task.evaluate_path
+            x_KTBD = parameters["embedding.weight"][:, x_TB]
+            out = language_model.read_cohort(
+                copies, x_KTBD, x_TB, state, task.net, trials, task.evaluate_path
             )
-            losses[done : done + y_TB.numel()] = functional.cross_entropy(
-                language_model.logits(parameters, y_TBH),
-                y_TB.flatten(),
-                ignore_index=IGNORE,
-                reduction="none",
-            )
-            done += y_TB.numel()
-        ordered = -losses.cpu()[evaluation_order(len(tokens_N), streams)]
-    return Evaluated(ordered.numpy())
+            state = (out.s_LKBH, out.c_LKBH)
+            # Steps after a stream's end are scored against any word, and left out below.
+            targets_N = y_TB.flatten().clamp(min=0)
+            for k, y_TBH in enumerate(out.y_KTBH):
+                losses_KN[k, done : done + len(targets_N)] = losses(
+                    y_TBH.flatten(0, 1), copies["decoder"][k], targets_N
+                )
+            done += len(targets_N)
+        ordered_KN = -losses_KN[:, evaluation_order(len(tokens_N), streams)].cpu()
+    return [Evaluated(own_N.numpy()) for own_N in ordered_KN]

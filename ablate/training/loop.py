@@ -1,16 +1,17 @@
-"""One trial from its first epoch, or from its checkpoint, to its row.
+"""Trials from their first epoch, or their checkpoints, to their rows, side by side in a cohort.
 
 A trial is a function of its cell: initial weights, data order and masks come from the seed's
 coordinates, so that a resumed trial equals one that never stopped, bit for bit at one thread count.
+In float32 on the CPU it equals, bit for bit, the one that was trained alone.
 """
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates, training_windows
+from ablate.errors import AblateError
 from ablate.masks import SEMANTICS
 from ablate.model import language_model
 from ablate.model.net import Net
@@ -25,10 +27,10 @@ from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.placement import Placement
 from ablate.training import checkpoint as checkpoints
 from ablate.training.checkpoint import Checkpoint
-from ablate.training.evaluation import Evaluated, evaluate, perplexity
+from ablate.training.evaluation import Evaluated, evaluate_cohort, perplexity
 from ablate.training.provenance import device_name, provenance
 from ablate.training.recipe import Recipe
-from ablate.training.update import Task, train_update
+from ablate.training.update import Task, cohort_update
 
 OK, DIVERGED = "ok", "diverged"
 
@@ -62,6 +64,28 @@ class Outcome:
     tokens: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
+class Member(NamedTuple):
+    """A trial that takes a place of a cohort; `folder` is where its checkpoint lies."""
+
+    cell: Cell
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A member at work: its state after the last whole epoch, and the most places it shared."""
+
+    member: Member
+    task: Task
+    state: Checkpoint
+    started_at: str
+    cohort: int = 1
+
+    @property
+    def cell(self) -> Cell:
+        return self.member.cell
+
+
 def train(
     cell: Cell,
     corpus: Corpus,
@@ -70,26 +94,96 @@ def train(
     on_epoch: Callable[[dict[str, Any]], None],
     device: str = "cpu",
 ) -> Outcome:
-    """Train `cell` on `corpus`, resuming from `folder` where it holds the trial's checkpoint.
+    """Train `cell` on `corpus` alone, a cohort of one; see `train_cohort`."""
+    members = iter([Member(cell, folder)])
+    outcomes: list[Outcome] = []
+    train_cohort(
+        lambda: next(members, None),
+        corpus,
+        size=1,
+        on_epoch=lambda _, row: on_epoch(row),
+        on_outcome=lambda _, outcome: outcomes.append(outcome),
+        device=device,
+    )
+    return outcomes[0]
 
-    Writes a checkpoint at the end of each epoch and hands its row to `on_epoch`. Raises AblateError
-    where the text is shorter than a window or the placement does not fit the net.
+
+def train_cohort(
+    next_member: Callable[[], Member | None],
+    corpus: Corpus,
+    *,
+    size: int,
+    on_epoch: Callable[[Member, dict[str, Any]], None],
+    on_outcome: Callable[[Member, Outcome], None],
+    device: str = "cpu",
+) -> None:
+    """Train what `next_member` gives, up to `size` trials side by side, until it gives None.
+
+    A member resumes from its checkpoint where its folder holds one. At the end of each epoch every
+    member's checkpoint is written and its row handed to `on_epoch`; who has ended goes to
+    `on_outcome`, and its place to the next. Members agree in net, recipe and precision, else
+    AblateError; also where the text is shorter than a window or a placement does not fit the net.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    places: list[_Place] = []
+    while True:
+        while len(places) < size and (member := next_member()) is not None:
+            places.append(_open(member, corpus, device))
+            _check_alike(places[0].cell, places[-1].cell)
+        ended = [place for place in places if _ended(place, corpus)]
+        for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
+            on_outcome(place.member, outcome)
+        places = [place for place in places if place not in ended]
+        if ended:
+            continue
+        if not places:
+            return
+        places = _epoch(places, corpus)
+        for place in places:
+            checkpoints.save(place.member.folder, place.state)
+            on_epoch(place.member, place.state.rows[-1])
+
+
+def _open(member: Member, corpus: Corpus, device: str) -> _Place:
+    cell, folder = member
     updates = cell.recipe.epochs * _epoch_updates(cell, corpus)
-    task = Task.planned(cell.net, cell.placement, cell.seed, device, updates=updates)
+    task = Task.planned(
+        cell.net, cell.placement, cell.seed, device, updates=updates, precision=cell.precision
+    )
     state = checkpoints.load(folder, cell.key, device) or _first(cell, corpus, device)
-    while state.epochs < cell.recipe.epochs and not _diverged(state, corpus):
-        state = _epoch(state, cell, task, corpus)
-        checkpoints.save(folder, state)
-        on_epoch(state.rows[-1])
+    return _Place(member, task, state, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _check_alike(one: Cell, other: Cell) -> None:
+    for what in ("net", "recipe", "precision"):
+        if getattr(one, what) != getattr(other, what):
+            raise AblateError(
+                f"trials of a cohort have one {what}, got {getattr(one, what)!r} and "
+                f"{getattr(other, what)!r}; train them apart"
+            )
+
+
+def _ended(place: _Place, corpus: Corpus) -> bool:
+    done = place.state.epochs >= place.cell.recipe.epochs
+    return done or _diverged(place.state, corpus)
+
+
+def _outcomes(places: Sequence[_Place], corpus: Corpus, device: str) -> list[Outcome]:
+    """The rows of those that ended, their final measurements taken side by side."""
     began = time.perf_counter()
-    trial = _identity(cell, corpus, state, task, device) | {"started_at": started_at}
-    if _diverged(state, corpus):
-        return Outcome(DIVERGED, trial | {"seconds": state.seconds}, state.rows)
-    measured, tokens = _headline(state, cell, task, corpus)
-    seconds = state.seconds + time.perf_counter() - began
-    return Outcome(OK, trial | measured | {"seconds": seconds}, state.rows, tokens)
+    healthy = [place for place in places if not _diverged(place.state, corpus)]
+    measured = _headlines(healthy, corpus)
+    share = (time.perf_counter() - began) / max(1, len(healthy))
+    outcomes = []
+    for place in places:
+        trial = _identity(place, corpus, device) | {"started_at": place.started_at}
+        rows, seconds = place.state.rows, place.state.seconds
+        if place in healthy:
+            columns, tokens = measured.pop(0)
+            trial |= columns | {"seconds": seconds + share}
+            outcomes.append(Outcome(OK, trial, rows, tokens))
+        else:
+            outcomes.append(Outcome(DIVERGED, trial | {"seconds": seconds}, rows))
+    return outcomes
 
 
 def _epoch_updates(cell: Cell, corpus: Corpus) -> int:
@@ -103,45 +197,89 @@ def _first(cell: Cell, corpus: Corpus, device: str) -> Checkpoint:
     return Checkpoint(cell.key, parameters, parameters)
 
 
-def _epoch(state: Checkpoint, cell: Cell, task: Task, corpus: Corpus) -> Checkpoint:
-    """One epoch over the text and its evaluation, from one checkpoint to the next."""
-    recipe, epoch = cell.recipe, state.epochs + 1
+@dataclass(slots=True)
+class _Sums:
+    """What one trial gathers over an epoch; nll in nats."""
+
+    nll: float = 0.0
+    targets: int = 0
+    norms: list[float] = field(default_factory=list)
+
+
+def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
+    """One epoch over the text and its evaluation, each trial from one checkpoint to the next.
+
+    Who diverges leaves at once: its row ends where its last finite update did.
+    """
+    recipe = places[0].cell.recipe
     began = time.perf_counter()
-    parameters = {k: v.detach().clone().requires_grad_() for k, v in state.parameters.items()}
+    parameters = _stacked([place.state.parameters for place in places])
     like = parameters["decoder.weight"]
-    carried = language_model.zero_state(cell.net, recipe.batch, like)
-    update = state.epochs * _epoch_updates(cell, corpus)
-    nll, targets, norms = 0.0, 0, []
-    row: dict[str, Any] = {"epoch": epoch, "learning_rate": recipe.rate_of(epoch)}
-    for x_TB, y_TB in training_windows(corpus.train, recipe.batch, recipe.unroll):
-        done = train_update(
+    carried = language_model.zero_cohort_state(places[0].cell.net, len(places), recipe.batch, like)
+    live, left = list(range(len(places))), {}
+    sums = [_Sums() for _ in places]
+    windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
+    for number, (x_TB, y_TB) in enumerate(windows):
+        own = [places[at] for at in live]
+        done = cohort_update(
             parameters,
             x_TB.to(like.device),
             y_TB.to(like.device),
             carried,
-            task,
-            update=update,
-            learning_rate=row["learning_rate"],
+            [place.task for place in own],
+            updates=[_updates_before(place, corpus) + number for place in own],
+            learning_rates=[_learning_rate(place) for place in own],
             clip=recipe.clip,
         )
-        if not done.finite:
-            break
-        carried, update = done.state, update + 1
-        nll, targets = nll + done.nll, targets + y_TB.numel()
-        norms.append(done.norm)
-    else:
-        sample = _train_sample(corpus, recipe)
-        row["train_nll"] = _score(parameters, sample, task, cell, corpus, epoch).nll
-        row["valid_nll"] = _score(parameters, corpus.valid, task, cell, corpus, epoch).nll
-    trained = time.perf_counter() - began
-    parameters = {name: value.detach() for name, value in parameters.items()}
-    row |= {
-        "running_nll": nll / targets if targets else None,
-        "gradient_norm": float(np.mean(norms)) if norms else None,
-        "tokens_per_second": targets / trained,
-        "seconds": trained,
+        carried = done.state
+        finite = [math.isfinite(n) and math.isfinite(m) for n, m in zip(*done[:2], strict=True)]
+        for at, fine, nll, norm in zip(live, finite, done.nlls, done.norms, strict=True):
+            if fine:
+                sums[at].nll += nll
+                sums[at].targets += y_TB.numel()
+                sums[at].norms.append(norm)
+        if not all(finite):
+            left |= {at: _one(parameters, k) for k, at in enumerate(live) if not finite[k]}
+            live = [at for at, fine in zip(live, finite, strict=True) if fine]
+            if not live:
+                break
+            parameters = {name: value[finite] for name, value in parameters.items()}
+            carried = (carried[0][:, finite], carried[1][:, finite])
+    own = [places[at] for at in live]
+    train_nll = _nlls(parameters, _train_sample(corpus, recipe), own, corpus)
+    valid_nll = _nlls(parameters, corpus.valid, own, corpus)
+    share = (time.perf_counter() - began) / len(places)
+    after = left | {at: _one(parameters, k) for k, at in enumerate(live)}
+    scored = {
+        at: {"train_nll": train_nll[k], "valid_nll": valid_nll[k]} for k, at in enumerate(live)
     }
-    row = {"train_nll": None, "valid_nll": None} | row
+    return [
+        replace(
+            place,
+            state=_advanced(place, after[at], sums[at], scored.get(at, {}), share),
+            cohort=max(place.cohort, len(places)),
+        )
+        for at, place in enumerate(places)
+    ]
+
+
+def _advanced(
+    place: _Place, parameters: Parameters, sums: _Sums, scored: dict[str, float], seconds: float
+) -> Checkpoint:
+    """The checkpoint after an epoch that took the trial `seconds`, its share of the cohort's."""
+    state = place.state
+    row: dict[str, Any] = (
+        {"train_nll": None, "valid_nll": None}
+        | scored
+        | {
+            "epoch": state.epochs + 1,
+            "learning_rate": _learning_rate(place),
+            "running_nll": sums.nll / sums.targets if sums.targets else None,
+            "gradient_norm": float(np.mean(sums.norms)) if sums.norms else None,
+            "tokens_per_second": sums.targets / seconds,
+            "seconds": seconds,
+        }
+    )
     earlier = [r["valid_nll"] for r in state.rows]
     improved = row["valid_nll"] is not None and row["valid_nll"] < min(earlier, default=math.inf)
     return Checkpoint(
@@ -149,27 +287,73 @@ def _epoch(state: Checkpoint, cell: Cell, task: Task, corpus: Corpus) -> Checkpo
         parameters=parameters,
         best=parameters if improved else state.best,
         rows=[*state.rows, row],
-        seconds=state.seconds + time.perf_counter() - began,
+        seconds=state.seconds + seconds,
     )
+
+
+def _learning_rate(place: _Place) -> float:
+    """The rate of learning of the epoch that is under way."""
+    return place.cell.recipe.rate_of(place.state.epochs + 1)
+
+
+def _updates_before(place: _Place, corpus: Corpus, epochs: int | None = None) -> int:
+    """The updates of `epochs` epochs, those that are done unless they are named."""
+    done = place.state.epochs if epochs is None else epochs
+    return done * _epoch_updates(place.cell, corpus)
+
+
+def _stacked(trials: Sequence[Parameters]) -> Parameters:
+    """Parameters side by side, K in front."""
+    return {name: torch.stack([trial[name] for trial in trials]) for name in trials[0]}
+
+
+def _one(parameters: Parameters, k: int) -> Parameters:
+    """The parameters of one trial, in memory of its own."""
+    return {name: value[k].clone() for name, value in parameters.items()}
 
 
 def _train_sample(corpus: Corpus, recipe: Recipe) -> NDArray[np.int32]:
     return corpus.train[: recipe.train_eval_tokens]
 
 
-def _score(
+def _scored(
     parameters: Parameters,
     tokens: NDArray[np.int32],
-    task: Task,
-    cell: Cell,
+    places: Sequence[_Place],
     corpus: Corpus,
-    epoch: int,
-    streams: int | None = None,
-) -> Evaluated:
-    return evaluate(
-        parameters, tokens, task, streams=streams or cell.recipe.evaluation_streams,
-        unroll=cell.recipe.unroll, eos=corpus.eos, update=epoch * _epoch_updates(cell, corpus),
-    )  # fmt: skip
+    epochs: Sequence[int],
+    *,
+    streams: int,
+) -> list[Evaluated]:
+    """Score `tokens` by each trial as it stood after its number of `epochs`."""
+    if not places:
+        return []
+    recipe = places[0].cell.recipe
+    # As many targets a window at any number of streams: the softmax's products stay large.
+    unroll = recipe.unroll * max(1, recipe.evaluation_streams // streams)
+    return evaluate_cohort(
+        parameters,
+        tokens,
+        [place.task for place in places],
+        streams=streams,
+        unroll=unroll,
+        eos=corpus.eos,
+        updates=[
+            _updates_before(place, corpus, done) for place, done in zip(places, epochs, strict=True)
+        ],
+    )
+
+
+def _nlls(
+    parameters: Parameters, tokens: NDArray[np.int32], places: Sequence[_Place], corpus: Corpus
+) -> list[float]:
+    """The nll of each trial at the end of the epoch that is under way."""
+    if not places:
+        return []
+    epochs = [place.state.epochs + 1 for place in places]
+    streams = places[0].cell.recipe.evaluation_streams
+    found = _scored(parameters, tokens, places, corpus, epochs, streams=streams)
+    return [own.nll for own in found]
 
 
 def _diverged(state: Checkpoint, corpus: Corpus) -> bool:
@@ -180,23 +364,53 @@ def _diverged(state: Checkpoint, corpus: Corpus) -> bool:
     return nll is None or not math.isfinite(nll) or perplexity(nll) > len(corpus.vocabulary)
 
 
+def _headlines(
+    places: Sequence[_Place], corpus: Corpus
+) -> list[tuple[dict[str, Any], dict[str, NDArray[np.float32]]]]:
+    """The final measurements of each trial, in one stream, at the last and at the best epoch."""
+    last = _final(places, corpus, [place.state.epochs for place in places])
+    earlier = [place for place in places if _best_epoch(place) != place.state.epochs]
+    best = _final(earlier, corpus, [_best_epoch(place) for place in earlier])
+    return [
+        _headline(place, corpus, {"last": last[at], "best": best.get(at, last[at])})
+        for place in places
+        for at in (place.cell.key,)
+    ]
+
+
+def _best_epoch(place: _Place) -> int:
+    return 1 + int(np.argmin([row["valid_nll"] for row in place.state.rows]))
+
+
+def _final(
+    places: Sequence[_Place], corpus: Corpus, epochs: Sequence[int]
+) -> dict[str, tuple[Evaluated, Evaluated]]:
+    """Valid and test by the key of the trial, as it stood after its number of `epochs`."""
+    if not places:
+        return {}
+    parameters = _stacked(
+        [
+            place.state.parameters if epoch == place.state.epochs else place.state.best
+            for place, epoch in zip(places, epochs, strict=True)
+        ]
+    )
+    valid, test = (
+        _scored(parameters, tokens, places, corpus, epochs, streams=1)
+        for tokens in (corpus.valid, corpus.test)
+    )
+    keys = [place.cell.key for place in places]
+    return dict(zip(keys, zip(valid, test, strict=True), strict=True))
+
+
 def _headline(
-    state: Checkpoint, cell: Cell, task: Task, corpus: Corpus
+    place: _Place, corpus: Corpus, scored: dict[str, tuple[Evaluated, Evaluated]]
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
-    """The final measurements, in one stream, at the last and at the best epoch."""
-    best_epoch = 1 + int(np.argmin([row["valid_nll"] for row in state.rows]))
-    columns: dict[str, Any] = {"best_epoch": best_epoch, "epochs": state.epochs}
-    tokens: dict[str, NDArray[np.float32]] = {}
-    at = {"last": (state.parameters, state.epochs), "best": (state.best, best_epoch)}
-    scored: dict[int, tuple[Evaluated, Evaluated]] = {}
-    for name, (parameters, epoch) in at.items():
-        if epoch not in scored:
-            scored[epoch] = (
-                _score(parameters, corpus.valid, task, cell, corpus, epoch, streams=1),
-                _score(parameters, corpus.test, task, cell, corpus, epoch, streams=1),
-            )
-        valid, test = scored[epoch]
-        train_nll = state.rows[epoch - 1]["train_nll"]
+    """The columns of the final measurements, and the log-probabilities of the headline epoch."""
+    rows, recipe = place.state.rows, place.cell.recipe
+    epochs = {"last": place.state.epochs, "best": _best_epoch(place)}
+    columns: dict[str, Any] = {"best_epoch": epochs["best"], "epochs": epochs["last"]}
+    for name, (valid, test) in scored.items():
+        train_nll = rows[epochs[name] - 1]["train_nll"]
         columns |= {
             f"train_nll_{name}": train_nll,
             f"valid_nll_{name}": valid.nll,
@@ -205,21 +419,19 @@ def _headline(
             "valid_targets": valid.targets,
             "test_targets": test.targets,
         }
-        if name == cell.recipe.headline:
-            tokens = {"valid": valid.log_probs_N, "test": test.log_probs_N}
-    running = state.rows[-1]["running_nll"]
+    running = rows[-1]["running_nll"]
     columns |= {
-        "train_targets": len(_train_sample(corpus, cell.recipe)),
+        "train_targets": len(_train_sample(corpus, recipe)),
         "running_nll": running,
         "gap_running": columns["valid_nll_last"] - running,
     }
-    return columns, tokens
+    valid, test = scored[recipe.headline]
+    return columns, {"valid": valid.log_probs_N, "test": test.log_probs_N}
 
 
-def _identity(
-    cell: Cell, corpus: Corpus, state: Checkpoint, task: Task, device: str
-) -> dict[str, Any]:
+def _identity(place: _Place, corpus: Corpus, device: str) -> dict[str, Any]:
     """What does not depend on how training went."""
+    cell, state = place.cell, place.state
     speeds = [row["tokens_per_second"] for row in state.rows]
     return provenance() | {
         "key": cell.key,
@@ -233,8 +445,8 @@ def _identity(
         "precision": cell.precision,
         "device": device_name(torch.device(device)),
         "threads": torch.get_num_threads(),
-        "cohort": 1,
-        "path": task.train_path.value,
+        "cohort": place.cohort,
+        "path": place.task.train_path.value,
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
         "vocabulary": len(corpus.vocabulary),
@@ -244,21 +456,29 @@ def _identity(
     }
 
 
-def probe(cell: Cell, corpus: Corpus, device: str = "cpu") -> float:
-    """Seconds an update of `cell`, the median of three after one that compiles and warms up."""
+def probe(cell: Cell, corpus: Corpus, device: str = "cpu", *, trials: int = 1) -> float:
+    """Seconds an update of a trial takes in a cohort of `trials` like `cell`.
+
+    The median of three after one that compiles and warms up.
+    """
     state = _first(cell, corpus, device)
     # At the full rates: a schedule may start with nothing to do.
-    task = Task.planned(cell.net, Placement(cell.placement), cell.seed, device)
-    parameters = {k: v.requires_grad_() for k, v in state.parameters.items()}
-    carried = language_model.zero_state(cell.net, cell.recipe.batch, parameters["decoder.weight"])
+    task = Task.planned(
+        cell.net, Placement(cell.placement), cell.seed, device, precision=cell.precision
+    )
+    parameters = _stacked([state.parameters] * trials)
+    carried = language_model.zero_cohort_state(
+        cell.net, trials, cell.recipe.batch, parameters["decoder.weight"]
+    )
     windows = training_windows(corpus.train, cell.recipe.batch, cell.recipe.unroll)
     seconds = []
     for update, (x_TB, y_TB) in zip(range(4), windows, strict=False):
         began = time.perf_counter()
-        done = train_update(
-            parameters, x_TB.to(device), y_TB.to(device), carried, task, update=update,
-            learning_rate=cell.recipe.learning_rate, clip=cell.recipe.clip,
+        done = cohort_update(
+            parameters, x_TB.to(device), y_TB.to(device), carried, [task] * trials,
+            updates=[update] * trials, learning_rates=[cell.recipe.learning_rate] * trials,
+            clip=cell.recipe.clip,
         )  # fmt: skip
         carried = done.state
         seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds[1:] or seconds))
+    return float(np.median(seconds[1:] or seconds)) / trials

@@ -1,25 +1,33 @@
 """One update by Zaremba's recipe: sum over time, mean over batch, clip, SGD, in place.
 
-Source: arXiv:1409.2329, section 4.1. Shapes: T time, B batch, H hidden, V vocabulary.
+Source: arXiv:1409.2329, section 4.1. Trials of a cohort are updated together; a trial alone is a
+cohort of one.
+
+Shapes: K trials, T time, B batch, D embedding, H hidden, L layers, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from ablate.engine.cohort import State, Trial
 from ablate.engine.factors import Window
 from ablate.engine.plan import Mode, Path, plan
-from ablate.engine.stack import State
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT
 from ablate.sources import built_in
+from ablate.training import sgd
+from ablate.training.softmax import biased, loss_and_gradients
+
+# What products are taken in; None leaves them in the parameters' own dtype.
+PRODUCTS: Final[dict[str, torch.dtype | None]] = {"fp32": None, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +40,18 @@ class Task:
     train_path: Path = Path.LOOPED
     evaluate_path: Path = Path.LOOPED
     updates: int = 0
+    precision: str = "fp32"
 
     @classmethod
     def planned(
-        cls, net: Net, placement: Placement, seed: int, device: str, *, updates: int = 0
+        cls,
+        net: Net,
+        placement: Placement,
+        seed: int,
+        device: str,
+        *,
+        updates: int = 0,
+        precision: str = "fp32",
     ) -> "Task":
         """The task with the paths that the plan takes for training and for evaluation.
 
@@ -43,15 +59,20 @@ class Task:
         part of a placement that it runs.
         """
         train, evaluate = (
-            plan(placement, net.layers, device=device, mode=mode).path for mode in Mode
+            plan(placement, net.layers, device=device, mode=mode, precision=precision).path
+            for mode in Mode
         )
         if placement.schedule != CONSTANT and _mean_may_move(placement):
             evaluate = Path.LOOPED
-        return cls(net, placement, seed, train, evaluate, updates)
+        return cls(net, placement, seed, train, evaluate, updates, precision)
 
     def placement_at(self, update: int) -> Placement:
         """The placement that the schedule leaves after `update` updates."""
         return self.placement.at(update, self.updates)
+
+    def trial(self, like: Tensor, *, update: int, mode: Mode = Mode.TRAIN) -> Trial:
+        """What the task brings to a cohort at an update."""
+        return Trial(self.placement_at(update), self.window(like, update=update, mode=mode))
 
     def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
         """The window of an update, on the device and in the dtype of `like`."""
@@ -78,6 +99,14 @@ class Updated(NamedTuple):
         return math.isfinite(self.nll) and math.isfinite(self.norm)
 
 
+class CohortUpdated(NamedTuple):
+    """As `Updated`, a value for each trial; the states are [L, K, B, H]."""
+
+    nlls: list[float]
+    norms: list[float]
+    state: State
+
+
 def train_update(
     parameters: Parameters,
     x_TB: Tensor,
@@ -91,26 +120,82 @@ def train_update(
 ) -> Updated:
     """Change `parameters` in place by one update; a non-finite one changes nothing.
 
-    `parameters` are leaves that require gradients. The state that is returned is detached:
-    truncated back-propagation through time.
+    The state that is returned is detached: truncated back-propagation through time.
     """
-    window = task.window(parameters["decoder.weight"], update=update)
-    placement = task.placement_at(update)
-    y_TBH, state = language_model.read(
-        parameters, x_TB, state, task.net, placement, window, task.train_path
+    done = cohort_update(
+        {name: value.detach().unsqueeze(0) for name, value in parameters.items()},
+        x_TB,
+        y_TB,
+        (state[0].unsqueeze(1), state[1].unsqueeze(1)),
+        [task],
+        updates=[update],
+        learning_rates=[learning_rate],
+        clip=clip,
     )
-    scores = language_model.logits(parameters, y_TBH)
-    nll = functional.cross_entropy(scores, y_TB.flatten(), reduction="sum")
-    values = list(parameters.values())
-    gradients = list(torch.autograd.grad(nll / x_TB.shape[1], values))
-    norm = float(torch.nn.utils.get_total_norm(gradients))
-    done = Updated(float(nll.detach()), norm, (state[0].detach(), state[1].detach()))
-    if done.finite:
-        shrink = min(1.0, clip / norm) if norm else 1.0
-        with torch.no_grad():
-            for value, gradient in zip(values, gradients, strict=True):
-                value.add_(gradient, alpha=-learning_rate * shrink)
-    return done
+    s, c = done.state
+    return Updated(done.nlls[0], done.norms[0], (s.squeeze(1), c.squeeze(1)))
+
+
+def cohort_update(
+    parameters: Parameters,
+    x_TB: Tensor,
+    y_TB: Tensor,
+    state: State,
+    tasks: Sequence[Task],
+    *,
+    updates: Sequence[int],
+    learning_rates: Sequence[float],
+    clip: float,
+) -> CohortUpdated:
+    """Change the `parameters` [K, ...] of K trials in place by one update each, on one window.
+
+    Trials may differ in placement, seed, number of the update and rate of learning, not in net,
+    path or precision. A trial whose update is not finite stays as it is, and so do its companions'
+    values: a trial never knows its companions.
+    """
+    task, like = tasks[0], parameters["decoder.weight"]
+    copies = product_copies(parameters, task.precision)
+    layers = {name: value for name, value in copies.items() if name.startswith("lstm.")}
+    x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
+    leaves = [x_KTBD, *(value.requires_grad_() for value in layers.values())]
+    trials = [own.trial(like, update=update) for own, update in zip(tasks, updates, strict=True)]
+    with torch.enable_grad():
+        out = language_model.read_cohort(
+            layers, x_KTBD, x_TB, state, task.net, trials, task.train_path
+        )
+    y_KNH, targets_N = out.y_KTBH.detach().flatten(1, 2), y_TB.flatten()
+    # Trial by trial: these products fill the machine alone, and the scores of one fit its cache.
+    losses = [
+        loss_and_gradients(y_NH, weight_VP, targets_N, 1.0 / x_TB.shape[1])
+        for y_NH, weight_VP in zip(y_KNH, copies["decoder"], strict=True)
+    ]
+    nlls = [float(loss.nll_N.sum()) for loss in losses]
+    dy_KTBH = torch.stack([loss.y_NH for loss in losses]).view_as(out.y_KTBH)
+    dx_KTBD, *of_layers = torch.autograd.grad(out.y_KTBH, leaves, dy_KTBH)
+    gradients = {
+        "embedding.weight": sgd.Rows.of(x_TB, dx_KTBD),
+        **dict(zip(layers, of_layers, strict=True)),
+        "decoder.weight": [loss.weight_VH for loss in losses],
+        "decoder.bias": [loss.bias_V for loss in losses],
+    }
+    norms = sgd.step(parameters, gradients, losses=nlls, learning_rates=learning_rates, clip=clip)
+    return CohortUpdated(nlls, norms, (out.s_LKBH.detach(), out.c_LKBH.detach()))
+
+
+def product_copies(parameters: Parameters, precision: str) -> Parameters:
+    """What products take: detached matrices in their dtype, the softmax layer's as `decoder`.
+
+    The layers' biases are as they are; the embedding, which no product takes, is not here.
+    """
+    given = {name: value.detach() for name, value in parameters.items()}
+    weight, bias = given["decoder.weight"], given["decoder.bias"]
+    dtype = PRODUCTS[precision] or weight.dtype
+    layers = {
+        name: value if "bias" in name else value.to(dtype)
+        for name, value in given.items()
+        if name.startswith("lstm.")
+    }
+    return layers | {"decoder": biased(weight, bias, dtype)}
 
 
 def _mean_may_move(placement: Placement) -> bool:

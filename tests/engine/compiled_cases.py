@@ -15,8 +15,12 @@ from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
 from ablate.masks import Address, Keep, activation_words, weight_words
+from ablate.model.language_model import zero_cohort_state
+from ablate.model.net import Net
+from ablate.model.parameters import initial_parameters
 from ablate.noise import threshold
 from ablate.placement import Placement
+from ablate.training.update import Task, cohort_update
 
 _EACH = Sharing(time=1, batch=1, unit=1, gate=1, word=1, update=1)
 _HERE = Address(seed=2**32 - 1, edge=Edge.CARRY, layer=3, update=2**32 - 1)
@@ -66,10 +70,33 @@ def _kernels(
     return run
 
 
+def _update() -> dict[str, Tensor]:
+    """A whole update of three trials in one cohort, and of the second of them alone.
+
+    Odd sizes, so that vectors end within rows: the same bits all the same.
+    """
+    net = Net(layers=1, hidden=13)
+    drops = [Placement({Edge.CELL: Drop(rate)}) for rate in (0.2, 0.3, 0.4)]
+    tasks = [Task(net, placement, seed) for seed, placement in enumerate(drops)]
+    each = [initial_parameters(net, 29, seed=task.seed, radius=0.5) for task in tasks]
+    words = torch.arange(42).view(2, 7, 3) ** 2 % 29
+    shared = {"learning_rates": [0.5], "updates": [4], "clip": 1.0}
+    together = {name: torch.stack([own[name] for own in each]) for name in each[0]}
+    state = zero_cohort_state(net, 3, 3, together["decoder.weight"])
+    three = {name: given * 3 if name != "clip" else given for name, given in shared.items()}
+    cohort_update(together, *words, state, tasks, **three)
+    alone = {name: value.unsqueeze(0) for name, value in each[1].items()}
+    state = zero_cohort_state(net, 1, 3, alone["decoder.weight"])
+    cohort_update(alone, *words, state, [tasks[1]], **shared)
+    found = {f"{name} in a cohort": value[1] for name, value in together.items()}
+    return found | {f"{name} alone": value[0] for name, value in alone.items()}
+
+
 _APART = Sharing(gate=1)
 
 CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
     "mask": _mask,
+    "update": _update,
     "words": _words,
     "cell": _kernels(Placement({Edge.CELL: Drop(0.3)}), lengths=(7,)),
     "silent": _kernels(Placement()),

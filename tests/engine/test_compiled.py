@@ -17,7 +17,7 @@ from ablate.compiling import EAGER_NOTE, can_compile, compiled
 TESTS = Path(__file__).parents[1]
 
 # Each variant of each kernel compiles for seconds: one mask and one pair of kernels.
-QUICK = ["mask", "cell"]
+QUICK = ["mask", "cell", "update"]
 
 needs_compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++")),
@@ -50,6 +50,11 @@ def _assert_equal(names, folder):
                 assert torch.equal(found[what], words), what
         else:
             assert_close(found, expected, name)
+        if name == "update":
+            for what, value in found.items():
+                if what.endswith(" alone"):
+                    together = found[what.removesuffix("alone") + "in a cohort"]
+                    assert torch.equal(value, together), what
 
 
 @needs_compiler

@@ -15,6 +15,7 @@ from ablate.edges import Edge
 from ablate.engine.factors import layer_factors
 from ablate.engine.looped import looped_layer
 from ablate.engine.plan import Mode
+from ablate.engine.reference import LayerWeights
 from ablate.errors import AblateError
 from ablate.placement import Placement
 
@@ -45,8 +46,11 @@ def _run(case, placement, mode=Mode.TRAIN):
     window = window_of(case, mode=mode)
     inputs, hidden = case.x_TBD.shape[-1], case.weights[0].hidden
     factors = layer_factors(placement, 0, window, inputs=inputs, hidden=hidden)
-    state = (case.state[0][0], case.state[1][0])
-    out = looped_layer(case.x_TBD, state, case.weights[0], factors)
+    # A trial alone is a cohort of one.
+    state = (case.state[0][:1], case.state[1][:1])
+    weights = LayerWeights(*(w if w is None else w[None] for w in case.weights[0]))
+    factors = {slot: factor[None] for slot, factor in factors.items()}
+    out = looped_layer(case.x_TBD[None], state, weights, factors)
     return out, list(case.leaves().values())
 
 

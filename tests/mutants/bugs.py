@@ -7,7 +7,7 @@ from mutants import wrong_engine, wrong_masks, wrong_training
 from mutants.mutant import Mutant, bug
 
 from ablate import masks
-from ablate.engine import factors, fused, kernels, looped, reference, stack
+from ablate.engine import cohort, factors, fused, kernels, looped, reference
 from ablate.training import evaluation, update
 
 
@@ -97,14 +97,14 @@ BUGS = (
         ),
         Mutant(
             "whole sequences masked behind autograd's back, on every path",
-            stack.drop_sequence,
+            cohort.drop_sequences,
             wrong_engine.unseen_by_backward,
             _derived("EMBEDDING", "OUTPUT"),
         ),
         Mutant(
             "the looped path's input masked behind autograd's back",
-            looped._project,
-            wrong_engine.projected_unseen,
+            looped._read_input,
+            wrong_engine.input_unseen,
             _every_edge("INPUT", "INTERLAYER"),
         ),
         Mutant(
@@ -240,7 +240,7 @@ BUGS = (
         ),
         Mutant(
             "OUTPUT's mask missing",
-            stack.drop_sequence,
+            cohort.drop_sequences,
             wrong_engine.without_the_top,
             _trained("zaremba2014", "locked"),
         ),
@@ -257,7 +257,7 @@ BUGS = (
         "a popular PyTorch port of Zaremba's trainer",
         Mutant(
             "gradients of B / T their size",
-            update.train_update,
+            update.cohort_update,
             wrong_training.batch_for_unroll,
             _law8("test_an_epoch_equals_zarembas_by_hand", "B3-T7-N67", "B7-T3-N89-clipped"),
         ),
@@ -268,13 +268,13 @@ BUGS = (
         "PyTorch's word language model example (issue 214), ports of Zaremba's trainer",
         Mutant(
             "divided by whole chunks though the last is a part of one",
-            evaluation.evaluate,
+            evaluation.evaluate_cohort,
             wrong_training.by_whole_chunks,
             _law8(_PERPLEXITY, "1", "3", "20"),
         ),
         Mutant(
             "what does not fill a window left out",
-            evaluation.evaluate,
+            evaluation.evaluate_cohort,
             wrong_training.full_windows_only,
             _law8(_PERPLEXITY, "1", "3"),
         ),

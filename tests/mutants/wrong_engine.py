@@ -42,7 +42,7 @@ def overwritten(masked: Function) -> Function:
     def wrong(weight, factor):
         if factor is not None:
             with torch.no_grad():
-                weight.unflatten(0, (4, -1)).mul_(factor)
+                weight.unflatten(-2, (4, -1)).mul_(factor)
         return weight
 
     return wrong
@@ -60,15 +60,15 @@ def unseen_by_backward(multiply: Function) -> Function:
     return wrong
 
 
-def projected_unseen(project: Function) -> Function:
+def input_unseen(read_input: Function) -> Function:
     """Mask the input of the looped path's projection behind autograd's back."""
 
-    @wraps(project)
-    def wrong(x, w_ih, bias, factor):
-        if factor is None or factor.shape[2] > 1:
-            return project(x, w_ih, bias, factor)
-        dropped = x.detach() * factor[:, :, 0]
-        return project(x + (dropped - x).detach(), w_ih, bias, None)
+    @wraps(read_input)
+    def wrong(x, factor):
+        if factor is None or factor.shape[3] > 1:
+            return read_input(x, factor)
+        dropped = x.detach() * factor[:, :, :, 0]
+        return read_input(x + (dropped - x).detach(), None)
 
     return wrong
 
@@ -145,12 +145,12 @@ def inputs_apart_beside_recurrent(layer_factors: Function) -> Function:
     return wrong
 
 
-def without_the_top(drop_sequence: Function) -> Function:
+def without_the_top(drop_sequences: Function) -> Function:
     """Lose OUTPUT's mask."""
 
-    @wraps(drop_sequence)
-    def wrong(x_TBU, edge, *rest, **options):
-        return x_TBU if edge is Edge.OUTPUT else drop_sequence(x_TBU, edge, *rest, **options)
+    @wraps(drop_sequences)
+    def wrong(x_KTBU, edge, *rest, **options):
+        return x_KTBU if edge is Edge.OUTPUT else drop_sequences(x_KTBU, edge, *rest, **options)
 
     return wrong
 
@@ -159,8 +159,8 @@ def without_inputs_masks(layer: Function) -> Function:
     """Lose the masks of a layer's input on this path alone."""
 
     @wraps(layer)
-    def wrong(x_TBD, state, weights, factors, *rest, **options):
+    def wrong(x_KTBD, state, weights, factors, *rest, **options):
         kept = {slot: factor for slot, factor in factors.items() if slot is not Slot.INPUT}
-        return layer(x_TBD, state, weights, kept, *rest, **options)
+        return layer(x_KTBD, state, weights, kept, *rest, **options)
 
     return wrong

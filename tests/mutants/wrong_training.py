@@ -5,52 +5,55 @@ from functools import wraps
 from mutants.mutant import Function
 
 
-def batch_for_unroll(train_update: Function) -> Function:
+def batch_for_unroll(cohort_update: Function) -> Function:
     """Take the mean over all targets times the batch, so that gradients are B / T of the paper's.
 
     Clipping gradients of B / T the size at `clip` is clipping whole ones at T / B of it.
     """
 
-    @wraps(train_update)
-    def wrong(parameters, x_TB, *rest, learning_rate, clip, **options):
+    @wraps(cohort_update)
+    def wrong(parameters, x_TB, *rest, learning_rates, clip, **options):
         unroll, batch = x_TB.shape
         size = batch / unroll
-        done = train_update(
-            parameters, x_TB, *rest, learning_rate=learning_rate * size, clip=clip / size, **options
+        rates = [rate * size for rate in learning_rates]
+        done = cohort_update(
+            parameters, x_TB, *rest, learning_rates=rates, clip=clip / size, **options
         )
-        return done._replace(norm=done.norm * size)
+        return done._replace(norms=[norm * size for norm in done.norms])
 
     return wrong
 
 
-def by_whole_chunks(evaluate: Function) -> Function:
+def by_whole_chunks(evaluate_cohort: Function) -> Function:
     """Divide by the number of chunks, rounded down, though the last of them is a part of one."""
 
-    @wraps(evaluate)
-    def wrong(parameters, tokens_N, task, *, streams, unroll, **options):
-        found = evaluate(parameters, tokens_N, task, streams=streams, unroll=unroll, **options)
+    @wraps(evaluate_cohort)
+    def wrong(parameters, tokens_N, tasks, *, streams, unroll, **options):
+        found = evaluate_cohort(
+            parameters, tokens_N, tasks, streams=streams, unroll=unroll, **options
+        )
         chunk = streams * unroll
         divisor = max(1, len(tokens_N) // chunk) * chunk
 
-        class Chunked(type(found)):
+        class Chunked(type(found[0])):
             @property
             def nll(self):
                 return -float(self.log_probs_N.sum()) / divisor
 
-        return Chunked(*found)
+        return [Chunked(*own) for own in found]
 
     return wrong
 
 
-def full_windows_only(evaluate: Function) -> Function:
+def full_windows_only(evaluate_cohort: Function) -> Function:
     """Leave out what does not fill a window in every stream."""
 
-    @wraps(evaluate)
-    def wrong(parameters, tokens_N, task, *, streams, unroll, **options):
+    @wraps(evaluate_cohort)
+    def wrong(parameters, tokens_N, tasks, *, streams, unroll, **options):
         chunk = streams * unroll
         whole = max(1, len(tokens_N) // chunk) * chunk
-        return evaluate(
-            parameters, tokens_N[:whole], task, streams=streams, unroll=unroll, **options
+        return evaluate_cohort(
+            parameters, tokens_N[:whole], tasks, streams=streams, unroll=unroll, **options
         )
 
     return wrong

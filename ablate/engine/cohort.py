@@ -1,0 +1,160 @@
+"""Trials side by side: one stack of layers for K placements, a cohort.
+
+A trial never knows its companions. Each brings its own factors; where a companion has a slot that
+it has not, its factor there is 1, which changes no bit of it. A trial alone is a cohort of one.
+
+Shapes: K trials, L layers, T time, B batch, D input, H hidden.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ablate.drops import Sharing
+from ablate.edges import Edge
+from ablate.engine.factors import (
+    Factors,
+    Slot,
+    Window,
+    activation_masks,
+    layer_factors,
+    rate_index,
+    sequence_factor,
+)
+from ablate.engine.fused import fused_layer
+from ablate.engine.looped import looped_layer
+from ablate.engine.plan import Mode, Path
+from ablate.engine.reference import LayerOutput, LayerWeights
+from ablate.noise import BERNOULLI
+from ablate.placement import Placement
+
+State = tuple[Tensor, Tensor]
+
+
+class Trial(NamedTuple):
+    """What one trial of a cohort brings: its placement, and where its window stands."""
+
+    placement: Placement
+    window: Window
+
+
+class CohortOutput(NamedTuple):
+    """The top layers' sequences (OUTPUT applied) and the states handed on."""
+
+    y_KTBH: Tensor
+    s_LKBH: Tensor
+    c_LKBH: Tensor
+
+
+_LAYERS: dict[Path, Callable[..., LayerOutput]] = {
+    Path.LOOPED: looped_layer,
+    Path.FUSED: fused_layer,
+}
+
+
+def run_cohort(
+    x_KTBD: Tensor,
+    state: State,
+    weights: Sequence[LayerWeights],
+    trials: Sequence[Trial],
+    path: Path = Path.LOOPED,
+) -> CohortOutput:
+    """Run all layers of K trials over a window; `state` is (s, c), each [L, K, B, H].
+
+    `weights` are each layer's, with K in front. EMBEDDING is its owner's to apply.
+    """
+    value, states, cells = x_KTBD, [], []
+    for number, layer_weights in enumerate(weights):
+        factors = cohort_factors(
+            trials, number, inputs=value.shape[-1], hidden=layer_weights.hidden
+        )
+        out = _LAYERS[path](value, (state[0][number], state[1][number]), layer_weights, factors)
+        value = out.y_TBH
+        states.append(out.s_BH)
+        cells.append(out.c_BH)
+    value = drop_sequences(value, Edge.OUTPUT, len(weights) - 1, trials)
+    return CohortOutput(value, torch.stack(states), torch.stack(cells))
+
+
+def cohort_factors(trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int) -> Factors:
+    """Each slot's factors, the trials' side by side: those of `layer_factors` with K in front."""
+    edges = [edge for edge in Edge if edge not in Edge.EMBEDDING | Edge.OUTPUT | Edge.WEIGHT]
+    vertical = Edge.INPUT if layer == 0 else Edge.INTERLAYER
+    units = {
+        edge: inputs if edge is vertical else hidden
+        for edge in edges
+        if edge is vertical or edge not in Edge.VERTICAL
+    }
+    each = [
+        layer_factors(
+            trial.placement, layer, trial.window, inputs=inputs, hidden=hidden, drawn=drawn
+        )
+        for trial, drawn in zip(trials, _draw_together(trials, layer, units), strict=True)
+    ]
+    slots = (slot for slot in Slot if any(slot in factors for factors in each))
+    return {slot: _together([factors.get(slot) for factors in each]) for slot in slots}
+
+
+def drop_sequences(
+    x_KTBU: Tensor,
+    edge: Edge,
+    layer: int,
+    trials: Sequence[Trial],
+    *,
+    tokens_TB: Tensor | None = None,
+) -> Tensor:
+    """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
+    units = x_KTBU.shape[-1]
+    # Words of the text are coordinates of EMBEDDING's masks: those are drawn one by one.
+    together = {} if edge is Edge.EMBEDDING else {edge: units}
+    factors = [
+        sequence_factor(
+            edge, layer, trial.placement, trial.window, units, tokens_TB=tokens_TB, drawn=drawn
+        )
+        for trial, drawn in zip(trials, _draw_together(trials, layer, together), strict=True)
+    ]
+    if all(factor is None for factor in factors):
+        return x_KTBU
+    return x_KTBU * _together(factors)
+
+
+def _draw_together(
+    trials: Sequence[Trial], layer: int, units: Mapping[Edge, int]
+) -> list[dict[Edge, Tensor]]:
+    """Each trial's masks at those edges of `units` that two or more trials toss alike."""
+    drawn: list[dict[Edge, Tensor]] = [{} for _ in trials]
+    if len(trials) == 1 or trials[0].window.mode is Mode.MEAN:
+        return drawn
+    for edge, width in units.items():
+        alike: dict[Sharing, list[int]] = {}
+        for at, (placement, _) in enumerate(trials):
+            drop = placement.get(edge)
+            if drop and drop.noise == BERNOULLI and drop.rate_of(rate_index(edge, layer)):
+                alike.setdefault(drop.shared, []).append(at)
+        for members in alike.values():
+            masks = activation_masks(
+                [trials[at].placement[edge] for at in members],
+                edge,
+                layer,
+                rate_index(edge, layer),
+                width,
+                [trials[at].window for at in members],
+            )
+            for at, mask in zip(members, masks, strict=True):
+                drawn[at][edge] = mask
+    return drawn
+
+
+def _together(factors: Sequence[Tensor | None]) -> Tensor:
+    """Factors side by side, 1 where a trial has none, as long as the longest on each axis."""
+    given = [factor for factor in factors if factor is not None]
+    if len(factors) == 1:
+        return given[0].unsqueeze(0)
+    shape = torch.broadcast_shapes(*(factor.shape for factor in given))
+    joined = given[0].new_ones(len(factors), *shape)
+    for own, factor in zip(joined, factors, strict=True):
+        if factor is not None:
+            own.copy_(factor.expand(shape))
+    return joined

@@ -1,0 +1,111 @@
+"""Plain SGD behind a clip of the global gradient norm, for each trial of a cohort, in place.
+
+Source: arXiv:1409.2329, section 4.1. The embedding's gradient has a row for each word of the window
+alone, which are few of the vocabulary: a dense one would be read three times for nothing.
+
+Shapes: K trials, T time, B batch, N = T * B, R different words of a window, D embedding.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ablate.compiling import lowered
+
+
+class Rows(NamedTuple):
+    """The gradient of a table [K, V, D] at the rows `at_R` that have one: [K, R, D]."""
+
+    at_R: Tensor
+    values_KRD: Tensor
+
+    @classmethod
+    def of(cls, tokens_TB: Tensor, dx_KTBD: Tensor) -> "Rows":
+        """Sum the gradients of equal words, in the order of the text."""
+        at_R, row_N = torch.unique(tokens_TB.flatten(), return_inverse=True)
+        flat_KND = dx_KTBD.flatten(1, 2)
+        values = flat_KND.new_zeros(flat_KND.shape[0], len(at_R), flat_KND.shape[2])
+        return cls(at_R, values.index_add_(1, row_N, flat_KND))
+
+
+# Of K trials: one tensor [K, ...], or K of them, or those of a table's rows.
+Gradient = Sequence[Tensor] | Tensor | Rows
+
+
+def total_norm(gradients: Sequence[Tensor]) -> float:
+    """The norm over all gradients of a trial, taken in float32 at least."""
+    return math.sqrt(sum(float(_squares(g.dtype, g.dim())(g)[0]) for g in gradients))
+
+
+def step(
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, "Gradient"],
+    *,
+    losses: Sequence[float],
+    learning_rates: Sequence[float],
+    clip: float,
+) -> list[float]:
+    """Take one step of each trial; return the norms before clipping.
+
+    A trial whose loss or norm is not finite stays where it is. Gradients may be in bfloat16 where
+    parameters are in float32.
+    """
+    norms = []
+    with torch.no_grad():
+        for k, (loss, rate) in enumerate(zip(losses, learning_rates, strict=True)):
+            own = {
+                name: given.values_KRD[k] if isinstance(given, Rows) else given[k]
+                for name, given in gradients.items()
+            }
+            norm = total_norm(list(own.values()))
+            norms.append(norm)
+            if not (math.isfinite(norm) and math.isfinite(loss)):
+                continue
+            alpha = -rate * (min(1.0, clip / norm) if norm else 1.0)
+            for name, gradient in own.items():
+                value, given = parameters[name][k], gradients[name]
+                if isinstance(given, Rows):
+                    value.index_add_(0, given.at_R, gradient, alpha=alpha)
+                else:
+                    by = value.new_tensor(alpha)
+                    _add(value.dtype, gradient.dtype, value.dim())(value, gradient, by)
+    return norms
+
+
+def _example(dtype: torch.dtype, dim: int) -> Tensor:
+    """A vector, or a matrix whose rows lie apart, as the softmax layer's gradient."""
+    return (
+        torch.zeros(400, 208, dtype=dtype)[:, :200] if dim == 2 else torch.zeros(800, dtype=dtype)
+    )
+
+
+@functools.cache
+def _squares(dtype: torch.dtype, dim: int) -> Callable[[Tensor], tuple[Tensor]]:
+    """The sum of squares."""
+
+    def squares(gradient: Tensor) -> tuple[Tensor]:
+        wide = gradient.to(torch.promote_types(dtype, torch.float32))
+        return ((wide * wide).sum(),)
+
+    return lowered(squares, lambda: (_example(dtype, dim),))
+
+
+@functools.cache
+def _add(
+    dtype: torch.dtype, gradient: torch.dtype, dim: int
+) -> Callable[[Tensor, Tensor, Tensor], object]:
+    """value += by * gradient, in place."""
+
+    def add(value: Tensor, given: Tensor, by: Tensor) -> tuple[()]:
+        value.add_(by * given.to(dtype))
+        return ()
+
+    def examples() -> tuple[Tensor, Tensor, Tensor]:
+        value = _example(dtype, dim).contiguous()
+        return value, _example(gradient, dim), torch.zeros((), dtype=dtype)
+
+    return lowered(add, examples)

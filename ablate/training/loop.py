@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates, training_windows
+from ablate.engine.plan import alike
 from ablate.errors import AblateError
 from ablate.masks import SEMANTICS
 from ablate.model import language_model
@@ -121,14 +122,14 @@ def train_cohort(
 
     A member resumes from its checkpoint where its folder holds one. At the end of each epoch every
     member's checkpoint is written and its row handed to `on_epoch`; who has ended goes to
-    `on_outcome`, and its place to the next. Members agree in net, recipe and precision, else
-    AblateError; also where the text is shorter than a window or a placement does not fit the net.
+    `on_outcome`, and its place to the next. Members agree in net, recipe and precision, in float32
+    also in what `ablate.engine.plan.alike` says, else AblateError; also where the text is shorter than a window or a placement does not fit the net.
     """
     places: list[_Place] = []
     while True:
         while len(places) < size and (member := next_member()) is not None:
             places.append(_open(member, corpus, device))
-            _check_alike(places[0].cell, places[-1].cell)
+            _check_alike(places[0].cell, places[-1].cell, device)
         ended = [place for place in places if _ended(place, corpus)]
         for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
             on_outcome(place.member, outcome)
@@ -153,13 +154,22 @@ def _open(member: Member, corpus: Corpus, device: str) -> _Place:
     return _Place(member, task, state, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _check_alike(one: Cell, other: Cell) -> None:
+def _check_alike(one: Cell, other: Cell, device: str) -> None:
     for what in ("net", "recipe", "precision"):
         if getattr(one, what) != getattr(other, what):
             raise AblateError(
                 f"trials of a cohort have one {what}, got {getattr(one, what)!r} and "
                 f"{getattr(other, what)!r}; train them apart"
             )
+    kinds = [
+        alike(cell.placement, cell.net.layers, device=device, precision=cell.precision)
+        for cell in (one, other)
+    ]
+    if one.precision == "fp32" and kinds[0] != kinds[1]:
+        raise AblateError(
+            "trials of a cohort have equal bits alone only on one path of the engine and with the "
+            f"same gates apart, got {one.placement} and {other.placement}; train them apart"
+        )
 
 
 def _ended(place: _Place, corpus: Corpus) -> bool:

@@ -51,7 +51,7 @@ Factors = Mapping[Slot, Tensor]
 
 SILENT: Factors = MappingProxyType({})
 
-_ZERO_SLOT = {
+ZERO_SLOT = {
     Edge.INPUT: Slot.INPUT,
     Edge.INTERLAYER: Slot.INPUT,
     Edge.WEIGHT: Slot.WEIGHT,
@@ -61,7 +61,7 @@ _ZERO_SLOT = {
     Edge.CELL: Slot.CELL,
     Edge.CARRY: Slot.CARRY,
 }
-_HOLD_SLOT = {
+HOLD_SLOT = {
     Edge.RECURRENT: Slot.STATE_HOLD,
     Edge.HIDDEN: Slot.HIDDEN_HOLD,
     Edge.CELL: Slot.CELL_HOLD,
@@ -238,7 +238,7 @@ def layer_factors(
             factors[Slot.WEIGHT] = weight_mask(drop, layer, index, hidden, window)
             continue
         units = inputs if edge is vertical else hidden
-        slot = _HOLD_SLOT[edge] if drop.fill is Fill.HOLD else _ZERO_SLOT[edge]
+        slot = HOLD_SLOT[edge] if drop.fill is Fill.HOLD else ZERO_SLOT[edge]
         factors[slot] = (
             drawn[edge]
             if edge in drawn
@@ -261,7 +261,7 @@ def rate_index(edge: Edge, layer: int) -> int:
 def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Tensor]:
     """What the deterministic evaluation puts in place of a tossed factor."""
     if drop.fill is Fill.HOLD:
-        return {_HOLD_SLOT[edge]: _full(1.0 - rate, window)}
+        return {HOLD_SLOT[edge]: _full(1.0 - rate, window)}
     mean = mean_factor(drop, rate)
     if mean == 1.0:
         return {}
@@ -269,7 +269,7 @@ def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Te
         return {Slot.WEIGHT: _full(mean, window, (1, 1, 1))}
     time = drop.shared.divisor("time")
     if edge is not Edge.CELL or time == 1:
-        return {_ZERO_SLOT[edge]: _full(mean, window)}
+        return {ZERO_SLOT[edge]: _full(mean, window)}
     # Within a decision m * m = m, so that the cell accumulates unscaled and each read is scaled
     # once; a new decision multiplies what the one before it left.
     means = {Slot.READ: _full(mean, window)}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ablate.edges import Edge
+from ablate.engine.capturing import refuse_capture
 from ablate.engine.factors import Window
 from ablate.engine.plan import Mode
 from ablate.errors import AblateError
@@ -171,6 +172,8 @@ def claim(module: Masked, update: int | None, *, start: int = 0) -> int:
             "count of updates; use DistributedDataParallel, with `batch_offset` the number of each "
             "process's first row"
         )
+    if module._acts:
+        refuse_capture()
     if update is not None:
         return coordinate("update", update)
     if module._acts and recomputing():

@@ -89,14 +89,14 @@ def evaluate_cohort(
             x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
             x_KTBD = parameters["embedding.weight"][:, x_TB]
             out = language_model.read_cohort(
-                copies, x_KTBD, x_TB, state, task.net, trials, task.evaluate_path
+                copies.layers, x_KTBD, x_TB, state, task.net, trials, task.evaluate_path
             )
             state = (out.s_LKBH, out.c_LKBH)
             # Steps after a stream's end are scored against any word, and left out below.
             targets_N = y_TB.flatten().clamp(min=0)
             for k, y_TBH in enumerate(out.y_KTBH):
                 losses_KN[k, done : done + len(targets_N)] = losses(
-                    y_TBH.flatten(0, 1), copies["decoder"][k], targets_N
+                    y_TBH.flatten(0, 1), copies.softmax[k], targets_N
                 )
             done += len(targets_N)
         ordered_KN = -losses_KN[:, evaluation_order(len(tokens_N), streams)].cpu()

@@ -123,7 +123,8 @@ def train_cohort(
     A member resumes from its checkpoint where its folder holds one. At the end of each epoch every
     member's checkpoint is written and its row handed to `on_epoch`; who has ended goes to
     `on_outcome`, and its place to the next. Members agree in net, recipe and precision, in float32
-    also in what `ablate.engine.plan.alike` says, else AblateError; also where the text is shorter than a window or a placement does not fit the net.
+    also in what `ablate.engine.plan.alike` says, else
+    AblateError; also where the text is shorter than a window or a placement does not fit the net.
     """
     places: list[_Place] = []
     while True:

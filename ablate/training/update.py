@@ -24,7 +24,7 @@ from ablate.placement import Placement
 from ablate.schedules import CONSTANT
 from ablate.sources import built_in
 from ablate.training import sgd
-from ablate.training.softmax import biased, loss_and_gradients
+from ablate.training.softmax import biased, losses_and_gradients
 
 # What products are taken in; None leaves them in the parameters' own dtype.
 PRODUCTS: Final[dict[str, torch.dtype | None]] = {"fp32": None, "bf16": torch.bfloat16}
@@ -155,7 +155,7 @@ def cohort_update(
     """
     task, like = tasks[0], parameters["decoder.weight"]
     copies = product_copies(parameters, task.precision)
-    layers = {name: value for name, value in copies.items() if name.startswith("lstm.")}
+    layers = copies.layers
     x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
     leaves = [x_KTBD, *(value.requires_grad_() for value in layers.values())]
     trials = [own.trial(like, update=update) for own, update in zip(tasks, updates, strict=True)]
@@ -164,11 +164,7 @@ def cohort_update(
             layers, x_KTBD, x_TB, state, task.net, trials, task.train_path
         )
     y_KNH, targets_N = out.y_KTBH.detach().flatten(1, 2), y_TB.flatten()
-    # Trial by trial: these products fill the machine alone, and the scores of one fit its cache.
-    losses = [
-        loss_and_gradients(y_NH, weight_VP, targets_N, 1.0 / x_TB.shape[1])
-        for y_NH, weight_VP in zip(y_KNH, copies["decoder"], strict=True)
-    ]
+    losses = losses_and_gradients(y_KNH, copies.softmax, targets_N, 1.0 / x_TB.shape[1])
     nlls = [float(loss.nll_N.sum()) for loss in losses]
     dy_KTBH = torch.stack([loss.y_NH for loss in losses]).view_as(out.y_KTBH)
     dx_KTBD, *of_layers = torch.autograd.grad(out.y_KTBH, leaves, dy_KTBH)
@@ -182,11 +178,15 @@ def cohort_update(
     return CohortUpdated(nlls, norms, (out.s_LKBH.detach(), out.c_LKBH.detach()))
 
 
-def product_copies(parameters: Parameters, precision: str) -> Parameters:
-    """What products take: detached matrices in their dtype, the softmax layer's as `decoder`.
+class Copies(NamedTuple):
+    """What products take: the layers' parameters [K, ...], and each softmax layer [V, P]."""
 
-    The layers' biases are as they are; the embedding, which no product takes, is not here.
-    """
+    layers: Parameters
+    softmax: list[Tensor]
+
+
+def product_copies(parameters: Parameters, precision: str) -> Copies:
+    """Detached copies in the dtype of products; biases of the layers are as they are."""
     given = {name: value.detach() for name, value in parameters.items()}
     weight, bias = given["decoder.weight"], given["decoder.bias"]
     dtype = PRODUCTS[precision] or weight.dtype
@@ -195,7 +195,7 @@ def product_copies(parameters: Parameters, precision: str) -> Parameters:
         for name, value in given.items()
         if name.startswith("lstm.")
     }
-    return layers | {"decoder": biased(weight, bias, dtype)}
+    return Copies(layers, [biased(*own, dtype) for own in zip(weight, bias, strict=True)])
 
 
 def _mean_may_move(placement: Placement) -> bool:

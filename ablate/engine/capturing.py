@@ -1,0 +1,16 @@
+"""What a CUDA graph must not capture: masks whose address is a Python number."""
+
+import torch
+
+
+def refuse_capture() -> None:
+    """Raise RuntimeError where the current stream is being captured in a CUDA graph.
+
+    For whoever's masks hang on an update's number in Python: each replay would repeat one mask.
+    """
+    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "this call tosses masks by the number of its update, a Python number that a CUDA graph "
+            "captures once, so that every replay would repeat the same masks; call it outside the "
+            "capture, or capture what needs no masks: .eval(), or a module without a placement"
+        )

@@ -1,0 +1,80 @@
+"""A bench's machine and tables as text, for the terminal and in Markdown."""
+
+import textwrap
+from typing import Final
+
+from ablate.bench.tables import Report, Table, size, tables
+
+_WIDTH: Final = 100
+
+
+def markdown(report: Report, *, brief: bool = False) -> str:
+    """The machine and every table; `brief` leaves out those with a row for each strategy."""
+    blocks = [machine(report)]
+    for table in tables(report, brief=brief):
+        head = "| " + " | ".join(table.columns) + " |"
+        # Words to the left, numbers to the right.
+        rule = "|" + "|".join("---:" if numeric else "---" for numeric in _numeric(table)) + "|"
+        lines = ["| " + " | ".join(row) + " |" for row in table.rows]
+        blocks += [f"**{table.title}.** {table.note}".strip(), "\n".join([head, rule, *lines])]
+    return "\n\n".join(blocks)
+
+
+def text(report: Report) -> str:
+    """The same for a terminal; tables are never cut, whatever its width."""
+    blocks = [_wrapped(line) for line in machine(report).splitlines()]
+    for table in tables(report):
+        lines = [table.columns, *table.rows]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(table.columns))]
+        right = _numeric(table)
+        blocks += ["", _wrapped(f"{table.title}. {table.note}"), ""]
+        for line in lines:
+            cells = zip(line, widths, right, strict=True)
+            padded = (
+                c.rjust(width) if to_right else c.ljust(width) for c, width, to_right in cells
+            )
+            blocks.append("  ".join(padded).rstrip())
+    return "\n".join(blocks)
+
+
+def machine(report: Report) -> str:
+    """The machine, the versions and the command in a few sentences."""
+    of, options = report["machine"], report["options"]
+    memory = f", {size(of['memory_bytes'])} of memory" if of["memory_bytes"] else ""
+    cache = f", last cache {size(of['last_cache_bytes'])}" if of["last_cache_bytes"] else ""
+    flags = f" ({', '.join(of['flags'])})" if of["flags"] else ""
+    device = "" if of["device"] == "cpu" else f", {of['device']}"
+    lines = [
+        f"{of['cpu']}{flags}, {of['cores']} cores, {of['threads']} threads{memory}{cache}{device}.",
+        f"{of['platform']} {of['release']}, Python {of['python_version']}, torch "
+        f"{of['torch_version']}, ablate {of['ablate_version']}"
+        + (f" at {of['commit']}" if of["commit"] else "")
+        + f"; {of['date']}, {report['seconds'] / 60:.1f} minutes.",
+        f"Medians of {options['repeat']} calls after {options['warm']}, the cases in turns; "
+        "± is the width of the middle half of them.",
+    ]
+    if "first_seconds" in report:
+        lines.append(
+            f"First calls took {report['first_seconds']:.0f} s more than later ones: they compile "
+            "kernels, or load those that an earlier run compiled."
+        )
+    if "tf32_products" in of:
+        on = [name for name in ("products", "cudnn") if of[f"tf32_{name}"]]
+        lines.append(f"TF32 is {'on for ' + ' and '.join(on) if on else 'off'}.")
+    if not of["compiled"]:
+        lines.append("Kernels run eagerly: nothing was compiled.")
+    if of["command"]:
+        lines.append(f"Command: {of['command']}")
+    return "\n".join(lines)
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, _WIDTH)
+
+
+def _numeric(table: Table) -> list[bool]:
+    return [all(_is_number(row[at]) for row in table.rows) for at in range(len(table.columns))]
+
+
+def _is_number(text: str) -> bool:
+    return text == "-" or text.rstrip(" %").replace(",", "").replace(".", "").isdecimal()

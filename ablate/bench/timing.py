@@ -1,0 +1,76 @@
+"""Medians of calls that take turns, so that a busy moment meets all of them alike."""
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+Key = TypeVar("Key")
+
+# A call is given its number, which an update takes for its own: masks are fresh each time.
+Step = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The median of `repeat` calls in milliseconds.
+
+    `spread` is the width of the middle half of the calls in parts of the median, `first_ms` the
+    very first call's time, what it compiled or loaded included.
+    """
+
+    ms: float
+    spread: float
+    repeat: int
+    first_ms: float
+
+    def over(self, count: int) -> "Timing":
+        """The timing of one of `count` equal parts of the call."""
+        return Timing(self.ms / count, self.spread, self.repeat, self.first_ms / count)
+
+
+def summarise(milliseconds: Sequence[float], first_ms: float) -> Timing:
+    """The median and the spread of some calls."""
+    median = statistics.median(milliseconds)
+    if len(milliseconds) < 2:
+        return Timing(median, 0.0, len(milliseconds), first_ms)
+    low, _, high = statistics.quantiles(milliseconds, n=4, method="inclusive")
+    return Timing(median, (high - low) / median, len(milliseconds), first_ms)
+
+
+def interleave(
+    steps: Mapping[Key, Step],
+    *,
+    repeat: int,
+    warm: int = 2,
+    synchronise: Callable[[], object] = lambda: None,
+) -> dict[Key, Timing]:
+    """Call every step once a round, `warm` rounds unmeasured and then `repeat` measured ones.
+
+    Each round begins with another step. `synchronise` waits for the device.
+    """
+    order = list(steps)
+    taken: dict[Key, list[float]] = {key: [] for key in order}
+    for number in range(warm + repeat):
+        gc.collect()
+        gc.disable()
+        turn = number % len(order) if order else 0
+        try:
+            for key in order[turn:] + order[:turn]:
+                synchronise()
+                began = time.perf_counter()
+                steps[key](number)
+                synchronise()
+                taken[key].append(1e3 * (time.perf_counter() - began))
+        finally:
+            gc.enable()
+    return {key: summarise(every[warm:], every[0]) for key, every in taken.items()}
+
+
+def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
+    """The exponent e of times ~ sizes ** e: least squares between their logarithms."""
+    x, y = [math.log(size) for size in sizes], [math.log(time) for time in times]
+    return statistics.linear_regression(x, y).slope

@@ -1,0 +1,209 @@
+"""What is timed: ablate's own updates and evaluations, and a stock trainer's, behind one face.
+
+Shapes: T time, B batch, K trials, N tokens.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablate.bench.shapes import Shape
+from ablate.bench.stock import StockTrainer
+from ablate.drops import ALL
+from ablate.edges import Edge
+from ablate.engine.factors import layer_factors, sequence_factor
+from ablate.engine.plan import Path
+from ablate.model import language_model, parameters
+from ablate.model.parameters import Parameters
+from ablate.placement import Placement
+from ablate.strategies import get
+from ablate.training.evaluation import evaluate
+from ablate.training.update import Task, cohort_update, train_update
+
+#: Windows of one evaluation: what it prepares once is shared by as few as it ever is.
+EVALUATED: Final = 2
+
+# Small, so that random targets leave the parameters where they are.
+_LEARNING_RATE: Final = 1e-3
+_DROPOUT: Final = 0.5
+
+# The updates that are done: half of a trial, so that no schedule is at its beginning.
+_BEGUN: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One trainer at one shape in one precision.
+
+    `strategy` is a strategy's name at its default point, or for the stock trainer `none` or
+    `dropout`; `path` another path of the engine than the plan's; `size` that of a cohort, None for
+    a trial alone.
+    """
+
+    trainer: Literal["ablate", "stock"]
+    shape: Shape
+    precision: str
+    strategy: str
+    path: str | None = None
+    size: int | None = None
+
+
+class Trainer(Protocol):
+    """A call is an update, or an evaluation of `EVALUATED` windows; `number` counts the calls."""
+
+    def update(self, number: int) -> object: ...
+
+    def evaluate(self, number: int) -> object: ...
+
+
+def build(case: Case, device: str, values: Parameters | None = None) -> Trainer:
+    """The trainer of a case; ablate's trains `values` where they are given."""
+    if case.trainer == "stock":
+        return Stock(case, device)
+    if values is None:
+        values = random_parameters(case.shape, device, case.size)
+    return Alone(case, device, values) if case.size is None else Cohort(case, device, values)
+
+
+def random_parameters(shape: Shape, device: str, size: int | None = None) -> Parameters:
+    """Uniform parameters; of `size` trials side by side, where it is given."""
+    front = () if size is None else (size,)
+    return {
+        name: torch.empty(*front, *of_one, device=device).uniform_(-shape.init, shape.init)
+        for name, of_one in parameters.shapes(shape.net, shape.vocabulary).items()
+    }
+
+
+def first(values: Parameters, size: int) -> Parameters:
+    """The first `size` trials of a cohort's parameters, in the same memory."""
+    return {name: value[:size] for name, value in values.items()}
+
+
+def window_of(shape: Shape, device: str) -> tuple[Tensor, Tensor]:
+    """Random words and targets, [T, B] each."""
+    words = torch.Generator().manual_seed(0)
+    size = (2, shape.unroll, shape.batch)
+    x_TB, y_TB = torch.randint(shape.vocabulary, size, generator=words).to(device).unbind()
+    return x_TB, y_TB
+
+
+def task_of(case: Case, device: str, *, seed: int = 1) -> Task:
+    """The task of a case, on the plan's paths or the one that the case names."""
+    placement = get(case.strategy).place()
+    task = Task.planned(
+        case.shape.net, placement, seed, device, updates=2 * _BEGUN, precision=case.precision
+    )
+    if case.path is None:
+        return task
+    return replace(task, train_path=Path(case.path), evaluate_path=Path(case.path))
+
+
+def ran(path: Path, precision: str) -> Path:
+    """The path that runs where `path` is asked for: the library's LSTM keeps to float32."""
+    return Path.LOOPED if path is Path.FUSED and precision != "fp32" else path
+
+
+def gates(placement: Placement) -> str:
+    """Whether any gate reads its own copy of an input or a state: `apart`, else `shared`."""
+    apart = any(
+        drop.shared.gate is not ALL and drop.shared.gate is not None
+        for edge, drop in placement.items()
+        if edge is not Edge.WEIGHT
+    )
+    return "apart" if apart else "shared" if len(placement) else "-"
+
+
+class Alone:
+    """A trial of ablate by itself."""
+
+    def __init__(self, case: Case, device: str, values: Parameters) -> None:
+        self.shape, self.values = case.shape, values
+        self.task = task_of(case, device)
+        self.x_TB, self.y_TB = window_of(case.shape, device)
+        self.state = language_model.zero_state(
+            case.shape.net, case.shape.batch, values["decoder.weight"]
+        )
+        words = np.random.default_rng(0)
+        self.tokens_N = words.integers(
+            case.shape.vocabulary, size=EVALUATED * case.shape.tokens, dtype=np.int32
+        )
+
+    def update(self, number: int) -> object:
+        done = train_update(
+            self.values, self.x_TB, self.y_TB, self.state, self.task,
+            update=_BEGUN + number, learning_rate=_LEARNING_RATE, clip=self.shape.clip,
+        )  # fmt: skip
+        self.state = done.state
+        return done
+
+    def evaluate(self, number: int) -> object:
+        return evaluate(
+            self.values, self.tokens_N, self.task,
+            streams=self.shape.batch, unroll=self.shape.unroll, eos=0, update=_BEGUN + number,
+        )  # fmt: skip
+
+    def masks(self, number: int) -> list[Any]:
+        """Toss every mask of an update, and do nothing with them."""
+        net, placement = self.shape.net, self.task.placement_at(_BEGUN + number)
+        window = replace(
+            self.task.window(self.values["decoder.weight"], update=_BEGUN + number),
+            time=self.shape.unroll,
+            batch=self.shape.batch,
+        )
+        outside = partial(sequence_factor, placement=placement, window=window)
+        of_layers = [
+            layer_factors(
+                placement, layer, window,
+                inputs=net.hidden if layer else net.inputs, hidden=net.hidden,
+            )
+            for layer in range(net.layers)
+        ]  # fmt: skip
+        return [
+            outside(Edge.EMBEDDING, 0, units=net.inputs, tokens_TB=self.x_TB),
+            *of_layers,
+            outside(Edge.OUTPUT, net.layers - 1, units=net.hidden),
+        ]
+
+
+class Cohort:
+    """Trials of ablate side by side, of one strategy and different seeds."""
+
+    def __init__(self, case: Case, device: str, values: Parameters) -> None:
+        size = case.size or 1
+        self.shape, self.values, self.size = case.shape, values, size
+        self.tasks = [task_of(case, device, seed=seed) for seed in range(1, size + 1)]
+        self.x_TB, self.y_TB = window_of(case.shape, device)
+        self.state = language_model.zero_cohort_state(
+            case.shape.net, size, case.shape.batch, values["decoder.weight"]
+        )
+
+    def update(self, number: int) -> object:
+        done = cohort_update(
+            self.values, self.x_TB, self.y_TB, self.state, self.tasks,
+            updates=[_BEGUN + number] * self.size, learning_rates=[_LEARNING_RATE] * self.size,
+            clip=self.shape.clip,
+        )  # fmt: skip
+        self.state = done.state
+        return done
+
+    def evaluate(self, number: int) -> object:
+        raise NotImplementedError("cohorts are timed in training")
+
+
+class Stock:
+    """PyTorch's own trainer."""
+
+    def __init__(self, case: Case, device: str) -> None:
+        dropout = _DROPOUT if case.strategy == "dropout" else 0.0
+        self.trainer = StockTrainer(case.shape, case.precision, dropout=dropout, device=device)
+        self.window = window_of(case.shape, device)
+
+    def update(self, number: int) -> object:
+        return self.trainer.update(*self.window, learning_rate=_LEARNING_RATE)
+
+    def evaluate(self, number: int) -> object:
+        return [self.trainer.evaluate(*self.window) for _ in range(EVALUATED)]

@@ -1,5 +1,6 @@
 """The command line: parses and prints, decides nothing."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ablate.study.job import Job
+    from ablate.study.sizes import Sizes
 
 INTERRUPTED = 130
 
@@ -81,9 +83,15 @@ def main(ctx: click.Context) -> None:
 @click.option("--data", metavar="DIR", help="Folder with train.txt, valid.txt and test.txt.")
 @_RESULTS
 @click.option(
-    "--slots", type=click.IntRange(min=0), metavar="N", help="Trials at a time; 0: in this process."
+    "--slots", type=click.IntRange(min=0), metavar="N", help="Worker processes; 0: in this process."
 )
 @click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
+@click.option(
+    "--cohort",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Train N trials at once in each slot; by default as many as a short probe finds best.",
+)
 @_PLUGINS
 @click.option("--dry-run", is_flag=True, help="Show the matrix, each plan and an estimate.")
 @click.pass_context
@@ -98,6 +106,7 @@ def run(
     results: Path,
     slots: int | None,
     device: str | None,
+    cohort: int | None,
     plugins: tuple[Path, ...],
     dry_run: bool,
 ) -> None:
@@ -108,6 +117,7 @@ def run(
     """
     from ablate.study import driver, words
     from ablate.study.job import Order, prepare
+    from ablate.study.sizes import size_cohorts
 
     order = Order(
         study=study,
@@ -123,12 +133,19 @@ def run(
     )
     job, console = prepare(order), _console()
     _say(console, words.introduction(job))
+    sizes = size_cohorts(job, cohort)
+    _say(console, words.cohorts(sizes))
     if dry_run:
-        _preview(console, job)
+        _preview(console, job, sizes)
         return
     try:
         summary = driver.run(
-            job.entries, job.store, job.executor(), slots=len(job.slots), console=console
+            job.entries,
+            job.store,
+            job.executor(),
+            slots=len(job.slots),
+            console=console,
+            cohorts=sizes.cohorts,
         )
     except KeyboardInterrupt:
         _say(console, [words.INTERRUPTED])
@@ -309,6 +326,80 @@ def audit(
     ctx.exit(0 if audited.audit.agrees else 1)
 
 
+@main.command()
+@click.option("--shapes", metavar="A,B", help="small, medium, large; by default small,medium.")
+@click.option("--strategies", metavar="A,B", help="Only these; by default every one.")
+@click.option("--precision", metavar="WORD", help="fp32, bf16, auto, or both, the default.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:0.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="By default one a core.")
+@click.option(
+    "--repeat", type=click.IntRange(1), metavar="N", help="Timed calls of each case; by default 9."
+)
+@click.option("--quick", is_flag=True, help="The small shape, four strategies: under a minute.")
+@click.option(
+    "--parts", is_flag=True, help="In place of whole updates their parts, each in several ways."
+)
+@click.option(
+    "--json", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write all facts."
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Show what --json wrote, and measure nothing.",
+)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables in Markdown.")
+def bench(
+    shapes: str | None,
+    strategies: str | None,
+    precision: str | None,
+    device: str,
+    threads: int | None,
+    repeat: int | None,
+    quick: bool,
+    parts: bool,
+    target: Path | None,
+    source: Path | None,
+    as_markdown: bool,
+) -> None:
+    """Measure what an update costs on this machine, beside a stock PyTorch trainer.
+
+    Updates and evaluations of every strategy, masks, cohorts, peak memory, time against tokens, the
+    machine's ceilings and the fraction of them that is reached: ratios first. About 10 minutes on 2
+    cores; the first run also compiles. Nothing else should run meanwhile.
+    """
+    from ablate.bench import files, run, show
+    from ablate.bench.options import check_target, read_options
+
+    if source is not None:
+        given = (shapes, strategies, precision, threads, repeat, target, quick or None)
+        if parts or any(value is not None for value in given):
+            raise AblateError("--from shows an earlier bench and measures nothing: only --markdown")
+        report = files.read(source)
+    else:
+        check_target("--json", target)
+        options = read_options(
+            shapes=shapes,
+            strategies=strategies,
+            precision=precision or "both",
+            device=device,
+            threads=threads,
+            repeat=repeat,
+            quick=quick,
+        )
+        measure = run.run_parts if parts else run.run
+        report = measure(options, _say_error, command=["ablate", *sys.argv[1:]])
+        if target is not None:
+            files.write(report, target)
+    click.echo(show.markdown(report) if as_markdown else show.text(report))
+
+
+def _say_error(line: str) -> None:
+    """Say what is under way, apart from what a command prints."""
+    click.echo(line, err=True)
+
+
 def _load(plugins: Iterable[Path]) -> None:
     from ablate.strategies.plugins import load_file
 
@@ -335,7 +426,7 @@ def _say_warnings() -> Callable[[], None]:
     return lambda: setattr(warnings, "formatwarning", before)
 
 
-def _preview(console: "Console", job: "Job") -> None:
+def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
     from ablate.study import preview
 
     console.print()
@@ -343,7 +434,7 @@ def _preview(console: "Console", job: "Job") -> None:
     console.print()
     console.print(preview.plans(job))
     console.print()
-    found = preview.estimate(job)
+    found = preview.estimate(job, sizes)
     _say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])
 
 

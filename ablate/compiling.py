@@ -7,12 +7,9 @@ the same function runs eagerly and one sentence says what that costs.
 import functools
 import os
 import shutil
-import types
 import warnings
 from collections.abc import Callable
 from typing import Any
-
-_VARIANTS = 64
 
 EAGER_NOTE = (
     "no C++ compiler was found (looked for $CXX, c++, g++, clang++): pointwise kernels run "
@@ -29,20 +26,6 @@ def can_compile() -> bool:
         return True
     warnings.warn(EAGER_NOTE, RuntimeWarning, stacklevel=2)
     return False
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` at its first call where that is possible; shapes stay symbolic."""
-
-    @functools.cache
-    def chosen() -> Callable[..., Any]:
-        return _compile(function) if can_compile() else function
-
-    @functools.wraps(function)
-    def call(*args: Any) -> Any:
-        return chosen()(*args)
-
-    return call
 
 
 def lowered(
@@ -83,20 +66,3 @@ def _tanh(x: Any) -> Any:
     """tanh by expm1, exact near 0 and, by the clamp, at the ends of either float."""
     grown = (2.0 * x).clamp(-40.0, 40.0).expm1()
     return grown / (grown + 2.0)
-
-
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    import torch._dynamo
-
-    # A mask's shape pattern (which axes share) is a specialisation each; there are more than 8.
-    limit = torch._dynamo.config.recompile_limit
-    torch._dynamo.config.recompile_limit = max(limit, _VARIANTS)
-    # Dynamo counts and searches variants by code object, and closures share theirs.
-    own = types.FunctionType(
-        function.__code__.replace(),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    return torch.compile(own, fullgraph=True, dynamic=True)

@@ -8,18 +8,20 @@
 Every coordinate is divided by its sharing before it is packed. There is no generator state, so
 order, device, dtype and resumption cannot change a mask. Source: doi:10.1145/2063384.2063405.
 
-Shapes: T time, B batch, G gates (1 where they share), U units, S source units.
+Shapes: K trials, T time, B batch, G gates (1 where they share), U units, S source units, N calls of
+the generator (four units each).
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.compiling import compiled
+from ablate.compiling import lowered
 from ablate.drops import Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
@@ -125,20 +127,68 @@ class Keep:
     dtype: torch.dtype
 
 
-def _word_lanes(key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor) -> Tensor:
-    """The four words of each call side by side in the last dimension."""
-    return torch.stack(philox(key, (c0, c1, c2, c3)), dim=-1).flatten(-2)
+class _Coordinates(NamedTuple):
+    """What an address is made of, an axis each; a shared axis has length 1."""
+
+    key_2K: Tensor
+    update_K: Tensor
+    step_TG: Tensor
+    row_B: Tensor
+    word_TB: Tensor
+    group_N: Tensor
 
 
-def _keep_lanes(
-    key: Tensor, c0: Tensor, c1: Tensor, c2: Tensor, c3: Tensor, threshold: Tensor, scale: Tensor
-) -> Tensor:
+def _word_lanes(*coordinates: Tensor) -> Tensor:
+    """The words at all coordinates, [K, T, B, G, 4 N], a call's four side by side."""
+    return torch.stack(_drawn(*coordinates), dim=-1).flatten(-2)
+
+
+def _keep_lanes(threshold_K: Tensor, scale_K: Tensor, *coordinates: Tensor) -> Tensor:
     """As `_word_lanes`, thresholded while the words are still in registers."""
-    return torch.where(_word_lanes(key, c0, c1, c2, c3) >= threshold, scale, 0.0).to(scale.dtype)
+    each = (-1, 1, 1, 1, 1)
+    threshold, scale = threshold_K.view(each), scale_K.view(each)
+    kept = [torch.where(word >= threshold, scale, 0.0) for word in _drawn(*coordinates)]
+    return torch.stack(kept, dim=-1).flatten(-2)
 
 
-_words_compiled = compiled(_word_lanes)
-_keeps_compiled = compiled(_keep_lanes)
+def _drawn(
+    key_2K: Tensor,
+    update_K: Tensor,
+    step_TG: Tensor,
+    row_B: Tensor,
+    word_TB: Tensor,
+    group_N: Tensor,
+) -> tuple[Tensor, ...]:
+    """The four words of each call, each [K, T, B, G, N].
+
+    Every counter is expanded first: rounds on parts of the axes would each go through memory.
+    """
+    trials, (steps, rows), gates = update_K.shape[0], word_TB.shape, step_TG.shape[1]
+    shape = (trials, steps, rows, gates, group_N.shape[0])
+    counter = (
+        update_K.view(trials, 1, 1, 1, 1).expand(shape),
+        step_TG.view(1, steps, 1, gates, 1).expand(shape),
+        row_B.view(1, 1, rows, 1, 1).expand(shape),
+        word_TB.view(1, steps, rows, 1, 1).expand(shape) << 12 | group_N.expand(shape),
+    )
+    return philox(key_2K.view(2, trials, 1, 1, 1, 1).expand(2, *shape), counter)
+
+
+def _examples() -> tuple[Tensor, ...]:
+    """Coordinates that share nothing, for the compiler."""
+    shapes = ((2, 3), (3,), (35, 4), (20,), (35, 20), (163,))
+    return tuple(torch.zeros(shape, dtype=torch.int64) for shape in shapes)
+
+
+_words_lowered = lowered(_word_lanes, _examples)
+
+
+@functools.cache
+def _keeps_lowered(dtype: torch.dtype) -> Callable[..., Tensor]:
+    def examples() -> tuple[Tensor, ...]:
+        return torch.zeros(3, dtype=torch.int64), torch.zeros(3, dtype=dtype), *_examples()
+
+    return lowered(_keep_lanes, examples)
 
 
 def _coordinates(divisor: int | None, start: int, count: int, device: torch.device) -> Tensor:
@@ -165,54 +215,13 @@ def activation_words(
 
     `tokens_TB` gives the words of the text to EMBEDDING, [T, B]; with `word=1` equal words share.
     """
-    device = torch.device(device)
-    t, b, w = _activation_counter(address, sharing, time, batch, units, device)
+    keeps = None if keep is None else [keep]
+    step, row = _steps_and_rows(address, sharing, time, batch, torch.device(device))
+    word = None
     if tokens_TB is not None and sharing.word == 1:
         check("word", int(tokens_TB.max()))
-        w = tokens_TB[:, :, None, None] << 12
-    return _words([address], sharing, (t, b, w), units, None if keep is None else [keep])[0]
-
-
-def _activation_counter(
-    address: Address,
-    sharing: Sharing,
-    time: int,
-    batch: int,
-    units: int,
-    device: torch.device,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The counters of an activation over [T, B, G], before words and units."""
-    check("time", address.start + time - 1)
-    check("batch", address.batch_offset + batch - 1)
-    check("unit", units - 1)
-    t = _coordinates(sharing.divisor("time"), address.start, time, device).view(-1, 1, 1, 1)
-    b = _coordinates(sharing.divisor("batch"), address.batch_offset, batch, device).view(
-        1, -1, 1, 1
-    )
-    g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(1, 1, -1, 1)
-    return t << 2 | g, b, torch.zeros(1, dtype=torch.int64, device=device)
-
-
-def weight_words(
-    address: Address,
-    sharing: Sharing,
-    *,
-    sources: int,
-    units: int,
-    device: torch.device | str = "cpu",
-    keep: Keep | None = None,
-) -> Tensor:
-    """Words (multipliers where `keep` is given) of a weight: [G, U, S].
-
-    An axis that ALL share has length 1."""
-    device = torch.device(device)
-    check("source", sources - 1)
-    check("unit", units - 1)
-    g = _coordinates(sharing.divisor("gate"), 0, 4, device).view(-1, 1, 1)
-    s = _coordinates(sharing.divisor("source"), 0, sources, device).view(1, -1, 1)
-    zero = torch.zeros(1, dtype=torch.int64, device=device)
-    drawn = _words([address], sharing, (g, s, zero), units, None if keep is None else [keep])
-    return drawn[0].transpose(1, 2)
+        word = tokens_TB
+    return _draw([address], sharing, step, row, units, keeps, word)[0]
 
 
 def activation_keeps(
@@ -229,37 +238,79 @@ def activation_keeps(
 
     Each is what `activation_words` makes of its own address and `Keep`; all stand at one window.
     """
-    first = addresses[0]
-    counter = _activation_counter(first, sharing, time, batch, units, torch.device(device))
-    return _words(addresses, sharing, counter, units, keeps)
+    step, row = _steps_and_rows(addresses[0], sharing, time, batch, torch.device(device))
+    return _draw(addresses, sharing, step, row, units, keeps)
 
 
-def _words(
+def weight_words(
+    address: Address,
+    sharing: Sharing,
+    *,
+    sources: int,
+    units: int,
+    device: torch.device | str = "cpu",
+    keep: Keep | None = None,
+) -> Tensor:
+    """Words (multipliers where `keep` is given) of a weight: [G, U, S].
+
+    An axis that ALL share has length 1."""
+    device = torch.device(device)
+    check("source", sources - 1)
+    gate = _coordinates(sharing.divisor("gate"), 0, 4, device)
+    source = _coordinates(sharing.divisor("source"), 0, sources, device)
+    keeps = None if keep is None else [keep]
+    drawn = _draw([address], sharing, gate.unsqueeze(0), source, units, keeps)
+    return drawn[0, 0].permute(1, 2, 0)
+
+
+def _steps_and_rows(
+    address: Address, sharing: Sharing, time: int, batch: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """An activation's counters over steps and gates, and over the rows of the batch."""
+    check("time", address.start + time - 1)
+    check("batch", address.batch_offset + batch - 1)
+    step = _coordinates(sharing.divisor("time"), address.start, time, device)
+    gate = _coordinates(sharing.divisor("gate"), 0, 4, device)
+    row = _coordinates(sharing.divisor("batch"), address.batch_offset, batch, device)
+    return step.unsqueeze(1) << 2 | gate, row
+
+
+def _draw(
     addresses: Sequence[Address],
     sharing: Sharing,
-    counter: tuple[Tensor, Tensor, Tensor],
+    step_TG: Tensor,
+    row_B: Tensor,
     units: int,
     keeps: Sequence[Keep] | None,
+    word_TB: Tensor | None = None,
 ) -> Tensor:
-    """Append the unit axis to counters (1, 2, high part of 3) and draw, trials in front."""
-    c1, c2, high = counter
-    device = c1.device
-    per_unit = sharing.divisor("unit")
-    count = 1 if per_unit is None else -(-units // per_unit)
-    groups = torch.arange(-(-count // 4), dtype=torch.int64, device=device)
-    per_update = sharing.divisor("update")
-    updates = [0 if per_update is None else own.update // per_update for own in addresses]
-    each = (-1, *(1,) * c1.dim())
-    # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
-    key = torch.tensor([own.key for own in addresses], dtype=torch.int64, device=device)
-    c0 = torch.tensor(updates, dtype=torch.int64, device=device).view(each)
-    address_of_lanes = (key.t().reshape(2, *c0.shape), c0, c1, c2, high | groups)
-    if keeps is None:
-        lanes = _words_compiled(*address_of_lanes)
+    """Add the units and draw, [K, T, B, G, U]: K addresses that differ in seed and update alone."""
+    check("unit", units - 1)
+    device = row_B.device
+    if word_TB is None:
+        word_TB = torch.zeros(len(step_TG), len(row_B), dtype=torch.int64, device=device)
     else:
-        limits = torch.tensor([own.threshold for own in keeps], dtype=torch.int64, device=device)
+        # A word is a coordinate of each step and row, also where those share.
+        step_TG = step_TG.expand(len(word_TB), -1).contiguous()
+        row_B = row_B.expand(word_TB.shape[1]).contiguous()
+    per_unit, per_update = sharing.divisor("unit"), sharing.divisor("update")
+    count = 1 if per_unit is None else -(-units // per_unit)
+    updates = [0 if per_update is None else own.update // per_update for own in addresses]
+    # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
+    given = _Coordinates(
+        torch.tensor(list(zip(*(own.key for own in addresses), strict=True)), device=device),
+        torch.tensor(updates, device=device),
+        step_TG,
+        row_B,
+        word_TB,
+        torch.arange(-(-count // 4), device=device),
+    )
+    if keeps is None:
+        lanes = _words_lowered(*given)
+    else:
+        limits = torch.tensor([own.threshold for own in keeps], device=device)
         scales = torch.tensor([own.scale for own in keeps], dtype=keeps[0].dtype, device=device)
-        lanes = _keeps_compiled(*address_of_lanes, limits.view(each), scales.view(each))
+        lanes = _keeps_lowered(keeps[0].dtype)(limits, scales, *given)
     drawn = lanes[..., :count]
     if per_unit is None or per_unit == 1:
         return drawn

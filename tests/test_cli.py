@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from ablate.cli import main
 from ablate.data.toy import generate_toy
 from ablate.strategies import registry
+from ablate.training.capability import Measured
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +26,7 @@ baseline = "none"
 [profiles.quick]
 corpus = "{text}"
 net = {{layers = 1, hidden = 4}}
+precision = "fp32"
 seeds = 1
 strategies = [{{name = "none"}}, {{name = "zaremba2014", rate = [0.25, 0.5]}}]
 
@@ -134,7 +136,7 @@ def test_run_names_what_it_took_and_what_comes_next(study: Path) -> None:
     first = run(study, "--strategies", "none").output
     results = study.parent / "results"
     assert f"study tiny from {study}, profile quick" in first
-    assert "precision fp32; in this process on cpu" in first
+    assert "\nprecision: fp32\nin this process on cpu, 1 thread(s) each\n" in first
     assert f"1 trials: 0 done, 1 to run; results in {results}/tiny/quick" in first
     assert "[1/1] none, seed 1: finished in" in first
     assert "1 trial(s) trained\n" in first
@@ -147,6 +149,48 @@ def test_run_names_what_it_took_and_what_comes_next(study: Path) -> None:
     assert "2 trials: 0 done, 2 to run" in third
 
 
+def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured is said and stored; the other precision is another trial and table."""
+    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("bf16", 6.12))
+    study.write_text(study.read_text().replace('precision = "fp32"\n', ""))
+    first = run(study, "--strategies", "none").output
+    assert (
+        "\nprecision: bf16 (auto: bfloat16 products measured 6.1 times as fast as float32 here)\n"
+        in first
+    )
+    second = run(study, "--strategies", "none", "--set", "precision=fp32").output
+    assert "\nprecision: fp32\n" in second
+    assert "1 trials: 0 done, 1 to run" in second
+
+    results = study.parent / "results"
+    rows = pq.read_table(results / "tiny/quick/trials").to_pylist()
+    assert {row["precision"] for row in rows} == {"fp32", "bf16"}
+    assert len({row["pair_key"] for row in rows}) == 1
+    status = ablate("status", "--results", results).output
+    assert status.splitlines()[1].split() == ["tiny", "quick", "2", "0", "0", "0", "0", "2"]
+    report = ablate("report", "--results", results)
+    assert report.exit_code == 0, report.output
+    titles = re.findall(r"LSTM 1 . 4, (\w+)", report.output)
+    assert set(titles) == {"fp32", "bf16"}
+
+
+def test_a_cohort_can_be_pinned(study: Path) -> None:
+    """Its trials share a worker's windows, and have the results that they have alone."""
+    output = run(study, "--cohort", 3).output
+    assert "\ncohorts: 3 trial(s) at once in each slot, as asked\n" in output
+    trials = pq.read_table(study.parent / "results/tiny/quick/trials").to_pylist()
+    assert [row["cohort"] for row in trials] == [3, 3, 3]
+
+    alone = run(study, "--cohort", 1, "--results", study.parent / "alone")
+    assert alone.exit_code == 0
+    others = pq.read_table(study.parent / "alone/tiny/quick/trials").to_pylist()
+    assert {row["cohort"] for row in others} == {1}
+    found, expected = (
+        {row["key"]: row["test_nll_last"] for row in rows} for rows in (trials, others)
+    )
+    assert found == expected
+
+
 def test_dry_run_trains_nothing(study: Path) -> None:
     """It shows the matrix, each placement's plan with its reasons, and an estimate."""
     run(study, "--strategies", "none")
@@ -155,7 +199,8 @@ def test_dry_run_trains_nothing(study: Path) -> None:
     assert re.search(r"^zaremba2014 \.25 +- +1 *$", output, re.MULTILINE)
     assert "training: fused." in output
     assert "    INPUT acts on the layer's whole input." in output
-    assert re.search(r"about \d+ s on 1 slot\(s\): \d+ ms an update", output)
+    assert re.search(r"^cohorts: \d at once of 2 trial\(s\) such as 'zaremba2014", output, re.M)
+    assert re.search(r"about \d+ s on 1 slot\(s\): [\d.]+ ms an update and trial", output)
     assert len(list((study.parent / "results/tiny/quick/trials").iterdir())) == 1
 
 
@@ -299,7 +344,7 @@ def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPa
     def break_down(*_: object, **__: object) -> None:
         raise RuntimeError("the machine is on fire")
 
-    monkeypatch.setattr("ablate.training.loop.train", break_down)
+    monkeypatch.setattr("ablate.training.loop.train_cohort", break_down)
     result = run(study, "--strategies", "none")
     assert result.exit_code == 1
     assert "0 trial(s) trained, 1 failed\n" in result.output
@@ -340,6 +385,8 @@ def refused(result: Result) -> str:
         pytest.param(("--data", "/nowhere/at/all"), "/nowhere/at/all", id="data"),
         pytest.param(("--device", "gpu"), "ablate: there is no device 'gpu'", id="device"),
         pytest.param(("--slots", -1), "-1 is not in the range", id="slots"),
+        pytest.param(("--cohort", 0), "0 is not in the range 1<=x<=64", id="cohort"),
+        pytest.param(("--cohort", 65), "65 is not in the range 1<=x<=64", id="large-cohort"),
     ],
 )
 def test_run_refuses(study: Path, arguments: tuple[object, ...], words: str) -> None:

@@ -9,12 +9,16 @@ from ablate.study.events import Epoch, Event, Failed, Finished, Row, Started
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way; `row` is its last finished epoch."""
+    """A trial under way; `row` is its last finished epoch, which took `wall` seconds by the clock.
+
+    In a cohort an epoch's `seconds`, the trial's share, are fewer than that.
+    """
 
     name: str
     epochs: int
     since: float
     row: Row | None = None
+    wall: float = 0.0
 
     @property
     def epoch(self) -> int:
@@ -24,9 +28,14 @@ class Running:
     def left(self, now: float | None = None) -> float | None:
         """Seconds to its end, from its last epoch's; None before the first one ended."""
         now = time.monotonic() if now is None else now
-        if self.row is None or not self.row.get("seconds"):
+        if not self.wall:
             return None
-        return max(0.0, (self.epochs - self.epoch) * self.row["seconds"] - (now - self.since))
+        return max(0.0, (self.epochs - self.epoch) * self.wall - (now - self.since))
+
+    def share(self) -> float:
+        """The part of each second that is its own, its companions having the rest."""
+        seconds = self.row.get("seconds") if self.row else None
+        return min(1.0, seconds / self.wall) if seconds and self.wall else 1.0
 
 
 @dataclass(slots=True)
@@ -50,7 +59,7 @@ class Board:
                 self.running[task.cell.key] = Running(name, task.cell.recipe.epochs, now)
             case Epoch(task, row):
                 trial = self.running[task.cell.key]
-                trial.row, trial.since = row, now
+                trial.row, trial.wall, trial.since = row, now - trial.since, now
             case Finished(task, _, trial):
                 self.running.pop(task.cell.key, None)
                 self.done += 1
@@ -60,17 +69,20 @@ class Board:
                 self.failed += 1
 
     def left(self, now: float | None = None) -> float | None:
-        """Seconds to the end of the run, by the mean of the trials that ended in it."""
+        """Seconds to the end of the run, by the mean of the trials that ended in it.
+
+        Each trial counts with its share of its cohort's time, and the slots share the sum.
+        """
         now = time.monotonic() if now is None else now
         # A copy, since a terminal asks from a thread of its own while events come in.
         running = list(self.running.values())
-        ahead = [trial.left(now) for trial in running]
-        known = [seconds for seconds in ahead if seconds is not None]
+        ahead = [(trial.left(now), trial.share()) for trial in running]
+        known = [seconds * share for seconds, share in ahead if seconds is not None]
         waiting = self.total - self.done - len(running)
         if self.spent:
             typical = sum(self.spent) / len(self.spent)
         else:
-            full = [t.row["seconds"] * t.epochs for t in running if t.row]
+            full = [t.wall * t.share() * t.epochs for t in running if t.row]
             if not full:
                 return None
             typical = sum(full) / len(full)

@@ -6,6 +6,7 @@ entries with one cell, which is trained once and shown under both.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +83,12 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     """Return every entry of `profile` on `corpus`, in the order of the file, seed by seed.
 
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
+    The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
     Raises AblateError for a corpus with less than one training window, and for a plugin's noise or
     schedule that does not do what it should.
     """
+    if profile.precision == "auto":
+        raise ValueError("precision is still 'auto'; settle it before cells are enumerated")
     recipe = profile.recipe
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
     points = distinct(profile.strategies)
@@ -113,6 +117,14 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
         for seed in profile.seeds
         for position, point in enumerate(points)
     ]
+
+
+def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """The distinct cells in their order, each under the first of its names."""
+    cells: dict[str, Entry] = {}
+    for entry in entries:
+        cells.setdefault(entry.cell.key, entry)
+    return cells
 
 
 def _check(placement: Placement, updates: int) -> None:

@@ -27,11 +27,15 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a cell; `folder` is where its checkpoint lies."""
+    """One attempt at a cell; `folder` is where its checkpoint lies.
+
+    `places` is how many tasks, it included, its worker may train at once where it begins with it.
+    """
 
     cell: "Cell"
     attempt: int
     folder: Path
+    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The task raised `error`, or, where `died`, its worker is gone."""
+    """The task raised `error`, or, where `died`, its worker is gone.
+
+    `company` counts the tasks that were trained together and failed together, it included: which of
+    them was at fault is not known.
+    """
 
     task: Task
     error: str
     died: bool
+    company: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +88,24 @@ class Noted:
 
 Event = Started | Epoch | Finished | Failed | Noted
 
-Pull = Callable[[], Task | None]
+#: Hands out a task: any, or one that may join the given one's cohort; None where there is none.
+Pull = Callable[[Task | None], Task | None]
 Emit = Callable[[Event], None]
+#: What training asks a worker for: the next task of its cohort.
+Take = Callable[[], Task | None]
 
 
 class Train(Protocol):
-    """Trains one task on a slot; must be picklable. `on_epoch` takes each epoch's row."""
+    """Trains a cohort of tasks on a slot, `places` at once; must be picklable.
 
-    def __call__(self, task: Task, slot: Slot, on_epoch: Callable[[Row], None]) -> Finished: ...
+    The first call of `take` gives a task; every later one gives another that is alike, or None
+    where there is none now. A place that becomes free may be filled as long as others are under
+    way. `emit` takes each task's epochs and its end; an exception fails all that have not ended.
+    """
+
+    def __call__(
+        self, take: Take, places: int, slot: Slot, emit: Callable[[Epoch | Finished], None]
+    ) -> None: ...
 
 
 class Executor(Protocol):

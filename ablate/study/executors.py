@@ -1,11 +1,12 @@
 """Where trials run: in this process, or in one spawned process a slot."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,7 +15,7 @@ from typing import Final
 from ablate.errors import AblateError
 from ablate.strategies.plugins import PluginFile
 from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
-from ablate.study.worker import READY, attempt, work
+from ablate.study.worker import IDLE, MORE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
@@ -22,31 +23,47 @@ _PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """Runs one task after the other in this very process, within a debugger's reach."""
+    """Runs one cohort after the other in this very process, within a debugger's reach."""
 
     train: Train
     slot: Slot
 
     def run(self, pull: Pull, emit: Emit) -> None:
         """See `Executor`."""
-        while task := pull():
-            attempt(self.train, task, self.slot, emit)
+        while tasks := _gather(pull):
+            attempt(self.train, tasks, functools.partial(pull, tasks[0]), self.slot, emit)
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A spawned process and what it is doing."""
+    """A spawned process and the tasks that it holds; `first` of them began their cohort."""
 
     slot: Slot
     process: BaseProcess
     connection: Connection
-    task: Task
+    first: Task
+    held: dict[str, Task] = field(default_factory=dict)
     ready: bool = False
+
+    def begin(self, tasks: list[Task]) -> None:
+        """Hand it the tasks with which a cohort begins."""
+        self.first = tasks[0]
+        self._send(tasks, tasks)
+
+    def add(self, task: Task | None) -> None:
+        """Answer that it asked for one task more: with a task, or that there is none."""
+        self._send(task, [task] if task else [])
+
+    def _send(self, message: list[Task] | Task | None, tasks: list[Task]) -> None:
+        self.held |= {task.cell.key: task for task in tasks}
+        # A worker that died just now is found at the end of its connection, these tasks in hand.
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Runs one spawned process a slot; a process that dies takes only its own task with it.
+    """Runs one spawned process a slot; a process that dies takes only its own tasks with it.
 
     Each process loads the `plugins` first, since a task's placement may hold what they define.
     """
@@ -58,26 +75,39 @@ class Local:
     def run(self, pull: Pull, emit: Emit) -> None:
         """See `Executor`. Raises AblateError where a worker does not even start."""
         workers: dict[Connection, _Worker] = {}
+        free = list(self.slots)
 
-        def hire(slot: Slot) -> None:
-            if task := pull():
-                worker = _start(self.train, slot, self.plugins, task)
+        def hire() -> None:
+            # What failed elsewhere may be handed out again where there was nothing left to do.
+            while free and (tasks := _gather(pull)):
+                worker = _start(self.train, free.pop(0), self.plugins, tasks)
                 workers[worker.connection] = worker
 
         try:
-            for slot in self.slots:
-                hire(slot)
+            hire()
             while workers:
                 ready = wait(list(workers))
                 for worker in [workers[one] for one in workers if one in ready]:
                     if not _attend(worker, pull, emit):
                         _stop(workers.pop(worker.connection))
-                        hire(worker.slot)
+                        free.append(worker.slot)
+                hire()
         finally:
             for worker in workers.values():
                 worker.process.terminate()
             for worker in workers.values():
                 _stop(worker)
+
+
+def _gather(pull: Pull) -> list[Task]:
+    """The tasks with which a cohort begins; none where nothing is left to do."""
+    first = pull(None)
+    if first is None:
+        return []
+    tasks = [first]
+    while len(tasks) < first.places and (task := pull(first)):
+        tasks.append(task)
+    return tasks
 
 
 def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
@@ -86,36 +116,35 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
         message = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join()
+        ending = _ending(worker.process)
         if not worker.ready:
             raise AblateError(
-                f"a worker process ended while it started ({_ending(worker.process)}); what it "
-                "printed above says why, and --slots 0 runs in this process"
+                f"a worker process ended while it started ({ending}); what it printed above says "
+                "why, and --slots 0 runs in this process"
             ) from None
-        emit(Failed(worker.task, f"its worker died ({_ending(worker.process)})", died=True))
+        for task in worker.held.values():
+            died = f"its worker died ({ending})"
+            emit(Failed(task, died, died=True, company=len(worker.held)))
         return False
     if isinstance(message, AblateError):
         raise message
     if message == READY:
         worker.ready = True
-        return True
-    emit(message)
-    if not isinstance(message, Finished | Failed):
-        return True
-    following = pull()
-    if following is None:
-        return False
-    worker.task = following
-    _send(worker.connection, following)
+    elif message == MORE:
+        worker.add(pull(worker.first))
+    elif message == IDLE:
+        following = _gather(pull)
+        if not following:
+            return False
+        worker.begin(following)
+    else:
+        emit(message)
+        if isinstance(message, Finished | Failed):
+            del worker.held[message.task.cell.key]
     return True
 
 
-def _send(connection: Connection, task: Task) -> None:
-    # A worker that died just now is found at the end of its connection, with this task in hand.
-    with contextlib.suppress(OSError):
-        connection.send(task)
-
-
-def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], task: Task) -> _Worker:
+def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: list[Task]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, slot, train, plugins), daemon=True)
@@ -123,8 +152,9 @@ def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], task: Task
         process.start()
     # Ours must be the only end on this side, or the worker's death would not end the connection.
     theirs.close()
-    _send(ours, task)
-    return _Worker(slot, process, ours, task)
+    worker = _Worker(slot, process, ours, tasks[0])
+    worker.begin(tasks)
+    return worker
 
 
 def _stop(worker: _Worker) -> None:

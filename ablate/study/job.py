@@ -9,7 +9,7 @@ from typing import Any
 from ablate.data import Corpus, load_corpus
 from ablate.store import Store
 from ablate.strategies.plugins import PluginFile, load_file
-from ablate.study.cells import Entry, enumerate_cells
+from ablate.study.cells import Entry, enumerate_cells, first_names
 from ablate.study.changes import change, read_settings, select
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
@@ -17,7 +17,8 @@ from ablate.study.file import find_study
 from ablate.study.parse import Study
 from ablate.study.schema import Profile
 from ablate.study.slots import cores, divide, gpus
-from ablate.study.trainer import train_task
+from ablate.study.trainer import train_tasks
+from ablate.training.capability import Measured, measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One profile of a study, ready to run: its entries, its store, its slots."""
+    """One profile of a study, ready to run: its entries, its store, its slots.
+
+    `measured` is what settled the profile's precision, where that was left to the machine.
+    """
 
     study: Study
     path: Path
@@ -55,12 +59,18 @@ class Job:
     slots: tuple[Slot, ...]
     in_process: bool
     plugins: tuple[PluginFile, ...] = ()
+    measured: Measured | None = None
+
+    def missing(self) -> list[Entry]:
+        """The cells that the store does not hold, each under the first of its names."""
+        committed = self.store.committed()
+        return [e for key, e in first_names(self.entries).items() if key not in committed]
 
     def executor(self) -> Executor:
         """The executor on which this job's trials run."""
         if self.in_process:
-            return InProcess(train_task, self.slots[0])
-        return Local(train_task, self.slots, self.plugins)
+            return InProcess(train_tasks, self.slots[0])
+        return Local(train_tasks, self.slots, self.plugins)
 
     def larger(self) -> str | None:
         """The profile that comes after this one in the study file; None for the last."""
@@ -82,6 +92,10 @@ def prepare(order: Order) -> Job:
     if order.strategies:
         profile = select(profile, order.strategies)
     slots = _slots(order)
+    measured = None
+    if profile.precision == "auto":
+        measured = measure(slots[0].device, slots[0].threads)
+        profile = profile.model_copy(update={"precision": measured.precision})
     corpus = load_corpus(profile.corpus)
     return Job(
         study=study,
@@ -94,6 +108,7 @@ def prepare(order: Order) -> Job:
         slots=slots,
         in_process=order.slots == 0,
         plugins=tuple(dict.fromkeys([*plugins, *study.plugins])),
+        measured=measured,
     )
 
 

@@ -1,5 +1,7 @@
 """`--dry-run`: the matrix, the engine's plan for each placement, and what it will take."""
 
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +13,9 @@ from rich.text import Text
 from ablate.data.windows import training_updates
 from ablate.engine.plan import Mode, plan
 from ablate.study.cells import Entry
-from ablate.study.driver import first_names
 from ablate.study.job import Job
 from ablate.study.progress import duration
+from ablate.study.sizes import Sized, Sizes, measure
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3
@@ -21,11 +23,10 @@ _FORWARD = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the missing trials take: seconds in all, and the measured seconds of one update."""
+    """What the missing trials take: seconds in all, and seconds of an update of each trial."""
 
     seconds: float
     update: float
-    label: str
 
 
 def matrix(job: Job) -> RenderableType:
@@ -48,34 +49,44 @@ def plans(job: Job) -> RenderableType:
         cell = entries[0].cell
         blocks.append(Text(label, style="bold"))
         for mode in Mode:
-            planned = plan(cell.placement, cell.net.layers, device=job.slots[0].device, mode=mode)
+            planned = plan(
+                cell.placement,
+                cell.net.layers,
+                device=job.slots[0].device,
+                mode=mode,
+                precision=cell.precision,
+            )
             blocks.append(_indented(f"{mode.value}: {planned.path.value}. {planned.reason}", 2))
             blocks += [_indented(reached.reason, 4) for reached in planned.reaches]
     return Group(*blocks)
 
 
-def estimate(job: Job) -> Estimate | None:
-    """Probe three updates of a missing trial and extrapolate; None where nothing is missing.
+def estimate(job: Job, sizes: Sizes) -> Estimate | None:
+    """Extrapolate from a few updates of each kind of trial; None where none is missing.
 
-    The probe takes the placement with the most edges, so that the estimate is rather too long.
+    Kinds that were not measured for their cohorts' size are measured now.
     """
-    import torch
-
-    from ablate.training.loop import probe
-
-    committed = job.store.committed()
-    missing = [e for key, e in first_names(job.entries).items() if key not in committed]
-    if not missing:
+    if not sizes.kinds:
         return None
-    probed = max(missing, key=lambda entry: len(entry.cell.placement))
-    before = torch.get_num_threads()
-    torch.set_num_threads(job.slots[0].threads)
-    try:
-        update = probe(probed.cell, job.corpus, job.slots[0].device)
-    finally:
-        torch.set_num_threads(before)
-    rounds = -(-len(missing) // len(job.slots))
-    return Estimate(rounds * trial_seconds(job, update), update, probed.label)
+    counts = [len(kind.entries) for kind in sizes.kinds]
+    updates = [_seconds(job, kind) for kind in sizes.kinds]
+    trials = [trial_seconds(job, update) for update in updates]
+    shared = sum(map(operator.mul, counts, trials)) / len(job.slots)
+    # A cohort is on one slot, however many there are.
+    longest = max(
+        min(kind.size, count) * taken
+        for kind, count, taken in zip(sizes.kinds, counts, trials, strict=True)
+    )
+    mean = sum(map(operator.mul, counts, updates)) / sum(counts)
+    return Estimate(max(shared, longest), mean)
+
+
+def _seconds(job: Job, kind: Sized) -> float:
+    """Seconds an update and trial at the kind's size, or at the measured size next to it."""
+    # A pinned size may be more than there are trials.
+    size = min(kind.size, len(kind.entries))
+    measured = kind.measured or measure(job, kind.entries, [size])
+    return measured[min(measured, key=lambda other: abs(math.log(other / size)))]
 
 
 def trial_seconds(job: Job, update: float) -> float:
@@ -92,8 +103,8 @@ def trial_seconds(job: Job, update: float) -> float:
 def words(found: Estimate, slots: int) -> str:
     """The estimate in a sentence."""
     return (
-        f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.0f} ms an "
-        f"update, the median of three of '{found.label}'; starting up and compiling come on top"
+        f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.3g} ms an "
+        "update and trial, measured for each kind; starting up and compiling come on top"
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,6 +11,10 @@ from rich.table import Table
 
 from ablate.study.board import Board
 from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Row, Started
+
+# The heading, the bar, and the lines that a terminal scrolls by.
+_OTHER_LINES: Final = 4
+_FEWEST_ROWS: Final = 4
 
 
 class Progress:
@@ -41,13 +46,17 @@ class Progress:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def table(self) -> Group:
-        """The live table: one row for each running trial, and the whole run below."""
+        """The live table: one row for each running trial, as many as fit, and the run below."""
         board = self._board
         trials = Table(box=None, pad_edge=False, header_style="dim")
         trials.add_column("trial")
         for heading in ("epoch", "train ppl", "valid ppl", "left"):
             trials.add_column(heading, justify="right")
-        for trial in list(board.running.values()):
+        running = list(board.running.values())
+        fitting = max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
+        # One line less where it is needed to say how many are not shown.
+        shown = running if len(running) <= fitting else running[: fitting - 1]
+        for trial in shown:
             row = trial.row or {}
             trials.add_row(
                 trial.name,
@@ -56,6 +65,10 @@ class Progress:
                 perplexity(row, "valid_nll"),
                 duration(trial.left()),
             )
+        if hidden := running[len(shown) :]:
+            epochs = sorted({trial.epoch for trial in hidden})
+            span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else f"{epochs[0]}"
+            trials.add_row(f"and {len(hidden)} more", span)
         overall = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
         left = board.left()
@@ -84,8 +97,9 @@ def words(event: Started | Epoch | Finished | Failed) -> str:
             )
         case Finished(_, status, _, epochs):
             return f"{status} in epoch {len(epochs)}"
-        case Failed(_, error):
-            return f"failed: {error.splitlines()[-1]}"
+        case Failed(_, error, _, company):
+            together = f" beside {company - 1} other(s), is tried alone" if company > 1 else ""
+            return f"failed{together}: {error.splitlines()[-1]}"
 
 
 def perplexity(row: Row, column: str) -> str:

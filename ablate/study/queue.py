@@ -6,7 +6,7 @@ taken twice. It holds nothing that the store does not: without it, it is built a
 
 import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -97,15 +97,29 @@ class Queue:
         self._study.enqueue_trial(_rates(entry), user_attrs=_names(entry))
         self._waiting[entry.cell.key] = entry
 
-    def pop(self) -> Entry | None:
-        """The next cell, which runs from now on; None where none waits."""
-        if not self._waiting:
+    def waiting(self) -> tuple[str, ...]:
+        """The keys of the cells that wait, in their order."""
+        return tuple(self._waiting)
+
+    def pop(self, wanted: Callable[[Entry], bool] | None = None) -> Entry | None:
+        """The next cell, or the next that is wanted, which runs from now on; None for none."""
+        entry = next(filter(wanted or (lambda _: True), self._waiting.values()), None)
+        if entry is None:
             return None
-        trial = self._study.ask()
-        entry = self._waiting.pop(trial.user_attrs["key"])
+        key = entry.cell.key
+        number = next(
+            trial.number
+            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            if trial.user_attrs["key"] == key
+        )
+        identity = self._identity(number)
+        # `ask` would take the first that waits, whatever it is.
+        self._storage.set_trial_state_values(identity, TrialState.RUNNING)
+        trial = Trial(self._study, identity)
         for name in _rates(entry):
             trial.suggest_float(name, _RATE.low, _RATE.high)
-        self._running[entry.cell.key] = trial
+        del self._waiting[key]
+        self._running[key] = trial
         return entry
 
     def finish(self, row: Row, curve: Iterable[Row]) -> None:
@@ -140,11 +154,15 @@ class Queue:
 
     def _close(self, number: int, reason: str) -> None:
         # Through the storage: a study can tell of trials that run, not of those that wait.
-        study = self._storage.get_study_id_from_name(STUDY_NAME)
-        trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
+        trial = self._identity(number)
         self._storage.set_trial_user_attr(trial, "status", FAILED)
         self._storage.set_trial_user_attr(trial, "reason", reason)
         self._storage.set_trial_state_values(trial, TrialState.FAIL)
+
+    def _identity(self, number: int) -> int:
+        """What the storage calls the trial of this number."""
+        study = self._storage.get_study_id_from_name(STUDY_NAME)
+        return self._storage.get_trial_id_from_study_id_trial_number(study, number)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

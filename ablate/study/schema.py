@@ -78,16 +78,12 @@ def _plugins(given: Any) -> tuple[str, ...]:
     raise AblateError(f'must be a list of Python files such as ["mine.py"], got {given!r}')
 
 
-def _precision(given: Any) -> Any:
-    # Resolved here, before cells are enumerated: `auto` must never be part of a key.
-    return "fp32" if given == "auto" else given
-
-
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
     A preset fills `net` and `recipe`, whose own keys go before it. `baseline` is the
-    label of the point that differences are to.
+    label of the point that differences are to. `precision` is that of the products; "auto" is
+    settled by measuring the machine, before cells are enumerated.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -98,7 +94,7 @@ class Profile(BaseModel):
     recipe: Recipe
     strategies: tuple[Choice, ...]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]
-    precision: Annotated[Literal["fp32"], BeforeValidator(_precision)] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     baseline: str | None = None
 
     @model_validator(mode="before")

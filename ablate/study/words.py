@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from ablate.strategies.registry import of_module
-from ablate.study.driver import Summary, first_names
+from ablate.study.cells import first_names
+from ablate.study.driver import Summary
 from ablate.study.job import Job
+from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import gpus
 
 INTERRUPTED = (
@@ -25,14 +27,12 @@ def introduction(job: Job) -> Iterator[str]:
         f"corpus {corpus.name}: {len(corpus.vocabulary):,} types, "
         f"{len(corpus.train):,} / {len(corpus.valid):,} / {len(corpus.test):,} tokens"
     )
+    yield _precision(job)
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
-    where = "in this process" if job.in_process else f"{len(slots)} at a time"
-    yield (
-        f"precision {job.profile.precision}; {where} on {devices}, "
-        f"{slots[0].threads} thread(s) each"
-    )
+    where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
+    yield f"{where} on {devices}, {slots[0].threads} thread(s) each"
     cells = first_names(job.entries)
-    missing = cells.keys() - job.store.committed().keys()
+    missing = {entry.cell.key for entry in job.missing()}
     begun = len(missing & set(job.store.checkpointed()))
     yield (
         f"{len(cells)} trials: {len(cells) - len(missing)} done, {len(missing)} to run"
@@ -47,6 +47,37 @@ def introduction(job: Job) -> Iterator[str]:
             f"a GPU was found: `{command}` asks the same on {profile.corpus} with {profile.net}; "
             "add --dry-run to see what it takes"
         )
+
+
+def cohorts(sizes: Sizes) -> Iterator[str]:
+    """How many trials train together, and the numbers behind that; nothing where none is left."""
+    if not sizes.kinds:
+        return
+    if sizes.cohorts.pinned is not None:
+        yield f"cohorts: {sizes.cohorts.pinned} trial(s) at once in each slot, as asked"
+    elif sizes.holds is None:
+        yield "cohorts: each trial alone, since there is a slot for each of its kind"
+    else:
+        yield from (f"cohorts: {_sized(kind, sizes.holds)}" for kind in sizes.kinds)
+
+
+def _sized(kind: Sized, holds: int) -> str:
+    of = f"{kind.size} at once of {len(kind.entries)} trial(s) such as '{kind.label}'"
+    if not kind.measured:
+        return of
+    taken = ", ".join(f"{1e3 * seconds:.3g}" for seconds in kind.measured.values())
+    at = ", ".join(map(str, kind.measured))
+    return f"{of}: {taken} ms an update and trial at {at}; a slot's memory holds {holds}"
+
+
+def _precision(job: Job) -> str:
+    given = f"precision: {job.profile.precision}"
+    if job.measured is None:
+        return given
+    return (
+        f"{given} (auto: bfloat16 products measured {job.measured.ratio:.1f} times as fast as "
+        "float32 here)"
+    )
 
 
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:

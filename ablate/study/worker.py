@@ -1,4 +1,4 @@
-"""What runs in a worker's process: take a task, train it, send events, until the driver is gone."""
+"""What runs in a worker's process: take tasks, train them, send events, while the driver lives."""
 
 import contextlib
 import multiprocessing
@@ -6,21 +6,36 @@ import os
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from ablate.errors import AblateError
 from ablate.strategies.plugins import PluginFile, load_same
-from ablate.study.events import Epoch, Event, Failed, Noted, Slot, Started, Task, Train
+from ablate.study.events import (
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Noted,
+    Slot,
+    Started,
+    Take,
+    Task,
+    Train,
+)
 
+#: What a worker says besides events: it has started; it asks for one task more of its cohort,
+#: which is answered by a task or None; it holds none and waits for another cohort.
 READY: Final = "ready"
+MORE: Final = "more"
+IDLE: Final = "idle"
 
 
 def work(
     connection: Connection, slot: Slot, train: Train, plugins: tuple[PluginFile, ...] = ()
 ) -> None:
-    """Train each task that arrives; return at the end of the connection.
+    """Train each cohort whose first tasks arrive; return at the end of the connection.
 
     A plugin that is not what the driver loaded is sent as the error that ends the run.
     """
@@ -35,6 +50,10 @@ def work(
     def forward(message: Warning | str, category: type[Warning], *_: Any) -> None:
         send(Noted(f"{category.__name__}: {message}"))
 
+    def more() -> Task | None:
+        send(MORE)
+        return connection.recv()
+
     warnings.showwarning = forward
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
@@ -45,19 +64,54 @@ def work(
             return
         send(READY)
         while True:
-            attempt(train, connection.recv(), slot, send)
+            attempt(train, connection.recv(), more, slot, send)
+            send(IDLE)
 
 
-def attempt(train: Train, task: Task, slot: Slot, emit: Callable[[Event], Any]) -> None:
-    """Run one task to its last event; an exception of the training becomes that event."""
-    emit(Started(task, slot))
+def attempt(
+    train: Train, tasks: Sequence[Task], more: Take, slot: Slot, emit: Callable[[Event], Any]
+) -> None:
+    """Run a cohort that begins with `tasks` to the last event of each that it takes.
+
+    An exception of the training becomes that event for all that had not ended. What `more` and
+    `emit` raise is the caller's own.
+    """
+    waiting, held = list(tasks), dict[str, Task]()
+    outside: list[BaseException] = []
+
+    def ours(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except BaseException as error:
+            outside.append(error)
+            raise
+
+    def take() -> Task | None:
+        if waiting:
+            task = waiting.pop(0)
+        else:
+            # A cohort that all have left ends: the next may be of another kind.
+            task = ours(more) if held else None
+        if task is not None:
+            held[task.cell.key] = task
+            ours(lambda: emit(Started(task, slot)))
+        return task
+
+    def tell(event: Epoch | Finished) -> None:
+        if isinstance(event, Finished):
+            del held[event.task.cell.key]
+        ours(lambda: emit(event))
+
     try:
-        ended = train(task, slot, lambda row: emit(Epoch(task, row)))
-    except AblateError as error:
-        ended = Failed(task, str(error), died=False)
-    except Exception:
-        ended = Failed(task, traceback.format_exc().strip(), died=False)
-    emit(ended)
+        train(take, tasks[0].places, slot, tell)
+    except Exception as error:
+        if outside:
+            raise
+        whole = isinstance(error, AblateError)
+        words = str(error) if whole else traceback.format_exc().strip()
+        failed = [*held.values(), *waiting]
+        for task in failed:
+            emit(Failed(task, words, died=False, company=len(failed)))
 
 
 def _leave_with_driver() -> None:

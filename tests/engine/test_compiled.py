@@ -12,7 +12,7 @@ import torch
 from conftest import assert_close
 from engine.compiled_cases import CASES
 
-from ablate.compiling import EAGER_NOTE, can_compile, compiled
+from ablate.compiling import EAGER_NOTE, can_compile, lowered
 
 TESTS = Path(__file__).parents[1]
 
@@ -83,7 +83,7 @@ def test_compiling_can_be_switched_off(undecided, monkeypatch):
     monkeypatch.setenv("ABLATE_COMPILE", "0")
     assert not can_compile()
     seen = []
-    assert compiled(lambda x: seen.append(x) or x + 1)(2) == 3
+    assert lowered(lambda x: seen.append(x) or x + 1, tuple)(2) == 3
     assert seen == [2]
 
 
@@ -98,4 +98,4 @@ def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not can_compile()
-        assert compiled(lambda x: x + 1)(2) == 3
+        assert lowered(lambda x: x + 1, tuple)(2) == 3

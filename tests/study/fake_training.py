@@ -1,4 +1,4 @@
-"""A stand-in for training: instant, deterministic, with a checkpoint, and it can die on request."""
+"""A stand-in for training: instant, deterministic, with checkpoints, and it can die on request."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import AblateError
-from ablate.study.events import Finished, Row, Slot, Task
+from ablate.study.events import Epoch, Finished, Row, Slot, Take, Task
 
 
 @dataclass(frozen=True)
 class Fake:
-    """Trains nothing. Behaviours are chosen by the cell's seed; `pause` is seconds an epoch."""
+    """Trains nothing. Behaviours are chosen by the cells' seeds; `pause` is seconds an epoch."""
 
     pause: float = 0.0
     dies_once: tuple[int, ...] = ()
@@ -28,37 +28,76 @@ class Fake:
     diverges: tuple[int, ...] = ()
     warns: tuple[int, ...] = ()
 
-    def __call__(self, task: Task, slot: Slot, on_epoch: Callable[[Row], None]) -> Finished:
-        cell = task.cell
+    # Only where others are trained beside them:
+    raises_crowded: tuple[int, ...] = ()
+    dies_crowded: tuple[int, ...] = ()
+
+    def __call__(self, take: Take, places: int, slot: Slot, emit: Callable[[Any], None]) -> None:
+        held: list[_Place] = []
+        while True:
+            while len(held) < places and (task := take()):
+                held.append(self._open(task))
+            if not held:
+                return
+            time.sleep(self.pause)
+            crowd = len(held)
+            for place in list(held):
+                place.crowd = max(place.crowd, crowd)
+                ended = self._advance(place, slot, crowd, emit)
+                if ended is not None:
+                    held.remove(place)
+                    emit(ended)
+
+    def _open(self, task: Task) -> "_Place":
         task.folder.mkdir(parents=True, exist_ok=True)
         checkpoint = task.folder / "checkpoint.json"
         rows = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
-        if cell.seed in self.warns:
+        if task.cell.seed in self.warns:
             warnings.warn("no compiler was found", RuntimeWarning, stacklevel=1)
-        while len(rows) < cell.recipe.epochs:
-            time.sleep(self.pause)
-            rows.append(_epoch(cell, len(rows) + 1))
-            _write(checkpoint, rows)
-            on_epoch(rows[-1])
-            resumed = len(rows) > 1
-            if cell.seed in self.dies_always or (cell.seed in self.dies_once and not resumed):
+        return _Place(task, checkpoint, rows)
+
+    def _advance(
+        self, place: "_Place", slot: Slot, crowd: int, emit: Callable[[Any], None]
+    ) -> Finished | None:
+        """One epoch; return the end of the task if that was its last."""
+        task, rows, seed = place.task, place.rows, place.task.cell.seed
+        if len(rows) < task.cell.recipe.epochs:
+            rows.append(_epoch(task.cell, len(rows) + 1))
+            _write(place.checkpoint, rows)
+            emit(Epoch(task, rows[-1]))
+            crowded = crowd > 1
+            once = seed in self.dies_once and len(rows) == 1
+            if seed in self.dies_always or once or (seed in self.dies_crowded and crowded):
                 os.kill(os.getpid(), signal.SIGKILL)
-            if cell.seed in self.raises:
+            if seed in self.raises or (seed in self.raises_crowded and crowded):
                 raise RuntimeError("out of memory")
-            if cell.seed in self.refuses:
+            if seed in self.refuses:
                 raise AblateError("the text is too short")
-            if cell.seed in self.diverges:
-                return Finished(task, "diverged", _trial(cell, slot, rows), rows, {})
-        draws = np.random.default_rng(cell.seed).random(7, dtype=np.float32)
-        return Finished(task, "ok", _trial(cell, slot, rows), rows, {"valid": -draws})
+            if seed in self.diverges:
+                return Finished(task, "diverged", _trial(place, slot), rows, {})
+        if len(rows) < task.cell.recipe.epochs:
+            return None
+        draws = np.random.default_rng(seed).random(7, dtype=np.float32)
+        return Finished(task, "ok", _trial(place, slot), rows, {"valid": -draws})
 
 
-def slot_environment(task: Task, slot: Slot, on_epoch: Callable[[Row], None]) -> Finished:
-    """Report what this worker's process was given, as the columns of its trial."""
+@dataclass
+class _Place:
+    """A task at work and the most places that it shared."""
+
+    task: Task
+    checkpoint: Path
+    rows: list[Row]
+    crowd: int = 1
+
+
+def slot_environment(take: Take, places: int, slot: Slot, emit: Callable[[Any], None]) -> None:
+    """Report what this worker's process was given, as the columns of its trials."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
     seen = {name: os.environ.get(name) for name in names}
     seen |= {"process": os.getpid(), "device": slot.device}
-    return Finished(task, "ok", seen, [], {})
+    while task := take():
+        emit(Finished(task, "ok", seen, [], {}))
 
 
 def _epoch(cell: Any, epoch: int) -> Row:
@@ -66,9 +105,11 @@ def _epoch(cell: Any, epoch: int) -> Row:
     return {"epoch": epoch, "valid_nll": nll, "train_nll": nll - 0.5, "seconds": 1.0}
 
 
-def _trial(cell: Any, slot: Slot, rows: list[Row]) -> Row:
-    measured = {} if len(rows) < cell.recipe.epochs else {"valid_nll_last": rows[-1]["valid_nll"]}
-    return {"headline": "last", "epochs": len(rows), "device": slot.device, **measured}
+def _trial(place: _Place, slot: Slot) -> Row:
+    rows, whole = place.rows, len(place.rows) == place.task.cell.recipe.epochs
+    measured = {"valid_nll_last": rows[-1]["valid_nll"]} if whole else {}
+    known = {"headline": "last", "epochs": len(rows), "device": slot.device}
+    return known | {"cohort": place.crowd} | measured
 
 
 def _write(path: Path, rows: list[Row]) -> None:

@@ -13,6 +13,7 @@ from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Store
 from ablate.study.cells import Cell, Entry
+from ablate.study.cohorts import Cohorts
 from ablate.study.driver import Summary, run
 from ablate.study.events import Slot
 from ablate.study.executors import InProcess, Local
@@ -50,13 +51,25 @@ def entries(seeds: Iterable[int], rates: Iterable[float] = (0.5,)) -> list[Entry
 
 
 def fill(
-    store: Store, wanted: list[Entry], fake: Fake | None = None, *, slots: int = 0
+    store: Store,
+    wanted: list[Entry],
+    fake: Fake | None = None,
+    *,
+    slots: int = 0,
+    cohort: int | None = None,
 ) -> tuple[Summary, list[str]]:
     """Run the matrix with a fake trainer; return the summary and the lines that were printed."""
     console = Console(record=True, width=200, file=io.StringIO())
     fake = fake or Fake()
     executor = Local(fake, (SLOT,) * slots) if slots else InProcess(fake, SLOT)
-    summary = run(wanted, store, executor, slots=max(1, slots), console=console)
+    summary = run(
+        wanted,
+        store,
+        executor,
+        slots=max(1, slots),
+        console=console,
+        cohorts=Cohorts(pinned=cohort),
+    )
     return summary, console.export_text().splitlines()
 
 

@@ -31,7 +31,8 @@ CELL = Cell(
 
 
 def profile(*strategies: dict[str, Any], **changes: Any) -> Profile:
-    own = {"corpus": "toy", "preset": "zaremba-small", "seeds": 2, "strategies": [*strategies]}
+    own = {"corpus": "toy", "preset": "zaremba-small", "seeds": 2, "precision": "fp32"}
+    own |= {"strategies": [*strategies]}
     table = {"question": "?", "profiles": {"quick": own | changes}}
     return parse_study(table, name="mine", where="here").profile()
 
@@ -148,6 +149,12 @@ def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:
     given = profile({"name": "none"}, recipe={"batch": 5_000})
     with pytest.raises(AblateError, match=r"20,310 tokens is too short for batch 5000 and unroll"):
         enumerate_cells(given, load_corpus("toy"))
+
+
+def test_a_precision_must_be_settled() -> None:
+    """A key says what was trained: `auto` would be another trial on another machine."""
+    with pytest.raises(ValueError, match="precision is still 'auto'"):
+        enumerate_cells(profile({"name": "none"}, precision="auto"), load_corpus("toy"))
 
 
 @pytest.mark.parametrize(

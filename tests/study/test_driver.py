@@ -1,6 +1,7 @@
 """The driver: what is missing is run, once; what fails is recorded; what is killed goes on."""
 
 import dataclasses
+import io
 import os
 import random
 import signal
@@ -13,15 +14,30 @@ import pyarrow.compute as pc
 import pytest
 from fake_training import Fake
 from matrix import entries, fill, new_store
+from rich.console import Console
 
 from ablate.errors import AblateError
+from ablate.model.net import Net
 from ablate.store import Store
-from ablate.study.driver import Failure, Summary
+from ablate.study.cells import Entry
+from ablate.study.cohorts import Cohorts
+from ablate.study.desk import Failure
+from ablate.study.driver import Summary, run
+from ablate.study.events import Slot
+from ablate.study.executors import Local
 
 
 def _attempts(store: Store) -> list[tuple[int, int, str]]:
     rows = store.trials().to_pylist()
     return sorted((row["seed"], row["attempt"], row["status"]) for row in rows)
+
+
+def _longer(wanted: list[Entry], epochs: int) -> list[Entry]:
+    recipe = wanted[0].cell.recipe.model_copy(update={"epochs": epochs})
+    return [
+        dataclasses.replace(entry, cell=dataclasses.replace(entry.cell, recipe=recipe))
+        for entry in wanted
+    ]
 
 
 def test_a_run_fills_the_store(tmp_path: Path) -> None:
@@ -119,20 +135,136 @@ def test_retries_are_counted(tmp_path: Path) -> None:
     """A trial that always kills its worker is given up after two retries; the rest is trained."""
     store = new_store(tmp_path)
     always = Fake(dies_always=(1,))
-    wanted = [
-        dataclasses.replace(
-            entry,
-            cell=dataclasses.replace(
-                entry.cell, recipe=entry.cell.recipe.model_copy(update={"epochs": 9})
-            ),
-        )
-        for entry in entries((1, 2))
-    ]
+    wanted = _longer(entries((1, 2)), 9)
     summary, _ = fill(store, wanted, always, slots=1)
 
     failure = Failure("input 0.5, seed 1", "its worker died (SIGKILL)")
     assert summary == Summary(1, 0, (failure,))
     assert _attempts(store) == [(1, n, "failed") for n in (1, 2, 3)] + [(2, 1, "ok")]
+
+
+@pytest.mark.parametrize("slots", [0, 2], ids=["in-process", "local"])
+def test_cohorts_share_a_worker(tmp_path: Path, slots: int) -> None:
+    """Three at once where seven wait: the first three, and each place again as it becomes free."""
+    store, wanted = new_store(tmp_path), entries(range(7))
+    summary, lines = fill(store, wanted, Fake(diverges=(1,)), slots=slots, cohort=3)
+
+    assert summary == Summary(7, 1, ())
+    rows = {row["seed"]: row for row in store.committed().values()}
+    if not slots:
+        assert [line[-30:] for line in lines[:3]] == [
+            f"seed {seed}: started on cpu, 1 thread(s)"[-30:] for seed in range(3)
+        ]
+        # The place of seed 1, which leaves in its first epoch, goes to seed 3.
+        assert [row["cohort"] for _, row in sorted(rows.items())] == [3] * 7
+    assert {row["cohort"] for row in rows.values()} <= {1, 2, 3}
+    assert {rows[seed]["cohort"] for seed in range(3)} == {3}
+
+
+def test_cohorts_are_as_even_as_they_can_be(tmp_path: Path) -> None:
+    """Thirteen trials on two slots: seven and six, whichever of them begins first."""
+    store, wanted = new_store(tmp_path), entries(range(13))
+    console = Console(file=io.StringIO())
+    kind = Cohorts().kind(wanted[0].cell)
+    executor = Local(Fake(), (Slot("cpu", 1), Slot("cuda:1", 1)))
+    run(wanted, store, executor, slots=2, console=console, cohorts=Cohorts({kind: 8}))
+    rows = sorted((row["seed"], row["device"], row["cohort"]) for row in store.trials().to_pylist())
+    assert rows == [(s, "cpu", 7) for s in range(7)] + [(s, "cuda:1", 6) for s in range(7, 13)]
+
+
+def test_a_cohort_is_of_one_kind(tmp_path: Path) -> None:
+    """Trials of another net never join, whatever waits; within a seed each kind stands together."""
+    store = new_store(tmp_path)
+    small = entries((1, 2), (0.5, 0.25))
+    wide = [
+        dataclasses.replace(
+            entry, label="wide", cell=dataclasses.replace(entry.cell, net=Net(layers=1, hidden=5))
+        )
+        for entry in entries((1, 2), (0.75,))
+    ]
+    mixed = [small[0], wide[0], small[1], small[2], wide[1], small[3]]
+    summary, lines = fill(store, mixed, cohort=3)
+
+    assert summary.trained == 6
+    started = [line.split("] ")[1].split(": ")[0] for line in lines if "started" in line]
+    assert started == [
+        "input 0.5, seed 1",
+        "input 0.25, seed 1",
+        "input 0.5, seed 2",
+        "wide, seed 1",
+        "wide, seed 2",
+        "input 0.25, seed 2",
+    ]
+    rows = store.committed().values()
+    assert {row["cohort"] for row in rows if row["net"] == wide[0].cell.net.model_dump_json()} == {
+        2
+    }
+
+
+@pytest.mark.parametrize("slots", [0, 1], ids=["in-process", "local"])
+def test_who_fails_with_companions_is_tried_alone(tmp_path: Path, slots: int) -> None:
+    """An exception fails the whole cohort; each goes on alone, and only the culprit is given up."""
+    store = new_store(tmp_path)
+    summary, lines = fill(store, entries((1, 2, 3)), Fake(raises=(2,)), slots=slots, cohort=3)
+
+    assert [failure.name for failure in summary.failures] == ["input 0.5, seed 2"]
+    assert summary.trained == 2
+    assert _attempts(store) == [
+        (1, 1, "failed"),
+        (1, 2, "ok"),
+        (2, 1, "failed"),
+        (2, 2, "failed"),
+        (3, 1, "failed"),
+        (3, 2, "ok"),
+    ]
+    rows = store.trials().to_pylist()
+    assert {(row["attempt"], row["cohort"]) for row in rows} == {(1, 3), (2, 1)}
+    assert sum("failed beside 2 other(s), is tried alone: RuntimeError" in x for x in lines) == 3
+    # Seed 1 had ended an epoch before seed 2 raised, and goes on from there.
+    assert sum("input 0.5, seed 1: epoch 1/3" in line for line in lines) == 1
+
+
+def test_who_fails_in_company_alone_is_trained(tmp_path: Path) -> None:
+    """What only goes wrong together (memory, say) leaves no failure behind."""
+    store = new_store(tmp_path)
+    summary, _ = fill(store, entries(range(4)), Fake(raises_crowded=(0,)), cohort=4)
+    assert summary == Summary(4, 0, ())
+    assert {row["cohort"] for row in store.committed().values()} == {1}
+
+
+def test_a_dead_worker_costs_its_cohort_an_attempt(tmp_path: Path) -> None:
+    """Each goes on alone; the death counts against none of them, only further ones do."""
+    store = new_store(tmp_path)
+    fake = Fake(dies_crowded=(2,), dies_always=(3,))
+    summary, lines = fill(store, _longer(entries((1, 2, 3)), 9), fake, slots=1, cohort=3)
+
+    failure = Failure("input 0.5, seed 3", "its worker died (SIGKILL)")
+    assert summary == Summary(2, 0, (failure,))
+    assert _attempts(store) == [
+        (1, 1, "failed"),
+        (1, 2, "ok"),
+        (2, 1, "failed"),
+        (2, 2, "ok"),
+        *((3, attempt, "failed") for attempt in (1, 2, 3, 4)),
+    ]
+    assert sum("failed beside 2 other(s), is tried alone: its worker died" in x for x in lines) == 3
+
+
+def test_a_free_slot_takes_what_failed_elsewhere(tmp_path: Path) -> None:
+    """A slot that had nothing left to do is there for the trials that are tried again."""
+    store = new_store(tmp_path)
+    executor = Local(Fake(raises_crowded=(0,)), (Slot("cpu", 1), Slot("cuda:1", 1)))
+    run(
+        entries(range(3)),
+        store,
+        executor,
+        slots=2,
+        console=Console(file=io.StringIO()),
+        cohorts=Cohorts(pinned=3),
+    )
+    device = {row["seed"]: row["device"] for row in store.committed().values()}
+    assert device.keys() == {0, 1, 2}
+    assert device[0] == "cuda:1"
 
 
 def test_divergence_is_a_result(tmp_path: Path) -> None:
@@ -184,11 +316,12 @@ import sys
 from pathlib import Path
 from fake_training import Fake
 from matrix import entries, fill, new_store
+from rich.console import Console
 
 if __name__ == "__main__":
     store = new_store(Path(sys.argv[1]))
     print("ready", flush=True)
-    fill(store, entries(range(6)), Fake(pause=0.05, diverges=(3,)), slots=2)
+    fill(store, entries(range(6)), Fake(pause=0.05, diverges=(3,)), slots=2, cohort=2)
 """
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +41,7 @@ class Desk:
     tasks: deque[Task]
     events: list[Event] = field(default_factory=list)
 
-    def pull(self) -> Task | None:
+    def pull(self, companion: Task | None) -> Task | None:
         return self.tasks.popleft() if self.tasks else None
 
     def emit(self, event: Event) -> None:
@@ -80,6 +80,58 @@ def test_every_task_is_run_to_its_end(desk: Callable[..., Desk], kind: int) -> N
         assert [type(event) for event in own] == [Started, Epoch, Epoch, Epoch, Finished]
         assert [event.row["epoch"] for event in own[1:4]] == [1, 2, 3]
         assert own[-1].tokens["valid"].shape == (7,)
+
+
+def test_a_place_is_filled_while_others_are_under_way(desk: Callable[..., Desk]) -> None:
+    """Four tasks in two places: the third joins when one has left, and none joins an empty one."""
+    work = desk(range(4))
+    first, *rest = work.tasks
+    work.tasks = deque(replace(task, places=2) for task in (first, *rest))
+    InProcess(Fake(diverges=(0,)), SLOT).run(work.pull, work.emit)
+
+    told = [(type(event).__name__, event.task.cell.seed) for event in work.events]
+    assert told[:6] == [
+        ("Started", 0),
+        ("Started", 1),
+        ("Epoch", 0),
+        ("Finished", 0),
+        ("Epoch", 1),
+        ("Started", 2),
+    ]
+    # Seed 1 ends two epochs later, and 3 takes its place beside 2.
+    assert told.index(("Started", 3)) > told.index(("Finished", 1))
+    assert {e.task.cell.seed: e.trial["cohort"] for e in work.of(Finished)} == dict.fromkeys(
+        range(4), 2
+    )
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
+def test_an_exception_fails_all_that_have_not_ended(desk: Callable[..., Desk], kind: int) -> None:
+    """Who has ended keeps its result; the others fail in company, with one traceback."""
+    work = desk(range(3))
+    work.tasks = deque(replace(task, places=3) for task in work.tasks)
+    _executors(Fake(diverges=(0,), raises=(1,)))[kind].run(work.pull, work.emit)
+
+    assert [event.task.cell.seed for event in work.of(Finished)] == [0]
+    failed = {event.task.cell.seed: event for event in work.of(Failed)}
+    assert failed.keys() == {1, 2}
+    assert {event.company for event in failed.values()} == {2}
+    assert {event.error.splitlines()[-1] for event in failed.values()} == {
+        "RuntimeError: out of memory"
+    }
+
+
+def test_what_the_driver_raises_is_no_tasks_failure(desk: Callable[..., Desk]) -> None:
+    """In this process too, a store that cannot be written ends the run."""
+    work = desk([0])
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Finished):
+            raise AblateError("disk full")
+        assert not isinstance(event, Failed)
+
+    with pytest.raises(AblateError, match="disk full"):
+        InProcess(Fake(), SLOT).run(work.pull, emit)
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
@@ -144,8 +196,8 @@ def test_a_worker_that_cannot_start_ends_the_run(desk: Callable[..., Desk], tmp_
         "from ablate.study.events import Slot, Task\n"
         "from ablate.study.executors import Local\n"
         "from fake_training import Fake\n"
-        "tasks = deque([Task(SimpleNamespace(seed=1), 1, None)])\n"
-        "Local(Fake(), (Slot('cpu', 1),)).run(lambda: tasks.popleft(), print)\n"
+        "tasks = deque([Task(SimpleNamespace(key=1, seed=1), 1, None)])\n"
+        "Local(Fake(), (Slot('cpu', 1),)).run(lambda _: tasks.popleft(), print)\n"
     )
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
@@ -187,7 +239,7 @@ def emit(event):
         children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
         print(children, flush=True)
 if __name__ == "__main__":
-    Local(Fake(pause=0.05), (Slot("cpu", 1),)).run(lambda: tasks.pop() if tasks else None, emit)
+    Local(Fake(pause=0.05), (Slot("cpu", 1),)).run(lambda _: tasks.pop() if tasks else None, emit)
 """
 
 

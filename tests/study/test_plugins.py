@@ -58,6 +58,7 @@ plugins = ["sub/mine.py"]
 [profiles.quick]
 corpus = "toy"
 preset = "zaremba-small"
+precision = "fp32"
 seeds = 1
 strategies = [{name = "mine", rate = [0.2, 0.4]}]
 """
@@ -290,7 +291,7 @@ def test_workers_know_what_a_plugin_defines(study: Path) -> None:
     work, events = tasks(study, 2), list[Event]()
     placement = work[0].cell.placement
     found = read_study(study).plugins
-    Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else None, events.append)
+    Local(Fake(), (SLOT,), found).run(lambda _: work.popleft() if work else None, events.append)
     ended = [event for event in events if isinstance(event, Finished)]
     assert [event.task.cell.placement for event in ended] == [placement, placement]
 
@@ -303,4 +304,4 @@ def test_a_plugin_that_changes_during_a_run_ends_it(study: Path) -> None:
     with pytest.raises(
         AblateError, match=r"mine\.py changed since this run began: it was [0-9a-f]"
     ):
-        Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else None, print)
+        Local(Fake(), (SLOT,), found).run(lambda _: work.popleft() if work else None, print)

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matrix import SLOT, entries
 from rich.console import Console
 
 from ablate.study.board import Board
-from ablate.study.driver import name_of
+from ablate.study.desk import name_of
 from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Started, Task
 from ablate.study.progress import Progress, duration, perplexity
 
@@ -47,6 +48,20 @@ def test_time_left_of_a_trial_and_of_the_run() -> None:
     assert ahead.left(now=30.0) == (40 + 40) / 2
 
 
+def test_time_left_in_a_cohort() -> None:
+    """A trial ends by the clock; the run needs of it only its share of its companions' time."""
+    ahead = board()
+    for task in TASKS[:2]:
+        ahead.take(Started(task, SLOT), now=0.0)
+    for task in TASKS[:2]:
+        ahead.take(Epoch(task, ROW), now=20.0)
+
+    # Epochs of 20 s in which each of the two had 10: two more of 20 s to come.
+    assert ahead.running[TASKS[0].cell.key].left(now=25.0) == 35.0
+    # 17.5 s of each on one of the two slots, and the 30 s of the third.
+    assert ahead.left(now=25.0) == (17.5 + 17.5 + 30) / 2
+
+
 def test_a_failure_leaves_the_trial_undone() -> None:
     """A failed attempt stops running and is not counted as done."""
     ahead = board()
@@ -71,6 +86,7 @@ STORY: list[Event] = [
     Noted("RuntimeWarning: no C++ compiler was found"),
     Epoch(TASKS[0], ROW),
     Failed(TASKS[1], "Traceback ...\nRuntimeError: out of memory", died=False),
+    Failed(TASKS[1], "its worker died (SIGKILL)", died=True, company=3),
     Finished(
         TASKS[0],
         "ok",
@@ -91,18 +107,32 @@ def test_one_plain_line_an_event_without_a_terminal() -> None:
         "RuntimeWarning: no C++ compiler was found",
         "[0/3] input 0.5, seed 1: epoch 1/3, perplexity train 148.4 valid 244.7, 10 s",
         "[0/3] input 0.5, seed 2: failed: RuntimeError: out of memory",
+        "[0/3] input 0.5, seed 2: failed beside 2 other(s), is tried alone: its worker died "
+        "(SIGKILL)",
         "[1/3] input 0.5, seed 1: finished in 2 min, perplexity valid 148.4 test 134.3",
         "[1/3] input 0.5, seed 3: started on cpu, 1 thread(s)",
         "[2/3] input 0.5, seed 3: diverged in epoch 2",
     ]
 
 
-def test_a_terminal_shows_each_running_trial() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of the board, which stands still unless a test moves it."""
+    moved = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(
+        "ablate.study.board.time", SimpleNamespace(monotonic=lambda: moved.now), raising=True
+    )
+    return moved
+
+
+def test_a_terminal_shows_each_running_trial(clock: SimpleNamespace) -> None:
     """The table has the trial, its epoch, its perplexities and the time left, and the whole."""
     console = Console(file=io.StringIO(), width=90)
     progress = Progress(console, board())
-    for event in (STORY[0], STORY[1], STORY[4]):
+    for event in (STORY[0], STORY[1]):
         progress.show(event)
+    clock.now = 10.0
+    progress.show(STORY[4])
     with console.capture() as captured:
         console.print(progress.table())
 
@@ -111,6 +141,26 @@ def test_a_terminal_shows_each_running_trial() -> None:
     assert first.split() == ["input", "0.5,", "seed", "1", "1/3", "148.4", "244.7", "20", "s"]
     assert second.split() == ["input", "0.5,", "seed", "2", "0/3", "-", "-", "-"]
     assert "0/3 trials about 40 s left" in whole
+
+
+def test_a_terminal_shows_as_many_trials_as_fit(clock: SimpleNamespace) -> None:
+    """Beyond its height one line counts the others and says between which epochs they are."""
+    many = [Task(entry.cell, 1, Path("work")) for entry in entries(range(20))]
+    names = {entry.cell.key: name_of(entry) for entry in entries(range(20))}
+    console = Console(file=io.StringIO(), width=90, height=12)
+    progress = Progress(console, Board(names, total=20, done=0, slots=2))
+    for task in many:
+        progress.show(Started(task, SLOT))
+    clock.now = 10.0
+    progress.show(Epoch(many[-1], ROW))
+    with console.capture() as captured:
+        console.print(progress.table())
+
+    _, *shown, others, whole = captured.get().splitlines()
+    assert len(captured.get().splitlines()) == 10
+    assert [line.split("  ")[0] for line in shown] == [f"input 0.5, seed {s}" for s in range(7)]
+    assert others.split() == ["and", "13", "more", "0", "to", "1"]
+    assert "0/20 trials" in whole
 
 
 def test_a_terminal_has_lines_only_for_what_stays() -> None:

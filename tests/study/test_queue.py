@@ -42,6 +42,30 @@ def test_cells_come_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
         assert [queue.pop() for _ in range(5)] == [*wanted, None]
 
 
+def test_a_wanted_cell_goes_before_others(tmp_path: Path) -> None:
+    """It runs in Optuna under its own parameters; who was passed over keeps its place."""
+    wanted = entries((1, 2), (0.5, 0.25))
+    with Queue(tmp_path) as queue:
+        for entry in wanted:
+            queue.put(entry)
+        quarter = queue.pop(lambda entry: entry.label == "input 0.25")
+        assert quarter == wanted[1]
+        assert queue.pop(lambda entry: entry.label == "input 0.75") is None
+        assert queue.waiting() == tuple(wanted[at].cell.key for at in (0, 2, 3))
+        assert queue.pop() == wanted[0]
+        queue.finish(row(wanted[1]), CURVE)
+
+    states = {(t.user_attrs["label"], t.user_attrs["seed"]): t.state for t in trials(tmp_path)}
+    assert states == {
+        ("input 0.5", 1): TrialState.RUNNING,
+        ("input 0.25", 1): TrialState.COMPLETE,
+        ("input 0.5", 2): TrialState.WAITING,
+        ("input 0.25", 2): TrialState.WAITING,
+    }
+    (ended,) = (trial for trial in trials(tmp_path) if trial.value is not None)
+    assert ended.params["input.rate"] == 0.25
+
+
 def test_a_finished_trial_in_optuna(tmp_path: Path) -> None:
     """Optuna knows its rates, names, curve, and the valid nll at the headline epoch."""
     (entry,) = entries([7], [0.25])

@@ -1,0 +1,121 @@
+"""The driver's desk: hands out tasks, and takes in what comes of them."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ablate
+from ablate.masks import SEMANTICS
+from ablate.store import FAILED, Store
+from ablate.study.cells import Entry
+from ablate.study.events import Event, Failed, Finished, Task
+from ablate.study.names import columns
+from ablate.study.progress import Progress
+from ablate.study.queue import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A trial that this run gave up: the words under which it is shown, and its last error."""
+
+    name: str
+    error: str
+
+
+def name_of(entry: Entry) -> str:
+    """The words under which a trial is shown."""
+    return f"{entry.label}, seed {entry.cell.seed}"
+
+
+class Desk:
+    """Hands out tasks and takes events in: first to the store, then to Optuna, then to the eye.
+
+    Cells of equal `kinds`, by their keys, may join one cohort, of so many `places` as their kind
+    has. A cell that failed in company, or whose worker died, is handed out alone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        progress: Progress,
+        kinds: Mapping[str, Hashable],
+        *,
+        places: Mapping[Hashable, int],
+        retries: int,
+    ) -> None:
+        self._store, self._queue, self._progress = store, queue, progress
+        self._kinds, self._places, self._retries = kinds, places, retries
+        self._running: dict[str, Entry] = {}
+        self._deaths: dict[str, int] = {}
+        self._alone: set[str] = set()
+        self.trained = self.diverged = 0
+        self.failures: list[Failure] = []
+
+    def pull(self, companion: Task | None) -> Task | None:
+        """The next task, or the next that may join its `companion`; None for none."""
+        entry = self._queue.pop(None if companion is None else self._may_join(companion))
+        if entry is None:
+            return None
+        key = entry.cell.key
+        self._running[key] = entry
+        places = 1 if key in self._alone else self._places[self._kinds[key]]
+        return Task(entry.cell, self._store.next_attempt(key), self._store.work(key), places)
+
+    def _may_join(self, companion: Task) -> Callable[[Entry], bool]:
+        kind, alone = self._kinds[companion.cell.key], companion.cell.key in self._alone
+        return lambda entry: (
+            not alone and entry.cell.key not in self._alone and self._kinds[entry.cell.key] == kind
+        )
+
+    def emit(self, event: Event) -> None:
+        """Keep what came of a task, and show it."""
+        match event:
+            case Finished():
+                self._commit(event)
+            case Failed():
+                self._record(event)
+        self._progress.show(event)
+
+    def _commit(self, event: Finished) -> None:
+        key = event.task.cell.key
+        row = _row(event.task, event.status, self._running[key]) | event.trial
+        self._store.write(row, event.epochs, event.tokens)
+        self._queue.finish(row, event.epochs)
+        self._store.discard_work(key)
+        del self._running[key]
+        self.trained += 1
+        self.diverged += event.status == "diverged"
+
+    def _record(self, event: Failed) -> None:
+        key = event.task.cell.key
+        entry = self._running.pop(key)
+        row = _row(event.task, FAILED, entry) | {"error": event.error, "cohort": event.company}
+        self._store.write_failure(row)
+        self._queue.fail(key, event.error)
+        if event.company > 1:
+            # It may have been any of them: none is given up for it, and none may do it again.
+            again = True
+        else:
+            self._deaths[key] = self._deaths.get(key, 0) + event.died
+            again = event.died and self._deaths[key] <= self._retries
+        if again:
+            self._alone.add(key)
+            self._queue.put(entry)
+        else:
+            self.failures.append(Failure(name_of(entry), event.error))
+
+
+def _row(task: Task, status: str, entry: Entry) -> dict[str, Any]:
+    """The columns of `trials` that are known before training."""
+    cell = task.cell
+    return columns(cell) | {
+        "key": cell.key,
+        "pair_key": cell.pair_key,
+        "attempt": task.attempt,
+        "status": status,
+        "placement": cell.placement.text,
+        "semantics": SEMANTICS,
+        "ablate_version": ablate.__version__,
+        "plugin": entry.plugin,
+    }

@@ -1,0 +1,185 @@
+"""How many trials a cohort should have: what memory holds, and which size takes least time a trial.
+
+More places cost memory and bring less each time: a step's products and kernels fill the machine at
+some size, and beyond it the trials only push each other out of its cache.
+"""
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ablate.data.corpora import Corpus
+from ablate.data.windows import training_windows
+from ablate.model import language_model
+from ablate.model.net import Net
+from ablate.model.parameters import initial_parameters, shapes
+from ablate.placement import Placement
+from ablate.training.capability import synchronize
+from ablate.training.loop import Cell
+from ablate.training.recipe import Recipe
+from ablate.training.update import Task, cohort_update
+
+#: The largest cohort that is taken unasked.
+MOST: Final = 16
+
+# Less than this is no gain: the smaller cohort has more even rounds and loses less where it fails.
+_TIE: Final = 0.03
+# Timed updates of one cohort: fewer where they are slow.
+_FEWEST, _TIMED, _SLOW = 2, 5, 0.5
+_PATIENCE: Final = 4.0  # seconds for all sizes, after what compiles
+# Of what is free; what else runs on the machine moves as well.
+_TAKEN: Final = 0.7
+# Of a process that holds torch and its compiled kernels.
+_PROCESS: Final = 600 * 2**20
+# Tensors of H numbers that a step of a layer keeps for the backward pass: gates, states, factors.
+_TAPE: Final = 20
+# Weights, those of the best epoch, an epoch's copy of them and their gradients.
+_COPIES: Final = 4
+
+
+def trial_bytes(net: Net, vocabulary: int, recipe: Recipe, precision: str) -> int:
+    """Bytes that one more trial takes: weights with copies and gradients, and a window's tape."""
+    weights = sum(math.prod(shape) for shape in shapes(net, vocabulary).values())
+    copies = 4 * _COPIES + (2 * 2 if precision == "bf16" else 0)
+    rows = recipe.unroll * recipe.batch
+    return weights * copies + 4 * rows * _TAPE * net.hidden * net.layers
+
+
+def shared_bytes(vocabulary: int, recipe: Recipe) -> int:
+    """Bytes that a cohort of any size takes besides its trials: the scores of one trial's window.
+
+    Each trial's softmax comes after the other's, the scores and their gradient side by side.
+    """
+    rows = recipe.unroll * max(recipe.batch, recipe.evaluation_streams)
+    return 2 * 4 * rows * vocabulary
+
+
+def available_bytes(device: str) -> int:
+    """Bytes that are free on the device, or on the CPU within its control group."""
+    if device != "cpu":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_machine(), *_control_groups())
+
+
+def fitting(
+    net: Net, vocabulary: int, recipe: Recipe, precision: str, *, device: str, slots: int
+) -> int:
+    """How many trials the memory of one of `slots` slots on the device holds, at least one."""
+    share = _TAKEN * available_bytes(device) / slots - shared_bytes(vocabulary, recipe)
+    share -= _PROCESS if device == "cpu" else 0
+    return max(1, int(share // trial_bytes(net, vocabulary, recipe, precision)))
+
+
+def sizes_to(most: int, limit: int) -> list[int]:
+    """1, 2, 4 and so on up to the first that is no less than `limit`, none of them above `most`."""
+    sizes = [1]
+    while sizes[-1] < limit and 2 * sizes[-1] <= most:
+        sizes.append(2 * sizes[-1])
+    return sizes
+
+
+def measure(
+    cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
+) -> dict[int, float]:
+    """Seconds an update and trial by the size of the cohort; sizes that take too long are left out.
+
+    The cohorts are the first of `cells`, again from the first where there are fewer.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        measured: dict[int, float] = {}
+        began = 0.0
+        for size in sizes:
+            seconds = [size * taken for size, taken in measured.items()]
+            # Twice the trials take at most twice as long.
+            if seconds and time.perf_counter() - began + 2 * (1 + _FEWEST) * seconds[-1] > (
+                _PATIENCE
+            ):
+                break
+            members = [cells[number % len(cells)] for number in range(size)]
+            measured[size] = seconds_an_update(members, corpus, device) / size
+            began = began or time.perf_counter()
+        return measured
+    finally:
+        torch.set_num_threads(before)
+
+
+def best(measured: Mapping[int, float]) -> int:
+    """The size that takes the least time a trial; of those within 3 % of it the smallest."""
+    least = min(measured.values())
+    return min(size for size, seconds in measured.items() if seconds <= least * (1 + _TIE))
+
+
+def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> float:
+    """Seconds of one update of all `cells` together: the least of a few, after one that compiles.
+
+    The least, because whatever else the machine does meanwhile only adds to it.
+    """
+    net, recipe = cells[0].net, cells[0].recipe
+    initial = initial_parameters(
+        net, len(corpus.vocabulary), seed=cells[0].seed, radius=recipe.init, device=device
+    )
+    parameters = {name: torch.stack([value] * len(cells)) for name, value in initial.items()}
+    like = parameters["decoder.weight"]
+    state = language_model.zero_cohort_state(net, len(cells), recipe.batch, like)
+    # At the full rates: a schedule may start with nothing to do.
+    tasks = [
+        Task.planned(net, Placement(cell.placement), cell.seed, device, precision=cell.precision)
+        for cell in cells
+    ]
+    windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
+    x_TB, y_TB = (part.to(device) for part in next(windows))
+    seconds: list[float] = []
+    while len(seconds) < 1 + _TIMED:
+        if len(seconds) > _FEWEST and sum(seconds[1:]) > _SLOW:
+            break
+        synchronize(device)
+        began = time.perf_counter()
+        state = cohort_update(
+            parameters,
+            x_TB,
+            y_TB,
+            state,
+            tasks,
+            updates=[len(seconds)] * len(cells),
+            learning_rates=[recipe.learning_rate] * len(cells),
+            clip=recipe.clip,
+        ).state
+        synchronize(device)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds[1:])
+
+
+def _machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found = dict(line.split(":", 1) for line in lines)
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        # Where nothing says what is free, half of what there is may be.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _control_groups() -> list[int]:
+    """What the limits of this process's control group leave, in either version of its files."""
+    folder = Path("/sys/fs/cgroup")
+    left = []
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            statistic = (folder / limit).with_name("memory.stat").read_text().splitlines()
+            # What was read from disk counts as used, and is given back when it is asked for.
+            kept = int(dict(line.split() for line in statistic)[cached])
+            whole, taken = (int((folder / name).read_text()) for name in (limit, used))
+        except (OSError, KeyError, ValueError):
+            continue
+        left.append(whole - taken + kept)
+    return left

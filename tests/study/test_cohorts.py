@@ -1,0 +1,102 @@
+"""Cohorts: which trials are of one kind, in which order they wait, and how many train at once."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from matrix import entries
+
+from ablate.drops import ALL, Drop, Sharing
+from ablate.edges import Edge
+from ablate.model.net import Net
+from ablate.noise import Noise
+from ablate.placement import Placement
+from ablate.schedules import CURRICULUM
+from ablate.study.cells import Entry
+from ablate.study.cohorts import Cohorts, balanced, in_order
+
+
+@pytest.mark.parametrize(
+    ("waiting", "slots", "most", "size"),
+    [
+        pytest.param(28, 2, 16, 14, id="one-round"),
+        pytest.param(28, 2, 8, 7, id="two-even-rounds"),
+        pytest.param(9, 2, 8, 5, id="one-place-empty"),
+        pytest.param(17, 1, 16, 9, id="no-round-of-one"),
+        pytest.param(3, 8, 16, 1, id="a-slot-each"),
+        pytest.param(5, 2, 1, 1, id="alone"),
+        pytest.param(0, 2, 8, 1, id="none"),
+    ],
+)
+def test_rounds_are_few_and_even(waiting: int, slots: int, most: int, size: int) -> None:
+    """The fewest rounds that the largest cohort allows, each as full as the others."""
+    assert balanced(waiting, slots, most) == size
+
+
+def test_places_by_kind_or_pinned() -> None:
+    """A kind has its own largest cohort, any other is trained alone; a pinned size is for all."""
+    measured = Cohorts({"a": 4})
+    assert (measured.places("a", 7, 1), measured.places("b", 7, 1)) == (4, 1)
+    assert Cohorts(pinned=6).places("a", 2, 2) == 6
+
+
+def _entry(placement: Placement, *, seed: int = 1, hidden: int = 4) -> Entry:
+    (entry,) = entries([seed])
+    cell = replace(entry.cell, placement=placement, net=Net(layers=1, hidden=hidden))
+    return replace(entry, cell=cell)
+
+
+OUTSIDE = Placement({Edge.INPUT: Drop(0.5)})
+INSIDE = Placement({Edge.CELL: Drop(0.25)})
+APART = Placement({Edge.RECURRENT: Drop(0.25, Sharing(time=ALL, gate=1))})
+
+
+def test_what_makes_a_kind() -> None:
+    """Seed and rate do not; net, precision, corpus, recipe and the engine's path do."""
+    kind, one = Cohorts().kind, _entry(OUTSIDE).cell
+    assert kind(one) == kind(_entry(Placement({Edge.OUTPUT: Drop(0.1)}), seed=9).cell)
+    for other in (
+        _entry(OUTSIDE, hidden=5).cell,
+        _entry(INSIDE).cell,
+        _entry(APART).cell,
+        replace(one, precision="bf16"),
+        replace(one, corpus_digest="d2"),
+        replace(one, recipe=one.recipe.model_copy(update={"epochs": 9})),
+    ):
+        assert kind(other) != kind(one)
+    assert kind(replace(one, corpus="elsewhere")) == kind(one)
+
+
+@dataclass(frozen=True)
+class Uniform(Noise):
+    """A plugin's noise: nobody says that it keeps its mean at a lower rate."""
+
+    name: str = "UNIFORM"
+
+    def mean(self, rate: float) -> float:
+        return 1.0
+
+    def variance(self, rate: float) -> float:
+        return rate / (1 - rate)
+
+    def multiplier(self, word: Any, rate: float) -> Any:
+        return 1 + (3 * rate / (1 - rate)) ** 0.5 * ((2 * word.double() + 1) / 2**32 - 1)
+
+
+def test_a_schedule_that_evaluates_otherwise_is_a_kind() -> None:
+    """Its evaluation runs inside the loop, where its companions' would not."""
+    noisy = {Edge.INPUT: Drop(0.5, noise=Uniform())}
+    kinds = [
+        Cohorts().kind(_entry(placement).cell)
+        for placement in (OUTSIDE, Placement(noisy), Placement(noisy, CURRICULUM))
+    ]
+    assert kinds[0] == kinds[1] != kinds[2]
+
+
+def test_kinds_stand_together_within_a_seed() -> None:
+    """Seeds stay outermost in their given order, and trials of one kind in theirs."""
+    wanted = [_entry(p, seed=s) for s in (7, 3) for p in (OUTSIDE, INSIDE, Placement(), INSIDE)]
+    kinds = {entry.cell.key: Cohorts().kind(entry.cell) for entry in wanted}
+    ordered = [(entry.cell.seed, entry.cell.placement) for entry in in_order(wanted, kinds)]
+    own = [OUTSIDE, Placement(), INSIDE, INSIDE]
+    assert ordered == [(7, p) for p in own] + [(3, p) for p in own]

@@ -1,0 +1,146 @@
+"""The cohorts of a job: measured for each kind, pinned, or not worth a question."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ablate.data.toy import generate_toy
+from ablate.study import preview, words
+from ablate.study.job import Job, Order, prepare
+from ablate.study.sizes import size_cohorts
+from ablate.training.capability import Measured
+
+# Four trials outside the loop, two that act on the cell inside it.
+STUDY = """
+question = "How many at once?"
+
+[profiles.quick]
+corpus = "{text}"
+net = {{layers = 1, hidden = 4}}
+seeds = 2
+precision = "{precision}"
+strategies = [{{name = "none"}}, {{name = "zaremba2014"}}, {{name = "moon2015"}}]
+
+[profiles.quick.recipe]
+unroll = 10
+batch = 10
+learning_rate = 1.0
+epochs = 2
+hold = 2
+divide = 2.0
+clip = 5.0
+init = 0.1
+"""
+
+Make = Callable[..., Job]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Prepare the study, with options of `ablate run` changed."""
+    monkeypatch.setattr("ablate.study.job.cores", lambda: 1)
+    text = tmp_path / "text"
+    text.mkdir()
+    for split, lines in generate_toy().items():
+        (text / f"{split}.txt").write_text("".join(lines.splitlines(keepends=True)[:60]))
+
+    def prepared(*, precision: str = "fp32", slots: int = 0, **options: object) -> Job:
+        study = tmp_path / "sizes.toml"
+        study.write_text(STUDY.format(text=text, precision=precision))
+        order = {"results": tmp_path / "results", "device": "cpu", "slots": slots} | options
+        return prepare(Order(study=str(study), **order))
+
+    return prepared
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
+    """Stand in for the probe: cohorts of up to two pay; what was asked is kept."""
+    asked: list[tuple[int, list[int]]] = []
+
+    def measure(cells, corpus, sizes, *, device, threads):
+        asked.append((len(cells), list(sizes)))
+        return {size: 0.04 if size == 1 else 0.025 for size in sizes}
+
+    monkeypatch.setattr("ablate.training.sizing.measure", measure)
+    monkeypatch.setattr("ablate.training.sizing.available_bytes", lambda device: 2**34)
+    return asked
+
+
+def test_each_kind_is_measured(make: Make, probed: list[tuple[int, list[int]]]) -> None:
+    """Four of the one kind and two of the other, each up to the size that holds them all."""
+    sizes = size_cohorts(make())
+    assert probed == [(4, [1, 2, 4]), (2, [1, 2])]
+    assert [(kind.label, len(kind.entries), kind.size) for kind in sizes.kinds] == [
+        ("none", 4, 2),
+        ("moon2015 .25", 2, 2),
+    ]
+    held = sizes.holds
+    assert held is not None
+    assert held > 100
+    assert list(words.cohorts(sizes)) == [
+        "cohorts: 2 at once of 4 trial(s) such as 'none': 40, 25, 25 ms an update and trial at "
+        f"1, 2, 4; a slot's memory holds {held}",
+        "cohorts: 2 at once of 2 trial(s) such as 'moon2015 .25': 40, 25 ms an update and trial "
+        f"at 1, 2; a slot's memory holds {held}",
+    ]
+
+
+def test_a_slot_for_each_trial_asks_nothing(
+    make: Make, probed: list[tuple[int, list[int]]]
+) -> None:
+    """With as many slots as trials of a kind, one of them stands alone: no probe runs."""
+    job = make(slots=2, strategies=("moon2015",))
+    sizes = size_cohorts(job)
+    assert probed == []
+    assert [kind.size for kind in sizes.kinds] == [1]
+    assert list(words.cohorts(sizes)) == [
+        "cohorts: each trial alone, since there is a slot for each of its kind"
+    ]
+
+
+def test_a_pinned_size_is_taken_as_it_is(make: Make, probed: list[tuple[int, list[int]]]) -> None:
+    """No memory is counted and nothing is measured."""
+    sizes = size_cohorts(make(), 3)
+    assert probed == []
+    assert sizes.cohorts.pinned == 3
+    assert list(words.cohorts(sizes)) == ["cohorts: 3 trial(s) at once in each slot, as asked"]
+
+
+def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[int, list[int]]]) -> None:
+    """Each kind's trials at its measured share, over the slots; a pinned size is measured."""
+    job = make()
+    found = preview.estimate(job, size_cohorts(job))
+    assert found is not None
+    assert found.update == pytest.approx(0.025)
+    assert found.seconds == pytest.approx(6 * preview.trial_seconds(job, 0.025))
+
+    probed.clear()
+    alone = preview.estimate(job, size_cohorts(job, 1))
+    assert alone is not None
+    assert probed == [(4, [1]), (2, [1])]
+    assert alone.seconds == pytest.approx(6 * preview.trial_seconds(job, 0.04))
+
+
+def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` is measured on the first slot, said with its ratio, and part of every key."""
+    asked = []
+
+    def measure(device: str, threads: int) -> Measured:
+        asked.append((device, threads))
+        return Measured("bf16", 6.12)
+
+    monkeypatch.setattr("ablate.study.job.measure", measure)
+    job = make(precision="auto")
+    assert asked == [("cpu", 1)]
+    assert {entry.cell.precision for entry in job.entries} == {"bf16"}
+    assert (
+        "precision: bf16 (auto: bfloat16 products measured 6.1 times as fast as float32 here)"
+        in list(words.introduction(job))
+    )
+    for settings in ((), ("precision=fp32",)):
+        own = make(precision="auto" if settings else "fp32", settings=settings)
+        assert {entry.cell.precision for entry in own.entries} == {"fp32"}
+        assert "precision: fp32" in list(words.introduction(own))
+    assert asked == [("cpu", 1)]

@@ -1,0 +1,120 @@
+"""Sizes of cohorts: bytes by hand, what memory holds, what a probe measures and what it picks."""
+
+import math
+
+import pytest
+import torch
+from training import toys
+
+from ablate.drops import Drop
+from ablate.edges import Edge
+from ablate.model.net import Net
+from ablate.placement import Placement
+from ablate.training import sizing
+from ablate.training.recipe import PRESETS
+
+SMALL = PRESETS["zaremba-small"]
+
+
+@pytest.mark.parametrize(("precision", "copies"), [("fp32", 16), ("bf16", 20)])
+def test_bytes_of_a_trial(precision: str, copies: int) -> None:
+    """Weights, the best epoch's, a copy and gradients, in bf16 halves of two; the tape."""
+    weights = 2 * 10_000 * 200 + 10_000 + 2 * (2 * 800 * 200 + 2 * 800)
+    tape = 4 * 20 * 20 * 20 * 200 * 2
+    found = sizing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, precision)
+    assert found == weights * copies + tape
+
+
+def test_memory_is_shared_among_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 GiB 0.7 are taken; each slot has its part, less a process and a window's scores."""
+    monkeypatch.setattr(sizing, "available_bytes", lambda device: 16 * 2**30)
+    own = sizing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, "fp32")
+    scores = 2 * 4 * 400 * 10_000
+    for slots in (1, 2, 8):
+        left = 0.7 * 16 * 2**30 / slots - 600 * 2**20 - scores
+        held = sizing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=slots)
+        assert held == math.floor(left / own)
+    held = sizing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=999)
+    assert held == 1
+
+
+def test_this_machine_has_memory() -> None:
+    """Between a page and what the kernel says the machine has in all."""
+    assert 2**20 < sizing.available_bytes("cpu") < 2**50
+
+
+@pytest.mark.parametrize(
+    ("most", "limit", "sizes"),
+    [
+        pytest.param(16, 1, [1], id="nothing-to-ask"),
+        pytest.param(16, 14, [1, 2, 4, 8, 16], id="beyond-the-limit"),
+        pytest.param(16, 4, [1, 2, 4], id="at-the-limit"),
+        pytest.param(5, 99, [1, 2, 4], id="memory"),
+        pytest.param(1, 99, [1], id="no-memory"),
+    ],
+)
+def test_sizes_that_are_tried(most: int, limit: int, sizes: list[int]) -> None:
+    """Powers of two, up to the first that holds them all, none more than memory does."""
+    assert sizing.sizes_to(most, limit) == sizes
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "size"),
+    [
+        pytest.param({1: 20.0, 2: 14.0, 4: 11.0, 8: 12.0}, 4, id="least"),
+        pytest.param({1: 20.0, 2: 11.25, 4: 11.0, 8: 10.97}, 2, id="a-tie-of-3-percent"),
+        pytest.param({1: 20.0, 2: 11.4, 4: 11.0}, 4, id="no-tie"),
+        pytest.param({1: 20.0, 2: 21.0}, 1, id="alone"),
+    ],
+)
+def test_the_best_size_takes_the_least_time_a_trial(
+    milliseconds: dict[int, float], size: int
+) -> None:
+    """Within 3 % of the least the smaller cohort is taken."""
+    assert sizing.best(milliseconds) == size
+
+
+def _cells(count: int) -> list[toys.ToyCell]:
+    rates = [0.1 * (1 + number) for number in range(count)]
+    return [toys.ToyCell(placement=Placement({Edge.INPUT: Drop(rate)})) for rate in rates]
+
+
+def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each size is a cohort of the cells, again from the first; times are seconds a trial."""
+    called: list[list[float]] = []
+    real = sizing.cohort_update
+
+    def counted(parameters, x_TB, y_TB, state, tasks, **rest):
+        called.append([drop.rate for task in tasks for drop in task.placement.values()])
+        assert x_TB.shape == y_TB.shape == (7, 3)
+        assert state[0].shape == (2, len(tasks), 3, 13)
+        assert parameters["decoder.weight"].shape == (len(tasks), 23, 13)
+        assert rest["updates"] == [rest["updates"][0]] * len(tasks)
+        return real(parameters, x_TB, y_TB, state, tasks, **rest)
+
+    monkeypatch.setattr(sizing, "cohort_update", counted)
+    cells, threads = _cells(3), torch.get_num_threads()
+    measured = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
+
+    assert list(measured) == [1, 2, 4]
+    assert all(0 < seconds < 10 for seconds in measured.values())
+    assert [len(rates) for rates in called] == [1] * 6 + [2] * 6 + [4] * 6
+    assert called[-1] == pytest.approx([0.1, 0.2, 0.3, 0.1])
+    assert torch.get_num_threads() == threads
+
+
+def test_a_slow_probe_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that would take beyond a few seconds are not tried."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(sizing.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(sizing, "seconds_an_update", lambda cells, *_: 0.3 * len(cells))
+    measured = sizing.measure(_cells(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
+    assert measured == {1: 0.3, 2: 0.3}
+
+
+def test_the_larger_net_takes_more() -> None:
+    """Bytes grow with the net, so that fewer trials are held."""
+    large = Net(layers=2, hidden=1500)
+    assert sizing.trial_bytes(large, 10_000, SMALL.recipe, "fp32") > 10 * sizing.trial_bytes(
+        SMALL.net, 10_000, SMALL.recipe, "fp32"
+    )

@@ -245,7 +245,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
     du, dw_ih = _gradients(_gates(dz, kind, u_KGND.shape[1]), u_KGND, w_ih)
     r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
     dw_hh = _weight_gradient(_gates(dz, kind, r_KGNH.shape[1]), r_KGNH)
-    db = _gates(dz, kind, 1)[:, 0].sum(1, dtype=kind.value) if kind.bias else None
+    db = _bias_gradient(_gates(dz, kind, 1)[:, 0], kind) if kind.bias else None
     rest = (None,) * (2 + len(kind.slots))
     return (du, ds, dc, dw_ih, dw_hh, db, *rest)
 
@@ -263,6 +263,14 @@ def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, T
     w = w_ih if u_KGND.shape[1] == 1 else _by_gate(w_ih)
     du = product(dz_KGNI.flatten(0, 1), w).unflatten(0, (-1, dz_KGNI.shape[1]))
     return du, _weight_gradient(dz_KGNI, u_KGND)
+
+
+def _bias_gradient(dz_KNI: Tensor, kind: Kind) -> Tensor:
+    """The sum over all steps and rows; in bfloat16 by a product, which adds in float32."""
+    if kind.product == kind.value:
+        return dz_KNI.sum(1)
+    ones_K1N = dz_KNI.new_ones(dz_KNI.shape[0], 1, dz_KNI.shape[1])
+    return torch.bmm(ones_K1N, dz_KNI)[:, 0].to(kind.value)
 
 
 def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:

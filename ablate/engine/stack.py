@@ -49,12 +49,15 @@ def run_stack(
     if path is Path.REFERENCE or hooks:
         return _reference_stack(x_TBD, state, weights, placement, window, hooks)
     # A trial alone is a cohort of one.
-    alone = [
-        LayerWeights(*(w if w is None else w.unsqueeze(0) for w in layer)) for layer in weights
-    ]
+    alone = [_alone(layer) for layer in weights]
     state_LKBH = (state[0].unsqueeze(1), state[1].unsqueeze(1))
     y, s, c = run_cohort(x_TBD.unsqueeze(0), state_LKBH, alone, [Trial(placement, window)], path)
     return StackOutput(y.squeeze(0), s.squeeze(1), c.squeeze(1))
+
+
+def _alone(weights: LayerWeights) -> LayerWeights:
+    biases = (None if b is None else b.unsqueeze(0) for b in (weights.b_ih, weights.b_hh))
+    return LayerWeights(weights.w_ih.unsqueeze(0), weights.w_hh.unsqueeze(0), *biases)
 
 
 def _reference_stack(

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from ablate.compiling import lowered
 
-# Rows that begin at multiples of 16 numbers: half again as fast in bfloat16 at 650 units.
+# Products in bfloat16 are faster where rows begin at multiples of this.
 _ALIGNED = 16
 
 

@@ -83,8 +83,9 @@ def test_compiling_can_be_switched_off(undecided, monkeypatch):
     monkeypatch.setenv("ABLATE_COMPILE", "0")
     assert not can_compile()
     seen = []
-    assert lowered(lambda x: seen.append(x) or x + 1, tuple)(2) == 3
-    assert seen == [2]
+    two = torch.tensor(2)
+    assert lowered(lambda x: seen.append(x) or x + 1, tuple)(two) == 3
+    assert seen == [two]
 
 
 def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypatch):
@@ -98,4 +99,11 @@ def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not can_compile()
-        assert lowered(lambda x: x + 1, tuple)(2) == 3
+        assert lowered(lambda x: x + 1, tuple)(torch.tensor(2)) == 3
+
+
+def test_what_is_not_on_the_cpu_runs_eagerly(undecided, monkeypatch):
+    """The compiled code is the CPU's."""
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    there = torch.zeros(3, device="meta")
+    assert lowered(lambda x: x + 1, lambda: 1 / 0)(there).device.type == "meta"

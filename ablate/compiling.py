@@ -34,10 +34,10 @@ def lowered(
     """Compile a pure function of tensors ahead of its first call, where that is possible.
 
     A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
-    more than its arithmetic. Nothing is guarded here,
-    so that the caller answers for dtypes and for which sizes are equal; the sizes themselves stay
-    free. `examples` gives arguments whose unequal sizes all differ. What is not on the CPU runs
-    eagerly: a GPU's kernels are Triton's.
+    more than its arithmetic. Nothing is guarded here, so that the caller answers for dtypes and for
+    which sizes are equal; the sizes themselves stay free. `examples` gives arguments whose unequal
+    sizes all differ, as a product of sizes does from a size. What is not on the CPU runs eagerly: a
+    GPU's kernels are Triton's.
     """
 
     @functools.cache

@@ -1,0 +1,80 @@
+"""`python -m ablate.bench.pairs STUDY A B`: two results folders, trial by trial.
+
+Trials are matched by `pair_key`, which leaves out the precision: did it move a result, and what did
+a trial cost? `seconds` of a trial is its share of its slot's time, so that slots times 3600 divided
+by their mean is trials an hour.
+"""
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from ablate.report.frame import results
+from ablate.report.statistics import Estimate, estimate
+
+
+class Pairs(NamedTuple):
+    """What n trials of `b` are to the same trials of `a`.
+
+    `valid` and `test` are relative differences of perplexity in percent, b to a; `apart` the
+    largest of valid in size; `speed` is a's seconds divided by b's, over all of them.
+    """
+
+    n: int
+    valid: Estimate
+    test: Estimate
+    apart: float
+    speed: float
+    precisions: tuple[str, str]
+
+
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> Pairs:
+    """Pair the finished trials of two frames of `ablate.results`; ValueError where none match."""
+    columns = ["pair_key", "precision", "valid_ppl", "test_ppl", "seconds"]
+    one, two = (
+        frame[frame["status"] == "ok"][columns].drop_duplicates("pair_key") for frame in (a, b)
+    )
+    both = one.merge(two, on="pair_key", suffixes=("_a", "_b"))
+    if both.empty:
+        raise ValueError("no trial of one folder has its pair in the other")
+    changed = {
+        name: 100.0 * (both[f"{name}_ppl_b"] / both[f"{name}_ppl_a"] - 1.0)
+        for name in ("valid", "test")
+    }
+    return Pairs(
+        n=len(both),
+        valid=estimate(changed["valid"].tolist()),
+        test=estimate(changed["test"].tolist()),
+        apart=float(changed["valid"].abs().max()),
+        speed=float(both["seconds_a"].sum() / both["seconds_b"].sum()),
+        precisions=(_one(both["precision_a"]), _one(both["precision_b"])),
+    )
+
+
+def words(pairs: Pairs, names: Mapping[str, str]) -> str:
+    """The comparison in four lines."""
+    a, b = (f"{names[side]} ({pairs.precisions[i]})" for i, side in enumerate("ab"))
+    lines = [f"{pairs.n} trials of {b} against the same of {a}"]
+    for name, found in (("valid", pairs.valid), ("test", pairs.test)):
+        half = "" if math.isnan(found.half) else f" +- {found.half:.2f} (95 %)"
+        lines.append(f"{name} perplexity, mean difference: {found.mean:+.2f}{half} %")
+    lines.append(f"largest difference in valid perplexity: {pairs.apart:.2f} %")
+    lines.append(f"seconds of a slot a trial, {a} divided by {b}: {pairs.speed:.2f}")
+    return "\n".join(lines)
+
+
+def _one(column: pd.Series) -> str:
+    return "/".join(sorted(set(column)))
+
+
+def main(study: str, a: str, b: str) -> None:
+    """Print the comparison of a study's trials in the results folders `a` and `b`."""
+    pairs = compare(results(study, results=a), results(study, results=b))
+    print(words(pairs, {"a": a, "b": b}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

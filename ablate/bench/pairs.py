@@ -1,5 +1,7 @@
 """`python -m ablate.bench.pairs STUDY A B`: two results folders, trial by trial.
 
+A and B may also be files of the table `trials`, as they stand in results/reference.
+
 Trials are matched by `pair_key`, which leaves out the precision: did it move a result, and what did
 a trial cost? `seconds` of a trial is its share of its slot's time, so that slots times 3600 divided
 by their mean is trials an hour.
@@ -10,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ablate.report.frame import results
@@ -70,9 +73,19 @@ def _one(column: pd.Series) -> str:
     return "/".join(sorted(set(column)))
 
 
+def _trials(study: str, where: str) -> pd.DataFrame:
+    if not where.endswith(".parquet"):
+        return results(study, results=where)
+    frame = pd.read_parquet(where)
+    for split in ("valid", "test"):
+        nll = [row[f"{split}_nll_{row['headline']}"] for row in frame.to_dict("records")]
+        frame[f"{split}_ppl"] = np.exp(np.array(nll, dtype=np.float64))
+    return frame
+
+
 def main(study: str, a: str, b: str) -> None:
-    """Print the comparison of a study's trials in the results folders `a` and `b`."""
-    pairs = compare(results(study, results=a), results(study, results=b))
+    """Print the comparison of a study's trials in `a` and in `b`."""
+    pairs = compare(_trials(study, a), _trials(study, b))
     print(words(pairs, {"a": a, "b": b}))
 
 

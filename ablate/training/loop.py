@@ -31,7 +31,7 @@ from ablate.training.checkpoint import Checkpoint
 from ablate.training.evaluation import Evaluated, evaluate_cohort, perplexity
 from ablate.training.provenance import device_name, provenance
 from ablate.training.recipe import Recipe
-from ablate.training.update import Task, cohort_update
+from ablate.training.update import Task, cohort_update, product_copies
 
 OK, DIVERGED = "ok", "diverged"
 
@@ -227,6 +227,7 @@ def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
     parameters = _stacked([place.state.parameters for place in places])
     like = parameters["decoder.weight"]
     carried = language_model.zero_cohort_state(places[0].cell.net, len(places), recipe.batch, like)
+    copies = product_copies(parameters, places[0].cell.precision)
     live, left = list(range(len(places))), {}
     sums = [_Sums() for _ in places]
     windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
@@ -241,6 +242,7 @@ def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
             updates=[_updates_before(place, corpus) + number for place in own],
             learning_rates=[_learning_rate(place) for place in own],
             clip=recipe.clip,
+            copies=copies,
         )
         carried = done.state
         finite = [math.isfinite(n) and math.isfinite(m) for n, m in zip(*done[:2], strict=True)]
@@ -255,6 +257,7 @@ def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
             if not live:
                 break
             parameters = {name: value[finite] for name, value in parameters.items()}
+            copies = product_copies(parameters, places[0].cell.precision)
             carried = (carried[0][:, finite], carried[1][:, finite])
     own = [places[at] for at in live]
     train_nll = _nlls(parameters, _train_sample(corpus, recipe), own, corpus)

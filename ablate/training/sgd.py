@@ -9,6 +9,7 @@ Shapes: K trials, T time, B batch, N = T * B, R different words of a window, D e
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -43,16 +44,17 @@ def total_norm(gradients: Sequence[Tensor]) -> float:
 
 def step(
     parameters: Mapping[str, Tensor],
-    gradients: Mapping[str, "Gradient"],
+    gradients: Mapping[str, Gradient],
     *,
     losses: Sequence[float],
     learning_rates: Sequence[float],
     clip: float,
+    copies: Mapping[str, Sequence[Tensor] | Tensor] = MappingProxyType({}),
 ) -> list[float]:
     """Take one step of each trial; return the norms before clipping.
 
     A trial whose loss or norm is not finite stays where it is. Gradients may be in bfloat16 where
-    parameters are in float32.
+    parameters are in float32. `copies` are parameters in another dtype, kept as current as they.
     """
     norms = []
     with torch.no_grad():
@@ -70,9 +72,11 @@ def step(
                 value, given = parameters[name][k], gradients[name]
                 if isinstance(given, Rows):
                     value.index_add_(0, given.at_R, gradient, alpha=alpha)
-                else:
-                    by = value.new_tensor(alpha)
-                    _add(value.dtype, gradient.dtype, value.dim())(value, gradient, by)
+                    continue
+                by, copy = value.new_tensor(alpha), copies.get(name)
+                into = () if copy is None else (copy[k],)
+                dtypes = (value.dtype, gradient.dtype, *(own.dtype for own in into))
+                _add(dtypes, value.dim())(value, gradient, by, *into)
     return norms
 
 
@@ -95,17 +99,19 @@ def _squares(dtype: torch.dtype, dim: int) -> Callable[[Tensor], tuple[Tensor]]:
 
 
 @functools.cache
-def _add(
-    dtype: torch.dtype, gradient: torch.dtype, dim: int
-) -> Callable[[Tensor, Tensor, Tensor], object]:
-    """value += by * gradient, in place."""
+def _add(dtypes: tuple[torch.dtype, ...], dim: int) -> Callable[..., object]:
+    """value += by * gradient, in place, and a copy of it in a third dtype, if there is one."""
 
-    def add(value: Tensor, given: Tensor, by: Tensor) -> tuple[()]:
-        value.add_(by * given.to(dtype))
+    def add(value: Tensor, given: Tensor, by: Tensor, *into: Tensor) -> tuple[()]:
+        moved = value + by * given.to(value.dtype)
+        value.copy_(moved)
+        for copy in into:
+            copy.copy_(moved)
         return ()
 
-    def examples() -> tuple[Tensor, Tensor, Tensor]:
-        value = _example(dtype, dim).contiguous()
-        return value, _example(gradient, dim), torch.zeros((), dtype=dtype)
+    def examples() -> tuple[Tensor, ...]:
+        value = _example(dtypes[0], dim).contiguous()
+        by = torch.zeros((), dtype=dtypes[0])
+        return value, _example(dtypes[1], dim), by, *(_example(d, dim) for d in dtypes[2:])
 
     return lowered(add, examples)

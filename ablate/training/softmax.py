@@ -2,18 +2,22 @@
 
 The loss is the last thing of an update, so that its gradient is taken where the scores are made:
 three products, and between them one compiled kernel. It leaves exp(score - highest) behind and the
-norm of each row beside it; what divides by the norm are the products' small factors, so that the
-scores, the largest tensor of an update, are exponentiated once. README.md beside this file has what
-this was measured against.
+sum of each row beside it; what divides by the sum are the products' small factors, so that the
+scores, the largest tensor of an update, are exponentiated once.
 
-Products are taken in the dtype of the weight; the norm and the loss in float32 at least.
+The vocabulary is taken in blocks, whose scores stay in a core's cache. Each has a highest score of
+its own, and what is made of a block is weighed by exp(its highest - the row's) once all are known.
+README.md beside this file has what this was measured against.
 
-Shapes: N targets, H hidden, V vocabulary, P > H: the bias is column H of the weight, the rest zero.
+Products are taken in the dtype of the weight; sums and the loss in float32 at least.
+
+Shapes: N targets, H hidden, V vocabulary, P > H: the bias is column H of the weight, the rest zero;
+J blocks.
 """
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +26,10 @@ from torch.nn import functional
 from ablate.compiling import lowered
 
 # Products in bfloat16 are faster where rows begin at multiples of this.
-_ALIGNED = 16
+_ALIGNED: Final = 16
+
+# Bytes of a block's scores for each thread: about what a core keeps to itself.
+_BLOCK: Final = 2 * 2**20
 
 
 class Loss(NamedTuple):
@@ -52,10 +59,12 @@ def losses_and_gradients(
 
     Trial by trial: these products fill the machine alone, and all scores pass through one memory.
     """
-    shape = (len(targets_N), len(weights_VP[0]))
-    scores_NV, raised_NV = (weights_VP[0].new_empty(shape) for _ in range(2))
+    like, rows = weights_VP[0], len(targets_N)
+    parts = _parts(like, rows)
+    scores = like.new_empty(rows * parts[0])
+    raised = [like.new_empty(rows, part) for part in parts]
     return [
-        _loss(y_NH, weight_VP, targets_N, scale, scores_NV, raised_NV)
+        _loss(y_NH, weight_VP, targets_N, scale, scores, raised)
         for y_NH, weight_VP in zip(y_KNH, weights_VP, strict=True)
     ]
 
@@ -65,25 +74,72 @@ def _loss(
     weight_VP: Tensor,
     targets_N: Tensor,
     scale: float,
-    scores_NV: Tensor,
-    raised_NV: Tensor,
+    scores: Tensor,
+    raised: Sequence[Tensor],
 ) -> Loss:
     hidden = y_NH.shape[1]
     read_NP = _read(y_NH, weight_VP)
-    torch.mm(read_NP, weight_VP.t(), out=scores_NV)
-    nll_N, norm_N = _kernel(_softmax, scores_NV.dtype)(scores_NV, targets_N, raised_NV)
-    rows_N = torch.arange(len(targets_N), device=y_NH.device)
-    raised_NV[rows_N, targets_N] -= norm_N.to(raised_NV.dtype)
-    weigh_N1 = (scale / norm_N).unsqueeze(1)
-    dy_NH = torch.mm(raised_NV, weight_VP)[:, :hidden].to(y_NH.dtype) * weigh_N1
-    dweight_VP = torch.mm(raised_NV.t(), (read_NP * weigh_N1).to(read_NP.dtype))
-    return Loss(nll_N, dy_NH, dweight_VP[:, :hidden], dweight_VP[:, hidden].contiguous())
+    parts = weight_VP.split([part.shape[1] for part in raised])
+    softmax, blocks, pulls = _kernel(_softmax, scores.dtype), [], []
+    for weight_JP, raised_NJ in zip(parts, raised, strict=True):
+        scores_NJ = scores[: raised_NJ.numel()].view_as(raised_NJ)
+        torch.mm(read_NP, weight_JP.t(), out=scores_NJ)
+        blocks.append(softmax(scores_NJ, raised_NJ))
+        pulls.append(torch.mm(raised_NJ, weight_JP)[:, :hidden])
+    nll_N, weigh_NJ = _joined(blocks, read_NP, weight_VP, targets_N)
+    # The target's own part of each gradient is -scale times what the softmax read, or its row.
+    dy_NH = -weight_VP[targets_N, :hidden].to(y_NH.dtype)
+    for pull_NH, weigh_N in zip(pulls, weigh_NJ.unbind(1), strict=True):
+        dy_NH += pull_NH * weigh_N.unsqueeze(1)
+    dweight_VP = torch.empty_like(weight_VP)
+    for into_JP, raised_NJ, weigh_N in zip(
+        dweight_VP.split([part.shape[1] for part in raised]),
+        raised,
+        weigh_NJ.unbind(1),
+        strict=True,
+    ):
+        weighed_NP = (read_NP * (scale * weigh_N).unsqueeze(1)).to(read_NP.dtype)
+        torch.mm(raised_NJ.t(), weighed_NP, out=into_JP)
+    at_R, row_N = torch.unique(targets_N, return_inverse=True)
+    own_RP = torch.zeros(len(at_R), read_NP.shape[1], dtype=y_NH.dtype, device=y_NH.device)
+    own_RP.index_add_(0, row_N, read_NP.to(y_NH.dtype), alpha=-scale)
+    dweight_VP[at_R] = (dweight_VP[at_R] + own_RP).to(dweight_VP.dtype)
+    return Loss(nll_N, dy_NH * scale, dweight_VP[:, :hidden], dweight_VP[:, hidden].contiguous())
 
 
 def losses(y_NH: Tensor, weight_VP: Tensor, targets_N: Tensor) -> Tensor:
     """The nll of each target alone, in nats."""
-    scores_NV = torch.mm(_read(y_NH, weight_VP), weight_VP.t())
-    return _kernel(_nll, scores_NV.dtype)(scores_NV, targets_N)[0]
+    read_NP, rows = _read(y_NH, weight_VP), len(targets_N)
+    parts = _parts(weight_VP, rows)
+    scores = weight_VP.new_empty(rows * parts[0])
+    sums, blocks = _kernel(_sums, scores.dtype), []
+    for weight_JP, part in zip(weight_VP.split(parts), parts, strict=True):
+        scores_NJ = scores[: rows * part].view(rows, part)
+        blocks.append(sums(torch.mm(read_NP, weight_JP.t(), out=scores_NJ)))
+    return _joined(blocks, read_NP, weight_VP, targets_N)[0]
+
+
+def _parts(weight_VP: Tensor, rows: int) -> list[int]:
+    """The sizes of the vocabulary's blocks: equal, but for the last, and aligned."""
+    vocabulary = weight_VP.shape[0]
+    share = _BLOCK * torch.get_num_threads()
+    count = max(1, round(vocabulary * rows * weight_VP.element_size() / share))
+    part = min(vocabulary, -(-vocabulary // count // _ALIGNED) * _ALIGNED)
+    return [min(part, vocabulary - start) for start in range(0, vocabulary, part)]
+
+
+def _joined(
+    blocks: Sequence[tuple[Tensor, Tensor]], read_NP: Tensor, weight_VP: Tensor, targets_N: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The nll of each target, and what weighs a block's exp(score - its highest), [N, J]."""
+    highest_NJ = torch.stack([highest for highest, _ in blocks], dim=1)
+    sums_NJ = torch.stack([total for _, total in blocks], dim=1)
+    highest_N1 = highest_NJ.amax(1, keepdim=True)
+    lifted_NJ = (highest_NJ - highest_N1).exp()
+    norm_N1 = (lifted_NJ * sums_NJ).sum(1, keepdim=True)
+    own_NP = weight_VP[targets_N].to(norm_N1.dtype) * read_NP.to(norm_N1.dtype)
+    nll_N = (highest_N1 + norm_N1.log()).squeeze(1) - own_NP.sum(1)
+    return nll_N, lifted_NJ / norm_N1
 
 
 def _read(y_NH: Tensor, weight_VP: Tensor) -> Tensor:
@@ -97,26 +153,22 @@ def _read(y_NH: Tensor, weight_VP: Tensor) -> Tensor:
 @functools.cache
 def _kernel(function: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
     def examples() -> tuple[Tensor, ...]:
-        scores = [torch.zeros(400, 10_000, dtype=dtype) for _ in range(2)]
-        targets = torch.zeros(400, dtype=torch.int64)
-        return (scores[0], targets, scores[1]) if function is _softmax else (scores[0], targets)
+        both = [torch.zeros(400, 2_480, dtype=dtype) for _ in range(2)]
+        return tuple(both if function is _softmax else both[:1])
 
     return lowered(function, examples)
 
 
-def _softmax(scores_NV: Tensor, targets_N: Tensor, raised_NV: Tensor) -> tuple[Tensor, Tensor]:
-    """The nll of each target, and the sum over each row of exp(score - highest) in `raised_NV`."""
-    scores = scores_NV.to(torch.promote_types(scores_NV.dtype, torch.float32))
+def _softmax(scores_NJ: Tensor, raised_NJ: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest score of each row, and the sum of exp(score - highest), put in `raised_NJ`."""
+    scores = scores_NJ.to(torch.promote_types(scores_NJ.dtype, torch.float32))
     highest = scores.amax(1, keepdim=True)
     raised = (scores - highest).exp()
-    norm = raised.sum(1, keepdim=True)
-    nll = highest + norm.log() - scores.gather(1, targets_N.unsqueeze(1))
-    raised_NV.copy_(raised)
-    return nll.squeeze(1), norm.squeeze(1)
+    raised_NJ.copy_(raised)
+    return highest.squeeze(1), raised.sum(1)
 
 
-def _nll(scores_NV: Tensor, targets_N: Tensor) -> tuple[Tensor]:
-    scores = scores_NV.to(torch.promote_types(scores_NV.dtype, torch.float32))
+def _sums(scores_NJ: Tensor) -> tuple[Tensor, Tensor]:
+    scores = scores_NJ.to(torch.promote_types(scores_NJ.dtype, torch.float32))
     highest = scores.amax(1, keepdim=True)
-    norm = (scores - highest).exp().sum(1, keepdim=True)
-    return ((highest + norm.log() - scores.gather(1, targets_N.unsqueeze(1))).squeeze(1),)
+    return highest.squeeze(1), (scores - highest).exp().sum(1)

@@ -107,6 +107,23 @@ class CohortUpdated(NamedTuple):
     state: State
 
 
+class Copies(NamedTuple):
+    """What products take: the layers' parameters [K, ...], and each softmax layer [V, P]."""
+
+    layers: Parameters
+    softmax: list[Tensor]
+
+    def beside(self, parameters: Parameters) -> dict[str, Tensor | list[Tensor]]:
+        """By name, the copies that are other tensors than the parameters themselves."""
+        weight = parameters["decoder.weight"]
+        table: dict[str, Tensor | list[Tensor]] = {
+            name: copy
+            for name, copy in self.layers.items()
+            if copy.data_ptr() != parameters[name].data_ptr()
+        }
+        return table | {"decoder.weight": [own[:, : weight.shape[2]] for own in self.softmax]}
+
+
 def train_update(
     parameters: Parameters,
     x_TB: Tensor,
@@ -146,15 +163,17 @@ def cohort_update(
     updates: Sequence[int],
     learning_rates: Sequence[float],
     clip: float,
+    copies: Copies | None = None,
 ) -> CohortUpdated:
     """Change the `parameters` [K, ...] of K trials in place by one update each, on one window.
 
     Trials may differ in placement, seed, number of the update and rate of learning, not in net,
     path or precision. A trial whose update is not finite stays as it is, and so do its companions'
-    values: a trial never knows its companions.
+    values: a trial never knows its companions. `copies`, from `product_copies`, are brought along
+    where one update follows another; they are made where they are not given.
     """
     task, like = tasks[0], parameters["decoder.weight"]
-    copies = product_copies(parameters, task.precision)
+    copies = copies or product_copies(parameters, task.precision)
     layers = copies.layers
     x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
     leaves = [x_KTBD, *(value.requires_grad_() for value in layers.values())]
@@ -174,15 +193,17 @@ def cohort_update(
         "decoder.weight": [loss.weight_VH for loss in losses],
         "decoder.bias": [loss.bias_V for loss in losses],
     }
-    norms = sgd.step(parameters, gradients, losses=nlls, learning_rates=learning_rates, clip=clip)
+    norms = sgd.step(
+        parameters,
+        gradients,
+        losses=nlls,
+        learning_rates=learning_rates,
+        clip=clip,
+        copies=copies.beside(parameters),
+    )
+    for wide_VP, bias_V in zip(copies.softmax, parameters["decoder.bias"], strict=True):
+        wide_VP[:, like.shape[2]] = bias_V
     return CohortUpdated(nlls, norms, (out.s_LKBH.detach(), out.c_LKBH.detach()))
-
-
-class Copies(NamedTuple):
-    """What products take: the layers' parameters [K, ...], and each softmax layer [V, P]."""
-
-    layers: Parameters
-    softmax: list[Tensor]
 
 
 def product_copies(parameters: Parameters, precision: str) -> Copies:

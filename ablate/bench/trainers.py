@@ -22,7 +22,7 @@ from ablate.model.parameters import Parameters
 from ablate.placement import Placement
 from ablate.strategies import get
 from ablate.training.evaluation import evaluate
-from ablate.training.update import Task, cohort_update, train_update
+from ablate.training.update import Task, cohort_update, product_copies
 
 #: Windows of one evaluation: what it prepares once is shared by as few as it ever is.
 EVALUATED: Final = 2
@@ -124,8 +124,11 @@ class Alone:
         self.shape, self.values = case.shape, values
         self.task = task_of(case, device)
         self.x_TB, self.y_TB = window_of(case.shape, device)
-        self.state = language_model.zero_state(
-            case.shape.net, case.shape.batch, values["decoder.weight"]
+        # A trial alone is a cohort of one.
+        self.own = {name: value.unsqueeze(0) for name, value in values.items()}
+        self.copies = product_copies(self.own, case.precision)
+        self.state = language_model.zero_cohort_state(
+            case.shape.net, 1, case.shape.batch, values["decoder.weight"]
         )
         words = np.random.default_rng(0)
         self.tokens_N = words.integers(
@@ -133,9 +136,10 @@ class Alone:
         )
 
     def update(self, number: int) -> object:
-        done = train_update(
-            self.values, self.x_TB, self.y_TB, self.state, self.task,
-            update=_BEGUN + number, learning_rate=_LEARNING_RATE, clip=self.shape.clip,
+        done = cohort_update(
+            self.own, self.x_TB, self.y_TB, self.state, [self.task],
+            updates=[_BEGUN + number], learning_rates=[_LEARNING_RATE], clip=self.shape.clip,
+            copies=self.copies,
         )  # fmt: skip
         self.state = done.state
         return done
@@ -180,12 +184,13 @@ class Cohort:
         self.state = language_model.zero_cohort_state(
             case.shape.net, size, case.shape.batch, values["decoder.weight"]
         )
+        self.copies = product_copies(values, case.precision)
 
     def update(self, number: int) -> object:
         done = cohort_update(
             self.values, self.x_TB, self.y_TB, self.state, self.tasks,
             updates=[_BEGUN + number] * self.size, learning_rates=[_LEARNING_RATE] * self.size,
-            clip=self.shape.clip,
+            clip=self.shape.clip, copies=self.copies,
         )  # fmt: skip
         self.state = done.state
         return done

@@ -468,31 +468,3 @@ def _identity(place: _Place, corpus: Corpus, device: str) -> dict[str, Any]:
         "recipe": cell.recipe.model_dump_json(),
         "semantics": SEMANTICS,
     }
-
-
-def probe(cell: Cell, corpus: Corpus, device: str = "cpu", *, trials: int = 1) -> float:
-    """Seconds an update of a trial takes in a cohort of `trials` like `cell`.
-
-    The median of three after one that compiles and warms up.
-    """
-    state = _first(cell, corpus, device)
-    # At the full rates: a schedule may start with nothing to do.
-    task = Task.planned(
-        cell.net, Placement(cell.placement), cell.seed, device, precision=cell.precision
-    )
-    parameters = _stacked([state.parameters] * trials)
-    carried = language_model.zero_cohort_state(
-        cell.net, trials, cell.recipe.batch, parameters["decoder.weight"]
-    )
-    windows = training_windows(corpus.train, cell.recipe.batch, cell.recipe.unroll)
-    seconds = []
-    for update, (x_TB, y_TB) in zip(range(4), windows, strict=False):
-        began = time.perf_counter()
-        done = cohort_update(
-            parameters, x_TB.to(device), y_TB.to(device), carried, [task] * trials,
-            updates=[update] * trials, learning_rates=[cell.recipe.learning_rate] * trials,
-            clip=cell.recipe.clip,
-        )  # fmt: skip
-        carried = done.state
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds[1:] or seconds)) / trials

@@ -22,7 +22,7 @@ from ablate.placement import Placement
 from ablate.training.capability import synchronize
 from ablate.training.loop import Cell
 from ablate.training.recipe import Recipe
-from ablate.training.update import Task, cohort_update
+from ablate.training.update import Task, cohort_update, product_copies
 
 #: The largest cohort that is taken unasked.
 MOST: Final = 16
@@ -133,6 +133,7 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> flo
         Task.planned(net, Placement(cell.placement), cell.seed, device, precision=cell.precision)
         for cell in cells
     ]
+    copies = product_copies(parameters, cells[0].precision)
     windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
     x_TB, y_TB = (part.to(device) for part in next(windows))
     seconds: list[float] = []
@@ -150,6 +151,7 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> flo
             updates=[len(seconds)] * len(cells),
             learning_rates=[recipe.learning_rate] * len(cells),
             clip=recipe.clip,
+            copies=copies,
         ).state
         synchronize(device)
         seconds.append(time.perf_counter() - began)

@@ -18,7 +18,7 @@ from ablate.noise import GAUSSIAN, threshold
 from ablate.placement import Placement
 from ablate.testing.close import assert_same
 from ablate.training.evaluation import evaluate, evaluate_cohort
-from ablate.training.update import Task, cohort_update, train_update
+from ablate.training.update import Task, cohort_update, product_copies, train_update
 
 NET, V, T, B = Net(layers=2, hidden=16), 31, 5, 4
 
@@ -203,3 +203,25 @@ def test_a_scale_kept_at_test_is_the_trials_own():
     together, _ = _together(tasks, parameters, state)
     for k, task in enumerate(tasks):
         assert_same(together[k], _alone(k, task, parameters, state)[0], task.placement)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_copies_that_are_brought_along_are_those_made_anew(precision):
+    """Three updates with one set of copies, and with new ones each time, have the same bits."""
+    tasks = _tasks(MIXED[:3], precision=precision)
+    parameters, state = _start(tasks)
+    given = {"learning_rates": [0.1] * 3, "clip": 1.0}
+    kept, anew = (
+        {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
+        for _ in range(2)
+    )
+    copies = product_copies(kept, precision)
+    for number in range(3):
+        updates = [number] * 3
+        cohort_update(kept, *_words(), state, tasks, updates=updates, copies=copies, **given)
+        cohort_update(anew, *_words(), state, tasks, updates=updates, **given)
+    assert_same(kept, anew)
+    fresh = product_copies(kept, precision)
+    assert_same(copies.layers, fresh.layers)
+    for own, other in zip(copies.softmax, fresh.softmax, strict=True):
+        assert torch.equal(own, other)

@@ -22,11 +22,14 @@ from ablate.engine.factors import (
     layer_factors,
     rate_index,
     sequence_factor,
+    slot_of,
 )
 from ablate.engine.fused import fused_layer
 from ablate.engine.looped import looped_layer
-from ablate.engine.plan import Mode, Path
+from ablate.engine.plan import Mode, Path, folds
 from ablate.engine.reference import LayerOutput, LayerWeights
+from ablate.engine.steps import takes_triton
+from ablate.engine.triton_toss import INSIDE, Toss, layer_tosses
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 
@@ -60,17 +63,24 @@ def run_cohort(
     weights: Sequence[LayerWeights],
     trials: Sequence[Trial],
     path: Path = Path.LOOPED,
+    *,
+    triton: bool | None = None,
 ) -> CohortOutput:
     """Run all layers of K trials over a window; `state` is (s, c), each [L, K, B, H].
 
-    `weights` are each layer's, with K in front. EMBEDDING is its owner's to apply.
+    `weights` are each layer's, with K in front. EMBEDDING is its owner's to apply. `triton` says
+    whether the looped path takes the GPU's kernels; unless it is given, where they run.
     """
     value, states, cells = x_KTBD, [], []
+    tossing = path is Path.LOOPED and (takes_triton(x_KTBD) if triton is None else triton)
     for number, layer_weights in enumerate(weights):
-        factors = cohort_factors(
-            trials, number, inputs=value.shape[-1], hidden=layer_weights.hidden
-        )
-        out = _LAYERS[path](value, (state[0][number], state[1][number]), layer_weights, factors)
+        size = {"inputs": value.shape[-1], "hidden": layer_weights.hidden}
+        given = value, (state[0][number], state[1][number]), layer_weights
+        if tossing:
+            factors, tosses = factors_and_tosses(trials, number, **size)
+            out = looped_layer(*given, factors, tosses=tosses)
+        else:
+            out = _LAYERS[path](*given, cohort_factors(trials, number, **size))
         value = out.y_TBH
         states.append(out.s_BH)
         cells.append(out.c_BH)
@@ -95,6 +105,29 @@ def cohort_factors(trials: Sequence[Trial], layer: int, *, inputs: int, hidden: 
     ]
     slots = (slot for slot in Slot if any(slot in factors for factors in each))
     return {slot: _together([factors.get(slot) for factors in each]) for slot in slots}
+
+
+def factors_and_tosses(
+    trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int
+) -> tuple[Factors, dict[Slot, Toss]]:
+    """As `cohort_factors`, but what a GPU's kernels can toss for themselves is not drawn."""
+    placements = [trial.placement for trial in trials]
+    windows = [trial.window for trial in trials]
+    tosses = layer_tosses(placements, windows, layer, hidden=hidden)
+    left = [
+        Trial(placement - _tossed(placement, window, tosses), window)
+        for placement, window in trials
+    ]
+    return cohort_factors(left, layer, inputs=inputs, hidden=hidden), tosses
+
+
+def _tossed(placement: Placement, window: Window, tosses: Mapping[Slot, Toss]) -> Edge:
+    """The edges whose drops have a toss."""
+    edges = Edge(0)
+    for edge, drop in (placement & INSIDE).items():
+        if slot_of(edge, drop) in tosses and not folds(edge, drop, window.mode):
+            edges |= edge
+    return edges
 
 
 def drop_sequences(

@@ -238,13 +238,17 @@ def layer_factors(
             factors[Slot.WEIGHT] = weight_mask(drop, layer, index, hidden, window)
             continue
         units = inputs if edge is vertical else hidden
-        slot = HOLD_SLOT[edge] if drop.fill is Fill.HOLD else ZERO_SLOT[edge]
-        factors[slot] = (
+        factors[slot_of(edge, drop)] = (
             drawn[edge]
             if edge in drawn
             else activation_mask(drop, edge, layer, index, units, window)
         )
     return _fold(factors, placement, vertical, window.mode) if fold else factors
+
+
+def slot_of(edge: Edge, drop: Drop) -> Slot:
+    """Where the multipliers of a drop act."""
+    return (HOLD_SLOT if drop.fill is Fill.HOLD else ZERO_SLOT)[edge]
 
 
 def _full(value: float, window: Window, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Tensor:

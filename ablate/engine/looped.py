@@ -11,16 +11,18 @@ Products are taken in the dtype of the weight, everything else in the dtype of t
 Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, g, o).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ablate.engine.factors import Factors, Slot
-from ablate.engine.kernels import Kind, kernels, read
+from ablate.engine.kernels import Kind, read
 from ablate.engine.precision import without_autocast
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
+from ablate.engine.steps import Prepared, Steps, in_registers, takes_triton, written_out
+from ablate.engine.triton_toss import Toss
 
 # Slots that act on a weight or on the whole input are applied before the loop.
 _BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
@@ -32,35 +34,44 @@ def looped_layer(
     weights: LayerWeights,
     factors: Factors,
     *,
-    eager: bool = False,
+    tosses: Mapping[Slot, Toss] | None = None,
 ) -> LayerOutput:
     """Run one layer of K trials over a window, each as `reference_layer`.
 
-    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front; `eager`
-    leaves the kernels uncompiled.
+    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front. Given
+    `tosses`, slots inside the loop that have no factor, the loop takes the GPU's kernels, which
+    toss for themselves; without them it takes those where they run.
     """
     w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT))
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT))
     bias = weights.bias
     u_KGNDs = _read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype)
-    slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
-    recurrent = factors.get(Slot.RECURRENT)
+    values = {**factors, **(tosses or {})}
+    slots = tuple(slot for slot in Slot if slot in values and slot not in _BEFORE_THE_LOOP)
     kind = Kind(
         slots,
-        apart=recurrent is not None and recurrent.shape[3] > 1,
+        apart=_reads_apart(values.get(Slot.RECURRENT)),
         bias=bias is not None,
         value=x_KTBD.dtype,
         product=w_hh.dtype,
     )
     shape = (x_KTBD.shape[1], *state[0].shape)
-    values = tuple(_by_step(kind, slot, factors[slot], shape) for slot in slots)
+    triton = tosses is not None or takes_triton(x_KTBD)
+    prepared = (in_registers if triton else written_out)(kind, values, shape)
     given = (u_KGNDs, *state, w_ih, w_hh, bias)
     # Without gradients there is no backward pass to keep a tape for.
     if torch.is_grad_enabled():
-        out = _Layer.apply(*given, kind, eager, *values)
+        out = _Layer.apply(*given, kind, prepared.make, *prepared.tensors)
     else:
-        out = _run(*given, kind, eager, values, tape=None)
+        out = _run(*given, kind, prepared, tape=None)
     return LayerOutput(*out)  # pyright: ignore[reportGeneralTypeIssues]
+
+
+def _reads_apart(recurrent: Tensor | Toss | None) -> bool:
+    """Whether some trial's gates each read a state of their own."""
+    if isinstance(recurrent, Toss):
+        return recurrent.apart
+    return recurrent is not None and recurrent.shape[3] > 1
 
 
 def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
@@ -70,20 +81,6 @@ def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
     if factor.shape[3] == 1:
         return (x_KTBD * factor[:, :, :, 0]).flatten(1, 2).unsqueeze(1)
     return (x_KTBD.unsqueeze(3) * factor).flatten(1, 2).transpose(1, 2)
-
-
-def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, 4, B, H] apart.
-
-    Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
-    shared factor is not copied.
-    """
-    steps, trials, batch, hidden = shape
-    value = factor.transpose(0, 1)
-    value = value.transpose(2, 3) if kind.apart and slot is Slot.RECURRENT else value[:, :, :, 0]
-    gates = value.shape[2:3] if value.dim() == 5 else ()
-    value = value.expand(-1, trials, *gates, batch, hidden).contiguous()
-    return value.expand(steps, *value.shape[1:])
 
 
 class _Tape(NamedTuple):
@@ -144,27 +141,24 @@ def _run(
     w_hh: Tensor,
     bias: Tensor | None,
     kind: Kind,
-    eager: bool,
-    values: tuple[Tensor, ...],
+    prepared: Prepared,
     *,
     tape: _Tape | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
-    step = kernels(kind, eager=eager).forward
+    steps = prepared.make(prepared.tensors, None if bias is None else bias.unflatten(1, (4, -1)))
     projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
-    masks, first = _columns(kind, values, len(projections))
-    biases = () if bias is None else (bias.unflatten(1, (4, -1)),)
     read_by = _step_product(_by_gate(w_hh) if kind.apart else w_hh)
     shape = projections[0].shape
     s, c = s.contiguous(), c.contiguous()
-    r = read(kind, first, s)
+    r = read(kind, steps.first, s)
     outputs = []
-    for projection, factors in zip(projections, masks, strict=True):
+    for t, projection in enumerate(projections):
         z = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
         if tape is not None:
             tape.cells.append(c)
             tape.reads.append(r)
-        i, f, a, o, q, c, h, *rest = step(projection, z, c, s, *biases, *factors)
+        i, f, a, o, q, c, h, *rest = steps.forward(t, projection, z, c, s)
         s = rest[0] if kind.has(Slot.STATE_HOLD) else h
         r = rest[-1] if kind.reads else s
         outputs.append(h)
@@ -186,16 +180,17 @@ class _Layer(torch.autograd.Function):
         w_hh: Tensor,
         bias: Tensor | None,
         kind: Kind,
-        eager: bool,
-        *values: Tensor,
+        make: Callable[..., Steps],
+        *tensors: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         tape = _Tape([], [], [])
-        out = _run(u_KGND, s, c, w_ih, w_hh, bias, kind, eager, values, tape=tape)
-        ctx.kind, ctx.eager, ctx.steps = kind, eager, len(tape.reads)
+        prepared = Prepared(tensors, make)
+        out = _run(u_KGND, s, c, w_ih, w_hh, bias, kind, prepared, tape=tape)
+        ctx.kind, ctx.make, ctx.steps = kind, make, len(tape.reads)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
         flat = [tensor for step in tape.saved for tensor in step]
-        ctx.save_for_backward(u_KGND, w_ih, w_hh, *tape.cells, *tape.reads, *flat, *values)
+        ctx.save_for_backward(u_KGND, w_ih, w_hh, *tape.cells, *tape.reads, *flat, *tensors)
         return out
 
     @staticmethod
@@ -213,13 +208,12 @@ class _Layer(torch.autograd.Function):
 def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
     """The loop run backward: gradients of u, s_0, c_0, W_ih, W_hh and b, None for the rest."""
     kind: Kind = ctx.kind
-    steps: int = ctx.steps
+    length: int = ctx.steps
     u_KGND, w_ih, w_hh, *kept = ctx.saved_tensors
-    cells, reads, flat = kept[:steps], kept[steps : 2 * steps], kept[2 * steps : 7 * steps]
-    saved = [flat[5 * t : 5 * t + 5] for t in range(steps)]
-    masks, first = _columns(kind, tuple(kept[7 * steps :]), steps)
+    cells, reads, flat = kept[:length], kept[length : 2 * length], kept[2 * length : 7 * length]
+    saved = [flat[5 * t : 5 * t + 5] for t in range(length)]
+    steps: Steps = ctx.make(kept[7 * length :], None)
     gradients = list(gy.contiguous().unbind(1))
-    step = kernels(kind, eager=ctx.eager).backward
     w_step = _by_gate(w_hh) if kind.apart else w_hh
     # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
     ds_held, dc = (gs if kind.holds else torch.zeros_like(gs)).contiguous(), gc.contiguous()
@@ -227,14 +221,15 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
         gradients[-1] = gradients[-1] + gs
     p = torch.zeros_like(reads[-1])
     dzs: list[Tensor] = []
-    for t in range(steps - 1, -1, -1):
-        dz, dc, *held = step(gradients[t], p, ds_held, dc, *saved[t], cells[t], *masks[t])
+    for t in range(length - 1, -1, -1):
+        dz, dc, *held = steps.backward(t, gradients[t], p, ds_held, dc, saved[t], cells[t])
         ds_held = held[0] if held else ds_held
         dz_step = dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3)
         p = product(dz_step, w_step)
         p = p.unflatten(0, (-1, 4)) if kind.apart else p
         dzs.append(dz)
     ds = p.to(kind.value)
+    first = steps.first
     ds = ds if first is None else first * ds
     ds = (ds.sum(1) if kind.apart else ds) + ds_held
     dzs.reverse()
@@ -245,7 +240,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
     r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
     dw_hh = _weight_gradient(_gates(dz, kind, r_KGNH.shape[1]), r_KGNH)
     db = _bias_gradient(_gates(dz, kind, 1)[:, 0], kind) if kind.bias else None
-    rest = (None,) * (2 + len(kind.slots))
+    rest = (None,) * (len(ctx.needs_input_grad) - 6)
     return (du, ds, dc, dw_ih, dw_hh, db, *rest)
 
 
@@ -276,20 +271,3 @@ def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:
     """The gradient [K, 4H, X] of the weight that made z of what was read."""
     dw = product(dz_KGNI.flatten(0, 1).transpose(1, 2), read_KGNX.flatten(0, 1))
     return dw.unflatten(0, (dz_KGNI.shape[0], -1)).flatten(1, 2)
-
-
-def _columns(
-    kind: Kind, values: tuple[Tensor, ...], steps: int
-) -> tuple[list[tuple[Tensor, ...]], Tensor | None]:
-    """For each step the factors in the kernels' order, and RECURRENT's of the first step.
-
-    In the columns stands RECURRENT's factor of the next step.
-    """
-    first = None
-    columns = []
-    for slot, value in zip(kind.slots, values, strict=True):
-        column = value.unbind(0)
-        if slot is Slot.RECURRENT:
-            first, column = column[0], column[1:] + column[-1:]
-        columns.append(column)
-    return list(zip(*columns, strict=True)) if columns else [()] * steps, first

@@ -10,7 +10,6 @@ Shapes: K trials, T time, B batch, G gates, H hidden, U units.
 # Triton's types know a kernel's parameters as they are inside it, and none of a launch's options.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -20,10 +19,7 @@ from ablate.engine.factors import Slot
 from ablate.engine.kernels import Kind
 from ablate.engine.triton_kernels import Slots, backward_kernel, forward_kernel
 from ablate.engine.triton_philox import window_kernel
-from ablate.engine.triton_toss import Toss
-
-# A factor is a window's, [K, T, B, G, U], and has length 1 on an axis that shares its decisions.
-SlotValues = Mapping[Slot, Tensor | Toss]
+from ablate.engine.triton_toss import SlotValues, Toss
 
 # Units of one program, which is one warp: four neighbouring units are one call of Philox, so that
 # each of the 32 threads takes one call. Triton's own default for fusing is about to change.
@@ -227,6 +223,6 @@ def _arguments(slots: SlotValues) -> Slots:
 
 def _argument(value: Tensor | Toss) -> tuple[Any, ...]:
     if isinstance(value, Toss):
-        return value.table_KC, value.scale_K, value.updates_K
+        return value.tensors
     strides = zip(value.shape, value.stride(), strict=True)
     return value, *(0 if length == 1 else stride for length, stride in strides)

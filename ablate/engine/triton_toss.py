@@ -8,7 +8,7 @@ update numbers. This file imports no Triton.
 Shapes: K trials, C columns of an address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -58,12 +58,18 @@ class Toss:
 
     `table_KC` (int64) has `Column`'s columns; `scale_K` (float32) is what a kept value is
     multiplied by; `updates_K` (int64) are the windows' numbers, one tensor that all tosses of a
-    cohort may share and that is advanced between two replays.
+    cohort may share and that is advanced between two replays. `apart` says whether some trial's
+    gates have decisions of their own.
     """
 
     table_KC: Tensor
     scale_K: Tensor
     updates_K: Tensor
+    apart: bool = False
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.table_KC, self.scale_K, self.updates_K
 
     @property
     def trials(self) -> int:
@@ -75,6 +81,10 @@ class Toss:
         self.scale_K.copy_(other.scale_K)
         if other.updates_K is not self.updates_K:
             self.updates_K.copy_(other.updates_K)
+
+
+# A factor is a window's, [K, T, B, G, U], and has length 1 on an axis that shares its decisions.
+SlotValues = Mapping[Slot, Tensor | Toss]
 
 
 def edge_toss(
@@ -105,14 +115,16 @@ def edge_toss(
     check("unit", units - 1)
     device = torch.device(windows[0].device)
     if updates_K is None:
-        updates_K = torch.tensor([window.update for window in windows], device=device)
+        updates_K = _numbers(windows)
     rows, scales = [], []
     for live, window in zip(given, windows, strict=True):
         row, scale = (_KEPT, 1.0) if live is None else _row(edge, *live, window, layer)
         rows.append(row)
         scales.append(scale)
     table = torch.tensor(rows, dtype=torch.int64, device=device)
-    return Toss(table, torch.tensor(scales, dtype=torch.float32, device=device), updates_K)
+    scale = torch.tensor(scales, dtype=torch.float32, device=device)
+    apart = any(drop.shared.gate == 1 for drop in drops)
+    return Toss(table, scale, updates_K, apart=apart)
 
 
 def layer_tosses(
@@ -130,6 +142,8 @@ def layer_tosses(
     as a factor. Folded RECURRENT is not here either, unless `fold` is False.
     """
     tosses: dict[Slot, Toss] = {}
+    if updates_K is None:
+        updates_K = _numbers(windows)
     for edge in INSIDE:
         for fill, table in ((Fill.ZERO, ZERO_SLOT), (Fill.HOLD, HOLD_SLOT)):
             toss = edge_toss(
@@ -145,6 +159,12 @@ def layer_tosses(
             if toss is not None:
                 tosses[table[edge]] = toss
     return {slot: tosses[slot] for slot in Slot if slot in tosses}
+
+
+def _numbers(windows: Sequence[Window]) -> Tensor:
+    """The windows' numbers, on their device."""
+    numbers = [window.update for window in windows]
+    return torch.tensor(numbers, dtype=torch.int64, device=windows[0].device)
 
 
 def _live(

@@ -136,7 +136,7 @@ def test_no_graph_is_recorded_inside_the_loop(placement):
     loop = seven.y_TBH.grad_fn
     assert graph[type(loop).__name__] == 1
     assert seven.s_BH.grad_fn is seven.c_BH.grad_fn is loop
-    # The input, s_0, c_0, both weights and the bias; kind, eager flag and factors have no gradient.
+    # The input, s_0, c_0, both weights and the bias; kind, steps and factors have no gradient.
     assert sum(below is not None for below, _ in loop.next_functions) == 6
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from engine.triton_cases import COHORTS, LAYER, MASKS, STEP_KIND, step_case
 
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
+from ablate.engine import steps
+from ablate.engine.cohort import Trial, factors_and_tosses
 from ablate.engine.factors import Slot, Window, activation_mask, weight_mask
 from ablate.engine.kernels import kernels
 from ablate.engine.plan import Mode
@@ -58,24 +61,9 @@ def _interpreted(names, folder):
     return torch.load(saved)
 
 
-def _assert_reference(names, folder):
-    """Each trial's outputs and gradients are those of the specification, whoever is beside it."""
-    for name, found in _interpreted(names, folder).items():
-        cohort = COHORTS[name]
-        for k, placement in enumerate(cohort.placements):
-            window = cohort.window(k)
-            expected = everything(cohort.case(k), placement, window, EnginePath.REFERENCE)
-            squeezed = {
-                name: value.squeeze(0) if name in ("s_T", "c_T", "d s_0", "d c_0") else value
-                for name, value in expected.items()
-            }
-            own = {name: value[k] for name, value in found.items()}
-            assert_close({name: own[name] for name in squeezed}, squeezed, f"{k} of {name}")
-
-
 @needs_triton
 def test_cohorts_equal_the_specification(tmp_path):
-    """Each slot alone beside other sharings and rates, unlike trials, other noises, means."""
+    """Each slot alone beside other sharings and rates, unlike trials, noises, means, two layers."""
     for name, found in _interpreted(COHORTS, tmp_path).items():
         cohort = COHORTS[name]
         for k, placement in enumerate(cohort.placements):
@@ -190,6 +178,45 @@ def test_a_trial_without_the_edge_keeps_everything():
     assert toss.scale_K.tolist() == [2.0, 1.0]
     assert toss.updates_K.tolist() == [2, 2]
     assert edge_toss(Edge.HIDDEN, [Placement()], [_WINDOW], 0, units=5) is None
+
+
+def test_what_is_tossed_is_not_drawn():
+    """Each trial's other noises, folded masks and masks outside the loop stay factors."""
+    gates_apart = Placement({Edge.RECURRENT: Drop(0.3, Sharing(gate=1)), Edge.HIDDEN: Drop(0.2)})
+    folded = Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, batch=ALL))})
+    held = Placement({Edge.HIDDEN: Drop(0.2, fill=Fill.HOLD), Edge.INPUT: Drop(0.5)})
+    other = Placement({Edge.HIDDEN: Drop(0.3, noise=GAUSSIAN)})
+
+    def slots(*placements):
+        trials = [Trial(placement, _WINDOW) for placement in placements]
+        return factors_and_tosses(trials, 0, inputs=4, hidden=5)
+
+    factors, tosses = slots(gates_apart, folded, held)
+    assert list(factors) == [Slot.INPUT, Slot.WEIGHT]
+    assert list(tosses) == [Slot.RECURRENT, Slot.HIDDEN, Slot.HIDDEN_HOLD]
+    assert [toss.apart for toss in tosses.values()] == [True, False, False]
+    factors, tosses = slots(gates_apart, held, other)
+    assert list(factors) == [Slot.INPUT, Slot.HIDDEN]
+    assert list(tosses) == [Slot.RECURRENT, Slot.HIDDEN_HOLD]
+
+
+def test_the_gpus_kernels_run_on_a_gpu_alone(monkeypatch):
+    """In float32, and where Triton is: elsewhere the loop is eager, and one sentence says so."""
+    here, there = torch.zeros(1), SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32)
+    monkeypatch.setattr(steps, "can_compile", lambda: True)
+    steps._has_triton.cache_clear()
+    assert not steps.takes_triton(here)
+    assert not steps.takes_triton(SimpleNamespace(device=there.device, dtype=torch.float64))
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.warns(RuntimeWarning, match="install triton to compile it"):
+        assert not steps.takes_triton(there)
+    assert not steps.takes_triton(there)
+    monkeypatch.setitem(sys.modules, "triton", SimpleNamespace())
+    steps._has_triton.cache_clear()
+    assert steps.takes_triton(there)
+    monkeypatch.setattr(steps, "can_compile", lambda: False)
+    assert not steps.takes_triton(there)
+    steps._has_triton.cache_clear()
 
 
 def test_a_toss_takes_anothers_values_in_place():

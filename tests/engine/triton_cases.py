@@ -1,4 +1,4 @@
-"""What Triton's interpreter computes, in a process of its own, and the small loop that drives it.
+"""What Triton's interpreter computes, in a process of its own.
 
 TRITON_INTERPRET=1 python -m engine.triton_cases FILE NAME...     saves the tensors of named cases
 
@@ -7,6 +7,7 @@ import it. Shapes: K trials, T time, B batch, D input, H hidden, G gates.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,16 +16,17 @@ from torch import Tensor
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.cohort import Trial, cohort_factors
+from ablate.engine.cohort import Trial, run_cohort
 from ablate.engine.factors import Slot, Window
-from ablate.engine.kernels import Kind, read
+from ablate.engine.kernels import Kind
 from ablate.engine.plan import Mode
+from ablate.engine.reference import LayerWeights
+from ablate.engine.stack import StackOutput
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
 STEPS = 3
 
-_OUTSIDE = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
 _NONE = Placement()
 
 
@@ -34,9 +36,10 @@ class Cohort(NamedTuple):
     placements: tuple[Placement, ...]
     mode: Mode = Mode.TRAIN
     bias: bool = True
+    layers: int = 1
 
     def case(self, k: int) -> Case:
-        return make_case(1, steps=STEPS, dtype=torch.float32, bias=self.bias, seed=k)
+        return make_case(self.layers, steps=STEPS, dtype=torch.float32, bias=self.bias, seed=k)
 
     def window(self, k: int) -> Window:
         stated = {"seed": 2**32 - 1 - k, "update": 2**32 - 7 + k, "stack": k}
@@ -100,6 +103,14 @@ COHORTS = {
         )
     ),
     "MIXED": Cohort(_MIXED),
+    "STACK": Cohort(
+        (
+            Placement({Edge.INTERLAYER | Edge.OUTPUT: Drop(0.3), Edge.UPDATE: Drop((0.0, 0.4))}),
+            Placement({Edge.RECURRENT: Drop(0.4, Sharing(gate=1, time=ALL, batch=ALL))}),
+            Placement({Edge.RECURRENT: Drop((0.3, 0.0), Sharing(gate=1))}),
+        ),
+        layers=2,
+    ),
     "MEANS": Cohort(
         (
             Placement({Edge.CELL: Drop(0.3, Sharing(time=2), scale=Scale.TEST)}),
@@ -117,97 +128,43 @@ COHORTS = {
 
 
 def run(cohort: Cohort) -> dict[str, Tensor]:
-    """One layer of the cohort over its windows: outputs and gradients with K in front, by name."""
-    from ablate.engine.triton_steps import backward, first_factor, forward
-    from ablate.engine.triton_toss import layer_tosses
-
-    windows = cohort.windows
-    cases = [cohort.case(k) for k in range(len(windows))]
-    x, s, c, gy, gs, gc = (
-        torch.stack([part[k] for k in range(len(cases))]).detach()
-        for part in (
-            [case.x_TBD for case in cases],
-            [case.state[0][0] for case in cases],
-            [case.state[1][0] for case in cases],
-            [case.cotangents.y_TBH for case in cases],
-            [case.cotangents.s_LBH[0] for case in cases],
-            [case.cotangents.c_LBH[0] for case in cases],
-        )
+    """The cohort over its windows: outputs and gradients with K in front, named as `everything`."""
+    cases = [cohort.case(k) for k in range(len(cohort.placements))]
+    weights = tuple(
+        LayerWeights(*(None if own[0] is None else _leaf(own) for own in zip(*layer, strict=True)))
+        for layer in zip(*(case.weights for case in cases), strict=True)
     )
-    batch, inputs = x.shape[2:]
-    hidden = s.shape[-1]
-    w_ih, w_hh = (
-        torch.stack([case.weights[0][n] for case in cases]).detach().unflatten(1, (4, -1))
-        for n in (0, 1)
+    y, s, c = zip(*(case.cotangents for case in cases), strict=True)
+    together = Case(
+        _leaf([case.x_TBD for case in cases]),
+        cases[0].tokens_TB,
+        (
+            _leaf([case.state[0] for case in cases], dim=1),
+            _leaf([case.state[1] for case in cases], dim=1),
+        ),
+        weights,
+        StackOutput(torch.stack(y), torch.stack(s, dim=1), torch.stack(c, dim=1)),
     )
-    bias = None
-    if cohort.bias:
-        bias = torch.stack([case.weights[0].bias for case in cases]).detach().unflatten(1, (4, -1))
-    tosses = layer_tosses(cohort.placements, windows, 0, hidden=hidden)
-    given = [Trial(*each) for each in zip(cohort.placements, windows, strict=True)]
-    factors = dict(cohort_factors(given, 0, inputs=inputs, hidden=hidden)) | tosses
-    outside = [factors.pop(slot, torch.ones(())) for slot in _OUTSIDE]
-    slots = {slot: factors[slot] for slot in Slot if slot in factors}
-    apart = any(
-        Edge.RECURRENT in placement and placement[Edge.RECURRENT].shared.gate == 1
-        for placement in cohort.placements
-    )
-    kind = Kind(tuple(slots), apart=apart, bias=cohort.bias)
-
-    u = x.unsqueeze(3).expand(-1, -1, -1, 4, -1) * outside[0]
-    m_ih, m_hh = w_ih * outside[1], w_hh * outside[2]
-    projection = torch.einsum("ktbgd,kghd->ktbgh", u, m_ih)
-    projection = projection.transpose(2, 3).contiguous() if apart else projection.contiguous()
-    first = first_factor(kind, slots, batch=batch, hidden=hidden)
-    r = read(kind, first, s)
-    tape, ys = [], []
-    for t in range(STEPS):
-        z = _product(r, m_hh, apart=apart)
-        made = forward(kind, projection[:, t], z, bias, c, s, slots, t=t)
-        tape.append((made[:5], c, r))
-        _, _, _, _, _, c, h, *rest = made
-        s = rest[0] if kind.has(Slot.STATE_HOLD) else h
-        r = rest[-1] if kind.reads else s
-        ys.append(h)
-    found = {"y": torch.stack(ys, dim=1), "s_T": s, "c_T": c}
-
-    p, ds_held, dc = torch.zeros_like(r), torch.zeros_like(gs), gc
-    if kind.holds:
-        ds_held = gs
-    else:
-        gy[:, -1] += gs
-    dzs, reads = [], []
-    for t in range(STEPS - 1, -1, -1):
-        saved, before, r = tape[t]
-        dz, dc, *held = backward(kind, gy[:, t], p, ds_held, dc, saved, before, slots, t=t)
-        ds_held = held[0] if held else ds_held
-        p = _back(dz, m_hh, apart=apart)
-        dzs.insert(0, dz.transpose(1, 2) if apart else dz)
-        reads.insert(0, r.transpose(1, 2) if apart else r.unsqueeze(2).expand(-1, -1, 4, -1))
-    ds = p if first is None else first * p
-    ds = (ds.sum(1) if apart else ds) + (ds_held if kind.holds else 0.0)
-    dz, r = torch.stack(dzs, dim=1), torch.stack(reads, dim=1)
-    du = torch.einsum("ktbgh,kghd->ktbgd", dz, m_ih)
-    found |= {"d x": (du * outside[0]).sum(3), "d s_0": ds, "d c_0": dc}
-    dw_ih = torch.einsum("ktbgh,ktbgd->kghd", dz, u) * outside[1]
-    dw_hh = torch.einsum("ktbgh,ktbgd->kghd", dz, r) * outside[2]
-    found |= {"d w_ih_l0": dw_ih.flatten(1, 2), "d w_hh_l0": dw_hh.flatten(1, 2)}
-    db = dz.sum((1, 2)).flatten(1, 2)
-    return found | ({"d b_ih_l0": db, "d b_hh_l0": db} if cohort.bias else {})
+    trials = [Trial(*each) for each in zip(cohort.placements, cohort.windows, strict=True)]
+    given = (together.x_TBD, together.state, together.weights, trials)
+    made, leaves = run_cohort(*given, triton=True), together.leaves()
+    with torch.no_grad():
+        for one, other in zip(made, run_cohort(*given, triton=True), strict=True):
+            assert torch.equal(one, other), "without a tape the loop is the same"
+    gradients = torch.autograd.grad(list(made), list(leaves.values()), together.cotangents)
+    found = dict(zip(("y", "s_T", "c_T"), made, strict=True)) | {
+        f"d {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)
+    }
+    by_layer = ("s_T", "c_T", "d s_0", "d c_0")
+    return {
+        name: (value.transpose(0, 1) if name in by_layer else value).detach().contiguous()
+        for name, value in found.items()
+    }
 
 
-def _product(r: Tensor, w_KGHX: Tensor, *, apart: bool) -> Tensor:
-    """r_t W_hh^T, [K, B, 4, H] or [K, 4, B, H]."""
-    if apart:
-        return torch.einsum("kgbx,kghx->kgbh", r, w_KGHX)
-    return torch.einsum("kbx,kghx->kbgh", r, w_KGHX).contiguous()
-
-
-def _back(dz: Tensor, w_KGHX: Tensor, *, apart: bool) -> Tensor:
-    """dz_t W_hh, [K, B, H] or [K, 4, B, H]."""
-    if apart:
-        return torch.einsum("kgbh,kghx->kgbx", dz, w_KGHX)
-    return torch.einsum("kbgh,kghx->kbx", dz, w_KGHX)
+def _leaf(values: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Trials' leaves side by side, a leaf."""
+    return torch.stack([value.detach() for value in values], dim).requires_grad_()
 
 
 STEP_KIND = Kind(

@@ -25,8 +25,9 @@ Each section is what `ablate bench --from FILE --markdown` prints of a file besi
 
 
 def readme(text: str, folder: Path = FOLDER) -> str:
-    """The README with its figures renewed."""
-    found = [show.markdown(files.read(path), brief=True) for path in sorted(folder.glob("*.json"))]
+    """The README with its figures renewed; parts by themselves are the design note's."""
+    facts = [files.read(path) for path in sorted(folder.glob("*.json"))]
+    found = [show.markdown(each, brief=True) for each in facts if not each.get("parts")]
     figures = "".join(f"\n{each}\n\n" for each in found)
     renewed, count = _BLOCK.subn(lambda match: match[1] + figures + match[2], text)
     assert count == 1, "the README has no place for the speed figures"

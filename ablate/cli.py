@@ -335,7 +335,7 @@ def audit(
 @click.option(
     "--repeat", type=click.IntRange(1), metavar="N", help="Timed calls of each case; by default 9."
 )
-@click.option("--quick", is_flag=True, help="The small shape, four strategies: under a minute.")
+@click.option("--quick", is_flag=True, help="The small shape, four strategies: about a minute.")
 @click.option(
     "--parts", is_flag=True, help="In place of whole updates their parts, each in several ways."
 )

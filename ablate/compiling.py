@@ -1,7 +1,7 @@
 """One source for compiled and eager pointwise code.
 
-`torch.compile` needs a C++ compiler on the CPU. Where there is none, or ABLATE_COMPILE=0 says so,
-the same function runs eagerly and one sentence says what that costs.
+Inductor, PyTorch's compiler, needs a C++ compiler on the CPU. Where there is none, or
+ABLATE_COMPILE=0 says so, the same function runs eagerly and one sentence says what that costs.
 """
 
 import functools
@@ -58,6 +58,7 @@ def _lower(function: Callable[..., Any], examples: tuple[Any, ...]) -> Callable[
     # The library's own vectorised tanh is several times as slow as its exp.
     lowering = {torch.ops.aten.tanh.default: _tanh}
     with torch.no_grad(), config.patch({"cpp.dynamic_threads": True}), warnings.catch_warnings():
+        # Inductor warns of its own use of what PyTorch deprecates.
         warnings.simplefilter("ignore")
         graph = make_fx(function, lowering, tracing_mode="symbolic")(*examples)
         return standalone_compile(graph, list(examples), dynamic_shapes="from_graph")

@@ -15,10 +15,10 @@ from ablate.engine.factors import Window
 from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
 from ablate.engine.stack import run_stack
-from ablate.model.language_model import read
-from ablate.model.net import Net
+from ablate.model.parameters import layer_weights
 from ablate.placement import Placement
 from ablate.strategies import get
+from ablate.testing.case import forward
 
 # Odd sizes, none a multiple of the four words of a Philox call, no two alike.
 T, B, D, H, L, V = 7, 3, 5, 13, 2, 11
@@ -61,12 +61,15 @@ def _engine(placement, parameters, tokens, state, mode=Mode.TRAIN):
     """Both windows through the specification: y [2, T, B, H], h and c [2, L, B, H]."""
     tensors = {name: torch.tensor(value) for name, value in parameters.items()}
     carried = tuple(torch.tensor(np.stack(part)) for part in zip(*state, strict=True))
-    net, found = Net(layers=L, hidden=H, embedding=D), []
+    weights, found = layer_weights(tensors, L), []
     for update, words in zip(UPDATES, tokens, strict=True):
         window = Window(seed=SEED, update=update, time=T, batch=B, mode=mode, dtype=torch.float64)
-        made = read(tensors, torch.tensor(words), carried, net, placement, window, Path.REFERENCE)
-        carried = made.state
-        found.append((made.y_TBH.numpy(), *(part.numpy() for part in made.state)))
+        tokens_TB = torch.tensor(words)
+        vectors = tensors["embedding.weight"][tokens_TB]
+        y, *carried = forward(
+            vectors, carried, weights, placement, window, Path.REFERENCE, tokens_TB=tokens_TB
+        )
+        found.append((y.numpy(), *(part.numpy() for part in carried)))
     return found
 
 

@@ -72,7 +72,7 @@ class Member(NamedTuple):
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Place:
     """A member at work: its state after the last whole epoch, and the most places it shared."""
 
@@ -130,7 +130,7 @@ def train_cohort(
     while True:
         while len(places) < size and (member := next_member()) is not None:
             places.append(_open(member, corpus, device))
-            _check_alike(places[0].cell, places[-1].cell, device)
+            _check_alike(places[0], places[-1], device)
         ended = [place for place in places if _ended(place, corpus)]
         for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
             on_outcome(place.member, outcome)
@@ -155,21 +155,27 @@ def _open(member: Member, corpus: Corpus, device: str) -> _Place:
     return _Place(member, task, state, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _check_alike(one: Cell, other: Cell, device: str) -> None:
+def _check_alike(one: _Place, other: _Place, device: str) -> None:
+    cells = (one.cell, other.cell)
     for what in ("net", "recipe", "precision"):
-        if getattr(one, what) != getattr(other, what):
+        first, second = (getattr(cell, what) for cell in cells)
+        if first != second:
             raise AblateError(
-                f"trials of a cohort have one {what}, got {getattr(one, what)!r} and "
-                f"{getattr(other, what)!r}; train them apart"
+                f"trials of a cohort have one {what}, got {first!r} and {second!r}; "
+                "train them apart"
             )
-    kinds = [
-        alike(cell.placement, cell.net.layers, device=device, precision=cell.precision)
-        for cell in (one, other)
-    ]
-    if one.precision == "fp32" and kinds[0] != kinds[1]:
+    kinds = {
+        # A schedule may evaluate on another path than its placement at the full rates.
+        (
+            place.task.evaluate_path,
+            alike(cell.placement, cell.net.layers, device=device, precision=cell.precision),
+        )
+        for place, cell in zip((one, other), cells, strict=True)
+    }
+    if one.cell.precision == "fp32" and len(kinds) > 1:
         raise AblateError(
             "trials of a cohort have equal bits alone only on one path of the engine and with the "
-            f"same gates apart, got {one.placement} and {other.placement}; train them apart"
+            f"same gates apart, got {cells[0].placement} and {cells[1].placement}; train them apart"
         )
 
 

@@ -168,9 +168,9 @@ def cohort_update(
     """Change the `parameters` [K, ...] of K trials in place by one update each, on one window.
 
     Trials may differ in placement, seed, number of the update and rate of learning, not in net,
-    path or precision. A trial whose update is not finite stays as it is, and so do its companions'
-    values: a trial never knows its companions. `copies`, from `product_copies`, are brought along
-    where one update follows another; they are made where they are not given.
+    path or precision. A trial whose update is not finite stays as it is, and its companions do not
+    notice. `copies`, from `product_copies`, are brought along where one update follows another;
+    they are made where they are not given.
     """
     task, like = tasks[0], parameters["decoder.weight"]
     copies = copies or product_copies(parameters, task.precision)

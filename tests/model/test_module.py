@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 import ablate
 from ablate.drops import Drop
 from ablate.edges import Edge
+from ablate.engine.cohort import Trial
 from ablate.engine.factors import Window
 from ablate.engine.plan import Mode, plan
 from ablate.errors import AblateError
@@ -56,10 +57,18 @@ def test_it_is_the_model_that_a_study_trains(placement, mode):
     scores, (h, c) = model(TOKENS, state, update=4)
     window = Window(seed=9, update=4, time=T, batch=B, mode=mode, dtype=torch.float64)
     path = plan(placement, NET.layers, mode=mode).path
-    read = language_model.read(parameters, TOKENS, state, NET, placement, window, path)
-    expected = language_model.logits(parameters, read.y_TBH).view(T, B, V)
-    found = {"logits": scores, "h": h, "c": c}
-    assert_close(found, {"logits": expected, "h": read.state[0], "c": read.state[1]})
+    own = {name: value.unsqueeze(0) for name, value in parameters.items()}
+    before = (state[0].unsqueeze(1), state[1].unsqueeze(1))
+    vectors = own["embedding.weight"][:, TOKENS]
+    trials = [Trial(placement, window)]
+    y, s_LKBH, c_LKBH = language_model.read_cohort(own, vectors, TOKENS, before, NET, trials, path)
+    weight, bias = parameters["decoder.weight"], parameters["decoder.bias"]
+    expected = {
+        "logits": nn.functional.linear(y[0], weight, bias),
+        "h": s_LKBH[:, 0],
+        "c": c_LKBH[:, 0],
+    }
+    assert_close({"logits": scores, "h": h, "c": c}, expected)
     assert model.placement == placement
 
 

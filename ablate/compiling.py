@@ -16,6 +16,10 @@ EAGER_NOTE = (
     "eagerly, slower; install g++ to compile them"
 )
 
+# As many threads as the process has when it calls; the rest parallelises over K and over B too,
+# where the compiler would stop at K, which is 1 for a trial alone.
+_OPTIONS = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk_size": 1}
+
 
 @functools.cache
 def can_compile() -> bool:
@@ -57,7 +61,7 @@ def _lower(function: Callable[..., Any], examples: tuple[Any, ...]) -> Callable[
 
     # The library's own vectorised tanh is several times as slow as its exp.
     lowering = {torch.ops.aten.tanh.default: _tanh}
-    with torch.no_grad(), config.patch({"cpp.dynamic_threads": True}), warnings.catch_warnings():
+    with torch.no_grad(), config.patch(_OPTIONS), warnings.catch_warnings():
         # Inductor warns of its own use of what PyTorch deprecates.
         warnings.simplefilter("ignore")
         graph = make_fx(function, lowering, tracing_mode="symbolic")(*examples)

@@ -64,8 +64,11 @@ def softmax_ours(
     y_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor, dtype: torch.dtype
 ) -> object:
     """What an update does."""
-    weight_VP = softmax.biased(weight_VH, bias_V, dtype)
-    return softmax.losses_and_gradients(y_NH.unsqueeze(0), [weight_VP], targets_N, 1.0)[0][1:]
+    weight_WP = softmax.biased(weight_VH, bias_V, dtype)
+    found = softmax.losses_and_gradients(
+        y_NH.unsqueeze(0), [weight_WP], targets_N, 1.0, len(weight_VH)
+    )
+    return found[0][1:]
 
 
 def embedding_dense(table_VD: Tensor, tokens_TB: Tensor, dx_TBD: Tensor) -> object:

@@ -3,6 +3,7 @@
 Shapes: T time, B batch, K trials, N tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, Protocol
@@ -17,12 +18,13 @@ from ablate.drops import ALL
 from ablate.edges import Edge
 from ablate.engine.factors import layer_factors, sequence_factor
 from ablate.engine.plan import Path
-from ablate.model import language_model, parameters
+from ablate.model import parameters
 from ablate.model.parameters import Parameters
 from ablate.placement import Placement
 from ablate.strategies import get
 from ablate.training.evaluation import evaluate
-from ablate.training.update import Task, cohort_update, product_copies
+from ablate.training.repeated import Repeated
+from ablate.training.update import Task
 
 #: Windows of one evaluation: what it prepares once is shared by as few as it ever is.
 EVALUATED: Final = 2
@@ -117,32 +119,33 @@ def gates(placement: Placement) -> str:
     return "apart" if apart else "shared" if len(placement) else "-"
 
 
+def _repeated(case: Case, device: str, values: Parameters, tasks: Sequence[Task]) -> Repeated:
+    return Repeated(
+        values,
+        tasks,
+        window_of(case.shape, device),
+        learning_rate=_LEARNING_RATE,
+        clip=case.shape.clip,
+        first=_BEGUN,
+    )
+
+
 class Alone:
     """A trial of ablate by itself."""
 
     def __init__(self, case: Case, device: str, values: Parameters) -> None:
         self.shape, self.values = case.shape, values
         self.task = task_of(case, device)
-        self.x_TB, self.y_TB = window_of(case.shape, device)
         # A trial alone is a cohort of one.
-        self.own = {name: value.unsqueeze(0) for name, value in values.items()}
-        self.copies = product_copies(self.own, case.precision)
-        self.state = language_model.zero_cohort_state(
-            case.shape.net, 1, case.shape.batch, values["decoder.weight"]
-        )
+        own = {name: value.unsqueeze(0) for name, value in values.items()}
+        self.updates = _repeated(case, device, own, [self.task])
         words = np.random.default_rng(0)
         self.tokens_N = words.integers(
             case.shape.vocabulary, size=EVALUATED * case.shape.tokens, dtype=np.int32
         )
 
     def update(self, number: int) -> object:
-        done = cohort_update(
-            self.own, self.x_TB, self.y_TB, self.state, [self.task],
-            updates=[_BEGUN + number], learning_rates=[_LEARNING_RATE], clip=self.shape.clip,
-            copies=self.copies,
-        )  # fmt: skip
-        self.state = done.state
-        return done
+        return self.updates(number)
 
     def evaluate(self, number: int) -> object:
         return evaluate(
@@ -167,7 +170,7 @@ class Alone:
             for layer in range(net.layers)
         ]  # fmt: skip
         return [
-            outside(Edge.EMBEDDING, 0, units=net.inputs, tokens_TB=self.x_TB),
+            outside(Edge.EMBEDDING, 0, units=net.inputs, tokens_TB=self.updates.window[0]),
             *of_layers,
             outside(Edge.OUTPUT, net.layers - 1, units=net.hidden),
         ]
@@ -177,23 +180,11 @@ class Cohort:
     """Trials of ablate side by side, of one strategy and different seeds."""
 
     def __init__(self, case: Case, device: str, values: Parameters) -> None:
-        size = case.size or 1
-        self.shape, self.values, self.size = case.shape, values, size
-        self.tasks = [task_of(case, device, seed=seed) for seed in range(1, size + 1)]
-        self.x_TB, self.y_TB = window_of(case.shape, device)
-        self.state = language_model.zero_cohort_state(
-            case.shape.net, size, case.shape.batch, values["decoder.weight"]
-        )
-        self.copies = product_copies(values, case.precision)
+        tasks = [task_of(case, device, seed=seed) for seed in range(1, 1 + (case.size or 1))]
+        self.updates = _repeated(case, device, values, tasks)
 
     def update(self, number: int) -> object:
-        done = cohort_update(
-            self.values, self.x_TB, self.y_TB, self.state, self.tasks,
-            updates=[_BEGUN + number] * self.size, learning_rates=[_LEARNING_RATE] * self.size,
-            clip=self.shape.clip, copies=self.copies,
-        )  # fmt: skip
-        self.state = done.state
-        return done
+        return self.updates(number)
 
     def evaluate(self, number: int) -> object:
         raise NotImplementedError("cohorts are timed in training")

@@ -6,6 +6,7 @@ it has not, its factor there is 1, which changes no bit of it. A trial alone is 
 Shapes: K trials, L layers, T time, B batch, D input, H hidden.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 
 State = tuple[Tensor, Tensor]
+Tosses = Mapping[Slot, Toss]
+LayerMasks = Callable[[int, Tensor, int], tuple[Factors, Tosses | None]]
 
 
 class Trial(NamedTuple):
@@ -71,20 +74,37 @@ def run_cohort(
     `weights` are each layer's, with K in front. EMBEDDING is its owner's to apply. `triton` says
     whether the looped path takes the GPU's kernels; unless it is given, where they run.
     """
-    value, states, cells = x_KTBD, [], []
     tossing = path is Path.LOOPED and (takes_triton(x_KTBD) if triton is None else triton)
-    for number, layer_weights in enumerate(weights):
-        size = {"inputs": value.shape[-1], "hidden": layer_weights.hidden}
-        given = value, (state[0][number], state[1][number]), layer_weights
+
+    def masks(layer: int, read_KTBU: Tensor, hidden: int) -> tuple[Factors, Tosses | None]:
+        size = {"inputs": read_KTBU.shape[-1], "hidden": hidden}
         if tossing:
-            factors, tosses = factors_and_tosses(trials, number, **size)
-            out = looped_layer(*given, factors, tosses=tosses)
-        else:
-            out = _LAYERS[path](*given, cohort_factors(trials, number, **size))
+            return factors_and_tosses(trials, layer, **size)
+        return cohort_factors(trials, layer, **size), None
+
+    out = run_layers(x_KTBD, state, weights, masks, path)
+    return out._replace(y_KTBH=drop_sequences(out.y_KTBH, Edge.OUTPUT, len(weights) - 1, trials))
+
+
+def run_layers(
+    x_KTBD: Tensor,
+    state: State,
+    weights: Sequence[LayerWeights],
+    masks: LayerMasks,
+    path: Path = Path.LOOPED,
+) -> CohortOutput:
+    """As `run_cohort`, without OUTPUT, where `masks(layer, what it reads, H)` gives its factors.
+
+    Beside them come the tosses of the GPU's kernels, or None where those are not taken.
+    """
+    value, states, cells = x_KTBD, [], []
+    for number, layer_weights in enumerate(weights):
+        factors, tosses = masks(number, value, layer_weights.hidden)
+        given = value, (state[0][number], state[1][number]), layer_weights, factors
+        out = _LAYERS[path](*given) if tosses is None else looped_layer(*given, tosses=tosses)
         value = out.y_TBH
         states.append(out.s_BH)
         cells.append(out.c_BH)
-    value = drop_sequences(value, Edge.OUTPUT, len(weights) - 1, trials)
     return CohortOutput(value, torch.stack(states), torch.stack(cells))
 
 
@@ -97,14 +117,20 @@ def cohort_factors(trials: Sequence[Trial], layer: int, *, inputs: int, hidden: 
         for edge in edges
         if edge is vertical or edge not in Edge.VERTICAL
     }
+    draws = _draw_together(trials, layer, units)
     each = [
         layer_factors(
-            trial.placement, layer, trial.window, inputs=inputs, hidden=hidden, drawn=drawn
+            trial.placement,
+            layer,
+            trial.window,
+            inputs=inputs,
+            hidden=hidden,
+            drawn=_of_trial(draws, at),
         )
-        for trial, drawn in zip(trials, _draw_together(trials, layer, units), strict=True)
+        for at, trial in enumerate(trials)
     ]
     slots = (slot for slot in Slot if any(slot in factors for factors in each))
-    return {slot: _together([factors.get(slot) for factors in each]) for slot in slots}
+    return {slot: _together([factors.get(slot) for factors in each], draws) for slot in slots}
 
 
 def factors_and_tosses(
@@ -121,7 +147,7 @@ def factors_and_tosses(
     return cohort_factors(left, layer, inputs=inputs, hidden=hidden), tosses
 
 
-def _tossed(placement: Placement, window: Window, tosses: Mapping[Slot, Toss]) -> Edge:
+def _tossed(placement: Placement, window: Window, tosses: Tosses) -> Edge:
     """The edges whose drops have a toss."""
     edges = Edge(0)
     for edge, drop in (placement & INSIDE).items():
@@ -142,24 +168,38 @@ def drop_sequences(
     units = x_KTBU.shape[-1]
     # Words of the text are coordinates of EMBEDDING's masks: those are drawn one by one.
     together = {} if edge is Edge.EMBEDDING else {edge: units}
+    draws = _draw_together(trials, layer, together)
     factors = [
         sequence_factor(
-            edge, layer, trial.placement, trial.window, units, tokens_TB=tokens_TB, drawn=drawn
+            edge,
+            layer,
+            trial.placement,
+            trial.window,
+            units,
+            tokens_TB=tokens_TB,
+            drawn=_of_trial(draws, at),
         )
-        for trial, drawn in zip(trials, _draw_together(trials, layer, together), strict=True)
+        for at, trial in enumerate(trials)
     ]
     if all(factor is None for factor in factors):
         return x_KTBU
-    return x_KTBU * _together(factors)
+    return x_KTBU * _together(factors, draws)
 
 
-def _draw_together(
-    trials: Sequence[Trial], layer: int, units: Mapping[Edge, int]
-) -> list[dict[Edge, Tensor]]:
-    """Each trial's masks at those edges of `units` that two or more trials toss alike."""
-    drawn: list[dict[Edge, Tensor]] = [{} for _ in trials]
+class _Draw(NamedTuple):
+    """The masks of an edge, drawn at once for the trials `members`: `each` are those of `whole`."""
+
+    edge: Edge
+    members: list[int]
+    whole: Tensor
+    each: tuple[Tensor, ...]
+
+
+def _draw_together(trials: Sequence[Trial], layer: int, units: Mapping[Edge, int]) -> list[_Draw]:
+    """The masks at those edges of `units` that two or more trials toss alike."""
+    draws: list[_Draw] = []
     if len(trials) == 1 or trials[0].window.mode is Mode.MEAN:
-        return drawn
+        return draws
     for edge, width in units.items():
         alike: dict[Sharing, list[int]] = {}
         for at, (placement, _) in enumerate(trials):
@@ -175,19 +215,31 @@ def _draw_together(
                 width,
                 [trials[at].window for at in members],
             )
-            for at, mask in zip(members, masks, strict=True):
-                drawn[at][edge] = mask
-    return drawn
+            # A sequence outside the layers has no gates.
+            masks = masks[:, :, :, 0] if edge in Edge.EMBEDDING | Edge.OUTPUT else masks
+            draws.append(_Draw(edge, members, masks, masks.unbind()))
+    return draws
 
 
-def _together(factors: Sequence[Tensor | None]) -> Tensor:
+def _of_trial(draws: Sequence[_Draw], at: int) -> dict[Edge, Tensor]:
+    """The masks that were drawn for a trial."""
+    return {draw.edge: draw.each[draw.members.index(at)] for draw in draws if at in draw.members}
+
+
+def _together(factors: Sequence[Tensor | None], draws: Sequence[_Draw]) -> Tensor:
     """Factors side by side, 1 where a trial has none, as long as the longest on each axis."""
+    for draw in draws:
+        # As they were drawn: nothing to copy.
+        if len(draw.each) == len(factors) and all(map(operator.is_, draw.each, factors)):
+            return draw.whole
     given = [factor for factor in factors if factor is not None]
     if len(factors) == 1:
         return given[0].unsqueeze(0)
     shape = torch.broadcast_shapes(*(factor.shape for factor in given))
-    joined = given[0].new_ones(len(factors), *shape)
+    joined = given[0].new_empty(len(factors), *shape)
     for own, factor in zip(joined, factors, strict=True):
-        if factor is not None:
+        if factor is None:
+            own.fill_(1.0)
+        else:
             own.copy_(factor.expand(shape))
     return joined

@@ -189,7 +189,7 @@ def sequence_factor(
         mean = mean_factor(drop, drop.rate_of(0))
         return None if mean == 1.0 else _full(mean, window, (1, 1, 1))
     if edge in drawn:
-        return drawn[edge][:, :, 0]
+        return drawn[edge]
     return activation_mask(drop, edge, layer, 0, units, window, tokens_TB=tokens_TB)[:, :, 0]
 
 

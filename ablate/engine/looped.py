@@ -12,6 +12,7 @@ Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -97,7 +98,8 @@ def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
     With two threads the library divides a float32 product between them otherwise alone than in a
     batch; one thread, and bfloat16, it was measured to treat alike.
     """
-    if a_KMX.dtype == torch.bfloat16 or a_KMX.shape[0] == 1 or torch.get_num_threads() == 1:
+    alone = a_KMX.device.type != "cpu" or torch.get_num_threads() == 1
+    if a_KMX.dtype == torch.bfloat16 or a_KMX.shape[0] == 1 or alone:
         return torch.bmm(a_KMX, b_KXN)
     return torch.stack([torch.mm(a, b) for a, b in zip(a_KMX, b_KXN, strict=True)])
 
@@ -109,9 +111,21 @@ def _step_product(w_KIH: Tensor) -> Callable[[Tensor], Tensor]:
     included; in float32 with a contiguous weight on the right, most of all with several threads.
     """
     if w_KIH.dtype == torch.bfloat16:
-        return lambda r: torch.bmm(w_KIH, r.transpose(1, 2)).transpose(1, 2).contiguous()
+        return partial(_turned_product, w_KIH)
     w_KHI = w_KIH.transpose(1, 2).contiguous()
     return lambda r: product(r, w_KHI)
+
+
+def _step_product_back(w_KIH: Tensor) -> Callable[[Tensor], Tensor]:
+    """dz_t [K, B, I] -> dz_t W [K, B, H], for every step of a window, as `_step_product`."""
+    if w_KIH.dtype == torch.bfloat16:
+        return partial(_turned_product, w_KIH.transpose(1, 2).contiguous())
+    return lambda dz: product(dz, w_KIH)
+
+
+def _turned_product(w_KXY: Tensor, a_KBY: Tensor) -> Tensor:
+    """a W^T [K, B, X] with the weight on the left."""
+    return torch.bmm(w_KXY, a_KBY.transpose(1, 2)).transpose(1, 2).contiguous()
 
 
 def _by_gate(w_KIX: Tensor) -> Tensor:
@@ -214,7 +228,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
     saved = [flat[5 * t : 5 * t + 5] for t in range(length)]
     steps: Steps = ctx.make(kept[7 * length :], None)
     gradients = list(gy.contiguous().unbind(1))
-    w_step = _by_gate(w_hh) if kind.apart else w_hh
+    read_back = _step_product_back(_by_gate(w_hh) if kind.apart else w_hh)
     # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
     ds_held, dc = (gs if kind.holds else torch.zeros_like(gs)).contiguous(), gc.contiguous()
     if not kind.holds:
@@ -225,7 +239,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
         dz, dc, *held = steps.backward(t, gradients[t], p, ds_held, dc, saved[t], cells[t])
         ds_held = held[0] if held else ds_held
         dz_step = dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3)
-        p = product(dz_step, w_step)
+        p = read_back(dz_step)
         p = p.unflatten(0, (-1, 4)) if kind.apart else p
         dzs.append(dz)
     ds = p.to(kind.value)

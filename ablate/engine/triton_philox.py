@@ -100,10 +100,8 @@ def _of_groups(c0, c1, c2, high, k0, k1, index):
 
 
 @triton.jit
-def window_kernel(
-    out, toss, tokens, time, units, GATES: tl.constexpr, WORDS: tl.constexpr, BLOCK: tl.constexpr
-):
-    """The multipliers (WORDS: the words) of a window, [K, T, B, G, U]; `tokens` [T, B] or None.
+def window_kernel(out, toss, tokens, time, units, GATES: tl.constexpr, BLOCK: tl.constexpr):
+    """The multipliers of a window, [K, T, B, G, U]; `tokens` [T, B] or None.
 
     Grid: blocks of units, batch times gates, trials times steps.
     """
@@ -113,8 +111,5 @@ def window_kernel(
     here = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     row = (k * time + t) * batch + b
     token = 0 if tokens is None else tl.load(tokens + t * batch + b)
-    if WORDS:
-        made = words(toss[0], toss[2], k, t, b, gate, token, here, BLOCK).to(tl.int64)
-    else:
-        made = _multipliers(toss, k, t, b, gate, token, here, BLOCK)
+    made = _multipliers(toss, k, t, b, gate, token, here, BLOCK)
     tl.store(out + (row * GATES + gate) * units + here, made, mask=here < units)

@@ -140,21 +140,14 @@ def window_masks(
     `window_masks(toss, time=1, batch=sources, units=units, gates=4)[:, 0].permute(0, 2, 3, 1)`.
     """
     out = toss.scale_K.new_empty((toss.trials, time, batch, gates, units))
-    return _window(toss, out, tokens_TB)
-
-
-def window_words(
-    toss: Toss,
-    *,
-    time: int,
-    batch: int,
-    units: int,
-    gates: int = 1,
-    tokens_TB: Tensor | None = None,
-) -> Tensor:
-    """As `window_masks`, the words themselves in int64: what another noise makes numbers of."""
-    out = toss.table_KC.new_empty((toss.trials, time, batch, gates, units))
-    return _window(toss, out, tokens_TB)
+    block = _block(units)
+    grid = (-(-units // block), batch * gates, toss.trials * time)
+    tokens = None if tokens_TB is None else tokens_TB.contiguous()
+    with torch.cuda.device_of(out):
+        window_kernel[grid](
+            out, _argument(toss), tokens, time, units, GATES=gates, BLOCK=block, **OPTIONS
+        )
+    return out
 
 
 def first_factor(kind: Kind, slots: SlotValues, *, batch: int, hidden: int) -> Tensor | None:
@@ -168,26 +161,6 @@ def first_factor(kind: Kind, slots: SlotValues, *, batch: int, hidden: int) -> T
     value = value[:, 0].transpose(1, 2)
     value = value if kind.apart else value[:, 0]
     return value.expand(*value.shape[:-2], batch, hidden)
-
-
-def _window(toss: Toss, out: Tensor, tokens_TB: Tensor | None) -> Tensor:
-    trials, time, batch, gates, units = out.shape
-    block = _block(units)
-    grid = (-(-units // block), batch * gates, trials * time)
-    tokens = None if tokens_TB is None else tokens_TB.contiguous()
-    with torch.cuda.device_of(out):
-        window_kernel[grid](
-            out,
-            _argument(toss),
-            tokens,
-            time,
-            units,
-            GATES=gates,
-            WORDS=out.dtype == torch.int64,
-            BLOCK=block,
-            **OPTIONS,
-        )
-    return out
 
 
 def _check(kind: Kind, slots: SlotValues) -> None:

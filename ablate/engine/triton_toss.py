@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ablate.drops import Drop, Fill, Scale
 from ablate.edges import Edge
-from ablate.engine.factors import HOLD_SLOT, ZERO_SLOT, Slot, Window
+from ablate.engine.factors import HOLD_SLOT, ZERO_SLOT, Slot, Window, rate_index
 from ablate.engine.plan import Mode, folds
 from ablate.masks import check
 from ablate.noise import BERNOULLI, threshold
@@ -75,13 +75,6 @@ class Toss:
     def trials(self) -> int:
         return self.table_KC.shape[0]
 
-    def become(self, other: "Toss") -> None:
-        """Take `other`'s values in place: rates under a schedule, a place with another trial."""
-        self.table_KC.copy_(other.table_KC)
-        self.scale_K.copy_(other.scale_K)
-        if other.updates_K is not self.updates_K:
-            self.updates_K.copy_(other.updates_K)
-
 
 # A factor is a window's, [K, T, B, G, U], and has length 1 on an axis that shares its decisions.
 SlotValues = Mapping[Slot, Tensor | Toss]
@@ -134,12 +127,11 @@ def layer_tosses(
     *,
     hidden: int,
     updates_K: Tensor | None = None,
-    fold: bool = True,
 ) -> dict[Slot, Toss]:
     """The tosses between two steps of one layer, by slot; arguments as of `edge_toss`.
 
     What is not here and yet is in some trial's `layer_factors` (means, other noises) stands there
-    as a factor. Folded RECURRENT is not here either, unless `fold` is False.
+    as a factor. Folded RECURRENT is not here either.
     """
     tosses: dict[Slot, Toss] = {}
     if updates_K is None:
@@ -154,7 +146,7 @@ def layer_tosses(
                 units=hidden,
                 updates_K=updates_K,
                 fill=fill,
-                fold=fold,
+                fold=True,
             )
             if toss is not None:
                 tosses[table[edge]] = toss
@@ -176,8 +168,7 @@ def _live(
         return None
     if fold and folds(edge, drop, window.mode):
         return None
-    index = {Edge.INTERLAYER: layer - 1, Edge.OUTPUT: 0}.get(edge, layer)
-    rate = drop.rate_of(index)
+    rate = drop.rate_of(rate_index(edge, layer))
     return None if rate == 0.0 else (drop, rate)
 
 

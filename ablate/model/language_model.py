@@ -10,8 +10,16 @@ import torch
 from torch import Tensor
 
 from ablate.edges import Edge
-from ablate.engine.cohort import CohortOutput, State, Trial, drop_sequences, run_cohort
+from ablate.engine.cohort import (
+    CohortOutput,
+    State,
+    Trial,
+    drop_sequences,
+    run_cohort,
+    run_layers,
+)
 from ablate.engine.plan import Path
+from ablate.engine.tossed import CohortTosses
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, layer_weights
 
@@ -46,3 +54,17 @@ def read_cohort(
     ]
     x_KTBD = drop_sequences(x_KTBD, Edge.EMBEDDING, 0, trials, tokens_TB=tokens_TB)
     return run_cohort(x_KTBD, state, layer_weights(parameters, net.layers), trials, path)
+
+
+def read_tossed(
+    parameters: Parameters,
+    x_KTBD: Tensor,
+    tokens_TB: Tensor,
+    state: State,
+    net: Net,
+    tosses: CohortTosses,
+) -> CohortOutput:
+    """As `read_cohort` on the looped path, every mask from tosses: no number comes from Python."""
+    x_KTBD = tosses.drop_words(x_KTBD, tokens_TB)
+    out = run_layers(x_KTBD, state, layer_weights(parameters, net.layers), tosses.masks)
+    return out._replace(y_KTBH=tosses.drop_output(out.y_KTBH))

@@ -3,7 +3,9 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ablate.engine.plan import alike
+from ablate.drops import Fill
+from ablate.edges import Edge
+from ablate.engine.plan import Reach, alike, plan
 from ablate.study.cells import Cell, Entry
 from ablate.training.update import Task
 
@@ -40,6 +42,13 @@ class Cohorts:
             task.evaluate_path,
             alike(cell.placement, net.layers, device=self.device, precision=precision),
         )
+
+
+def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
+    """The edges that the cell's training tosses between two steps, with what they fill in."""
+    reaches = plan(cell.placement, cell.net.layers).reaches
+    edges = [reached.edge for reached in reaches if reached.reach is Reach.INSIDE]
+    return frozenset((edge, cell.placement[edge].fill) for edge in edges)
 
 
 def balanced(waiting: int, slots: int, most: int) -> int:

@@ -8,6 +8,7 @@ import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Store
 from ablate.study.cells import Entry
+from ablate.study.cohorts import inside
 from ablate.study.events import Event, Failed, Finished, Task
 from ablate.study.names import columns
 from ablate.study.progress import Progress
@@ -54,13 +55,24 @@ class Desk:
 
     def pull(self, companion: Task | None) -> Task | None:
         """The next task, or the next that may join its `companion`; None for none."""
-        entry = self._queue.pop(None if companion is None else self._may_join(companion))
+        entry = self._queue.pop() if companion is None else self._joining(companion)
         if entry is None:
             return None
         key = entry.cell.key
         self._running[key] = entry
         places = 1 if key in self._alone else self._places[self._kinds[key]]
         return Task(entry.cell, self._store.next_attempt(key), self._store.work(key), places)
+
+    def _joining(self, companion: Task) -> Entry | None:
+        """The next that may join: first those that toss inside the same steps, then any.
+
+        Where a trial does not toss and a companion does, it is multiplied by ones.
+        """
+        steps = inside(companion.cell)
+        may = self._may_join(companion)
+        return self._queue.pop(lambda entry: may(entry) and inside(entry.cell) == steps) or (
+            self._queue.pop(may)
+        )
 
     def _may_join(self, companion: Task) -> Callable[[Entry], bool]:
         kind, alone = self._kinds[companion.cell.key], companion.cell.key in self._alone

@@ -6,7 +6,9 @@ one update to the next lies in tensors: the tokens, the states, and a cohort's `
 Shapes: K trials.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -17,15 +19,16 @@ from ablate.errors import AblateError
 
 Result = TypeVar("Result")
 
-# Libraries choose their algorithms and kernels are compiled before a capture, which allows neither.
-_WARM_UPS: Final = 3
+#: Calls before a capture: libraries choose their algorithms and kernels are compiled in them, which
+#: a capture does not allow.
+WARM_UPS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Where each trial of a cohort stands, on the device: what a replay must not bake in.
 
-    `updates_K` (int64) are the updates' numbers, which its tosses read; `rates_K` (float32) the
+    `updates_K` (int64) are the updates' numbers, which its tosses read; `rates_K` (float64) the
     rates of learning.
     """
 
@@ -39,53 +42,35 @@ class Pace:
         """The pace of trials at these updates and rates of learning."""
         return cls(
             torch.tensor(updates, dtype=torch.int64, device=device),
-            torch.tensor(rates, dtype=torch.float32, device=device),
+            torch.tensor(rates, dtype=torch.float64, device=device),
         )
 
     def advance(self) -> None:
         """Go on by one update, in place and without a word to the host."""
         self.updates_K.add_(1)
 
-    def become(self, other: "Pace") -> None:
-        """Take another's values in place: at the end of an epoch, where a place is refilled."""
-        self.updates_K.copy_(other.updates_K)
-        self.rates_K.copy_(other.rates_K)
-
 
 class CapturedUpdate(Generic[Result]):
-    """`function(*inputs)`, captured in one CUDA graph.
+    """`function(*inputs)` on a CUDA device: called `WARM_UPS` times, then captured and replayed.
 
+    Every call does its work, the first ones as well: nothing is done twice or put back.
     `function` may read and write other tensors than its inputs, always the same ones, and waits for
-    nothing on the device; what it returns lies in tensors that the next call overwrites. `written`
-    are the tensors that it changes in place (parameters, a `Pace`): they are as before when the
-    capture is done. Raises AblateError where the inputs are not on a CUDA device.
+    nothing on the device; what it returns lies in tensors that the next call may overwrite.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Result],
-        inputs: Sequence[Tensor],
-        *,
-        written: Sequence[Tensor] = (),
-    ) -> None:
-        if not inputs or any(not value.is_cuda for value in inputs):
-            devices = ", ".join(sorted({str(value.device) for value in inputs})) or "no inputs"
-            raise AblateError(
-                f"an update is captured with inputs on a CUDA device, got {devices}; "
-                "elsewhere call the function itself"
-            )
-        self._inputs = tuple(value.detach().clone() for value in inputs)
-        with torch.cuda.device(inputs[0].device):
-            _warm_up(function, self._inputs, written)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._result = function(*self._inputs)
+    def __init__(self, function: Callable[..., Result]) -> None:
+        self._function = function
+        self._calls = 0
+        self._inputs: tuple[Tensor, ...] = ()
+        self._replay: Callable[[], Result] | None = None
 
     def __call__(self, *inputs: Tensor) -> Result:
-        """Replay the update with these inputs; they have the shapes and dtypes of the first ones.
+        """Do the update with these inputs; all calls' have the shapes and dtypes of the first ones.
 
         Raises AblateError for others: a graph cannot be replayed with them.
         """
+        if not self._calls:
+            self._inputs = tuple(value.detach().clone() for value in inputs)
         own = [_kind(value) for value in self._inputs]
         given = [_kind(value) for value in inputs]
         if own != given:
@@ -94,25 +79,44 @@ class CapturedUpdate(Generic[Result]):
             )
         for static, value in zip(self._inputs, inputs, strict=True):
             static.copy_(value, non_blocking=True)
-        self._graph.replay()
-        return self._result
+        self._calls += 1
+        if self._calls <= WARM_UPS:
+            with _aside(inputs[0].device):
+                return self._function(*self._inputs)
+        if self._replay is None:
+            self._replay = _captured(self._function, self._inputs)
+        return self._replay()
 
 
 def _kind(value: Tensor) -> str:
     return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
 
 
-def _warm_up(
-    function: Callable[..., object], inputs: Sequence[Tensor], written: Sequence[Tensor]
-) -> None:
-    """Run the function a few times on a side stream; what it wrote is put back."""
-    before = [value.detach().clone() for value in written]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(_WARM_UPS):
-            function(*inputs)
-    torch.cuda.current_stream().wait_stream(side)
-    with torch.no_grad():
-        for value, old in zip(written, before, strict=True):
-            value.copy_(old)
+@functools.cache
+def _side(device: torch.device) -> torch.cuda.Stream:
+    """One for all: memory that a stream has freed is its own to take again."""
+    return torch.cuda.Stream(device)
+
+
+@contextlib.contextmanager
+def _aside(device: torch.device) -> Iterator[None]:
+    """On a side stream, as a capture is: autograd and the libraries keep things for each stream."""
+    with torch.cuda.device(device):
+        side = _side(device)
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            yield
+        torch.cuda.current_stream().wait_stream(side)
+
+
+def _captured(function: Callable[..., Result], inputs: Sequence[Tensor]) -> Callable[[], Result]:
+    """What replays `function(*inputs)`; nothing is done yet."""
+    graph, device = torch.cuda.CUDAGraph(), inputs[0].device
+    with torch.cuda.device(device), torch.cuda.graph(graph, stream=_side(device)):
+        result = function(*inputs)
+
+    def replay() -> Result:
+        graph.replay()
+        return result
+
+    return replay

@@ -22,16 +22,16 @@ from ablate.data.windows import training_updates, training_windows
 from ablate.engine.plan import alike
 from ablate.errors import AblateError
 from ablate.masks import SEMANTICS
-from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.placement import Placement
 from ablate.training import checkpoint as checkpoints
 from ablate.training.checkpoint import Checkpoint
-from ablate.training.evaluation import Evaluated, evaluate_cohort, perplexity
+from ablate.training.epoch import Sums, advance, one
+from ablate.training.evaluation import LONGER, Evaluated, evaluate_cohort, perplexity
 from ablate.training.provenance import device_name, provenance
 from ablate.training.recipe import Recipe
-from ablate.training.update import Task, cohort_update, product_copies
+from ablate.training.update import Task
 
 OK, DIVERGED = "ok", "diverged"
 
@@ -214,15 +214,6 @@ def _first(cell: Cell, corpus: Corpus, device: str) -> Checkpoint:
     return Checkpoint(cell.key, parameters, parameters)
 
 
-@dataclass(slots=True)
-class _Sums:
-    """What one trial gathers over an epoch; nll in nats."""
-
-    nll: float = 0.0
-    targets: int = 0
-    norms: list[float] = field(default_factory=list)
-
-
 def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
     """One epoch over the text and its evaluation, each trial from one checkpoint to the next.
 
@@ -230,53 +221,26 @@ def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
     """
     recipe = places[0].cell.recipe
     began = time.perf_counter()
-    parameters = _stacked([place.state.parameters for place in places])
-    like = parameters["decoder.weight"]
-    carried = language_model.zero_cohort_state(places[0].cell.net, len(places), recipe.batch, like)
-    copies = product_copies(parameters, places[0].cell.precision)
-    live, left = list(range(len(places))), {}
-    sums = [_Sums() for _ in places]
-    windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
-    for number, (x_TB, y_TB) in enumerate(windows):
-        own = [places[at] for at in live]
-        done = cohort_update(
-            parameters,
-            x_TB.to(like.device),
-            y_TB.to(like.device),
-            carried,
-            [place.task for place in own],
-            updates=[_updates_before(place, corpus) + number for place in own],
-            learning_rates=[_learning_rate(place) for place in own],
-            clip=recipe.clip,
-            copies=copies,
-        )
-        carried = done.state
-        finite = [math.isfinite(n) and math.isfinite(m) for n, m in zip(*done[:2], strict=True)]
-        for at, fine, nll, norm in zip(live, finite, done.nlls, done.norms, strict=True):
-            if fine:
-                sums[at].nll += nll
-                sums[at].targets += y_TB.numel()
-                sums[at].norms.append(norm)
-        if not all(finite):
-            left |= {at: _one(parameters, k) for k, at in enumerate(live) if not finite[k]}
-            live = [at for at, fine in zip(live, finite, strict=True) if fine]
-            if not live:
-                break
-            parameters = {name: value[finite] for name, value in parameters.items()}
-            copies = product_copies(parameters, places[0].cell.precision)
-            carried = (carried[0][:, finite], carried[1][:, finite])
-    own = [places[at] for at in live]
-    train_nll = _nlls(parameters, _train_sample(corpus, recipe), own, corpus)
-    valid_nll = _nlls(parameters, corpus.valid, own, corpus)
+    done = advance(
+        _stacked([place.state.parameters for place in places]),
+        [place.task for place in places],
+        list(training_windows(corpus.train, recipe.batch, recipe.unroll)),
+        updates=[_updates_before(place, corpus) for place in places],
+        learning_rates=[_learning_rate(place) for place in places],
+        clip=recipe.clip,
+    )
+    own = [places[at] for at in done.live]
+    train_nll = _nlls(done.parameters, _train_sample(corpus, recipe), own, corpus)
+    valid_nll = _nlls(done.parameters, corpus.valid, own, corpus)
     share = (time.perf_counter() - began) / len(places)
-    after = left | {at: _one(parameters, k) for k, at in enumerate(live)}
+    after = done.left | {at: one(done.parameters, k) for k, at in enumerate(done.live)}
     scored = {
-        at: {"train_nll": train_nll[k], "valid_nll": valid_nll[k]} for k, at in enumerate(live)
+        at: {"train_nll": train_nll[k], "valid_nll": valid_nll[k]} for k, at in enumerate(done.live)
     }
     return [
         replace(
             place,
-            state=_advanced(place, after[at], sums[at], scored.get(at, {}), share),
+            state=_advanced(place, after[at], done.sums[at], scored.get(at, {}), share),
             cohort=max(place.cohort, len(places)),
         )
         for at, place in enumerate(places)
@@ -284,7 +248,7 @@ def _epoch(places: Sequence[_Place], corpus: Corpus) -> list[_Place]:
 
 
 def _advanced(
-    place: _Place, parameters: Parameters, sums: _Sums, scored: dict[str, float], seconds: float
+    place: _Place, parameters: Parameters, sums: Sums, scored: dict[str, float], seconds: float
 ) -> Checkpoint:
     """The checkpoint after an epoch that took the trial `seconds`, its share of the cohort's."""
     state = place.state
@@ -327,11 +291,6 @@ def _stacked(trials: Sequence[Parameters]) -> Parameters:
     return {name: torch.stack([trial[name] for trial in trials]) for name in trials[0]}
 
 
-def _one(parameters: Parameters, k: int) -> Parameters:
-    """The parameters of one trial, in memory of its own."""
-    return {name: value[k].clone() for name, value in parameters.items()}
-
-
 def _train_sample(corpus: Corpus, recipe: Recipe) -> NDArray[np.int32]:
     return corpus.train[: recipe.train_eval_tokens]
 
@@ -350,7 +309,7 @@ def _scored(
         return []
     recipe = places[0].cell.recipe
     # As many targets a window at any number of streams: the softmax's products stay large.
-    unroll = recipe.unroll * max(1, recipe.evaluation_streams // streams)
+    unroll = LONGER * recipe.unroll * max(1, recipe.evaluation_streams // streams)
     return evaluate_cohort(
         parameters,
         tokens,

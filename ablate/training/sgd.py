@@ -19,7 +19,10 @@ from ablate.compiling import lowered
 
 
 class Rows(NamedTuple):
-    """The gradient of a table [K, V, D] at the rows `at_R` that have one: [K, R, D]."""
+    """The gradient of a table [K, V, D] at the rows `at_R` that have one: [K, R, D].
+
+    Off the CPU a row may be named again, where its gradient is 0.
+    """
 
     at_R: Tensor
     values_KRD: Tensor
@@ -27,8 +30,10 @@ class Rows(NamedTuple):
     @classmethod
     def of(cls, tokens_TB: Tensor, dx_KTBD: Tensor) -> "Rows":
         """Sum the gradients of equal words, in the order of the text."""
-        at_R, row_N = torch.unique(tokens_TB.flatten(), return_inverse=True)
-        flat_KND = dx_KTBD.flatten(1, 2)
+        words_N, flat_KND = tokens_TB.flatten(), dx_KTBD.flatten(1, 2)
+        if not _counted(words_N):
+            return cls(words_N, _at_first_places(words_N, flat_KND))
+        at_R, row_N = torch.unique(words_N, return_inverse=True)
         values = flat_KND.new_zeros(flat_KND.shape[0], len(at_R), flat_KND.shape[2])
         return cls(at_R, values.index_add_(1, row_N, flat_KND))
 
@@ -115,3 +120,16 @@ def _add(dtypes: tuple[torch.dtype, ...], dim: int) -> Callable[..., object]:
         return value, _example(dtypes[1], dim), by, *(_example(d, dim) for d in dtypes[2:])
 
     return lowered(add, examples)
+
+
+def _counted(words_N: Tensor) -> bool:
+    """Whether it is known, without waiting for a device, how many different words there are."""
+    return words_N.device.type == "cpu"
+
+
+def _at_first_places(words_N: Tensor, values_KND: Tensor) -> Tensor:
+    """The sums over equal words, [K, N, D], each at its word's first place and 0 at the others."""
+    same_NN = words_N.unsqueeze(0) == words_N.unsqueeze(1)
+    first_N = ~same_NN.tril(-1).any(1)
+    # A product rather than additions in memory: the order of those changes from run to run.
+    return (same_NN & first_N.unsqueeze(1)).to(values_KND.dtype) @ values_KND

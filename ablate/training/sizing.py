@@ -15,14 +15,14 @@ import torch
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
-from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
 from ablate.training.capability import synchronize
 from ablate.training.loop import Cell
 from ablate.training.recipe import Recipe
-from ablate.training.update import Task, cohort_update, product_copies
+from ablate.training.repeated import Repeated
+from ablate.training.update import Task
 
 #: The largest cohort that is taken unasked.
 MOST: Final = 16
@@ -126,33 +126,26 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> flo
         net, len(corpus.vocabulary), seed=cells[0].seed, radius=recipe.init, device=device
     )
     parameters = {name: torch.stack([value] * len(cells)) for name, value in initial.items()}
-    like = parameters["decoder.weight"]
-    state = language_model.zero_cohort_state(net, len(cells), recipe.batch, like)
     # At the full rates: a schedule may start with nothing to do.
     tasks = [
         Task.planned(net, Placement(cell.placement), cell.seed, device, precision=cell.precision)
         for cell in cells
     ]
-    copies = product_copies(parameters, cells[0].precision)
-    windows = training_windows(corpus.train, recipe.batch, recipe.unroll)
-    x_TB, y_TB = (part.to(device) for part in next(windows))
+    x_TB, y_TB = next(iter(training_windows(corpus.train, recipe.batch, recipe.unroll)))
+    update = Repeated(
+        parameters,
+        tasks,
+        (x_TB.to(device), y_TB.to(device)),
+        learning_rate=recipe.learning_rate,
+        clip=recipe.clip,
+    )
     seconds: list[float] = []
     while len(seconds) < 1 + _TIMED:
         if len(seconds) > _FEWEST and sum(seconds[1:]) > _SLOW:
             break
         synchronize(device)
         began = time.perf_counter()
-        state = cohort_update(
-            parameters,
-            x_TB,
-            y_TB,
-            state,
-            tasks,
-            updates=[len(seconds)] * len(cells),
-            learning_rates=[recipe.learning_rate] * len(cells),
-            clip=recipe.clip,
-            copies=copies,
-        ).state
+        update(len(seconds))
         synchronize(device)
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])

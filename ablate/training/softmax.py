@@ -5,14 +5,14 @@ three products, and between them one compiled kernel. It leaves exp(score - high
 sum of each row beside it; what divides by the sum are the products' small factors, so that the
 scores, the largest tensor of an update, are exponentiated once.
 
-The vocabulary is taken in blocks, whose scores stay in a core's cache. Each has a highest score of
-its own, and what is made of a block is weighed by exp(its highest - the row's) once all are known.
-README.md beside this file has what this was measured against.
+On the CPU the vocabulary is taken in blocks, whose scores stay in a core's cache. Each has a
+highest score of its own, and what is made of a block is weighed by exp(its highest - the row's) /
+the row's sum once all are known. README.md beside this file has what this was measured against.
 
 Products are taken in the dtype of the weight; sums and the loss in float32 at least.
 
-Shapes: N targets, H hidden, V vocabulary, P > H: the bias is column H of the weight, the rest zero;
-J blocks.
+Shapes: N targets, H hidden, V vocabulary, W >= V: the rest are words that no text has; P > H: the
+bias is column H of the weight, the rest zero; J blocks of I words, the last one's may be fewer.
 """
 
 import functools
@@ -26,10 +26,16 @@ from torch.nn import functional
 from ablate.compiling import lowered
 
 # Products in bfloat16 are faster where rows begin at multiples of this.
-_ALIGNED: Final = 16
+_ALIGNED: Final = 32
 
 # Bytes of a block's scores for each thread: about what a core keeps to itself.
 _BLOCK: Final = 2 * 2**20
+
+# The score of a word that no text has, in any dtype: its exp is 0.
+_NEVER: Final = -1e30
+
+# The least weight of a block: what a target's gradient is divided by, and the product gives back.
+_LEAST: Final = 1e-30
 
 
 class Loss(NamedTuple):
@@ -42,133 +48,223 @@ class Loss(NamedTuple):
 
 
 def biased(weight_VH: Tensor, bias_V: Tensor, dtype: torch.dtype) -> Tensor:
-    """The weight with the bias as a column of its own, [V, P], in the dtype of products."""
-    rows, hidden = weight_VH.shape
-    width = -(-(hidden + 1) // _ALIGNED) * _ALIGNED
-    wide_VP = weight_VH.new_empty(rows, width, dtype=dtype)
-    wide_VP[:, :hidden] = weight_VH
-    wide_VP[:, hidden] = bias_V
-    wide_VP[:, hidden + 1 :] = 0.0
-    return wide_VP
+    """The weight with the bias as a column of its own, [W, P], in the dtype of products."""
+    words, hidden = weight_VH.shape
+    wide_WP = weight_VH.new_zeros(_aligned(words), _aligned(hidden + 1), dtype=dtype)
+    wide_WP[:words, :hidden] = weight_VH
+    wide_WP[:words, hidden] = bias_V
+    wide_WP[words:, hidden] = _NEVER
+    return wide_WP
 
 
 def losses_and_gradients(
-    y_KNH: Tensor, weights_VP: Sequence[Tensor], targets_N: Tensor, scale: float
+    y_KNH: Tensor, weights_WP: Sequence[Tensor], targets_N: Tensor, scale: float, words: int
 ) -> list[Loss]:
     """Score each trial's `y_NH` by its softmax layer `biased`; its gradients come in its dtype.
 
-    Trial by trial: these products fill the machine alone, and all scores pass through one memory.
+    `words` is V. Trial by trial: these products fill the machine alone, and all scores pass through
+    one memory.
     """
-    like, rows = weights_VP[0], len(targets_N)
-    parts = _parts(like, rows)
-    scores = like.new_empty(rows * parts[0])
-    raised = [like.new_empty(rows, part) for part in parts]
+    blocks = _Blocks.of(weights_WP[0], targets_N)
     return [
-        _loss(y_NH, weight_VP, targets_N, scale, scores, raised)
-        for y_NH, weight_VP in zip(y_KNH, weights_VP, strict=True)
+        _loss(y_NH, weight_WP, targets_N, scale, blocks, words)
+        for y_NH, weight_WP in zip(y_KNH, weights_WP, strict=True)
     ]
+
+
+class _Blocks(NamedTuple):
+    """The memory through which every trial's scores pass, block behind block.
+
+    `at_N` is where the target of each row stands in `raised`, `block_1N` its block.
+    """
+
+    sizes: list[int]
+    scores: Tensor
+    raised: Tensor
+    pulls_JNP: Tensor
+    at_N: Tensor
+    block_1N: Tensor
+
+    @classmethod
+    def of(cls, weight_WP: Tensor, targets_N: Tensor) -> "_Blocks":
+        rows, (words, width) = len(targets_N), weight_WP.shape
+        sizes = _sizes(weight_WP, rows)
+        block_N = targets_N // sizes[0]
+        begins_N = block_N * sizes[0]
+        # Every block but the last has the size of the first.
+        size_N = (words - begins_N).clamp(max=sizes[0])
+        row_N = torch.arange(rows, device=targets_N.device)
+        return cls(
+            sizes,
+            weight_WP.new_empty(rows * sizes[0]),
+            weight_WP.new_empty(rows * words),
+            weight_WP.new_empty(len(sizes), rows, width),
+            begins_N * rows + row_N * size_N + targets_N - begins_N,
+            block_N.unsqueeze(0),
+        )
+
+    def each_raised(self) -> list[Tensor]:
+        """The blocks of `raised`, [N, I] each."""
+        rows = self.pulls_JNP.shape[1]
+        parts = self.raised.split([rows * size for size in self.sizes])
+        return [part.view(rows, -1) for part in parts]
 
 
 def _loss(
     y_NH: Tensor,
-    weight_VP: Tensor,
+    weight_WP: Tensor,
     targets_N: Tensor,
     scale: float,
-    scores: Tensor,
-    raised: Sequence[Tensor],
+    blocks: _Blocks,
+    words: int,
 ) -> Loss:
-    hidden = y_NH.shape[1]
-    read_NP = _read(y_NH, weight_VP)
-    parts = weight_VP.split([part.shape[1] for part in raised])
-    softmax, blocks, pulls = _kernel(_softmax, scores.dtype), [], []
-    for weight_JP, raised_NJ in zip(parts, raised, strict=True):
-        scores_NJ = scores[: raised_NJ.numel()].view_as(raised_NJ)
-        torch.mm(read_NP, weight_JP.t(), out=scores_NJ)
-        blocks.append(softmax(scores_NJ, raised_NJ))
-        pulls.append(torch.mm(raised_NJ, weight_JP)[:, :hidden])
-    nll_N, weigh_NJ = _joined(blocks, read_NP, weight_VP, targets_N)
-    # The target's own part of each gradient is -scale times what the softmax read, or its row.
-    dy_NH = -weight_VP[targets_N, :hidden].to(y_NH.dtype)
-    for pull_NH, weigh_N in zip(pulls, weigh_NJ.unbind(1), strict=True):
-        dy_NH += pull_NH * weigh_N.unsqueeze(1)
-    dweight_VP = torch.empty_like(weight_VP)
-    for into_JP, raised_NJ, weigh_N in zip(
-        dweight_VP.split([part.shape[1] for part in raised]),
-        raised,
-        weigh_NJ.unbind(1),
-        strict=True,
+    (rows, hidden), dtype, count = y_NH.shape, weight_WP.dtype, len(blocks.sizes)
+    read_NP, own_NP = _read(y_NH, weight_WP), weight_WP[targets_N]
+    parts, raised = weight_WP.split(blocks.sizes), blocks.each_raised()
+    softmax, sums = _of_scores(_softmax, dtype, 2), []
+    for weight_IP, raised_NI, pull_NP in zip(parts, raised, blocks.pulls_JNP, strict=True):
+        scores_NI = blocks.scores[: raised_NI.numel()].view_as(raised_NI)
+        torch.mm(read_NP, weight_IP.t(), out=scores_NI)
+        sums.append(softmax(scores_NI, raised_NI))
+        torch.mm(raised_NI, weight_IP, out=pull_NP)
+    by = y_NH.new_full((), scale)
+    nll_N, share_JN, weighed_JNP = _of_blocks(dtype, count)(read_NP, own_NP, by, *_turned(sums))
+    dy_NH = y_NH.new_empty(rows, hidden)
+    _pulling(dtype)(dy_NH, own_NP, blocks.pulls_JNP, share_JN, by)
+    # p - 1 in the place of the target's p; its block's product multiplies by the share.
+    own_N = nll_N.neg().expm1() / share_JN.gather(0, blocks.block_1N)[0]
+    blocks.raised[blocks.at_N] = own_N.to(dtype)
+    dweight_WP = torch.empty_like(weight_WP)
+    for into_IP, raised_NI, weighed_NP in zip(
+        dweight_WP.split(blocks.sizes), raised, weighed_JNP, strict=True
     ):
-        weighed_NP = (read_NP * (scale * weigh_N).unsqueeze(1)).to(read_NP.dtype)
-        torch.mm(raised_NJ.t(), weighed_NP, out=into_JP)
-    at_R, row_N = torch.unique(targets_N, return_inverse=True)
-    own_RP = torch.zeros(len(at_R), read_NP.shape[1], dtype=y_NH.dtype, device=y_NH.device)
-    own_RP.index_add_(0, row_N, read_NP.to(y_NH.dtype), alpha=-scale)
-    dweight_VP[at_R] = (dweight_VP[at_R] + own_RP).to(dweight_VP.dtype)
-    return Loss(nll_N, dy_NH * scale, dweight_VP[:, :hidden], dweight_VP[:, hidden].contiguous())
+        torch.mm(raised_NI.t(), weighed_NP, out=into_IP)
+    dweight_VP = dweight_WP[:words]
+    return Loss(nll_N, dy_NH, dweight_VP[:, :hidden], dweight_VP[:, hidden].contiguous())
 
 
-def losses(y_NH: Tensor, weight_VP: Tensor, targets_N: Tensor) -> Tensor:
+def losses(y_NH: Tensor, weight_WP: Tensor, targets_N: Tensor) -> Tensor:
     """The nll of each target alone, in nats."""
-    read_NP, rows = _read(y_NH, weight_VP), len(targets_N)
-    parts = _parts(weight_VP, rows)
-    scores = weight_VP.new_empty(rows * parts[0])
-    sums, blocks = _kernel(_sums, scores.dtype), []
-    for weight_JP, part in zip(weight_VP.split(parts), parts, strict=True):
-        scores_NJ = scores[: rows * part].view(rows, part)
-        blocks.append(sums(torch.mm(read_NP, weight_JP.t(), out=scores_NJ)))
-    return _joined(blocks, read_NP, weight_VP, targets_N)[0]
+    read_NP, rows, dtype = _read(y_NH, weight_WP), len(targets_N), weight_WP.dtype
+    sizes = _sizes(weight_WP, rows)
+    scores = weight_WP.new_empty(rows * sizes[0])
+    kernel, sums = _of_scores(_sums, dtype, 1), []
+    for weight_IP in weight_WP.split(sizes):
+        scores_NI = scores[: rows * len(weight_IP)].view(rows, -1)
+        sums.append(kernel(torch.mm(read_NP, weight_IP.t(), out=scores_NI)))
+    # Not lowered: windows of any length are evaluated, and each number of blocks is another kernel.
+    return _joined(read_NP, weight_WP[targets_N], *_turned(sums))[0]
 
 
-def _parts(weight_VP: Tensor, rows: int) -> list[int]:
-    """The sizes of the vocabulary's blocks: equal, but for the last, and aligned."""
-    vocabulary = weight_VP.shape[0]
+def _sizes(weight_WP: Tensor, rows: int) -> list[int]:
+    """The words of each of the vocabulary's blocks: equal, but for the last, and aligned."""
+    words = weight_WP.shape[0]
+    if weight_WP.device.type != "cpu":
+        return [words]
     share = _BLOCK * torch.get_num_threads()
-    count = max(1, round(vocabulary * rows * weight_VP.element_size() / share))
-    part = min(vocabulary, -(-vocabulary // count // _ALIGNED) * _ALIGNED)
-    return [min(part, vocabulary - start) for start in range(0, vocabulary, part)]
+    count = max(1, round(words * rows * weight_WP.element_size() / share))
+    size = _aligned(-(-words // count))
+    return [min(size, words - start) for start in range(0, words, size)]
 
 
-def _joined(
-    blocks: Sequence[tuple[Tensor, Tensor]], read_NP: Tensor, weight_VP: Tensor, targets_N: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The nll of each target, and what weighs a block's exp(score - its highest), [N, J]."""
-    highest_NJ = torch.stack([highest for highest, _ in blocks], dim=1)
-    sums_NJ = torch.stack([total for _, total in blocks], dim=1)
-    highest_N1 = highest_NJ.amax(1, keepdim=True)
-    lifted_NJ = (highest_NJ - highest_N1).exp()
-    norm_N1 = (lifted_NJ * sums_NJ).sum(1, keepdim=True)
-    own_NP = weight_VP[targets_N].to(norm_N1.dtype) * read_NP.to(norm_N1.dtype)
-    nll_N = (highest_N1 + norm_N1.log()).squeeze(1) - own_NP.sum(1)
-    return nll_N, lifted_NJ / norm_N1
+def _aligned(count: int) -> int:
+    return -(-count // _ALIGNED) * _ALIGNED
 
 
-def _read(y_NH: Tensor, weight_VP: Tensor) -> Tensor:
+def _read(y_NH: Tensor, weight_WP: Tensor) -> Tensor:
     """What the softmax reads, with a one for the bias: [N, P]."""
-    hidden, width = y_NH.shape[1], weight_VP.shape[1]
-    read_NP = functional.pad(y_NH.to(weight_VP.dtype), (0, width - hidden))
-    read_NP[:, hidden] = 1.0
+    hidden, width = y_NH.shape[1], weight_WP.shape[1]
+    read_NP = functional.pad(y_NH.to(weight_WP.dtype), (0, width - hidden))
+    read_NP[:, hidden].fill_(1.0)
     return read_NP
 
 
-@functools.cache
-def _kernel(function: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
-    def examples() -> tuple[Tensor, ...]:
-        both = [torch.zeros(400, 2_480, dtype=dtype) for _ in range(2)]
-        return tuple(both if function is _softmax else both[:1])
-
-    return lowered(function, examples)
+def _turned(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """What each block gave: all the highest scores, then all the sums."""
+    return [*(highest_N for highest_N, _ in sums), *(total_N for _, total_N in sums)]
 
 
-def _softmax(scores_NJ: Tensor, raised_NJ: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest score of each row, and the sum of exp(score - highest), put in `raised_NJ`."""
-    scores = scores_NJ.to(torch.promote_types(scores_NJ.dtype, torch.float32))
+def _softmax(scores_NI: Tensor, raised_NI: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest score of each row, and the sum of exp(score - highest), put in `raised_NI`."""
+    scores = _wide(scores_NI)
     highest = scores.amax(1, keepdim=True)
     raised = (scores - highest).exp()
-    raised_NJ.copy_(raised)
+    raised_NI.copy_(raised)
     return highest.squeeze(1), raised.sum(1)
 
 
-def _sums(scores_NJ: Tensor) -> tuple[Tensor, Tensor]:
-    scores = scores_NJ.to(torch.promote_types(scores_NJ.dtype, torch.float32))
+def _sums(scores_NI: Tensor) -> tuple[Tensor, Tensor]:
+    scores = _wide(scores_NI)
     highest = scores.amax(1, keepdim=True)
     return highest.squeeze(1), (scores - highest).exp().sum(1)
+
+
+def _joined(read_NP: Tensor, own_NP: Tensor, *blocks: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The nll of each target, and by what each block's exp(score - its highest) is a probability.
+
+    `own_NP` are the targets' rows of the weight, `blocks` the highest scores and then the sums.
+    """
+    count = len(blocks) // 2
+    highest, sums = blocks[:count], blocks[count:]
+    top = functools.reduce(torch.maximum, highest)
+    lifted = [(own - top).exp().clamp(min=_LEAST) for own in highest]
+    norm = sum(own * total for own, total in zip(lifted, sums, strict=True))
+    nll = top + torch.as_tensor(norm).log() - (_wide(own_NP) * _wide(read_NP)).sum(1)
+    return nll, [own / norm for own in lifted]
+
+
+def _weighed(
+    read_NP: Tensor, own_NP: Tensor, scale: Tensor, *blocks: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_joined`, and for each block what the softmax read, weighed: the factor of its dW."""
+    nll, shares = _joined(read_NP, own_NP, *blocks)
+    weighed = [_wide(read_NP) * (scale * share).unsqueeze(1) for share in shares]
+    return nll, torch.stack(shares), torch.stack(weighed).to(read_NP.dtype)
+
+
+def _pulled(
+    dy_NH: Tensor, own_NP: Tensor, pulls_JNP: Tensor, share_JN: Tensor, scale: Tensor
+) -> tuple[()]:
+    """Put in `dy_NH` the gradient of what the softmax read: the mean row less the target's own."""
+    hidden = dy_NH.shape[1]
+    mean = (_wide(pulls_JNP[:, :, :hidden]) * share_JN.unsqueeze(2)).sum(0)
+    dy_NH.copy_(scale * (mean - _wide(own_NP[:, :hidden])))
+    return ()
+
+
+def _wide(value: Tensor) -> Tensor:
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
+@functools.cache
+def _of_scores(function: Callable[..., Any], dtype: torch.dtype, count: int) -> Callable[..., Any]:
+    """A function of `count` blocks of scores, lowered."""
+    return lowered(
+        function, lambda: tuple(torch.zeros(400, 2_480, dtype=dtype) for _ in range(count))
+    )
+
+
+@functools.cache
+def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
+    """`_weighed` lowered for `count` blocks."""
+
+    def examples() -> tuple[Tensor, ...]:
+        wide = torch.promote_types(dtype, torch.float32)
+        rows = [torch.zeros(400, 208, dtype=dtype) for _ in range(2)]
+        blocks = (torch.zeros(400, dtype=wide) for _ in range(2 * count))
+        return *rows, torch.zeros((), dtype=wide), *blocks
+
+    return lowered(_weighed, examples)
+
+
+@functools.cache
+def _pulling(dtype: torch.dtype) -> Callable[..., Any]:
+    """`_pulled`, lowered."""
+
+    def examples() -> tuple[Tensor, ...]:
+        wide = torch.promote_types(dtype, torch.float32)
+        given = torch.zeros(400, 208, dtype=dtype), torch.zeros(5, 400, 208, dtype=dtype)
+        shares, scale = torch.zeros(5, 400, dtype=wide), torch.zeros((), dtype=wide)
+        return torch.zeros(400, 200, dtype=wide), *given, shares, scale
+
+    return lowered(_pulled, examples)

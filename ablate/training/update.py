@@ -7,14 +7,14 @@ Shapes: K trials, T time, B batch, D embedding, H hidden, L layers, V vocabulary
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.engine.cohort import State, Trial
+from ablate.engine.cohort import CohortOutput, State, Trial
 from ablate.engine.factors import Window
 from ablate.engine.plan import Mode, Path, plan
 from ablate.model import language_model
@@ -107,8 +107,16 @@ class CohortUpdated(NamedTuple):
     state: State
 
 
+class Differentiated(NamedTuple):
+    """Of K trials: nll in nats summed over all targets, gradients by name, states [L, K, B, H]."""
+
+    nll_K: Tensor
+    gradients: dict[str, sgd.Gradient]
+    state: State
+
+
 class Copies(NamedTuple):
-    """What products take: the layers' parameters [K, ...], and each softmax layer [V, P]."""
+    """What products take: the layers' parameters [K, ...], and each softmax layer [W, P]."""
 
     layers: Parameters
     softmax: list[Tensor]
@@ -121,7 +129,14 @@ class Copies(NamedTuple):
             for name, copy in self.layers.items()
             if copy.data_ptr() != parameters[name].data_ptr()
         }
-        return table | {"decoder.weight": [own[:, : weight.shape[2]] for own in self.softmax]}
+        words, hidden = weight.shape[1:]
+        return table | {"decoder.weight": [own[:words, :hidden] for own in self.softmax]}
+
+    def take_bias(self, parameters: Parameters) -> None:
+        """Bring the softmax layers' column of the bias along, which no step writes."""
+        words, hidden = parameters["decoder.weight"].shape[1:]
+        for wide_WP, bias_V in zip(self.softmax, parameters["decoder.bias"], strict=True):
+            wide_WP[:words, hidden] = bias_V
 
 
 def train_update(
@@ -174,17 +189,46 @@ def cohort_update(
     """
     task, like = tasks[0], parameters["decoder.weight"]
     copies = copies or product_copies(parameters, task.precision)
-    layers = copies.layers
-    x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
-    leaves = [x_KTBD, *(value.requires_grad_() for value in layers.values())]
     trials = [own.trial(like, update=update) for own, update in zip(tasks, updates, strict=True)]
-    with torch.enable_grad():
-        out = language_model.read_cohort(
+
+    def read(layers: Parameters, x_KTBD: Tensor) -> CohortOutput:
+        return language_model.read_cohort(
             layers, x_KTBD, x_TB, state, task.net, trials, task.train_path
         )
+
+    done = differentiate(parameters, copies, x_TB, y_TB, read)
+    nlls: list[float] = done.nll_K.tolist()
+    norms = sgd.step(
+        parameters,
+        done.gradients,
+        losses=nlls,
+        learning_rates=learning_rates,
+        clip=clip,
+        copies=copies.beside(parameters),
+    )
+    copies.take_bias(parameters)
+    return CohortUpdated(nlls, norms, done.state)
+
+
+def differentiate(
+    parameters: Parameters,
+    copies: Copies,
+    x_TB: Tensor,
+    y_TB: Tensor,
+    read: Callable[[Parameters, Tensor], CohortOutput],
+) -> Differentiated:
+    """The losses of K trials on one window, where `read(layers, x_KTBD)` runs the layers over it.
+
+    Waits for nothing on the device.
+    """
+    layers = {name: value.detach().requires_grad_() for name, value in copies.layers.items()}
+    x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
+    leaves = [x_KTBD, *layers.values()]
+    with torch.enable_grad():
+        out = read(layers, x_KTBD)
     y_KNH, targets_N = out.y_KTBH.detach().flatten(1, 2), y_TB.flatten()
-    losses = losses_and_gradients(y_KNH, copies.softmax, targets_N, 1.0 / x_TB.shape[1])
-    nlls = [float(loss.nll_N.sum()) for loss in losses]
+    words = parameters["decoder.weight"].shape[1]
+    losses = losses_and_gradients(y_KNH, copies.softmax, targets_N, 1.0 / x_TB.shape[1], words)
     dy_KTBH = torch.stack([loss.y_NH for loss in losses]).view_as(out.y_KTBH)
     dx_KTBD, *of_layers = torch.autograd.grad(out.y_KTBH, leaves, dy_KTBH)
     gradients = {
@@ -193,17 +237,8 @@ def cohort_update(
         "decoder.weight": [loss.weight_VH for loss in losses],
         "decoder.bias": [loss.bias_V for loss in losses],
     }
-    norms = sgd.step(
-        parameters,
-        gradients,
-        losses=nlls,
-        learning_rates=learning_rates,
-        clip=clip,
-        copies=copies.beside(parameters),
-    )
-    for wide_VP, bias_V in zip(copies.softmax, parameters["decoder.bias"], strict=True):
-        wide_VP[:, like.shape[2]] = bias_V
-    return CohortUpdated(nlls, norms, (out.s_LKBH.detach(), out.c_LKBH.detach()))
+    nll_K = torch.stack([loss.nll_N.sum() for loss in losses])
+    return Differentiated(nll_K, gradients, (out.s_LKBH.detach(), out.c_LKBH.detach()))
 
 
 def product_copies(parameters: Parameters, precision: str) -> Copies:

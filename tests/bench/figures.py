@@ -1,7 +1,8 @@
 """The speed figures of the documents, from `results/reference/bench/*.json`.
 
 `python tests/bench/figures.py` writes them: the short tables into the README, all of them into
-`results/reference/bench/README.md`. A test holds both documents to the files.
+`results/reference/bench/README.md`, and the parts of an update into the design note beside the
+code of training. A test holds the documents to the files.
 """
 
 import re
@@ -13,10 +14,12 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/reference/bench"
 README = ROOT / "README.md"
 WHOLE = FOLDER / "README.md"
+NOTE = ROOT / "ablate/training/README.md"
 
 _BLOCK = re.compile(
     r"(<!-- figures of results/reference/bench.*?-->\n).*?(<!-- end of figures -->)", re.S
 )
+_PART = ("part", "way", "shape", "precision")
 _HEAD = """# Speed, as measured
 
 Each section is what `ablate bench --from FILE --markdown` prints of a file beside this one;
@@ -28,9 +31,32 @@ def readme(text: str, folder: Path = FOLDER) -> str:
     """The README with its figures renewed; parts by themselves are the design note's."""
     facts = [files.read(path) for path in sorted(folder.glob("*.json"))]
     found = [show.markdown(each, brief=True) for each in facts if not each.get("parts")]
-    figures = "".join(f"\n{each}\n\n" for each in found)
+    return _renewed(text, "".join(f"\n{each}\n\n" for each in found))
+
+
+def note(text: str, folder: Path = FOLDER) -> str:
+    """The design note with the parts of an update by vocabulary, the best of its kind in bold."""
+    rows = files.read(folder / "parts.json")["parts"]
+    order = list(dict.fromkeys(row["part"] for row in rows))
+    rows.sort(key=lambda row: order.index(row["part"]))
+    vocabularies = sorted({row["vocabulary"] for row in rows})
+    head = ("part", "way", "", *(f"{size:,}" for size in vocabularies))
+    lines = [head, ("---", "---", "---", *("---:" for _ in vocabularies))]
+    ways: dict[tuple[str, ...], dict[int, str]] = {}
+    for row in rows:
+        words = f"{row['ms']:.3g}" if row["ms"] < 100 else f"{row['ms']:.0f}"
+        cells = ways.setdefault(tuple(row[name] for name in _PART), {})
+        cells[row["vocabulary"]] = f"**{words}**" if row["ratio"] == 1.0 else words
+    lines += [
+        (part, way, f"{shape}, {precision}", *(cells[size] for size in vocabularies))
+        for (part, way, shape, precision), cells in ways.items()
+    ]
+    return _renewed(text, "".join(f"| {' | '.join(line)} |\n" for line in lines))
+
+
+def _renewed(text: str, figures: str) -> str:
     renewed, count = _BLOCK.subn(lambda match: match[1] + figures + match[2], text)
-    assert count == 1, "the README has no place for the speed figures"
+    assert count == 1, "the document has no place for the speed figures"
     return renewed
 
 
@@ -45,5 +71,6 @@ def whole(folder: Path = FOLDER) -> str:
 
 if __name__ == "__main__":
     README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+    NOTE.write_text(note(NOTE.read_text(encoding="utf-8")), encoding="utf-8")
     if FOLDER.is_dir():
         WHOLE.write_text(whole(), encoding="utf-8")

@@ -222,6 +222,8 @@ def test_the_documents_hold_what_was_measured():
     """`python tests/bench/figures.py` writes them."""
     text = figures.README.read_text(encoding="utf-8")
     assert figures.readme(text) == text
+    text = figures.NOTE.read_text(encoding="utf-8")
+    assert figures.note(text) == text
     if figures.WHOLE.exists():
         assert figures.WHOLE.read_text(encoding="utf-8") == figures.whole()
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import assert_close
 from engine.case import everything
-from engine.triton_cases import COHORTS, LAYER, MASKS, STEP_KIND, step_case
+from engine.triton_cases import COHORTS, LAYER, MASKS, STEP_KIND, last_words, step_case
 
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
@@ -28,7 +28,6 @@ from ablate.engine.plan import Mode
 from ablate.engine.plan import Path as EnginePath
 from ablate.engine.triton_toss import Column, edge_toss, layer_tosses
 from ablate.errors import AblateError
-from ablate.masks import activation_words
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
@@ -109,7 +108,7 @@ def _mask(case, k, window):
 
 @needs_triton
 def test_masks_are_those_of_their_addresses(tmp_path):
-    """Bit for bit: at the limits of every coordinate, shared on every axis, words and weights.
+    """Bit for bit: at the limits of every coordinate, shared on every axis, of words and weights.
 
     In the same process one step over several blocks of units.
     """
@@ -126,15 +125,7 @@ def test_masks_are_those_of_their_addresses(tmp_path):
     later = replace(case.window, update=case.window.update + 1)
     for k in range(2):
         assert torch.equal(drawn["next"][k], _mask(case, k, later))
-    last = MASKS["last"]
-    words = activation_words(
-        last.window.address(last.edge, LAYER),
-        last.placements[0][last.edge].shared,
-        time=last.window.time,
-        batch=last.window.batch,
-        units=last.units,
-    )
-    assert torch.equal(drawn["words"][0], words)
+    words = last_words()
     first = words[0, 0, 0, 0]
     assert torch.equal(drawn["threshold"][0] > 0, words >= first), "the threshold itself is kept"
 
@@ -155,15 +146,14 @@ def test_only_bernoulli_in_training_is_tossed():
     other = Placement({Edge.HIDDEN: Drop(0.3, noise=GAUSSIAN), Edge.INPUT: Drop(0.5)})
     constant = Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, batch=ALL))})
 
-    def slots(*placements, window=_WINDOW, **given):
+    def slots(*placements, window=_WINDOW):
         windows = [window] * len(placements)
-        return list(layer_tosses(placements, windows, 0, hidden=5, **given))
+        return list(layer_tosses(placements, windows, 0, hidden=5))
 
     assert slots(tossed) == [Slot.CELL_HOLD, Slot.HIDDEN]
     assert slots(tossed, other) == [Slot.CELL_HOLD]
     assert slots(tossed, window=replace(_WINDOW, mode=Mode.MEAN)) == []
     assert slots(constant) == []
-    assert slots(constant, fold=False) == [Slot.RECURRENT]
     by_layer = Placement({Edge.UPDATE: Drop((0.0, 0.3))})
     assert slots(by_layer) == []
     assert list(layer_tosses([by_layer], [_WINDOW], 1, hidden=5)) == [Slot.UPDATE]
@@ -217,27 +207,6 @@ def test_the_gpus_kernels_run_on_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(steps, "can_compile", lambda: False)
     assert not steps.takes_triton(there)
     steps._has_triton.cache_clear()
-
-
-def test_a_toss_takes_anothers_values_in_place():
-    """So that a captured update goes on with other rates, or with another trial."""
-    updates = torch.tensor([4])
-    first, second = (
-        edge_toss(
-            Edge.CARRY,
-            [Placement({Edge.CARRY: Drop(rate)})],
-            [_WINDOW],
-            0,
-            units=5,
-            updates_K=given,
-        )
-        for rate, given in ((0.5, updates), (0.25, None))
-    )
-    table = first.table_KC
-    first.become(second)
-    assert first.table_KC is table
-    assert table[0, Column.THRESHOLD] == 2**30
-    assert updates.tolist() == [2]
 
 
 def test_a_coordinate_beyond_its_bits_has_no_toss():

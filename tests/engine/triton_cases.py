@@ -22,6 +22,7 @@ from ablate.engine.kernels import Kind
 from ablate.engine.plan import Mode
 from ablate.engine.reference import LayerWeights
 from ablate.engine.stack import StackOutput
+from ablate.masks import activation_words
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
@@ -286,13 +287,24 @@ MASKS = {
 }
 
 
+def last_words() -> Tensor:
+    """The words of `last`, [T, B, G, U], as `ablate.masks` draws them."""
+    last = MASKS["last"]
+    return activation_words(
+        last.window.address(last.edge, LAYER),
+        last.placements[0][last.edge].shared,
+        time=last.window.time,
+        batch=last.window.batch,
+        units=last.units,
+    )
+
+
 def masks() -> dict[str, Tensor]:
     """The masks by the kernels.
 
-    Also `last`'s words and its mask with the first of them as threshold, and `shared` one update
-    later.
+    Also `last`'s mask with the first of its words as threshold, and `shared` one update later.
     """
-    from ablate.engine.triton_steps import window_masks, window_words
+    from ablate.engine.triton_steps import window_masks
     from ablate.engine.triton_toss import Column, edge_toss
 
     tosses = {
@@ -310,8 +322,7 @@ def masks() -> dict[str, Tensor]:
         name: window_masks(tosses[name], **case.size, tokens_TB=case.tokens_TB)
         for name, case in MASKS.items()
     }
-    drawn["words"] = window_words(tosses["last"], **MASKS["last"].size)
-    tosses["last"].table_KC[0, Column.THRESHOLD] = drawn["words"].flatten()[0]
+    tosses["last"].table_KC[0, Column.THRESHOLD] = last_words().flatten()[0]
     drawn["threshold"] = window_masks(tosses["last"], **MASKS["last"].size)
     tosses["shared"].updates_K.add_(1)
     return drawn | {"next": window_masks(tosses["shared"], **MASKS["shared"].size)}

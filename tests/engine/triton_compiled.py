@@ -62,8 +62,8 @@ def main():
     ):
         (draws,) = {_draws(code) for code in _pair(slots, product, apart=apart)}
         print(f"{name}:{draws}")
-    size = {"GATES": 4, "WORDS": True, "BLOCK": 128, "grid": (1, 1, 1)} | OPTIONS
-    print("window:" + _draws(window_kernel.warmup(NUMBER, TOSS, NUMBER, 35, HIDDEN, **size)))
+    size = {"GATES": 4, "BLOCK": 128, "grid": (1, 1, 1)} | OPTIONS
+    print("window:" + _draws(window_kernel.warmup(VALUE, TOSS, NUMBER, 35, HIDDEN, **size)))
 
 
 if __name__ == "__main__":

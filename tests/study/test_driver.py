@@ -16,8 +16,11 @@ from fake_training import Fake
 from matrix import entries, fill, new_store
 from rich.console import Console
 
+from ablate.drops import Drop
+from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.model.net import Net
+from ablate.placement import Placement
 from ablate.store import Store
 from ablate.study.cells import Entry
 from ablate.study.cohorts import Cohorts
@@ -199,6 +202,24 @@ def test_a_cohort_is_of_one_kind(tmp_path: Path) -> None:
     assert {row["cohort"] for row in rows if row["net"] == wide[0].cell.net.model_dump_json()} == {
         2
     }
+
+
+def test_companions_toss_inside_the_same_steps(tmp_path: Path) -> None:
+    """Before any other of their kind, from a later seed too; the others make the next cohort."""
+    store = new_store(tmp_path)
+    within = [
+        dataclasses.replace(
+            entry,
+            label=label,
+            cell=dataclasses.replace(entry.cell, placement=Placement({edge: Drop(0.25)})),
+        )
+        for edge, label in ((Edge.RECURRENT, "recurrent"), (Edge.UPDATE, "update"))
+        for entry in entries((1, 2))
+    ]
+    mixed = sorted(within, key=lambda entry: entry.cell.seed)
+    _, lines = fill(store, mixed, cohort=2)
+    started = [line.split("] ")[1].split(": ")[0] for line in lines if "started" in line]
+    assert started == ["recurrent, seed 1", "recurrent, seed 2", "update, seed 1", "update, seed 2"]
 
 
 @pytest.mark.parametrize("slots", [0, 1], ids=["in-process", "local"])

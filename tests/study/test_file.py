@@ -417,8 +417,8 @@ def test_shipped_studies_are_read_and_start_quick(name: str, here: Path) -> None
     assert study.default_profile == "quick"
 
 
-def test_placement_quick_is_the_matrix_of_28_trials(here: Path) -> None:
-    """The default run has every published placement at its default point, two seeds each."""
+def test_placement_quick_is_the_matrix_of_42_trials(here: Path) -> None:
+    """The default run has every published placement at its default point, three seeds each."""
     profile = find_study("placement")[0].profile("quick")
     assert labels(profile) == [
         "none",
@@ -436,7 +436,7 @@ def test_placement_quick_is_the_matrix_of_28_trials(here: Path) -> None:
         "zoneout .5",
         "merity2017 .4",
     ]
-    assert len(labels(profile)) * len(profile.seeds) == 28
+    assert len(labels(profile)) * len(profile.seeds) == 42
     assert profile.corpus == "ptb-tenth"
     assert profile.net == Net(layers=2, hidden=200)
     assert profile.recipe.model_dump(include={"unroll", "batch", "epochs", "hold"}) == {

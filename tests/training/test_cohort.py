@@ -12,7 +12,7 @@ from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import loop
+from ablate.training import epoch
 from ablate.training.loop import Member, train, train_cohort
 
 # Whole vectors, so that eager pointwise code has the bits of law 3.
@@ -102,7 +102,7 @@ def test_a_diverged_trial_leaves_at_once(tmp_path, monkeypatch):
     """Its companions go on without it, and are what they are alone."""
     cells = _cells(epochs=2)
     sizes = []
-    update = loop.cohort_update
+    update = epoch.cohort_update
 
     def spoilt(parameters, x_TB, y_TB, state, tasks, **options):
         sizes.append(len(tasks))
@@ -111,7 +111,7 @@ def test_a_diverged_trial_leaves_at_once(tmp_path, monkeypatch):
             parameters["lstm.weight_hh_l0"][seeds.index(1)] = torch.inf
         return update(parameters, x_TB, y_TB, state, tasks, **options)
 
-    monkeypatch.setattr(loop, "cohort_update", spoilt)
+    monkeypatch.setattr(epoch, "cohort_update", spoilt)
     outcomes, _ = _together(cells, tmp_path / "together", size=3)
     monkeypatch.undo()
     assert sizes[:4] == [3, 3, 3, 2]

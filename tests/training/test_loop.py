@@ -81,7 +81,7 @@ def test_the_best_epoch_is_measured_with_its_own_weights(tmp_path):
     # What such a rate does hangs on the last bit; that one of them spoils an epoch does not.
     rate, done = next(
         (rate, done)
-        for rate in (0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+        for rate in (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
         if (done := trained(rate, 3, f"at {rate}")).trial["best_epoch"] < 3
     )
     again = trained(rate, done.trial["best_epoch"], "again")

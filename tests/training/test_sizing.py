@@ -10,7 +10,7 @@ from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import sizing
+from ablate.training import repeated, sizing
 from ablate.training.recipe import PRESETS
 
 SMALL = PRESETS["zaremba-small"]
@@ -82,7 +82,7 @@ def _cells(count: int) -> list[toys.ToyCell]:
 def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each size is a cohort of the cells, again from the first; times are seconds a trial."""
     called: list[list[float]] = []
-    real = sizing.cohort_update
+    real = repeated.cohort_update
 
     def counted(parameters, x_TB, y_TB, state, tasks, **rest):
         called.append([drop.rate for task in tasks for drop in task.placement.values()])
@@ -92,7 +92,7 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
         assert rest["updates"] == [rest["updates"][0]] * len(tasks)
         return real(parameters, x_TB, y_TB, state, tasks, **rest)
 
-    monkeypatch.setattr(sizing, "cohort_update", counted)
+    monkeypatch.setattr(repeated, "cohort_update", counted)
     cells, threads = _cells(3), torch.get_num_threads()
     measured = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
 

@@ -39,7 +39,7 @@ def test_losses_and_gradients(monkeypatch, block, dtype, size):
     case = _case(dtype, size)
     y, weight, bias, targets = case
     wide = biased(weight, bias, dtype)
-    found = losses_and_gradients(y.unsqueeze(0), [wide], targets, SCALE)[0]
+    found = losses_and_gradients(y.unsqueeze(0), [wide], targets, SCALE, V)[0]
     expected = dict(zip(("nll", "y", "weight", "bias"), _expected(*case), strict=True))
     assert_close(dict(zip(expected, found, strict=True)), expected)
     assert_close({"nll": losses(y, wide, targets)}, {"nll": expected["nll"]})
@@ -49,7 +49,7 @@ def test_bfloat16_is_near():
     """Products round to 2**-8 of their size; the loss itself is taken in float32."""
     y, weight, bias, targets = _case(torch.float32)
     wide = biased(weight, bias, torch.bfloat16)
-    found = losses_and_gradients(y.unsqueeze(0), [wide], targets, SCALE)[0]
+    found = losses_and_gradients(y.unsqueeze(0), [wide], targets, SCALE, V)[0]
     assert found.nll_N.dtype == found.y_NH.dtype == torch.float32
     assert found.weight_VH.dtype == torch.bfloat16
     for value, wanted in zip(found, _expected(y, weight, bias, targets), strict=True):

@@ -31,7 +31,7 @@ MOST: Final = 16
 _TIE: Final = 0.03
 # Timed updates of one cohort: fewer where they are slow.
 _FEWEST, _TIMED, _SLOW = 2, 5, 0.5
-_PATIENCE: Final = 4.0  # seconds for all sizes, after what compiles
+_PATIENCE: Final = 4.0  # seconds for the updates of one size
 # Of what is free; what else runs on the machine moves as well.
 _TAKEN: Final = 0.7
 # Of a process that holds torch and its compiled kernels.
@@ -94,17 +94,13 @@ def measure(
     torch.set_num_threads(threads)
     try:
         measured: dict[int, float] = {}
-        began = 0.0
         for size in sizes:
-            seconds = [size * taken for size, taken in measured.items()]
-            # Twice the trials take at most twice as long.
-            if seconds and time.perf_counter() - began + 2 * (1 + _FEWEST) * seconds[-1] > (
-                _PATIENCE
-            ):
+            # No longer a trial than in the size before; what compiles on the way does not count.
+            longest = size * min(measured.values(), default=0.0)
+            if (1 + _FEWEST) * longest > _PATIENCE:
                 break
             members = [cells[number % len(cells)] for number in range(size)]
             measured[size] = seconds_an_update(members, corpus, device) / size
-            began = began or time.perf_counter()
         return measured
     finally:
         torch.set_num_threads(before)

@@ -72,9 +72,12 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
 
 
 def measure(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> Mapping[int, float]:
-    """Seconds an update and trial, by the size of a cohort of these entries."""
-    slot = job.slots[0]
-    cells = [entry.cell for entry in entries]
+    """Seconds an update and trial, by the size of a cohort of trials like the first of `entries`.
+
+    All of them like one: between a small cohort of cheap placements and a large one that has dearer
+    ones too, the size would not be what differs.
+    """
+    slot, cells = job.slots[0], [entries[0].cell]
     return sizing.measure(cells, job.corpus, sizes, device=slot.device, threads=slot.threads)
 
 

@@ -10,7 +10,7 @@ import torch
 from ablate.bench.options import Options
 from ablate.bench.ratios import with_ratios
 from ablate.bench.shapes import Shape
-from ablate.bench.timing import Step, Timing, exponent, interleave
+from ablate.bench.timing import Step, Timing, exponent, interleave, line
 from ablate.bench.trainers import (
     EVALUATED,
     Alone,
@@ -114,9 +114,8 @@ def cohorts(options: Options, in_turn: Interleave) -> dict[Case, Row]:
     return rows
 
 
-def lengths(options: Options, in_turn: Interleave) -> list[Row]:
-    """Updates of longer windows at the first shape, and the exponent of time against tokens."""
-    shape = options.shapes[0]
+def lengths(shape: Shape, options: Options, in_turn: Interleave) -> list[Row]:
+    """Updates of longer windows at a shape: the exponent of time against tokens, and the line."""
     values = random_parameters(shape, options.device)
     cases = {
         (precision, strategy, factor): Case(
@@ -137,6 +136,7 @@ def lengths(options: Options, in_turn: Interleave) -> list[Row]:
         for strategy in options.in_cohorts:
             timings = [taken[precision, strategy, factor] for factor in options.lengths]
             tokens = [shape.tokens * factor for factor in options.lengths]
+            ms = [timing.ms for timing in timings]
             rows.append(
                 {
                     "shape": shape.name,
@@ -144,7 +144,8 @@ def lengths(options: Options, in_turn: Interleave) -> list[Row]:
                     "strategy": strategy,
                     "tokens": tokens,
                     "train": [asdict(timing) for timing in timings],
-                    "exponent": exponent(tokens, [timing.ms for timing in timings]),
+                    "exponent": exponent(tokens, ms),
+                    "line": line(tokens, ms)._asdict(),
                 }
             )
     return rows

@@ -19,8 +19,8 @@ _QUICK_STRATEGIES: Final = ("none", "zaremba2014", "gal2016", "zoneout")
 class Options:
     """Shapes, strategies and precisions to time, and how thoroughly.
 
-    `cohorts` are the sizes of cohorts, `lengths` the factors of the window's length, at the first
-    shape; `in_cohorts` are the strategies of both.
+    `cohorts` are the sizes of cohorts, at the first shape, `lengths` the factors of the window's
+    length, at each; `in_cohorts` are the strategies of both.
     """
 
     shapes: tuple[Shape, ...]

@@ -24,7 +24,7 @@ from ablate.bench.ratios import rooflines
 from ablate.bench.trainers import Case
 
 # Raised whenever a key changes its name or its meaning.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 Report = dict[str, Any]
 Row = dict[str, Any]
@@ -65,7 +65,7 @@ def _run(options: Options, say: Callable[[str], object], command: Sequence[str])
     say(f"cohorts of {', '.join(map(str, options.cohorts))}")
     side_by_side = cohorts(options, in_turn)
     say("time against tokens")
-    longer = lengths(options, in_turn)
+    longer = [row for shape in options.shapes for row in lengths(shape, options, in_turn)]
     # Again, for the case that the machine was busy before.
     products, bandwidth = best_of(ceilings, _ceilings(options, synchronise))
     say("peak memory")

@@ -140,19 +140,28 @@ def _cohorts(report: Report) -> Table:
 
 def _lengths(report: Report) -> Table:
     factors = report["options"]["lengths"]
-    shape = report["options"]["shapes"][0]
-    columns = ("", "precision", "exponent", *(f"ms at {factor}x" for factor in factors))
+    columns = (
+        "", "", "precision", "exponent", "fixed ms", "ms a 1,000 tokens", "off the line",
+        *(f"ms at {factor}x" for factor in factors),
+    )  # fmt: skip
     rows = [
         (
+            row["shape"],
             row["strategy"],
             row["precision"],
             f"{row['exponent']:.3f}",
+            _ms(row["line"]["fixed"]),
+            _ms(1000 * row["line"]["slope"]),
+            _percent(row["line"]["deviation"]),
             *(_ms(timing["ms"]) for timing in row["train"]),
         )
         for row in report["lengths"]
     ]
-    note = "Exponent of the fit ms ~ tokens^e; 1 is linear."
-    return Table(f"Time against tokens at {words(shape)}", note, columns, rows)
+    note = (
+        "Exponent of the fit ms ~ tokens^e, where 1 is linear; and the straight line fixed + slope "
+        "x tokens, with the largest deviation from it. SGD is what is fixed."
+    )
+    return Table("Time against tokens", note, columns, rows)
 
 
 def _rooflines(report: Report) -> Table:

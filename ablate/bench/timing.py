@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 Key = TypeVar("Key")
 
@@ -74,3 +74,24 @@ def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
     """The exponent e of times ~ sizes ** e: least squares between their logarithms."""
     x, y = [math.log(size) for size in sizes], [math.log(time) for time in times]
     return statistics.linear_regression(x, y).slope
+
+
+class Line(NamedTuple):
+    """times = fixed + slope * sizes, and the largest deviation from it as a share of the time."""
+
+    fixed: float
+    slope: float
+    deviation: float
+
+
+def line(sizes: Sequence[float], times: Sequence[float]) -> Line:
+    """The straight line through times by least squares of the relative error."""
+    # Dividing both sides by the time weighs each alike: 1 = fixed / time + slope * size / time.
+    inverse = [1.0 / time for time in times]
+    ratios = [size / time for size, time in zip(sizes, times, strict=True)]
+    aa, bb = (sum(x * x for x in each) for each in (inverse, ratios))
+    ab = sum(x * y for x, y in zip(inverse, ratios, strict=True))
+    a, b = sum(inverse), sum(ratios)
+    fixed, slope = (a * bb - b * ab) / (aa * bb - ab * ab), (b * aa - a * ab) / (aa * bb - ab * ab)
+    worst = max(abs(fixed * x + slope * y - 1.0) for x, y in zip(inverse, ratios, strict=True))
+    return Line(fixed, slope, worst)

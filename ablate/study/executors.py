@@ -18,6 +18,8 @@ from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
 from ablate.study.worker import IDLE, MORE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Large tensors on large pages, where the C library knows how: 2 % of an update at 2 x 200.
+_ALLOCATOR: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 _PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
 
 
@@ -148,7 +150,7 @@ def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: lis
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, slot, train, plugins), daemon=True)
-    with _threads_in_environment(slot.threads), _interrupts_held_back():
+    with _environment(slot.threads), _interrupts_held_back():
         process.start()
     # Ours must be the only end on this side, or the worker's death would not end the connection.
     theirs.close()
@@ -173,9 +175,10 @@ def _ending(process: BaseProcess) -> str:
 
 
 @contextlib.contextmanager
-def _threads_in_environment(threads: int) -> Iterator[None]:
-    """Let a process that is started here have `threads` threads before it imports anything."""
+def _environment(threads: int) -> Iterator[None]:
+    """Let a process that is started here have its threads and pages before it imports anything."""
     wanted = dict.fromkeys(_THREADS, str(threads)) | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    wanted.setdefault(_ALLOCATOR[0], os.environ.get(*_ALLOCATOR))
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -6,7 +6,7 @@ from ablate.bench import timing
 from ablate.bench.ratios import with_ratios
 from ablate.bench.roofline import Ceilings, Work, operations, roofline, traffic, work
 from ablate.bench.shapes import SHAPES, Shape
-from ablate.bench.timing import exponent, interleave, summarise
+from ablate.bench.timing import exponent, interleave, line, summarise
 
 # T = 3, B = 1, D = H = 2, V = 5.
 TINY = Shape("tiny", layers=1, hidden=2, unroll=3, batch=1, vocabulary=5)
@@ -34,6 +34,14 @@ def test_a_part_of_a_call_has_its_share():
 def test_the_exponent_of_a_power_is_found(times, expected):
     """Least squares between logarithms is exact where there is no noise."""
     assert exponent([100, 200, 400], times) == pytest.approx(expected)
+
+
+def test_the_line_through_times():
+    """Exact where there is one; else each time counts alike, however long."""
+    fixed, slope, deviation = line([100, 200, 400], [15.0, 20.0, 30.0])
+    assert (fixed, slope) == pytest.approx((10.0, 0.05))
+    assert deviation == pytest.approx(0.0, abs=1e-12)
+    assert line([1, 2, 4], [1.0, 2.2, 4.0]).deviation == pytest.approx(0.05, rel=0.2)
 
 
 def test_cases_take_turns(monkeypatch):

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate.study.cells import Entry
-from ablate.study.cohorts import Cohorts, balanced
+from ablate.study.cohorts import Cohorts, balanced, inside
 from ablate.study.job import Job
 from ablate.training import sizing
 
@@ -72,12 +72,12 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
 
 
 def measure(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> Mapping[int, float]:
-    """Seconds an update and trial, by the size of a cohort of trials like the first of `entries`.
+    """Seconds an update and trial, by the size of a cohort that begins with the first of `entries`.
 
-    All of them like one: between a small cohort of cheap placements and a large one that has dearer
-    ones too, the size would not be what differs.
+    Its companions are those that would join it: first who tosses inside the same steps.
     """
-    slot, cells = job.slots[0], [entries[0].cell]
+    slot, steps = job.slots[0], inside(entries[0].cell)
+    cells = sorted((entry.cell for entry in entries), key=lambda cell: inside(cell) != steps)
     return sizing.measure(cells, job.corpus, sizes, device=slot.device, threads=slot.threads)
 
 

@@ -55,16 +55,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 @pytest.fixture
-def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[int]]]:
-    """Stand in for the probe: cohorts of up to two pay.
-
-    Kept of each: whether it was of one trial that drops nothing, and the sizes.
-    """
-    asked: list[tuple[bool, list[int]]] = []
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
+    """Stand in for the probe: cohorts of up to two pay; what was asked is kept."""
+    asked: list[tuple[int, list[int]]] = []
 
     def measure(cells, corpus, sizes, *, device, threads):
-        (cell,) = cells
-        asked.append((not len(cell.placement), list(sizes)))
+        asked.append((len(cells), list(sizes)))
         return {size: 0.04 if size == 1 else 0.025 for size in sizes}
 
     monkeypatch.setattr("ablate.training.sizing.measure", measure)
@@ -72,10 +68,10 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[int]]]:
     return asked
 
 
-def test_each_kind_is_measured(make: Make, probed: list[tuple[bool, list[int]]]) -> None:
+def test_each_kind_is_measured(make: Make, probed: list[tuple[int, list[int]]]) -> None:
     """Four of the one kind and two of the other, each up to the size that holds them all."""
     sizes = size_cohorts(make())
-    assert probed == [(True, [1, 2, 4]), (False, [1, 2])]
+    assert probed == [(4, [1, 2, 4]), (2, [1, 2])]
     assert [(kind.label, len(kind.entries), kind.size) for kind in sizes.kinds] == [
         ("none", 4, 2),
         ("moon2015 .25", 2, 2),
@@ -92,7 +88,7 @@ def test_each_kind_is_measured(make: Make, probed: list[tuple[bool, list[int]]])
 
 
 def test_a_slot_for_each_trial_asks_nothing(
-    make: Make, probed: list[tuple[bool, list[int]]]
+    make: Make, probed: list[tuple[int, list[int]]]
 ) -> None:
     """With as many slots as trials of a kind, one of them stands alone: no probe runs."""
     job = make(slots=2, strategies=("moon2015",))
@@ -104,7 +100,7 @@ def test_a_slot_for_each_trial_asks_nothing(
     ]
 
 
-def test_a_pinned_size_is_taken_as_it_is(make: Make, probed: list[tuple[bool, list[int]]]) -> None:
+def test_a_pinned_size_is_taken_as_it_is(make: Make, probed: list[tuple[int, list[int]]]) -> None:
     """No memory is counted and nothing is measured."""
     sizes = size_cohorts(make(), 3)
     assert probed == []
@@ -112,7 +108,7 @@ def test_a_pinned_size_is_taken_as_it_is(make: Make, probed: list[tuple[bool, li
     assert list(words.cohorts(sizes)) == ["cohorts: 3 trial(s) at once in each slot, as asked"]
 
 
-def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[bool, list[int]]]) -> None:
+def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[int, list[int]]]) -> None:
     """Each kind's trials at its measured share, over the slots; a pinned size is measured."""
     job = make()
     found = preview.estimate(job, size_cohorts(job))
@@ -123,7 +119,7 @@ def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[bool, li
     probed.clear()
     alone = preview.estimate(job, size_cohorts(job, 1))
     assert alone is not None
-    assert probed == [(True, [1]), (False, [1])]
+    assert probed == [(4, [1]), (2, [1])]
     assert alone.seconds == pytest.approx(6 * preview.trial_seconds(job, 0.04))
 
 

@@ -18,7 +18,7 @@ from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
 from ablate.study.worker import IDLE, MORE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# Large tensors on large pages, where the C library knows how: 2 % of an update at 2 x 200.
+# Large tensors on large pages, where the C library knows how: fewer addresses to translate.
 _ALLOCATOR: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 _PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
 

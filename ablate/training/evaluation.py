@@ -19,8 +19,8 @@ from ablate.model.parameters import Parameters
 from ablate.training.softmax import losses
 from ablate.training.update import Task, product_copies
 
-#: By how much a window may be longer than an update's, as no tape is kept of it: a sixth less time
-#: at 2 x 200 than by windows as long as those, and no more where they are longer still.
+#: By how much a window may be longer than an update's, as no tape is kept of it: the large products
+#: are larger. Beyond that what one of them leaves for the next is no longer in the cache.
 LONGER: Final = 4
 
 

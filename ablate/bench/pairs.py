@@ -90,4 +90,11 @@ def main(study: str, a: str, b: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        print(
+            "pairs takes a study and two results, folders or trials.parquet files, "
+            f"got {len(sys.argv) - 1} arguments: python -m ablate.bench.pairs STUDY A B",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     main(*sys.argv[1:])

@@ -19,7 +19,7 @@ from ablate.study.worker import IDLE, MORE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Large tensors on large pages, where the C library knows how: fewer addresses to translate.
-_ALLOCATOR: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+_PAGES: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 _PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
 
 
@@ -178,7 +178,7 @@ def _ending(process: BaseProcess) -> str:
 def _environment(threads: int) -> Iterator[None]:
     """Let a process that is started here have its threads and pages before it imports anything."""
     wanted = dict.fromkeys(_THREADS, str(threads)) | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    wanted.setdefault(_ALLOCATOR[0], os.environ.get(*_ALLOCATOR))
+    wanted[_PAGES[0]] = os.environ.get(*_PAGES)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -31,6 +31,9 @@ _ALIGNED: Final = 32
 # Bytes of a block's scores for each thread: about what a core keeps to itself.
 _BLOCK: Final = 2 * 2**20
 
+# Blocks at most: each keeps what it pulled of [N, P], which would grow with the square of N.
+_MOST: Final = 8
+
 # The score of a word that no text has, in any dtype: its exp is 0.
 _NEVER: Final = -1e30
 
@@ -163,6 +166,7 @@ def _sizes(weight_WP: Tensor, rows: int) -> list[int]:
         return [words]
     share = _BLOCK * torch.get_num_threads()
     count = max(1, round(words * rows * weight_WP.element_size() / share))
+    count = min(count, _MOST)
     size = _aligned(-(-words // count))
     return [min(size, words - start) for start in range(0, words, size)]
 

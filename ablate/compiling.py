@@ -9,7 +9,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 EAGER_NOTE = (
     "no C++ compiler was found (looked for $CXX, c++, g++, clang++): pointwise kernels run "
@@ -18,7 +18,7 @@ EAGER_NOTE = (
 
 # As many threads as the process has when it calls; the rest parallelises over K and over B too,
 # where the compiler would stop at K, which is 1 for a trial alone.
-_OPTIONS = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk_size": 1}
+_OPTIONS: Final = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk_size": 1}
 
 
 @functools.cache

@@ -16,8 +16,10 @@ from ablate.training.update import Task, cohort_update, product_copies
 
 
 class Repeated:
-    """Call it with 0, 1, 2 and so on; `values` [K, ...] are trained in place, `first` + the number
-    is the number of the update. Captured where training captures it: within the first call.
+    """One update after the other, called with 0, 1, 2 and so on.
+
+    `values` [K, ...] are trained in place; `first` plus the number called with is the update's own.
+    Captured where training captures it, within the first call.
     """
 
     def __init__(

@@ -366,8 +366,8 @@ def bench(
     """Measure what an update costs on this machine, beside a stock PyTorch trainer.
 
     Updates and evaluations of every strategy, masks, cohorts, peak memory, time against tokens, the
-    machine's ceilings and the fraction of them that is reached: ratios first. About 10 minutes on 2
-    cores; the first run also compiles. Nothing else should run meanwhile.
+    machine's ceilings and the fraction of them that is reached: ratios first. 7 minutes with
+    --repeat 3 on 2 cores; the first run also compiles. Nothing else should run meanwhile.
     """
     from ablate.bench import files, run, show
     from ablate.bench.options import check_target, read_options

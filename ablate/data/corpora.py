@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.data.folder import read_folder
+from ablate.data.text import PLAIN, Text
 from ablate.data.toy import generate_toy
 from ablate.data.treebank import read_treebank
-from ablate.data.vocabulary import EOS, build_vocabulary, encode, tokenize
+from ablate.data.vocabulary import EOS, build_vocabulary, encode, positions_outside, tokenize
 from ablate.errors import AblateError, did_you_mean
 
 SPLITS = ("train", "valid", "test")
@@ -34,7 +35,9 @@ class Corpus:
     """Numbered tokens of three splits; two corpora are equal where their digests are.
 
     `train`, `valid` and `test` are read-only `int32` arrays of token numbers, `vocabulary[n]` is
-    the word of number n, and `eos` is the number of `<eos>`, which ends every line.
+    the word of number n, and `eos` is the number of `<eos>`, which ends every line. `unknown` has
+    for each split the positions of the words that the vocabulary lacks, which are numbered as
+    `<unk>`; an `<unk>` that the text itself has is a word. `text` says how the texts were read.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Corpus:
     test: NDArray[np.int32] = field(repr=False)
     eos: int
     digest: str
+    unknown: Mapping[str, NDArray[np.int64]] = field(repr=False)
+    text: Text = PLAIN
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Corpus) else NotImplemented
@@ -116,9 +121,12 @@ def _corpus(name: str, tokens: Mapping[str, Sequence[str]]) -> Corpus:
     return Corpus(
         name=name,
         vocabulary=vocabulary,
+        train=splits["train"],
+        valid=splits["valid"],
+        test=splits["test"],
         eos=vocabulary.index(EOS),
         digest=_digest(vocabulary, [splits[split] for split in SPLITS]),
-        **splits,
+        unknown={split: positions_outside(tokens[split], vocabulary) for split in SPLITS},
     )
 
 

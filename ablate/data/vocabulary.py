@@ -55,3 +55,11 @@ def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int32
     # A corpus is shared by every trial of a process; nobody may write into it.
     encoded.setflags(write=False)
     return encoded
+
+
+def positions_outside(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
+    """Return where `tokens` has a word that `vocabulary` lacks: rising positions, read-only."""
+    known = set(vocabulary)
+    found = np.array([at for at, word in enumerate(tokens) if word not in known], np.int64)
+    found.setflags(write=False)
+    return found

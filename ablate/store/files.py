@@ -1,6 +1,7 @@
 """One immutable Parquet file: written whole or not at all, and verified when it is read."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +24,24 @@ def write_table(table: pa.Table, path: Path) -> None:
 
     Raises AblateError where the folder cannot be written (no right, no room, not a folder).
     """
+    _write_whole(
+        path,
+        lambda temporary: pq.write_table(
+            table, temporary, compression="zstd", write_page_checksum=True
+        ),
+    )
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write `text` at `path` whole or not at all, as `write_table` does."""
+    _write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     try:
         _make(path.parent)
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        write(temporary)
         sync(temporary)
         os.replace(temporary, path)
         sync(path.parent)

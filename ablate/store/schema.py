@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 COMMITTED: Final = ("ok", "diverged")
 FAILED: Final = "failed"
@@ -83,6 +83,14 @@ TRIALS: Final = _schema(
         "started_at": pa.string(),
         "error": pa.string(),
         "plugin": pa.string(),
+        "text": pa.string(),
+        "train_unknown": pa.int64(),
+        "valid_unknown": pa.int64(),
+        "test_unknown": pa.int64(),
+        "valid_known_nll_last": pa.float64(),
+        "test_known_nll_last": pa.float64(),
+        "valid_known_nll_best": pa.float64(),
+        "test_known_nll_best": pa.float64(),
     },
 )
 
@@ -128,11 +136,26 @@ CELLS: Final = _schema(
         "recipe": pa.string(),
         "precision": pa.string(),
     },
-    {"dial": pa.string(), "dial_value": pa.float64()},
+    {
+        "dial": pa.string(),
+        "dial_value": pa.float64(),
+        "text": pa.string(),
+        "asked": pa.bool_(),
+    },
 )
 
-# The columns, none of them known before a trial, that each version brought.
-_ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {2: {"trials": ("plugin",)}}
+# The columns, each of them nullable, that each version brought.
+_ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {
+    2: {"trials": ("plugin",)},
+    3: {
+        "trials": (
+            "text",
+            *(f"{split}_unknown" for split in ("train", "valid", "test")),
+            *(f"{split}_known_nll_{at}" for at in ("last", "best") for split in ("valid", "test")),
+        ),
+        "cells": ("text", "asked"),
+    },
+}
 
 # In the order in which an attempt writes them: the row in `trials`, the last, is the commit.
 ATTEMPT_TABLES: Final = {"tokens": TOKENS, "epochs": EPOCHS, "trials": TRIALS}

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ablate.store.about import About, read_about, write_about
 from ablate.store.attempts import Attempt
 from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
 from ablate.store.integrity import BAD, CELLS_FILE, EARLIER_FILE, set_damage_aside
@@ -117,6 +118,10 @@ class Store:
         self._renew(EARLIER_FILE, aside, {_identity(row): row for row in aside} | gone)
         self._renew(CELLS_FILE, known, merged)
 
+    def write_about(self, about: About) -> None:
+        """Keep the question and the file of the study that fills this store."""
+        write_about(self.folder, about)
+
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
         try:
@@ -138,6 +143,10 @@ class Store:
         shutil.rmtree(self.work(key), ignore_errors=True)
 
     # Reading: for everyone, at any time.
+
+    def about(self) -> About | None:
+        """The question and the file of the study that filled this store; None where unknown."""
+        return read_about(self.folder)
 
     def check(self) -> None:
         """Verify every file; AblateError where one was damaged, after setting it aside."""

@@ -34,6 +34,7 @@ def corpus(train: int = 2003, valid: int = 53, test: int = 59) -> Corpus:
         train=text(train),
         valid=text(valid),
         test=text(test),
+        unknown={split: np.array([], np.int64) for split in ("train", "valid", "test")},
     )
 
 

@@ -1,0 +1,24 @@
+"""Commands as a user may paste them: every word quoted for a shell where it must be."""
+
+import shlex
+from pathlib import Path
+
+
+def command(
+    verb: str,
+    *words: object,
+    study: object = None,
+    profile: str | None = None,
+    results: Path | str | None = None,
+) -> str:
+    """Spell `ablate VERB --study S --profile P --results DIR WORDS`, leaving out what is None.
+
+    `study` is a name that `ablate studies` lists or the path of a file; the folder `results` is
+    left out where it is the default one.
+    """
+    given = ["ablate", verb]
+    given += ["--study", str(study)] if study is not None else []
+    given += ["--profile", profile] if profile is not None else []
+    if results is not None and str(results) != "results":
+        given += ["--results", str(results)]
+    return shlex.join([*given, *map(str, words)])

@@ -1,9 +1,9 @@
 """A language model's parameters: names, shapes, initial values, as a plain dict of tensors.
 
 Initial values are drawn at addresses of their own (purpose INITIAL, the parameter's number as
-layer), so that every placement of a seed starts from the same weights on every device. A matrix has
-its rows at the address's batch and its columns at the unit. A vector's numbers are units too, in rows
-of as many as an address holds: its n-th is unit n mod 2^14 of row n div 2^14.
+layer), so that every placement of a seed starts from the same weights on every device. A matrix
+has its rows at the address's batch and its columns at the unit. A vector is drawn as rows of as
+many units as an address holds: its n-th number is unit n mod 2^14 of row n div 2^14.
 
 Shapes: V vocabulary, D embedding, H hidden.
 """

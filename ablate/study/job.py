@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.data import Corpus, load_corpus
+from ablate.data import Corpus
 from ablate.store import Store
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.cells import Entry, enumerate_cells, first_names
@@ -96,7 +96,7 @@ def prepare(order: Order) -> Job:
     if profile.precision == "auto":
         measured = measure(slots[0].device, slots[0].threads)
         profile = profile.model_copy(update={"precision": measured.precision})
-    corpus = load_corpus(profile.corpus)
+    corpus = study.place(name).load(profile.corpus, profile.text)
     return Job(
         study=study,
         path=path,

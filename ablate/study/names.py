@@ -62,6 +62,7 @@ def columns(cell: Cell) -> Row:
         "seed": cell.seed,
         "corpus": cell.corpus,
         "corpus_digest": cell.corpus_digest,
+        "text": canonical_json(changed) if (changed := cell.text.changed()) else None,
         "net": cell.net.model_dump_json(),
         "recipe": cell.recipe.model_dump_json(),
         "precision": cell.precision,

@@ -63,7 +63,7 @@ class Place:
     def hidden_folder(self, spec: str) -> str | None:
         """A sentence where the built-in corpus `spec` hides a folder of its name here."""
         folder = folder_of(spec, self.begins)
-        if spec not in corpora() or not folder.is_dir():
+        if spec not in corpora() or not os.path.isdir(folder):
             return None
         return (
             f"corpus {spec} is the built-in one: the folder {printable(str(folder))} is not read; "
@@ -72,7 +72,7 @@ class Place:
 
     def _with_hint(self, spec: str, error: AblateError) -> AblateError:
         here, there = folder_of(spec, self.begins), folder_of(spec, self.other)
-        if not spec or here.exists() or not there.is_dir():
+        if not spec or os.path.exists(here) or not os.path.isdir(there):
             return error
         path = os.path.relpath(there, self.begins)
         # A bare word is looked up as a name first.

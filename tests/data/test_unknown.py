@@ -1,6 +1,6 @@
 """Unknown words: how many there are, what explains them, and the mend that each warning names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -139,12 +139,12 @@ def test_case_that_explains_little_is_not_mentioned() -> None:
 
 
 @pytest.fixture
-def texts(tmp_path: Path) -> Iterator[Path]:
+def texts(tmp_path: Path) -> Path:
     """A folder whose texts have an unknown word, an `<eos>` and a mark inside a text."""
     for split, lines in {"train": "a b <eos>\n", "valid": "a x\n", "test": "\ufeffa\n"}.items():
         (tmp_path / f"{split}.txt").write_text(lines)
     (tmp_path / "test.txt").write_text("b\n\ufeffa\n")
-    yield tmp_path
+    return tmp_path
 
 
 def test_a_corpus_has_what_was_found_in_it(texts: Path) -> None:

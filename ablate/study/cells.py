@@ -13,6 +13,7 @@ from typing import Any
 from ablate import noise
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates
+from ablate.facts import facts
 from ablate.masks import SEMANTICS
 from ablate.model.net import Net
 from ablate.placement import Placement
@@ -51,9 +52,9 @@ class Cell:
     def _facts(self) -> dict[str, Any]:
         return {
             # Written out, an embedding as wide as the layers is the one that is left out.
-            "net": self.net.model_dump() | {"embedding": self.net.inputs},
+            "net": facts(self.net) | {"embedding": self.net.inputs},
             "corpus": self.corpus_digest,
-            "recipe": self.recipe.model_dump(),
+            "recipe": facts(self.recipe),
             "placement": self.placement.text,
             "seed": self.seed,
             "semantics": SEMANTICS,

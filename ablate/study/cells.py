@@ -17,6 +17,7 @@ from ablate.data.text import PLAIN, Text
 from ablate.data.windows import training_updates
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.facts import facts
 from ablate.masks import LIMITS, SEMANTICS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
@@ -57,9 +58,9 @@ class Cell:
     def _facts(self) -> dict[str, Any]:
         return {
             # Written out, an embedding as wide as the layers is the one that is left out.
-            "net": self.net.model_dump() | {"embedding": self.net.inputs},
+            "net": facts(self.net) | {"embedding": self.net.inputs},
             "corpus": self.corpus_digest,
-            "recipe": self.recipe.model_dump(),
+            "recipe": facts(self.recipe),
             "placement": self.placement.text,
             "seed": self.seed,
             "semantics": SEMANTICS,

@@ -12,7 +12,7 @@ from ablate.schedules import CONSTANT, Schedule, factor_at, parse_schedule
 
 _EXAMPLE: Final = "{Edge.RECURRENT: Drop(0.3)}"
 
-SILENT: Final = "none"
+_SILENT: Final = "none"
 
 _PART: Final = re.compile(r"(?P<edge>\w+)\((?P<drop>[^()]*)\)")
 
@@ -99,13 +99,15 @@ class Placement(Mapping[Edge, Drop]):
 
         A schedule other than CONSTANT stands at the end: `INPUT(...) | OUTPUT(...) @ CURRICULUM`.
         """
-        text = " | ".join(self.parts)
+        text = " | ".join(self._parts())
         return text if self._schedule == CONSTANT else f"{text} @ {self._schedule.text}"
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The text of each edge with its drop; that of the silent placement alone is `none`."""
-        return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (SILENT,)
+    def lines(self) -> tuple[str, ...]:
+        """The canonical text as lines: an edge each, and the schedule where rates change."""
+        if self._schedule == CONSTANT:
+            return self._parts()
+        return *self._parts(), f"rates by the schedule {self._schedule.text}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -117,7 +119,7 @@ class Placement(Mapping[Edge, Drop]):
         """
         body, at, schedule = text.partition(" @ ")
         drops: dict[Edge, Drop] = {}
-        for part in () if body == SILENT else body.split(" | "):
+        for part in () if body == _SILENT else body.split(" | "):
             edge, drop = _parse_part(part)
             _refuse_overlap(drops, edge)
             drops[edge] = drop
@@ -161,6 +163,9 @@ class Placement(Mapping[Edge, Drop]):
             row[f"{name}.drop"] = drop.text if drop else ""
         return row | {"schedule": self._schedule.text}
 
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (_SILENT,)
+
     def check(self, layers: int) -> None:
         """Raise AblateError where rates given by layer do not fit a net of `layers` layers."""
         for edge, drop in self._drops.items():
@@ -177,7 +182,8 @@ def _parse_part(text: str) -> tuple[Edge, Drop]:
     found = _PART.fullmatch(text)
     if found is None:
         raise AblateError(
-            f"a placement's text is EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{SILENT}', got '{text}'"
+            f"a placement's text is EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{_SILENT}', "
+            f"got '{text}'"
         )
     edges = {edge.label: edge for edge in Edge}
     if found["edge"] not in edges:

@@ -107,10 +107,12 @@ CELL = "CELL(0.5;time=1,batch=1,unit=1,update=1;ZERO;BERNOULLI;TEST)"
 INPUT = "INPUT(0.5;time=1,batch=1,unit=1,gate=ALL,update=1;ZERO;BERNOULLI;TRAIN)"
 
 
-def test_the_parts_of_a_text():
-    """One text an edge; the silent placement has its own."""
-    assert Placement.parse(f"{INPUT} | {CELL} @ CURRICULUM").parts == (INPUT, CELL)
-    assert Placement().parts == ("none",)
+def test_a_text_in_lines():
+    """One line an edge and one for the schedule; the silent placement has its own."""
+    assert Placement.parse(f"{INPUT} | {CELL}").lines == (INPUT, CELL)
+    rising = Placement.parse(f"{CELL} @ CURRICULUM")
+    assert rising.lines == (CELL, "rates by the schedule CURRICULUM")
+    assert Placement().lines == ("none",)
 
 
 @pytest.mark.parametrize(

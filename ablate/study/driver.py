@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from ablate.store import Row, Store, left_out
+from ablate.store.about import About
 from ablate.study.board import Board
 from ablate.study.cells import Entry, first_names
 from ablate.study.cohorts import Cohorts, in_order
@@ -39,6 +40,7 @@ def run(
     console: Console,
     retries: int = RETRIES,
     cohorts: Cohorts = _ALONE,
+    about: About | None = None,
 ) -> Summary:
     """Train every cell of `entries` that `store` does not hold; return how that went.
 
@@ -46,12 +48,15 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. Raises AblateError where another driver holds the
-    store, where it cannot be written, or where a file in it was damaged (that is set aside, and the
-    next call mends it).
+    goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
+    attempt, which is said, and its trial is trained again. `about` is the study file that asks.
+    Raises AblateError where another driver holds the store, where it cannot be written, and where
+    it is that of another study file.
     """
     with store.lock():
-        store.check()
+        if about is not None:
+            store.claim(about)
+        damaged = store.set_damage_aside()
         store.sweep()
         register(entries, store)
         cells = first_names(entries)
@@ -67,7 +72,7 @@ def run(
             names = {key: name_of(entry) for key, entry in cells.items()}
             board = Board(names, len(cells), len(cells) - len(missing), slots)
             progress = Progress(console, board)
-            for note in filter(None, [*queue.notes, left_out(store)]):
+            for note in filter(None, [damaged, *queue.notes, left_out(store)]):
                 progress.say(note)
             places = {
                 kind: cohorts.places(kind, count, slots)

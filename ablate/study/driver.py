@@ -10,7 +10,7 @@ from rich.console import Console
 from ablate.store import Row, Store, left_out
 from ablate.study.board import Board
 from ablate.study.cells import Entry, first_names
-from ablate.study.cohorts import Cohorts, in_order
+from ablate.study.cohorts import Cohorts, groups, in_order
 from ablate.study.desk import Desk, Failure, name_of
 from ablate.study.events import Executor
 from ablate.study.names import register
@@ -63,26 +63,28 @@ def run(
             missing = [entry for key, entry in cells.items() if key not in committed]
             kinds = {entry.cell.key: cohorts.kind(entry.cell) for entry in missing}
             for entry in in_order(missing, kinds):
-                queue.put(entry)
+                queue.put(entry, groups(entry.cell, kinds[entry.cell.key]))
             names = {key: name_of(entry) for key, entry in cells.items()}
             board = Board(names, len(cells), len(cells) - len(missing), slots)
             progress = Progress(console, board)
-            for note in filter(None, [*queue.notes, left_out(store)]):
-                progress.say(note)
             places = {
                 kind: cohorts.places(kind, count, slots)
                 for kind, count in Counter(kinds.values()).items()
             }
             desk = Desk(store, queue, progress, kinds, places=places, retries=retries)
+            desk.show_notes()
+            if earlier := left_out(store):
+                progress.say(earlier)
             if missing:
                 with progress.shown():
                     executor.run(desk.pull, desk.emit)
+        desk.show_notes()
     return Summary(desk.trained, desk.diverged, tuple(desk.failures))
 
 
 def _teach(queue: Queue, store: Store, committed: dict[str, Row], cells: dict[str, Entry]) -> None:
     unknown = committed.keys() - queue.ended()
-    if not unknown:
+    if not (queue.mirrored and unknown):
         return
     curves: dict[str, list[Row]] = {key: [] for key in unknown}
     for row in store.epochs().to_pylist():

@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from ablate.store import Row, Store, left_out
+from ablate.store.about import About
 from ablate.study.board import Board
 from ablate.study.cells import Entry, first_names
 from ablate.study.cohorts import Cohorts, groups, in_order
@@ -39,6 +40,8 @@ def run(
     console: Console,
     retries: int = RETRIES,
     cohorts: Cohorts = _ALONE,
+    about: About | None = None,
+    listed: Sequence[str] | None = None,
 ) -> Summary:
     """Train every cell of `entries` that `store` does not hold; return how that went.
 
@@ -46,14 +49,17 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. Raises AblateError where another driver holds the
-    store, where it cannot be written, or where a file in it was damaged (that is set aside, and the
-    next call mends it).
+    goes on from each trial's last finished epoch. `about` is the study file, which the store keeps,
+    and `listed` the labels of its points; see `register`. Raises AblateError where another driver
+    holds the store, where it cannot be written, or where a file in it was damaged (that is set
+    aside, and the next call mends it).
     """
     with store.lock():
+        if about is not None:
+            store.claim(about)
         store.check()
         store.sweep()
-        register(entries, store)
+        register(entries, store, listed)
         cells = first_names(entries)
         committed = store.committed()
         for key in committed.keys() & set(store.checkpointed()):

@@ -146,6 +146,8 @@ def run(
             slots=len(job.slots),
             console=console,
             cohorts=sizes.cohorts,
+            about=job.about,
+            listed=job.listed,
         )
     except KeyboardInterrupt:
         _say(console, [words.INTERRUPTED])

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
+from ablate.commands import command
 from ablate.strategies.registry import of_module
 from ablate.study.cells import first_names
 from ablate.study.driver import Summary
@@ -44,10 +46,9 @@ def introduction(job: Job) -> Iterator[str]:
     larger = job.larger()
     if larger and gpus():
         profile = job.study.profile(larger)
-        command = f"ablate run --study {job.study.name} --profile {larger}"
         yield (
-            f"a GPU was found: `{command}` asks the same on {profile.corpus} with {profile.net}; "
-            "add --dry-run to see what it takes"
+            f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
+            f"with {profile.net}; add --dry-run to see what it takes"
         )
 
 
@@ -86,12 +87,7 @@ def _sized(kind: Sized, holds: int) -> str:
 
 def _precision(job: Job) -> str:
     given = f"precision: {job.profile.precision}"
-    if job.measured is None:
-        return given
-    return (
-        f"{given} (auto: bfloat16 products measured {job.measured.ratio:.1f} times as fast as "
-        "float32 here)"
-    )
+    return given if job.settled is None else f"{given} (auto: {job.settled.reason})"
 
 
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:
@@ -109,8 +105,17 @@ def conclusion(job: Job, summary: Summary) -> Iterator[str]:
     yield f"next: `{report_command(job)}`"
 
 
+def run_command(job: Job, profile: str) -> str:
+    """The command that runs another profile of this job's study, into the same results folder."""
+    own = [plugin for plugin in job.plugins if plugin not in job.study.plugins]
+    brought = [word for plugin in own for word in ("--plugin", plugin.path)]
+    return command("run", *brought, study=job.known_as, profile=profile, results=_results(job))
+
+
 def report_command(job: Job) -> str:
-    """The command that reports this job's results."""
-    results = job.store.folder.parent.parent
-    where = "" if str(results) == "results" else f" --results {results}"
-    return f"ablate report --study {job.study.name} --profile {job.profile_name}{where}"
+    """The command that reports this job's results, which have the name of the study."""
+    return command("report", study=job.study.name, profile=job.profile_name, results=_results(job))
+
+
+def _results(job: Job) -> Path:
+    return job.store.folder.parent.parent

@@ -113,7 +113,9 @@ def number(found: Interval | None, *, null: float | None = None) -> str:
     between = f"{low:.{fine}f}{' to ' if low < 0 else '-'}{high:.{fine}f}"
     if null is not None and low <= null <= high:
         return between
-    return f"{found.value:.{digits}f} ({between})"
+    # One digit more where rounding would take the value out of its own bounds.
+    within = low <= round(found.value, digits) <= high
+    return f"{found.value:.{digits if within else fine}f} ({between})"
 
 
 def percent(found: Interval | None) -> str:

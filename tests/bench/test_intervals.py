@@ -63,6 +63,7 @@ def test_what_slows_all_cases_down_moves_no_ratio():
         pytest.param(Interval(42.11, 38.2, 47.9), "42 (38.2-47.9)", id="no-decimal"),
         pytest.param(Interval(1.004, 1.001, 1.006), "1.00-1.01", id="what-rounds-to-1"),
         pytest.param(Interval(2.0, 2.0, 2.0), "2", id="exact"),
+        pytest.param(Interval(0.76, 0.412, 0.775), "0.76 (0.41-0.78)", id="near-an-end"),
         pytest.param(None, "-", id="one-call"),
     ],
 )

@@ -1,6 +1,6 @@
 """What stands in a cell of a bench's table; "-" where there is nothing."""
 
-from ablate.bench.intervals import interval, number, ratio
+from ablate.bench.intervals import Timing, interval, number, ratio
 from ablate.bench.retimed import Tables
 
 
@@ -23,6 +23,11 @@ def fraction(bound: float, tables: Tables | None) -> str:
 def share(value: float | None) -> str:
     """As in `12%`."""
     return "-" if value is None else f"{value:.0%}"
+
+
+def spread(timing: Timing) -> str:
+    """The width of the middle half of a timing's calls; one call has none."""
+    return share(timing["spread"] if timing["repeat"] > 1 else None)
 
 
 def milliseconds(value: float | None) -> str:

@@ -76,8 +76,8 @@ def part(timing: Timing, count: int) -> Timing:
 def _add(
     found: dict[Update, dict[str, Timing]], update: Update, table: str, timing: Timing | None
 ) -> None:
-    if timing is not None and update in found:
-        found[update].setdefault(table, timing)
+    if timing is not None:
+        found.setdefault(update, {}).setdefault(table, timing)
 
 
 def _stock(row: Row, known: Tables) -> Timing | None:

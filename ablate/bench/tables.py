@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ablate.bench import retimed
-from ablate.bench.cells import compared, fraction, megabytes, milliseconds, share, size
+from ablate.bench.cells import compared, fraction, megabytes, milliseconds, share, size, spread
 from ablate.bench.intervals import Interval, Timing, interval, number, percent
 from ablate.bench.retimed import COHORTS, LENGTHS, UPDATES, Tables, Update, part, seen_from
 from ablate.bench.timing import exponent, line
@@ -138,7 +138,7 @@ def _cells(row: Row, timed: Timed, none: Update, evaluated: Timing | None) -> tu
         compared(timed.get(none.stock()), own),
         compared(timed.get(none.stock("fp32")), own),
         milliseconds(train["ms"]),
-        share(train["spread"]),
+        spread(train),
         milliseconds(row["evaluate"]["ms"]),
         megabytes(row["peak_bytes"]),
     )
@@ -169,7 +169,7 @@ def _cohorts(report: Report, timed: Timed) -> Table:
                 compared(one, own),
                 *(compared(each and seen_from(COHORTS, each), own) for each in stock),
                 milliseconds(row["ms_a_trial"]),
-                share(row["train"]["spread"]),
+                spread(row["train"]),
                 megabytes(row["peak_bytes"]),
             )
         )
@@ -200,7 +200,7 @@ def _lengths(report: Report) -> Table:
                 number(slope),
                 share(row["line"]["deviation"]),
                 *(milliseconds(timing["ms"]) for timing in train),
-                share(max(timing["spread"] for timing in train)),
+                spread(max(train, key=lambda timing: timing["spread"])),
             )
         )
     note = (
@@ -219,7 +219,7 @@ def _again(timed: Timed) -> Table:
         if len(by_table) > 1:
             ms = [timing["ms"] for timing in by_table.values()]
             told = (
-                f"{milliseconds(each['ms'])} ± {share(each['spread'])}" if each else "-"
+                f"{milliseconds(each['ms'])} ± {spread(each)}" if each else "-"
                 for each in map(by_table.get, _WHERE)
             )
             name = update.strategy if update.trainer == "ablate" else "stock"
@@ -293,7 +293,7 @@ def _parts(report: Report) -> Table:
             f"{row['vocabulary']:,}",
             number(to_best, null=1.0),
             milliseconds(row["ms"]),
-            share(row["spread"]),
+            spread(row),
         )
         for row, to_best in zip(report["parts"], to_the_best(report["parts"]), strict=True)
     ]

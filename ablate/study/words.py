@@ -12,11 +12,6 @@ from ablate.study.job import Job
 from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import gpus
 
-INTERRUPTED = (
-    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
-    "the same command goes on from there"
-)
-
 
 def introduction(job: Job) -> Iterator[str]:
     """What is about to be done, as it was understood."""
@@ -64,6 +59,15 @@ def about_corpus(job: Job) -> Iterator[str]:
         yield f"warning: {note.sentence}" if note.warns else note.sentence
 
 
+def probing(job: Job, pinned: int | None) -> Iterator[str]:
+    """What happens before `cohorts` can be said; nothing where it takes no time."""
+    if pinned is None and len(job.missing()) > len(job.slots):
+        yield (
+            "timing a few updates of each kind of trial, to choose how many train at once; where "
+            "kernels are compiled, their first use takes up to a minute"
+        )
+
+
 def cohorts(sizes: Sizes) -> Iterator[str]:
     """How many trials train together, and the numbers behind that; nothing where none is left."""
     if not sizes.kinds:
@@ -83,6 +87,15 @@ def _sized(kind: Sized, holds: int) -> str:
     taken = ", ".join(f"{1e3 * seconds:.3g}" for seconds in kind.measured.values())
     at = ", ".join(map(str, kind.measured))
     return f"{of}: {taken} ms an update and trial at {at}; a slot's memory holds {holds}"
+
+
+def starting(job: Job) -> Iterator[str]:
+    """What happens until the first epoch, in silence else; nothing where all is done."""
+    missing = len(job.missing())
+    if missing:
+        count = min(missing, len(job.slots))
+        begin = "training in this process" if job.in_process else f"starting {count} worker(s)"
+        yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
 
 
 def _precision(job: Job) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ablate.commands import command
-from ablate.errors import AblateError
+from ablate.errors import AblateError, printable
 from ablate.store.about import About, read_about, refuse_other, write_about
 from ablate.store.attempts import Attempt
 from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
@@ -154,7 +154,7 @@ class Store:
         # Described first, because the names may be among what goes.
         found = describe(self.folder, damages)
         set_aside(self.folder, damages)
-        return (
+        return printable(
             f"{len(damages)} damaged file(s), now set aside in {self.folder / BAD}: {found}; "
             "everything else is whole, and what they held is trained again"
         )
@@ -282,7 +282,7 @@ class Store:
 
     def _words(self, damages: tuple[Damage, ...]) -> str:
         left_out = ", left out here" if self.damaged else ""
-        return (
+        return printable(
             f"{len(damages)} damaged file(s) in {self.folder}{left_out}: "
             f"{describe(self.folder, damages)}; everything else is whole, and "
             f"`{self.command('run')}` sets them aside and trains what they held again, and only "

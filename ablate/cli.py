@@ -1,5 +1,6 @@
 """The command line: parses and prints, decides nothing."""
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import ablate
+from ablate import terminal
 from ablate.errors import AblateError, AblateWarning
 
 if TYPE_CHECKING:
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from ablate.study.job import Job
     from ablate.study.sizes import Sizes
 
-INTERRUPTED = 130
+_STOPPED = "stopped"
+_STOPPED_RUN = (
+    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
+    "the same command goes on from there"
+)
 
 _RESULTS = click.option(
     "--results",
@@ -44,17 +50,48 @@ class Refusal(click.ClickException):
     exit_code = 2
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"ablate: {self.format_message()}", err=True)
+        _say_error(f"ablate: {self.format_message()}")
+
+
+class Stopped(click.ClickException):
+    """Ctrl-C: one sentence, and the exit code that shells give it."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        _say_error(f"ablate: {self.format_message()}")
 
 
 class Commands(click.Group):
-    """A group whose commands end with a `Refusal` where ablate raises an AblateError."""
+    """A group whose commands end in one sentence, whatever a user or a system does to them.
+
+    An AblateError, or a file that the system refuses, is a `Refusal`, and Ctrl-C is `Stopped`, from
+    the first import on.
+    """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        terminal.prepare()
+        return super().main(*args, **extra)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except KeyboardInterrupt:
+            raise Stopped(_STOPPED) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except AblateError as error:
             raise Refusal(str(error)) from error
+        except OSError as error:
+            # A closed pipe is click's, which ends without a word.
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            raise Refusal(f"{error.filename}: {error.strerror}") from error
+        except KeyboardInterrupt:
+            running = ctx.invoked_subcommand == "run"
+            raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,6 +154,7 @@ def run(
     """
     from ablate.study import driver, words
     from ablate.study.job import Order, prepare
+    from ablate.study.progress import say
     from ablate.study.sizes import size_cohorts
 
     order = Order(
@@ -133,23 +171,25 @@ def run(
     )
     job, console = prepare(order), _console()
     _say(console, words.introduction(job))
+    for line in words.probing(job, cohort):
+        say(console, line)
     sizes = size_cohorts(job, cohort)
     _say(console, words.cohorts(sizes))
     if dry_run:
         _preview(console, job, sizes)
         return
-    try:
-        summary = driver.run(
-            job.entries,
-            job.store,
-            job.executor(),
-            slots=len(job.slots),
-            console=console,
-            cohorts=sizes.cohorts,
-        )
-    except KeyboardInterrupt:
-        _say(console, [words.INTERRUPTED])
-        ctx.exit(INTERRUPTED)
+    for line in words.starting(job):
+        say(console, line)
+    summary = driver.run(
+        job.entries,
+        job.store,
+        job.executor(),
+        slots=len(job.slots),
+        console=console,
+        cohorts=sizes.cohorts,
+        about=job.about,
+        listed=job.listed,
+    )
     _say(console, words.conclusion(job, summary))
     ctx.exit(1 if summary.failures else 0)
 
@@ -163,8 +203,8 @@ def report(study: str | None, profile: str | None, results: Path) -> None:
     from ablate.report import build
 
     for built in build(results, study, profile):
-        click.echo(built.text)
-        click.echo(f"page: {built.page}\n")
+        _print(built.text)
+        _print(f"page: {built.page}\n")
 
 
 @main.command()
@@ -217,7 +257,7 @@ def cite(study: str, profile: str | None, plugins: tuple[Path, ...]) -> None:
 
     _load(plugins)
     found, _ = find_study(study)
-    click.echo(bibliography(used_by(found, profile)), nl=False)
+    _print(bibliography(used_by(found, profile)), end="")
 
 
 @main.command()
@@ -322,7 +362,7 @@ def audit(
     _say(_console(), [audited.title])
     _console().print(renderable(audited.audit))
     if page is not None:
-        click.echo(f"page: {page}")
+        _print(f"page: {page}")
     ctx.exit(0 if audited.audit.agrees else 1)
 
 
@@ -392,12 +432,20 @@ def bench(
         report = measure(options, _say_error, command=["ablate", *sys.argv[1:]])
         if target is not None:
             files.write(report, target)
-    click.echo(show.markdown(report) if as_markdown else show.text(report))
+    _print(show.markdown(report) if as_markdown else show.text(report))
 
 
 def _say_error(line: str) -> None:
     """Say what is under way, apart from what a command prints."""
-    click.echo(line, err=True)
+    click.echo(line, file=sys.stderr)
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print text as it is.
+
+    To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
+    """
+    click.echo(f"{text}{end}", file=sys.stdout, nl=False)
 
 
 def _load(plugins: Iterable[Path]) -> None:
@@ -432,7 +480,7 @@ def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
     console.print()
     console.print(preview.matrix(job))
     console.print()
-    console.print(preview.plans(job))
+    _say(console, preview.plans(job))
     console.print()
     found = preview.estimate(job, sizes)
     _say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])

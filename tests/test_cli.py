@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from ablate.cli import main
 from ablate.data.toy import generate_toy
+from ablate.store import Store
 from ablate.strategies import registry
 from ablate.training.capability import Measured
 
@@ -174,6 +176,69 @@ def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.Monkey
     assert set(titles) == {"fp32", "bf16"}
 
 
+def test_a_store_settles_the_precision(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that would choose otherwise by now trains no second matrix of a resumed study."""
+    study.write_text(study.read_text().replace('precision = "fp32"\n', ""))
+    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("bf16", 1.51))
+    assert run(study, "--strategies", "none").exit_code == 0
+
+    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("fp32", 1.49))
+    again = run(study, "--strategies", "none").output
+    assert "\nprecision: bf16 (auto: the one trial of this store has it)\n" in again
+    assert "1 trials: 1 done, 0 to run" in again
+    more = run(study, "--set", "recipe.epochs=1", "--dry-run").output
+    assert (
+        "\nprecision: bf16 (auto: the one trial of this store, at other settings, has it)" in more
+    )
+    elsewhere = run(study, "--dry-run", "--results", study.parent / "new").output
+    assert "\nprecision: fp32 (auto: bfloat16 products measured 1.5 times" in elsewhere
+
+    run(study, "--set", "precision=fp32")
+    most = run(study, "--dry-run").output
+    assert "\nprecision: fp32 (auto: 3 of the 4 trials of this store have it)\n" in most
+
+
+def test_a_store_knows_its_study_file(study: Path) -> None:
+    """Its question and its path lie beside the results, whatever else has its name."""
+    run(study, "--strategies", "none")
+    about = Store.of(study.parent / "results", "tiny", "quick").about()
+    assert about is not None
+    assert (about.question, about.path, about.shipped) == (
+        "Does dropout help?",
+        str(study.resolve()),
+        False,
+    )
+
+
+def test_what_joins_by_strategies_is_not_asked_by_the_file(study: Path) -> None:
+    """It is flagged, and behind the file's points; whoever the file lists later is asked for."""
+    run(study, "--strategies", "zaremba2014 .5,naive")
+    store = Store.of(study.parent / "results", "tiny", "quick")
+
+    def asked() -> dict[str, tuple[bool, int]]:
+        return {r["label"]: (r["asked"], r["position"]) for r in store.cells().to_pylist()}
+
+    assert asked() == {"zaremba2014 .5": (True, 2), "naive .25": (False, 4)}
+    study.write_text(study.read_text().replace("[0.25, 0.5]}]", '0.25}, {name = "naive"}]'))
+    run(study, "--strategies", "none")
+    assert asked() == {
+        "none": (True, 0),
+        "zaremba2014 .5": (False, 5),
+        "naive .25": (True, 2),
+    }
+
+
+def test_commands_in_messages_are_quoted(tmp_path: Path) -> None:
+    """What follows "next:" can be pasted, whatever the folders are called."""
+    folder = tmp_path / "my results; $HOME"
+    folder.mkdir()
+    study = write_study(folder)
+    output = run(study, "--strategies", "none").output
+    (line,) = re.findall(r"next: `(.*)`", output)
+    assert shlex.split(line)[-2:] == ["--results", str(folder / "results")]
+    assert ablate(*shlex.split(line)[1:]).exit_code == 0
+
+
 def test_a_cohort_can_be_pinned(study: Path) -> None:
     """Its trials share a worker's windows, and have the results that they have alone."""
     output = run(study, "--cohort", 3).output
@@ -219,9 +284,8 @@ def test_a_gpu_and_a_larger_profile_are_told_of(
     assert "a GPU was found" not in run(study, "--dry-run").output
 
     monkeypatch.setattr("ablate.study.words.gpus", lambda: 1)
-    assert "a GPU was found: `ablate run --study tiny --profile full` asks the same on" in (
-        run(study, "--dry-run").output
-    )
+    again = f"`ablate run --study {study} --profile full --results {study.parent}/results`"
+    assert f"a GPU was found: {again} asks the same on" in run(study, "--dry-run").output
     assert "a GPU was found" not in run(study, "--dry-run", "--profile", "full").output
 
 

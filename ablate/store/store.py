@@ -122,6 +122,10 @@ class Store:
         """Keep the question and the file of the study that fills this store."""
         write_about(self.folder, about)
 
+    def claim(self, about: About) -> None:
+        """Keep the question and the file of the study that is about to fill this store."""
+        self.write_about(about)
+
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
         try:

@@ -66,7 +66,8 @@ class Entry:
     """A cell under one of its names.
 
     `baseline` says that differences are to it; `position` counts the points in the file's order;
-    `plugin` is the strategy's, with its version, where it has one.
+    `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
+    lists the point; one that joined by `--strategies` is no part of what the file asks.
     """
 
     cell: Cell
@@ -78,6 +79,7 @@ class Entry:
     baseline: bool
     position: int
     plugin: str | None = None
+    asked: bool = True
 
 
 def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:

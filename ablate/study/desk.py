@@ -1,6 +1,6 @@
 """The driver's desk: hands out tasks, and takes in what comes of them."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Store
 from ablate.study.cells import Entry
-from ablate.study.cohorts import inside
+from ablate.study.cohorts import groups
 from ablate.study.events import Event, Failed, Finished, Task
 from ablate.study.names import columns
 from ablate.study.progress import Progress
@@ -56,6 +56,7 @@ class Desk:
     def pull(self, companion: Task | None) -> Task | None:
         """The next task, or the next that may join its `companion`; None for none."""
         entry = self._queue.pop() if companion is None else self._joining(companion)
+        self.show_notes()
         if entry is None:
             return None
         key = entry.cell.key
@@ -64,21 +65,11 @@ class Desk:
         return Task(entry.cell, self._store.next_attempt(key), self._store.work(key), places)
 
     def _joining(self, companion: Task) -> Entry | None:
-        """The next that may join: first those that toss inside the same steps, then any.
-
-        Where a trial does not toss and a companion does, it is multiplied by ones.
-        """
-        steps = inside(companion.cell)
-        may = self._may_join(companion)
-        return self._queue.pop(lambda entry: may(entry) and inside(entry.cell) == steps) or (
-            self._queue.pop(may)
-        )
-
-    def _may_join(self, companion: Task) -> Callable[[Entry], bool]:
-        kind, alone = self._kinds[companion.cell.key], companion.cell.key in self._alone
-        return lambda entry: (
-            not alone and entry.cell.key not in self._alone and self._kinds[entry.cell.key] == kind
-        )
+        """The next that may join; nobody joins who is tried alone."""
+        key = companion.cell.key
+        if key in self._alone:
+            return None
+        return self._queue.pop(*groups(companion.cell, self._kinds[key]))
 
     def emit(self, event: Event) -> None:
         """Keep what came of a task, and show it."""
@@ -87,7 +78,13 @@ class Desk:
                 self._commit(event)
             case Failed():
                 self._record(event)
+        self.show_notes()
         self._progress.show(event)
+
+    def show_notes(self) -> None:
+        """Show what befell the queue."""
+        while self._queue.notes:
+            self._progress.say(self._queue.notes.pop(0))
 
     def _commit(self, event: Finished) -> None:
         key = event.task.cell.key
@@ -113,6 +110,7 @@ class Desk:
             again = event.died and self._deaths[key] <= self._retries
         if again:
             self._alone.add(key)
+            # In no group: nobody asks for it as a companion.
             self._queue.put(entry)
         else:
             self.failures.append(Failure(name_of(entry), event.error))

@@ -1,18 +1,15 @@
 """What `ablate run` says before and after: each function returns lines, and prints none."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from ablate.commands import command
 from ablate.strategies.registry import of_module
 from ablate.study.cells import first_names
 from ablate.study.driver import Summary
 from ablate.study.job import Job
 from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import gpus
-
-INTERRUPTED = (
-    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
-    "the same command goes on from there"
-)
 
 
 def introduction(job: Job) -> Iterator[str]:
@@ -42,10 +39,18 @@ def introduction(job: Job) -> Iterator[str]:
     larger = job.larger()
     if larger and gpus():
         profile = job.study.profile(larger)
-        command = f"ablate run --study {job.study.name} --profile {larger}"
         yield (
-            f"a GPU was found: `{command}` asks the same on {profile.corpus} with {profile.net}; "
-            "add --dry-run to see what it takes"
+            f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
+            f"with {profile.net}; add --dry-run to see what it takes"
+        )
+
+
+def probing(job: Job, pinned: int | None) -> Iterator[str]:
+    """What happens before `cohorts` can be said; nothing where it takes no time."""
+    if pinned is None and len(job.missing()) > len(job.slots):
+        yield (
+            "timing a few updates of each kind of trial, to choose how many train at once; where "
+            "kernels are compiled, their first use takes up to a minute"
         )
 
 
@@ -70,14 +75,18 @@ def _sized(kind: Sized, holds: int) -> str:
     return f"{of}: {taken} ms an update and trial at {at}; a slot's memory holds {holds}"
 
 
+def starting(job: Job) -> Iterator[str]:
+    """What happens until the first epoch, in silence else; nothing where all is done."""
+    missing = len(job.missing())
+    if missing:
+        count = min(missing, len(job.slots))
+        begin = "training in this process" if job.in_process else f"starting {count} worker(s)"
+        yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
+
+
 def _precision(job: Job) -> str:
     given = f"precision: {job.profile.precision}"
-    if job.measured is None:
-        return given
-    return (
-        f"{given} (auto: bfloat16 products measured {job.measured.ratio:.1f} times as fast as "
-        "float32 here)"
-    )
+    return given if job.settled is None else f"{given} (auto: {job.settled.reason})"
 
 
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:
@@ -95,8 +104,17 @@ def conclusion(job: Job, summary: Summary) -> Iterator[str]:
     yield f"next: `{report_command(job)}`"
 
 
+def run_command(job: Job, profile: str) -> str:
+    """The command that runs another profile of this job's study, into the same results folder."""
+    own = [plugin for plugin in job.plugins if plugin not in job.study.plugins]
+    brought = [word for plugin in own for word in ("--plugin", plugin.path)]
+    return command("run", *brought, study=job.known_as, profile=profile, results=_results(job))
+
+
 def report_command(job: Job) -> str:
-    """The command that reports this job's results."""
-    results = job.store.folder.parent.parent
-    where = "" if str(results) == "results" else f" --results {results}"
-    return f"ablate report --study {job.study.name} --profile {job.profile_name}{where}"
+    """The command that reports this job's results, which have the name of the study."""
+    return command("report", study=job.study.name, profile=job.profile_name, results=_results(job))
+
+
+def _results(job: Job) -> Path:
+    return job.store.folder.parent.parent

@@ -13,6 +13,7 @@ from ablate.edges import Edge
 from ablate.engine.factors import activation_mask
 from ablate.engine.stack import drop_sequence
 from ablate.errors import AblateError, did_you_mean
+from ablate.masks import check_types
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate
 from ablate.placement import Placement
@@ -78,6 +79,8 @@ class Embedding(Masked, nn.Embedding):
 
     def _check_placement(self, placement: Placement) -> None:
         placement.check(1)
+        if drop := placement.get(Edge.EMBEDDING):
+            check_types(drop.shared, self.num_embeddings)
 
     # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
     @torch.compiler.disable

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.data import Corpus, load_corpus
+from ablate.data import Corpus
 from ablate.store import Store
 from ablate.store.about import About
 from ablate.strategies.plugins import PluginFile, load_file
@@ -106,7 +106,7 @@ def prepare(order: Order) -> Job:
     if order.strategies:
         profile = select(profile, order.strategies)
     slots = _slots(order)
-    corpus = load_corpus(profile.corpus)
+    corpus = study.place(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
     settled = None
     if profile.precision == "auto":

@@ -91,6 +91,7 @@ def columns(cell: Cell) -> Row:
         "seed": cell.seed,
         "corpus": cell.corpus,
         "corpus_digest": cell.corpus_digest,
+        "text": canonical_json(changed) if (changed := cell.text.changed()) else None,
         "net": facts_text(cell.net),
         "recipe": facts_text(cell.recipe),
         "precision": cell.precision,

@@ -225,6 +225,7 @@ def status(study: str | None, profile: str | None, results: Path) -> None:
         table.add_row(one.study, one.profile, *map(str, counts))
     console.print(table)
     _say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
+    _say(console, (one.damage for one in found if one.damage))
 
 
 @main.command()

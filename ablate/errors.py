@@ -13,6 +13,15 @@ class AblateWarning(UserWarning):
     """Something that the user should know and that stops nothing; the command line prints it."""
 
 
+def printable(text: str) -> str:
+    """Return `text` with each code that UTF-8 has no bytes for written out: `\\udcff`.
+
+    Names of files that are not text in the system's encoding have such codes, and so may whatever
+    another's code says.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def in_words(error: BaseException) -> str:
     """Return what another's code raised, with its class; a sentence of ablate's stands alone."""
     if isinstance(error, AblateError):

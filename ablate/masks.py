@@ -228,7 +228,9 @@ def activation_words(
     step, row = _steps_and_rows(address, sharing, time, batch, torch.device(device))
     word = None
     if tokens_TB is not None and sharing.word == 1:
-        check("word", int(tokens_TB.max()))
+        # On the meta device there are no words to look at.
+        if not tokens_TB.is_meta:
+            check("word", int(tokens_TB.max()))
         word = tokens_TB
     return _draw([address], sharing, step, row, units, keeps, word)[0]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ablate.errors import AblateError, did_you_mean, in_words, line_in
 from ablate.placement import Placement
 from ablate.sources import built_in
+from ablate.strategies.help import docstring
 from ablate.strategies.parameters import Parameter, Value
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Strategy:
 
     @property
     def doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
+        return docstring(self.function) or ""
 
     @property
     def summary(self) -> str:

@@ -75,7 +75,7 @@ class Job:
 
     def missing(self) -> list[Entry]:
         """The cells that the store does not hold, each under the first of its names."""
-        committed = self.store.committed()
+        committed = self.store.whole().committed()
         return [e for key, e in first_names(self.entries).items() if key not in committed]
 
     def executor(self) -> Executor:

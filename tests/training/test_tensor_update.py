@@ -145,7 +145,7 @@ def test_who_is_not_finite_stays_for_good(made):
 
 def test_an_epoch_of_replays_has_the_rows_of_the_plain_loop(made, tmp_path, monkeypatch):
     """Two epochs of two trials: curves and measurements."""
-    monkeypatch.setitem(plan.FUSED_IS_FASTER, "cpu", False)
+    monkeypatch.setattr(plan, "FUSED_IS_FASTER", {"cpu": False})
     expected = trained(tmp_path)
     assert made["replays"] == 2 * (WINDOWS - WARM_UPS)
     assert list(made["outcomes"]) == list(expected)

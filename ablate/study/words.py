@@ -47,6 +47,15 @@ def introduction(job: Job) -> Iterator[str]:
         )
 
 
+def probing(job: Job, pinned: int | None) -> Iterator[str]:
+    """What happens before `cohorts` can be said; nothing where it takes no time."""
+    if pinned is None and len(job.missing()) > len(job.slots):
+        yield (
+            "timing a few updates of each kind of trial, to choose how many train at once; where "
+            "kernels are compiled, their first use takes up to a minute"
+        )
+
+
 def about_corpus(job: Job) -> Iterator[str]:
     """How the corpus was read, and what in it bears on perplexity; warnings with their mend."""
     if changed := job.corpus.text.changed():
@@ -57,15 +66,6 @@ def about_corpus(job: Job) -> Iterator[str]:
         yield f"warning: {hidden}"
     for note in job.corpus.notes:
         yield f"warning: {note.sentence}" if note.warns else note.sentence
-
-
-def probing(job: Job, pinned: int | None) -> Iterator[str]:
-    """What happens before `cohorts` can be said; nothing where it takes no time."""
-    if pinned is None and len(job.missing()) > len(job.slots):
-        yield (
-            "timing a few updates of each kind of trial, to choose how many train at once; where "
-            "kernels are compiled, their first use takes up to a minute"
-        )
 
 
 def cohorts(sizes: Sizes) -> Iterator[str]:

@@ -6,7 +6,7 @@ commit*. What lies in the other two without that row is an attempt that never en
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +83,12 @@ class Store:
         """The folder in which the trial of this key keeps its checkpoint until it is committed."""
         return self.folder / WORK / key
 
+    def attempts(self, keys: Collection[str]) -> tuple[Attempt, ...]:
+        """Every attempt at the trials of `keys` of which there is a file, ended or not."""
+        folders = [self.folder / table for table in ATTEMPT_TABLES]
+        found = {a for folder in folders for a in _attempts(folder) if a.key in keys}
+        return tuple(sorted(found))
+
     def next_attempt(self, key: str) -> int:
         """The number of the next attempt at a trial; one that was set aside keeps its own."""
         folders = [self.folder / table for table in ATTEMPT_TABLES]
@@ -129,6 +135,13 @@ class Store:
         aside = self._names(EARLIER_FILE).to_pylist()
         self._renew(EARLIER_FILE, aside, {_identity(row): row for row in aside} | gone)
         self._renew(CELLS_FILE, known, merged)
+
+    def drop_names(self, rows: Iterable[Row]) -> None:
+        """Take these rows out of `cells.parquet` and `earlier.parquet`."""
+        gone = {_identity(row) for row in rows}
+        for file in (EARLIER_FILE, CELLS_FILE):
+            known = self._names(file).to_pylist()
+            self._renew(file, known, {_identity(r): r for r in known if _identity(r) not in gone})
 
     def write_about(self, about: About) -> None:
         """Keep the question and the file of the study that fills this store."""

@@ -1,15 +1,17 @@
 """The store as frames: one row a placement and seed, with the names that trials are known by."""
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ablate.errors import AblateError, did_you_mean
+from ablate.commands import command
+from ablate.errors import AblateError, AblateWarning, did_you_mean
 from ablate.store import Store, list_results
-from ablate.store.schema import COMMITTED, FAILED
+from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
@@ -26,14 +28,15 @@ def results(
     `test_ppl` (perplexity). `status` is "ok", "diverged", or "failed" where every attempt failed.
     A trial known under two names has two rows with one `key`.
 
+    Damaged files are left out, which an AblateWarning says.
     Raises AblateError where there is no such study, profile or result.
     """
-    return read_trials(open_store(study, profile, results))
+    return read_trials(_whole(open_store(study, profile, results)))
 
 
 def epochs(study: str, profile: str | None = None, results: str | Path = "results") -> pd.DataFrame:
     """Return the learning curves of the committed trials: one row for each (`key`, `epoch`)."""
-    return read_epochs(open_store(study, profile, results))
+    return read_epochs(_whole(open_store(study, profile, results)))
 
 
 def tokens(
@@ -48,7 +51,8 @@ def tokens(
     Columns `key`, `attempt`, `split`, `position`, `log_prob`. The mean of probabilities over keys
     is an ensemble: `frame.pivot(index=["split", "position"], columns="key", values="log_prob")`.
     """
-    return open_store(study, profile, results).tokens(keys).to_pandas()
+    store = _whole(open_store(study, profile, results), ATTEMPT_TABLES)
+    return store.tokens(keys).to_pandas()
 
 
 def open_store(study: str, profile: str | None, results: str | Path) -> Store:
@@ -66,6 +70,14 @@ def open_store(study: str, profile: str | None, results: str | Path) -> Store:
     return first
 
 
+def _whole(store: Store, tables: Iterable[str] = ("trials", "epochs")) -> Store:
+    whole = store.whole(tables)
+    if damage := whole.damage():
+        # Three frames up is who called for results.
+        warnings.warn(damage, AblateWarning, stacklevel=3)
+    return whole
+
+
 def list_stores(
     results: str | Path, study: str | None = None, profile: str | None = None
 ) -> tuple[Store, ...]:
@@ -74,17 +86,17 @@ def list_stores(
     A study is named as in `ablate run`, also by the path of its file. Raises AblateError,
     saying what to run, where that leaves none.
     """
-    study = study and name_of(study)
+    given, study = study, study and name_of(study)
     found = list_results(Path(results))
     if not found:
-        run = f"ablate run --study {study or 'placement'}"
+        run = command("run", study=given or "placement", results=results)
         raise AblateError(f"there are no results in '{results}'; run `{run}` first")
     studies = sorted({store.study for store in found})
     if study is not None and study not in studies:
         raise AblateError(
             f"there are no results of a study '{study}' in '{results}', "
             f"only of {', '.join(studies)}{did_you_mean(study, studies)}"
-            f" or run `ablate run --study {study}` first"
+            f" or run `{command('run', study=given, results=results)}` first"
         )
     of_study = [store for store in found if study in (None, store.study)]
     profiles = sorted({store.profile for store in of_study})
@@ -93,9 +105,16 @@ def list_stores(
             f"there are no results of profile '{profile}'"
             + (f" of study '{study}'" if study else "")
             + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `ablate run --study {study or of_study[0].study} --profile {profile}` first"
+            f" or run `{_run(given, of_study[0], profile, results)}` first"
         )
     return tuple(store for store in of_study if profile in (None, store.profile))
+
+
+def _run(study: str | None, store: Store, profile: str, results: str | Path) -> str:
+    """The command that runs another profile of the study, named as it was or as the store says."""
+    about = store.about()
+    named = study or (about.name if about else store.study)
+    return command("run", study=named, profile=profile, results=results)
 
 
 def read_cells(store: Store) -> pd.DataFrame:
@@ -117,8 +136,9 @@ def read_trials(store: Store) -> pd.DataFrame:
     frame = cells[names].merge(_with_headline(chosen), on="key", how="inner")
     if frame.empty:
         raise AblateError(
-            f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
-            f"run `ablate run --study {store.study} --profile {store.profile}`"
+            store.damage()
+            or f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
+            f"run `{store.command('run')}`"
         )
     return frame.sort_values(["position", "seed"], kind="stable", ignore_index=True)
 

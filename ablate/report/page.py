@@ -7,6 +7,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ablate.placement import Placement
 from ablate.report.columns import Cell, Column
 from ablate.report.combination import Combination
 from ablate.report.figures import Drawn
@@ -60,10 +61,10 @@ class Section:
         return provenance(self.part)
 
     @property
-    def placements(self) -> list[tuple[str, list[str]]]:
+    def placements(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each placement's label, its drops, one an edge, and its schedule where it has one."""
         rows = zip(self.table.rows["label"], self.table.rows["placement"], strict=True)
-        return [(str(label), _lines(str(text))) for label, text in rows]
+        return [(str(label), Placement.parse(text).lines) for label, text in rows]
 
     @property
     def missing(self) -> list[str]:
@@ -128,11 +129,6 @@ def names_of(cells: pd.DataFrame) -> list[str]:
         f"{label} ({'seeds' if len(group) > 1 else 'seed'} {_listed(group['seed'])})"
         for (_, _, label), group in groups
     ]
-
-
-def _lines(placement: str) -> list[str]:
-    drops, _, schedule = placement.partition(" @ ")
-    return [*drops.split(" | "), *([f"rates by the schedule {schedule}"] if schedule else [])]
 
 
 def _listed(seeds: pd.Series) -> str:

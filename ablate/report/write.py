@@ -35,7 +35,7 @@ def build(
     A study is named as in `ablate run`, also by the path of its file. Raises AblateError where
     there are no results, or the folder cannot be written.
     """
-    stores = list_stores(results, study, profile)
+    stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
     begun = [store for store in stores if store.trials().num_rows]
     return tuple(_build_one(store) for store in begun or stores)
@@ -112,7 +112,7 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
 
 def _notes(store: Store) -> tuple[str, ...]:
     """What a reader must know before the numbers: trials left out, and files found damaged."""
-    notes = [left_out(store)]
+    notes = [left_out(store), store.damage()]
     damaged = store.set_aside()
     if damaged:
         names = ", ".join(path.name for path in damaged)

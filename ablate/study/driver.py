@@ -49,15 +49,15 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. `about` is the study file, which the store keeps,
-    and `listed` the labels of its points; see `register`. Raises AblateError where another driver
-    holds the store, where it cannot be written, or where a file in it was damaged (that is set
-    aside, and the next call mends it).
+    goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
+    attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
+    `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
+    the store, where it cannot be written, and where it is that of another study file.
     """
     with store.lock():
         if about is not None:
             store.claim(about)
-        store.check()
+        damaged = store.set_damage_aside()
         store.sweep()
         register(entries, store, listed)
         cells = first_names(entries)
@@ -79,8 +79,8 @@ def run(
             }
             desk = Desk(store, queue, progress, kinds, places=places, retries=retries)
             desk.show_notes()
-            if earlier := left_out(store):
-                progress.say(earlier)
+            for note in filter(None, [damaged, left_out(store)]):
+                progress.say(note)
             if missing:
                 with progress.shown():
                     executor.run(desk.pull, desk.emit)

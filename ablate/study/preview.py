@@ -29,7 +29,7 @@ class Estimate:
 
 def matrix(job: Job) -> RenderableType:
     """One row for each placement: the seeds that are stored and those that are missing."""
-    committed = job.store.committed()
+    committed = job.store.whole().committed()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")

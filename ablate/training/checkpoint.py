@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ablate.disk import sync_folder
 from ablate.model.parameters import Parameters
 
 NAME = "checkpoint.pt"
@@ -41,12 +42,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         torch.save(_detached(asdict(checkpoint)), file)
         file.flush()
         os.fsync(file.fileno())
-    temporary.rename(folder / NAME)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    temporary.replace(folder / NAME)
+    sync_folder(folder)
 
 
 def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | None:

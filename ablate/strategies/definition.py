@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, did_you_mean, in_words, line_in
 from ablate.placement import Placement
 from ablate.sources import built_in
-from ablate.strategies.help import docstring
 from ablate.strategies.parameters import Parameter, Value
 
 if TYPE_CHECKING:

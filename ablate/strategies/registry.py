@@ -18,10 +18,10 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Final
 
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words, quoted
 from ablate.sources import built_in
 from ablate.strategies.definition import CAP, Function, Strategy
-from ablate.strategies.help import docstring
 from ablate.strategies.parameters import read_parameters
 
 __all__ = ["CAP", "ENTRY_POINTS", "Strategy", "all_strategies", "get", "names", "strategy"]

@@ -141,7 +141,7 @@ def run_command(job: Job, profile: str) -> str:
     """The command that runs another profile of this job's study, into the same results folder."""
     own = [plugin for plugin in job.plugins if plugin not in job.study.plugins]
     brought = [word for plugin in own for word in ("--plugin", plugin.path)]
-    return command("run", *brought, study=job.known_as, profile=profile, results=_results(job))
+    return command("run", *brought, study=job.about.name, profile=profile, results=_results(job))
 
 
 def report_command(job: Job) -> str:

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
+from ablate.docstrings import docstring
 from ablate.strategies import all_strategies
-from ablate.strategies.help import docstring
 
 PLUGIN = """
 from ablate.placement import Placement
@@ -66,5 +66,5 @@ def test_a_strategy_whose_source_is_gone_is_not_refused(monkeypatch):
     exec(compile("def mine():\n    'Drop.'", "gone.py", "exec", optimize=2), made)
     assert docstring(made["mine"]) == ""
     docstring.cache_clear()
-    monkeypatch.setattr("ablate.strategies.help.sys.flags", type("Flags", (), {"optimize": 2}))
+    monkeypatch.setattr("ablate.docstrings.sys.flags", type("Flags", (), {"optimize": 2}))
     assert docstring(made["mine"]) is None

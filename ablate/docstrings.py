@@ -1,4 +1,4 @@
-"""A strategy's help is its docstring, which `python -OO` takes out of the running program."""
+"""What `--help` and `strategies` show are docstrings, which `python -OO` takes out of a program."""
 
 import ast
 import functools

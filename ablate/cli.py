@@ -11,6 +11,7 @@ import click
 
 import ablate
 from ablate import terminal
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, AblateWarning
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ class Commands(click.Group):
         terminal.prepare()
         return super().main(*args, **extra)
 
+    def command(self, *args: Any, **extra: Any) -> Any:
+        """Add a command whose help is its docstring, under `python -OO` too."""
+        add = super().command
+
+        def decorate(function: Callable[..., Any]) -> click.Command:
+            return add(*args, help=docstring(function), **extra)(function)
+
+        return decorate
+
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         try:
             return super().make_context(*args, **extra)
@@ -86,9 +96,10 @@ class Commands(click.Group):
             raise Refusal(str(error)) from error
         except OSError as error:
             # A closed pipe is click's, which ends without a word.
-            if error.errno == errno.EPIPE or error.filename is None:
+            if error.errno == errno.EPIPE or error.strerror is None:
                 raise
-            raise Refusal(f"{error.filename}: {error.strerror}") from error
+            where = "standard output" if error.filename is None else error.filename
+            raise Refusal(f"{where}: {error.strerror}") from error
         except KeyboardInterrupt:
             running = ctx.invoked_subcommand == "run"
             raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
@@ -103,6 +114,10 @@ def main(ctx: click.Context) -> None:
     A study trains one net under many placements and seeds; a report shows what came of it.
     """
     ctx.call_on_close(_say_warnings())
+
+
+if main.help is None and main.callback is not None:
+    main.help = docstring(main.callback)
 
 
 @main.command()

@@ -44,5 +44,8 @@ def quoted(words: Iterable[str]) -> str:
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the nearest allowed word, or the empty string."""
-    near = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
+    words = list(allowed)
+    # By letters first; "nfc" has none of those of "NFC".
+    near = difflib.get_close_matches(given, words, n=1, cutoff=0.6)
+    near = near or [word for word in words if word.casefold() == given.casefold()]
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -98,6 +98,15 @@ def check(name: str, value: int) -> None:
         )
 
 
+def check_types(sharing: Sharing, types: int) -> None:
+    """Raise AblateError where each of `types` words decides for itself and some have no address."""
+    if sharing.word == 1 and types > LIMITS["word"]:
+        raise AblateError(
+            f"masks that decide for each word have addresses for {LIMITS['word']:,} words, got a "
+            f"vocabulary of {types:,}"
+        )
+
+
 def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
     """Philox4x32-10 on int64 tensors that hold 32-bit words; `key` is [2], counters broadcast.
 
@@ -219,7 +228,9 @@ def activation_words(
     step, row = _steps_and_rows(address, sharing, time, batch, torch.device(device))
     word = None
     if tokens_TB is not None and sharing.word == 1:
-        check("word", int(tokens_TB.max()))
+        # On the meta device there are no words to look at.
+        if not tokens_TB.is_meta:
+            check("word", int(tokens_TB.max()))
         word = tokens_TB
     return _draw([address], sharing, step, row, units, keeps, word)[0]
 

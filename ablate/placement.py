@@ -171,9 +171,10 @@ class Placement(Mapping[Edge, Drop]):
         for edge, drop in self._drops.items():
             places = len(layers_of(edge, layers))
             if isinstance(drop.rate, tuple) and len(drop.rate) != places:
+                mend = f"give one rate or {places}" if places else f"leave {edge.label} out"
                 raise AblateError(
                     f"{edge.label} acts at {places} layer(s) of a net of {layers}, "
-                    f"got {len(drop.rate)} rates {drop.rate}; give one rate or {places}"
+                    f"got {len(drop.rate)} rates {drop.rate}; {mend}"
                 )
 
 

@@ -10,9 +10,11 @@ Training and evaluation are planned apart: a mask that keeps its scale in traini
 evaluation, and a silent edge forces nothing.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
+from typing import Final
 
 from ablate.drops import ALL, Drop, Fill, Scale
 from ablate.edges import Edge
@@ -65,7 +67,7 @@ class Plan:
 # Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
 # constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
 # function of its cell, not of a clock. engine/README.md has the measurement and its command.
-FUSED_IS_FASTER = {"cpu": True}
+FUSED_IS_FASTER: Final[Mapping[str, bool]] = MappingProxyType({"cpu": True})
 
 
 def plan(

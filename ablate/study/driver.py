@@ -50,10 +50,9 @@ def run(
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
     goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
-    attempt, which is said, and its trial is trained again. `about` is the study file, which the
-    store keeps, and `listed` the labels of its points; see `register`. Raises AblateError where
-    another driver holds the store, where it cannot be written, and where it is that of another
-    study file.
+    attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
+    `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
+    the store, where it cannot be written, and where it is that of another study file.
     """
     with store.lock():
         if about is not None:

@@ -58,11 +58,6 @@ def all_studies() -> dict[str, Path]:
     }
 
 
-def word_for(path: Path) -> str:
-    """Return what `--study` takes to find the file again: its name alone where that finds it."""
-    return path.stem if all_studies().get(path.stem) == path else str(path)
-
-
 def is_shipped(path: Path) -> bool:
     """Return whether the file at `path` is one of the studies that come with ablate."""
     return path.resolve().parent == shipped_folder().resolve()

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.data import Corpus, load_corpus
+from ablate.data import Corpus
 from ablate.store import Store
-from ablate.store.about import About
+from ablate.store.about import About, refuse_other
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.cells import Entry, enumerate_cells, first_names
 from ablate.study.changes import change, read_settings, select
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
-from ablate.study.file import find_study, is_shipped, word_for
+from ablate.study.file import find_study, is_shipped
 from ablate.study.grid import distinct
 from ablate.study.parse import Study
 from ablate.study.precision import Settled, measured, of_store
@@ -63,15 +63,10 @@ class Job:
     store: Store
     slots: tuple[Slot, ...]
     in_process: bool
+    about: About
+    listed: tuple[str, ...]
     plugins: tuple[PluginFile, ...] = ()
     settled: Settled | None = None
-    about: About | None = None
-    listed: tuple[str, ...] = ()
-
-    @property
-    def known_as(self) -> str:
-        """What `--study` takes to find this study again: its name, or the path of its file."""
-        return word_for(self.path)
 
     def missing(self) -> list[Entry]:
         """The cells that the store does not hold, each under the first of its names."""
@@ -106,11 +101,13 @@ def prepare(order: Order) -> Job:
     if order.strategies:
         profile = select(profile, order.strategies)
     slots = _slots(order)
-    corpus = load_corpus(profile.corpus)
+    corpus = study.place(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
+    about = About.of(path, study.question, shipped=is_shipped(path))
+    refuse_other(store.about(), about, store.folder)
     settled = None
     if profile.precision == "auto":
-        settled = of_store(profile, corpus.digest, store) or measured(
+        settled = of_store(profile, corpus.digest, store.whole()) or measured(
             measure(slots[0].device, slots[0].threads)
         )
         profile = profile.model_copy(update={"precision": settled.precision})
@@ -126,7 +123,7 @@ def prepare(order: Order) -> Job:
         in_process=order.slots == 0,
         plugins=tuple(dict.fromkeys([*plugins, *study.plugins])),
         settled=settled,
-        about=About.of(path, study.question, shipped=is_shipped(path)),
+        about=about,
         listed=listed,
     )
 

@@ -6,6 +6,7 @@ A plugin that was edited makes another placement of the same arguments, and that
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from ablate.facts import facts_text
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.study.cells import Cell, Entry, canonical_json
@@ -90,8 +91,9 @@ def columns(cell: Cell) -> Row:
         "seed": cell.seed,
         "corpus": cell.corpus,
         "corpus_digest": cell.corpus_digest,
-        "net": cell.net.model_dump_json(),
-        "recipe": cell.recipe.model_dump_json(),
+        "text": canonical_json(changed) if (changed := cell.text.changed()) else None,
+        "net": facts_text(cell.net),
+        "recipe": facts_text(cell.recipe),
         "precision": cell.precision,
     }
 

@@ -1,5 +1,6 @@
 """What `ablate run` says before and after: each function returns lines, and prints none."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def introduction(job: Job) -> Iterator[str]:
         f"corpus {corpus.name}: {len(corpus.vocabulary):,} types, "
         f"{len(corpus.train):,} / {len(corpus.valid):,} / {len(corpus.test):,} tokens"
     )
+    yield from about_corpus(job)
     yield _precision(job)
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
@@ -52,6 +54,18 @@ def probing(job: Job, pinned: int | None) -> Iterator[str]:
             "timing a few updates of each kind of trial, to choose how many train at once; where "
             "kernels are compiled, their first use takes up to a minute"
         )
+
+
+def about_corpus(job: Job) -> Iterator[str]:
+    """How the corpus was read, and what in it bears on perplexity; warnings with their mend."""
+    if changed := job.corpus.text.changed():
+        options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in changed.items())
+        yield f"text: {options}"
+    hidden = job.study.place(job.profile_name).hidden_folder(job.profile.corpus)
+    if hidden:
+        yield f"warning: {hidden}"
+    for note in job.corpus.notes:
+        yield f"warning: {note.sentence}" if note.warns else note.sentence
 
 
 def cohorts(sizes: Sizes) -> Iterator[str]:
@@ -108,7 +122,7 @@ def run_command(job: Job, profile: str) -> str:
     """The command that runs another profile of this job's study, into the same results folder."""
     own = [plugin for plugin in job.plugins if plugin not in job.study.plugins]
     brought = [word for plugin in own for word in ("--plugin", plugin.path)]
-    return command("run", *brought, study=job.known_as, profile=profile, results=_results(job))
+    return command("run", *brought, study=job.about.name, profile=profile, results=_results(job))
 
 
 def report_command(job: Job) -> str:

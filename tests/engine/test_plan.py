@@ -25,8 +25,7 @@ from ablate.placement import Placement
 @pytest.fixture(autouse=True)
 def measured_faster(monkeypatch):
     """Take the library's LSTM for faster on both devices, whatever was measured."""
-    for kind in ("cpu", "cuda"):
-        monkeypatch.setitem(FUSED_IS_FASTER, kind, True)
+    monkeypatch.setattr("ablate.engine.plan.FUSED_IS_FASTER", {"cpu": True, "cuda": True})
 
 
 ONE = Sharing(time=ALL, batch=ALL)
@@ -145,6 +144,12 @@ def test_a_plan_is_a_value():
     assert isinstance(made, Plan)
     with pytest.raises(dataclasses.FrozenInstanceError):
         made.path = Path.FUSED
+
+
+def test_what_was_measured_cannot_be_written_to():
+    """It decides which path a trial takes, so that no caller may change it for another."""
+    with pytest.raises(TypeError):
+        FUSED_IS_FASTER["cpu"] = False
 
 
 def test_rates_that_do_not_fit_the_net_are_refused():

@@ -101,8 +101,8 @@ def describe(store: Store, found: Forgetting) -> Iterator[str]:
     points = len({_point(row) for row in found.names})
     names = f"{points} point{'' if points == 1 else 's'}" if points else "no name"
     yield (
-        f"{_trials(len(stored))}, with curves, tokens and checkpoints, and {names} are deleted "
-        "for good"
+        f"to be deleted for good: {_trials(len(stored))}, with curves, tokens and checkpoints, "
+        f"and {names}"
     )
 
 

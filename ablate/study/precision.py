@@ -30,7 +30,8 @@ def of_store(profile: Profile, corpus_digest: str, store: Store) -> Settled | No
     """
     # What is damaged is said, and mended, under the lock alone.
     store = store.whole()
-    rows = store.cells().to_pylist()
+    # Without names, which a run writes again, a trial says it itself.
+    rows = store.cells().to_pylist() or store.trials().to_pylist()
     alike = [
         row
         for row in rows

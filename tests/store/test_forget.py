@@ -216,7 +216,7 @@ def test_the_command_says_what_goes_and_what_comes_again(store: Store) -> None:
     assert code == 0
     assert "  single .25 (seed 1, 2): 2 trials\n" in said
     assert "  single .5 (seed 1, 2): 0 trials; 2 trials that another name has stay\n" in said
-    assert "2 trials, with curves, tokens and checkpoints, and 2 points are deleted" in said
+    assert "deleted for good: 2 trials, with curves, tokens and checkpoints, and 2 points\n" in said
     assert "the study file asks" not in said
     assert _labels(store) == {"none", "twin"}
 

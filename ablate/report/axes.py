@@ -24,6 +24,11 @@ GAP = "overfitting gap (nats per token)"
 _LINEAR_RATIO = 2.5
 _LOG_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), (*range(1, 10),))
 _MOST_TICKS = 6
+_HIGHEST_POWER = 13
+
+
+# The longest name beside a point, in a title or in a key; the table has it in full.
+LONGEST_NAME = 30
 
 
 class Level(NamedTuple):
@@ -58,7 +63,7 @@ def perplexity_axis(
     Equal distances on the logarithmic axis are equal differences in nats; its ticks are round
     numbers written in full.
     """
-    finite = np.array([value for value in values if np.isfinite(value)])
+    finite = np.array([value for value in values if np.isfinite(value)] or [1.0])
     low, high = float(finite.min()), float(finite.max())
     limits = getattr(axes, f"set_{which}lim")
     if not (high > _LINEAR_RATIO * low if log is None else log):
@@ -78,7 +83,7 @@ def _round_ticks(low: float, high: float) -> list[float]:
     """The most round numbers between the limits that can still be read."""
     ticks: list[float] = []
     for steps in _LOG_STEPS:
-        finer = [step * 10.0**power for power in range(-1, 9) for step in steps]
+        finer = [step * 10.0**power for power in range(-1, _HIGHEST_POWER) for step in steps]
         finer = [tick for tick in finer if low <= tick <= high]
         if len(finer) <= _MOST_TICKS:
             ticks = finer

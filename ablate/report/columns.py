@@ -27,7 +27,7 @@ class Cell:
 class Column:
     """A column as it is read: its head, the unit under it, and how a row's entry is written.
 
-    `terminal` and `page` say whether plain text and the page, which are narrow, show it too.
+    `terminal`, `page` and `files` say whether plain text, the page, and Markdown and LaTeX show it.
     """
 
     head: str
@@ -36,6 +36,12 @@ class Column:
     left: bool = False
     terminal: bool = True
     page: bool = True
+    files: bool = True
+
+    @property
+    def title(self) -> str:
+        """Head and unit in one line."""
+        return f"{self.head} ({self.unit})" if self.unit else self.head
 
 
 def named(row: pd.Series) -> Cell:
@@ -64,8 +70,15 @@ def measured(name: str, write: Writer, lowest: float | None = None) -> Callable[
 
 
 def compared(row: pd.Series) -> Cell:
-    """In how many pairs the placement is better than the baseline; a tie is half a pair."""
+    """In how many pairs the placement is better than the baseline, and in how many equal to it."""
     pairs = row["valid_pairs"]
     if pd.isna(pairs) or not pairs:
         return Cell(NOTHING)
-    return Cell(f"{row['valid_improvement'] * pairs:g} of {pairs:g}")
+    equal = f", {row['valid_equal']:g} equal" if row["valid_equal"] else ""
+    return Cell(f"{row['valid_better']:g} of {pairs:g}{equal}")
+
+
+def paired(row: pd.Series) -> Cell:
+    """How many seeds the placement shares with the baseline."""
+    pairs = row["valid_pairs"]
+    return Cell(NOTHING if pd.isna(pairs) else f"{pairs:g}")

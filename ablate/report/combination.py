@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from ablate.errors import AblateError
+from ablate.report.statistics import PLACEMENT
+from ablate.report.telling import corpus_words, name_all, net_words, text_words
 
 COMBINATION = ("corpus_digest", "net", "recipe", "precision")
 
@@ -18,39 +19,51 @@ class Combination:
     """The trials, curves and cells of one corpus, net, recipe and precision.
 
     `trials` as `ablate.results` gives them, `epochs` their learning curves, `cells` the names of
-    all trials, finished or not. `slug` tells it from the study's other combinations in file names;
-    it is empty where there is only one.
+    all trials, finished or not: those that the study file asks for. `others` are the trials of the
+    same combination that it does not ask for. `name` and `slug` tell it from the study's other
+    combinations, on the page and in file names; the slug is empty where there is only one.
     """
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
     cells: pd.DataFrame
+    name: str
     slug: str = ""
+    others: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def corpus(self) -> str:
-        """The corpus's name; of one given as a folder, the folder's."""
-        return PurePath(str(self.cells["corpus"].iloc[0])).name
+        """The corpus's name, and how its text was read where that is not as it is."""
+        return corpus_words(self._row)
 
     @property
     def corpus_digest(self) -> str:
         """The digest over vocabulary and tokens."""
-        return str(self.cells["corpus_digest"].iloc[0])
+        return str(self._row["corpus_digest"])
+
+    @property
+    def text(self) -> str:
+        """The options under which the corpus was read, in words; empty for none."""
+        return text_words(self._row.get("text"))
 
     @property
     def precision(self) -> str:
         """The products' precision: fp32 or bf16."""
-        return str(self.cells["precision"].iloc[0])
+        return str(self._row["precision"])
 
     @property
     def net(self) -> dict[str, Any]:
         """The net's numbers."""
-        return json.loads(self.cells["net"].iloc[0])
+        return json.loads(self._row["net"])
 
     @property
     def recipe(self) -> dict[str, Any]:
         """The recipe's numbers."""
-        return json.loads(self.cells["recipe"].iloc[0])
+        return json.loads(self._row["recipe"])
+
+    @property
+    def _row(self) -> dict[str, Any]:
+        return {str(name): value for name, value in self.cells.iloc[0].items()}
 
     @property
     def headline(self) -> str:
@@ -58,19 +71,21 @@ class Combination:
         return str(self.recipe.get("headline", "last"))
 
     @property
-    def title(self) -> str:
-        """Corpus, net and precision in a few words: `ptb-tenth, LSTM 2 × 200, fp32`."""
-        return f"{self.corpus}, {self.net_words}, {self.precision}"
+    def began(self) -> str:
+        """When its first trial was begun: `2026-01-01 08:00 UTC`; empty where unknown."""
+        known = self.trials["started_at"].dropna()
+        return "" if known.empty else f"{str(known.min())[:16].replace('T', ' ')} UTC"
+
+    @property
+    def heading(self) -> str:
+        """Its name, and when it was begun where the study has several combinations."""
+        dated = self.slug and self.began
+        return f"{self.name}, first trial {self.began}" if dated else self.name
 
     @property
     def net_words(self) -> str:
         """The net in a few words: `LSTM 2 × 200`."""
-        net = self.net
-        words = f"LSTM {net.get('layers', '?')} \N{MULTIPLICATION SIGN} {net.get('hidden', '?')}"
-        embedding = net.get("embedding")
-        return (
-            words if embedding in (None, net.get("hidden")) else f"{words}, embedding {embedding}"
-        )
+        return net_words(self.net)
 
     @property
     def recipe_words(self) -> str:
@@ -101,22 +116,29 @@ class Combination:
 def split(
     trials: pd.DataFrame, epochs: pd.DataFrame, cells: pd.DataFrame
 ) -> tuple[Combination, ...]:
-    """Split a store's frames into its combinations, in the order of the study file.
+    """Split a store's frames into its combinations, the one with the latest trial first.
 
-    One of which no trial has run yet has empty `trials`.
+    Combinations of which no trial has run yet have empty `trials` and come last, in the order of
+    the study file. Where nothing that the file asks for has run, the rest stands in its place.
     """
+    names, slugs = named(cells)
     parts: list[Combination] = []
-    for values, named in cells.groupby(list(COMBINATION), sort=False):
-        own = trials[_same(trials, values)]
-        parts.append(Combination(own, epochs[epochs["key"].isin(own["key"])], named))
+    for values, own in cells.groupby(list(COMBINATION), sort=False):
+        part = Combination(trials[_same(trials, values)], epochs, own, names[values], slugs[values])
+        parts.append(_as_asked(part))
     parts.sort(key=lambda part: int(part.cells["position"].min()))
-    if len(parts) < 2:
-        return tuple(parts)
-    slugs = _distinct([_slug(part) for part in parts])
-    return tuple(
-        Combination(part.trials, part.epochs, part.cells, slug)
-        for part, slug in zip(parts, slugs, strict=True)
-    )
+    parts.sort(key=_latest, reverse=True)
+    return tuple(parts)
+
+
+def named(cells: pd.DataFrame) -> tuple[dict[Hashable, str], dict[Hashable, str]]:
+    """For each combination of a store's cells its name, and what it is called in file names."""
+    # By value and not by row, so that a name depends on what there is and on no order.
+    rows = cells.drop_duplicates(list(COMBINATION)).sort_values(list(COMBINATION))
+    keys = list(rows[list(COMBINATION)].itertuples(index=False, name=None))
+    named_rows = [{str(name): value for name, value in row.items()} for _, row in rows.iterrows()]
+    names, slugs = name_all(named_rows)
+    return dict(zip(keys, names, strict=True)), dict(zip(keys, slugs, strict=True))
 
 
 def require_one(trials: pd.DataFrame) -> None:
@@ -128,8 +150,29 @@ def require_one(trials: pd.DataFrame) -> None:
         raise AblateError(
             f"a table or figure shows one corpus, net, recipe and precision, and this frame has "
             f"several of: {', '.join(mixed)}; take one, e.g. "
-            f"frame[frame.{mixed[0]} == frame.{mixed[0]}.iloc[0]]"
+            "frame[frame.combination == frame.combination.iloc[0]]"
         )
+
+
+def _as_asked(part: Combination) -> Combination:
+    """A combination whose trials and cells are those that the study file asks for."""
+    points = part.cells.groupby(list(PLACEMENT))["asked"].transform("any")
+    keep = part.cells[points]
+    names = pd.MultiIndex.from_frame(part.trials[list(PLACEMENT)])
+    asked = names.isin(pd.MultiIndex.from_frame(keep[list(PLACEMENT)]))
+    trials, others = part.trials[asked], part.trials[~asked]
+    cells = keep
+    if trials.empty and len(others):
+        trials, others, cells = others, trials, part.cells
+    if cells.empty:
+        cells = part.cells
+    curves = part.epochs[part.epochs["key"].isin(trials["key"])]
+    return replace(part, trials=trials, others=others, cells=cells, epochs=curves)
+
+
+def _latest(part: Combination) -> tuple[bool, str]:
+    began = pd.concat([part.trials, part.others])["started_at"].dropna()
+    return len(part.trials) > 0, "" if began.empty else str(began.max())
 
 
 def _same(trials: pd.DataFrame, values: Hashable) -> pd.Series:
@@ -138,19 +181,3 @@ def _same(trials: pd.DataFrame, values: Hashable) -> pd.Series:
     for name, value in zip(COMBINATION, values, strict=True):
         same &= trials[name] == value
     return same
-
-
-def _slug(part: Combination) -> str:
-    net = part.net
-    text = f"{part.corpus}-{net.get('layers')}x{net.get('hidden')}-{part.precision}"
-    return "".join(letter if letter.isalnum() else "-" for letter in text).strip("-").lower()
-
-
-def _distinct(slugs: list[str]) -> list[str]:
-    """Number the slugs that occur more than once."""
-    seen: dict[str, int] = {}
-    distinct = []
-    for slug in slugs:
-        seen[slug] = seen.get(slug, 0) + 1
-        distinct.append(slug if slugs.count(slug) == 1 else f"{slug}-{seen[slug]}")
-    return distinct

@@ -13,14 +13,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gmean
 
-from ablate.report.axes import key, panel_grid, perplexity_axis
+from ablate.report.axes import LONGEST_NAME, key, panel_grid, perplexity_axis
 from ablate.report.combination import require_one
+from ablate.report.names import short, shortened
+from ablate.report.reach import bound
 from ablate.report.statistics import PLACEMENT, Summary, baseline_of
 from ablate.report.style import DIVERGED, FAINT, PAPER, SMALL, TRAIN, VALID, styled
 from ablate.report.sweeps import spotlight
 
 _COLUMNS = 4
-_HIGHEST = 50.0
 _SPLITS = {"train": TRAIN, "valid": VALID}
 
 
@@ -43,6 +44,7 @@ def learning_curves(trials: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
         # Room for the notes in the corner.
         perplexity_axis(panels[0, 0], "y", [*values, 0.85 * values.min()], log=True)
     baseline = baseline_of(trials[trials["status"] == "ok"])
+    titles = shortened(summary["label"], LONGEST_NAME)
     for panel, (_, row) in zip(panels.flat, summary.iterrows(), strict=False):
         own = trials[(trials[list(PLACEMENT)] == row[list(PLACEMENT)]).all(axis=1)]
         if baseline is not None and not row["baseline"]:
@@ -50,7 +52,7 @@ def learning_curves(trials: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
         _draw_finished(panel, finished[finished["key"].isin(own["key"])])
         lost = curves[(curves["status"] == "diverged") & curves["key"].isin(own["key"])]
         _draw_diverged(panel, lost)
-        panel.set_title(textwrap.fill(row["label"], 24), fontsize=SMALL, pad=3)
+        panel.set_title(textwrap.fill(titles[row["label"]], 24), fontsize=SMALL, pad=3)
         panel.set(xlabel="", ylabel="")
         _note(panel, row)
     panels[0, 0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -61,14 +63,19 @@ def learning_curves(trials: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
 
 
 def _curves_of(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """The epochs of trials as perplexities `train` and `valid`; what is not finite is left out."""
+    """The epochs of trials as perplexities `train` and `valid`, as far as an axis can hold them.
+
+    What is no number is left out.
+    """
     names = trials[["key", "seed", "status", "best_epoch"]].drop_duplicates("key")
     curves = epochs.merge(names, on="key").sort_values(by=["seed", "epoch"])
     nll = curves[["train_nll", "valid_nll"]].to_numpy(dtype=np.float64)
-    finite = np.isfinite(nll).all(axis=1)
-    # A diverging loss overflows exp; where it ends up is off every axis anyway.
-    perplexities = np.exp(np.minimum(nll[finite], _HIGHEST))
-    return curves[finite].assign(train=perplexities[:, 0], valid=perplexities[:, 1])
+    known = ~np.isnan(nll).any(axis=1)
+    # A loss above 709 nats overflows exp; where it ends up is off every axis anyway.
+    with np.errstate(over="ignore"):
+        perplexities = np.exp(nll[known])
+    perplexities = np.minimum(perplexities, bound(perplexities.ravel()))
+    return curves[known].assign(train=perplexities[:, 0], valid=perplexities[:, 1])
 
 
 def _draw_reference(panel: Axes, curves: pd.DataFrame) -> None:
@@ -135,7 +142,7 @@ def _handles(trials: pd.DataFrame, baseline: pd.DataFrame | None) -> list[Artist
         Line2D([], [], ls="", marker="o", ms=4, mfc=PAPER, mec=VALID, label="lowest validation"),
     ]
     if baseline is not None:
-        label = f"validation, {baseline['label'].iloc[0]}"
+        label = f"validation, {short(baseline['label'].iloc[0], LONGEST_NAME)}"
         handles.append(Line2D([], [], color=FAINT, lw=0.9, ls=(0, (4, 3)), label=label))
     if (trials["status"] == "diverged").any():
         handles.append(Line2D([], [], color=DIVERGED, lw=0.9, ls=":", marker="x", label="diverged"))

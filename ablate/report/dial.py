@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablate.report.axes import (
+    LONGEST_NAME,
     VALID_PERPLEXITY,
     baseline_level,
     draw_baseline,
@@ -22,7 +23,9 @@ from ablate.report.axes import (
 )
 from ablate.report.combination import require_one
 from ablate.report.kinds import SILENT
+from ablate.report.names import short, shortened
 from ablate.report.placing import Name, place
+from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
 from ablate.report.style import FAINT, RULE, SMALL, WIDTH, settle, styled
 from ablate.report.sweeps import Curve, curves_of, side_by_side
@@ -43,7 +46,7 @@ def by_dial(trials: pd.DataFrame) -> Figure:
     """
     require_one(trials)
     summary = Summary(("valid_ppl",))(trials)
-    summary = summary[summary["n"] > 0]
+    summary = within_reach(summary[summary["n"] > 0])
     # A silent placement is every strategy with its dial at zero.
     dial = summary["dial_value"].mask(summary["placement"] == SILENT, 0.0)
     summary = summary.assign(dial_value=dial.astype(float))
@@ -80,6 +83,7 @@ def _one_panel(curves: list[Curve], fixed: list[Curve], summary: pd.DataFrame) -
 def _panel_each(curves: list[Curve], context: list[Curve], summary: pd.DataFrame) -> Figure:
     figure, panels = panel_grid(len(curves), columns=_COLUMNS, height=1.5)
     perplexity_axis(panels[0, 0], "y", seed_values(summary, "valid_ppl"))
+    titles = shortened((curve.name for curve in curves), LONGEST_NAME)
     for panel, curve in zip(panels.flat, curves, strict=False):
         _dial_axis(panel, context)
         panel.set_xlabel("")
@@ -88,7 +92,8 @@ def _panel_each(curves: list[Curve], context: list[Curve], summary: pd.DataFrame
             panel.plot(*other.points.T, color=RULE, lw=0.8, marker=dot, ms=3, zorder=1)
         draw_baseline(panel, summary, "valid_ppl", "y")
         _draw(panel, curve)
-        panel.set_title(textwrap.fill(curve.name, 24), color=curve.colour, fontsize=SMALL, pad=3)
+        title = textwrap.fill(titles[curve.name], 24)
+        panel.set_title(title, color=curve.colour, fontsize=SMALL, pad=3)
     key_to_kinds(figure, [text for curve in curves for text in curve.rows["placement"]])
     figure.supxlabel(DIAL, fontsize="medium")
     figure.supylabel(VALID_PERPLEXITY, fontsize="medium")
@@ -119,8 +124,10 @@ def _draw(panel: Axes, curve: Curve) -> None:
 def _write_names(panel: Axes, curves: list[Curve], summary: pd.DataFrame) -> None:
     """Write each curve's name beside its last point and the baseline's beside its line."""
     ends = [(curve.x[-1], float(curve.points[-1, 1])) for curve in curves]
+    texts = shortened((curve.name for curve in curves), LONGEST_NAME)
     names = [
-        Name(x, y, curve.name, curve.colour) for (x, y), curve in zip(ends, curves, strict=True)
+        Name(x, y, texts[curve.name], curve.colour)
+        for (x, y), curve in zip(ends, curves, strict=True)
     ]
     lines = [curve.points for curve in curves]
     lines += [
@@ -136,7 +143,7 @@ def _write_names(panel: Axes, curves: list[Curve], summary: pd.DataFrame) -> Non
         # A silent baseline has its name at zero.
         spec = panel.get_subplotspec()
         if not level.silent and spec is not None and spec.is_first_col():
-            text = f"baseline {level.label}"
+            text = f"baseline {short(level.label, LONGEST_NAME)}"
             names.append(Name(left + 0.02 * (right - left), level.mean, text, FAINT))
     points = [points for curve in curves for points in (curve.seeds, curve.points)]
     place(panel, names, points=np.concatenate(points), lines=lines)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ablate.report.combination import Combination
@@ -10,6 +11,7 @@ from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.numbers import seeds
 from ablate.report.placements import gap_by_placement
+from ablate.report.reach import REACH, out_of_reach
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
 from ablate.report.style import png, svg
 from ablate.report.sweeps import MOST
@@ -106,9 +108,24 @@ def caption(plot: Plot, part: Combination) -> str:
     if plot.name != "learning-curves":
         bars = "Bars are 95 % Student-t intervals (three seeds or more)."
         shown += f" {bars}" if high >= SEEDS_FOR_INTERVAL else " Too few seeds for intervals."
+    if out_of_reach(part.trials):
+        shown += f" Perplexities above {REACH:,.0f} times the lowest are drawn at the axis's end."
+    if plot.name == "learning-curves" and _sampled(part):
+        shown += (
+            " The curve of train is measured on the first tokens of the training text, as many as "
+            "the validation split has."
+        )
     epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
     return (
         f"{shown} Headline numbers are those of {epoch}; {seeds(low, high)} a placement. "
         f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
         "Train measured with dropout off."
     )
+
+
+def _sampled(part: Combination) -> bool:
+    """Whether curves have another train loss than the headline, which is of more tokens."""
+    last = part.epochs.drop_duplicates("key", keep="last").set_index("key")["train_nll"]
+    headline = part.trials.drop_duplicates("key").set_index("key")["train_nll_last"]
+    both = pd.concat([last, headline], axis=1).dropna()
+    return bool((both.iloc[:, 0] != both.iloc[:, 1]).any())

@@ -1,52 +1,139 @@
-"""What a table says, in sentences that claim no more than its seeds allow."""
+"""What a table says, in sentences that claim no more than its seeds allow.
+
+The first sentence says whether any difference can be told from noise. No lowest perplexity is named
+where its difference cannot, because the lowest of fourteen noisy numbers is low by selection.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ablate.report.combination import Combination
 from ablate.report.numbers import perplexity, seeds, signed, spread
-from ablate.report.statistics import SEEDS_FOR_INTERVAL
+from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT, lead_of
 from ablate.report.table import Table
+
+_LISTED = 5
+_TEST = f"(paired t test, Holm's correction, p < {SIGNIFICANT:g})".replace("0.", ".")
 
 
 def findings(part: Combination, table: Table) -> list[str]:
-    """The lowest perplexity, differences to the baseline, what pairing bought, what is missing."""
+    """Whether anything differs, the lowest if it does, counts of pairs, what pairing bought, what
+    is missing."""
     done = table.rows[table.rows["n"] > 0]
-    sentences = [_scope(part, done), _lowest(table, done)] if len(done) else []
+    sentences: list[str] = []
+    if len(done):
+        sentences += [_verdict(table, done), _lowest(part, table, done), _scope(part, done)]
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
         sentences += [_compared(table.baseline, compared), *_pairing(compared)]
-    return [sentence for sentence in [*sentences, _lost(part), _unpaired(part)] if sentence]
+    sentences += [*_same_cells(done), _lost(part), _unpaired(part, table)]
+    return [sentence for sentence in sentences if sentence]
 
 
-def _scope(part: Combination, done: pd.DataFrame) -> str:
-    low, high = int(done["n"].min()), int(done["n"].max())
-    text = f"{part.count('ok')} finished trials: {len(done)} placements, {seeds(low, high)} each."
-    if high < SEEDS_FOR_INTERVAL:
-        text += " Fewer than three seeds give no interval: read small differences as noise."
-    return text
+def _verdict(table: Table, done: pd.DataFrame) -> str:
+    """Whether a placement can be told from the baseline."""
+    if not table.baseline:
+        return ""
+    compared = done[done["valid_pairs"].fillna(0) > 0]
+    if compared.empty:
+        return f"No placement shares a seed with {table.baseline}, so nothing is compared."
+    tested = compared[compared["valid_p_holm"].notna()]
+    if tested.empty:
+        return _untested(table.baseline, int(compared["valid_pairs"].max()))
+    noise = f"the noise of {seeds(*_range(tested['valid_pairs']))}"
+    found = tested[tested["valid_p_holm"] < SIGNIFICANT]
+    if found.empty:
+        return f"No placement differs from {table.baseline} beyond {noise} {_TEST}."
+    lower, higher = found[found["valid_difference"] < 0], found[found["valid_difference"] > 0]
+    sides = [
+        f"{word}: {_names(rows['label'])}"
+        for word, rows in (("lower", lower), ("higher", higher))
+        if len(rows)
+    ]
+    differ = "differs" if len(found) == 1 else "differ"
+    return (
+        f"{len(found)} of {len(tested)} placements {differ} from {table.baseline} in validation "
+        f"perplexity beyond {noise} {_TEST}; {'; '.join(sides)}."
+    )
 
 
-def _lowest(table: Table, done: pd.DataFrame) -> str:
-    best = done.iloc[int(done["valid_ppl"].to_numpy().argmin())]
+def _untested(baseline: str, pairs: int) -> str:
+    if pairs == 1:
+        return (
+            f"One seed shows nothing: no difference to {baseline} here can be told from the noise "
+            "between seeds."
+        )
+    return (
+        f"{pairs} seeds a placement give no interval and no test: no difference to {baseline} here "
+        f"can be told from noise; {SEEDS_FOR_INTERVAL} are the fewest that can."
+    )
+
+
+def _lowest(part: Combination, table: Table, done: pd.DataFrame) -> str:
+    """The lowest perplexity, where it is below the baseline's, or every other, beyond noise."""
+    lead = lead_of(part.trials)
+    if lead is None:
+        return ""
+    best = done[(done["strategy"] == lead.strategy) & (done["arguments"] == lead.arguments)].iloc[0]
+    below = bool(best["valid_difference"] < 0 and best["valid_p_holm"] < SIGNIFICANT)
+    alone = not lead.rivals and len(done) > 1
+    if not (below or alone):
+        return ""
     values = best["valid_ppl_values"]
     half = (best["valid_ppl_high"] - best["valid_ppl_low"]) / 2
     mean = f"{perplexity(best['valid_ppl'])} {spread(values, half, perplexity)}".strip()
     text = f"Lowest validation perplexity: {best['label']}, {mean}"
     if table.baseline and pd.notna(best["valid_difference"]):
         text += f", {signed(best['valid_difference'])} to {table.baseline}"
-    return f"{text}."
+    if alone:
+        return f"{text}; told apart from every other placement."
+    return f"{text}; not told apart from {_names(lead.rivals)}."
+
+
+def _scope(part: Combination, done: pd.DataFrame) -> str:
+    many = f"{len(done)} placement{'' if len(done) == 1 else 's'}"
+    trials = part.count("ok")
+    return (
+        f"{trials} finished trial{'' if trials == 1 else 's'}: {many}, {seeds(*_range(done['n']))} "
+        "each."
+    )
 
 
 def _compared(baseline: str, compared: pd.DataFrame) -> str:
-    shares = compared["valid_improvement"]
-    every = " with every seed" if compared["valid_pairs"].max() > 1 else ""
-    counts = {
-        f"better{every}": int((shares == 1).sum()),
-        f"worse{every}": int((shares == 0).sum()),
-        "better with some seeds only": int(((shares > 0) & (shares < 1)).sum()),
-    }
-    listed = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-    return f"Against {baseline}, paired by seed, by validation perplexity: {listed}."
+    """In how many pairs each placement is better; one pair says nothing, unless it is equal."""
+    counts: Counter[tuple[int, int, int]] = Counter(
+        (int(row["valid_better"]), int(row["valid_equal"]), int(row["valid_pairs"]))
+        for _, row in compared.iterrows()
+    )
+    single = sum(count for (_, equal, pairs), count in counts.items() if pairs == 1 and not equal)
+    listed = [
+        f"{count} {_in_pairs(*key)}"
+        for key, count in sorted(counts.items(), key=lambda item: _order(*item[0]))
+        if key[2] > 1 or key[1]
+    ]
+    if single and not listed:
+        return ""
+    if single:
+        have = "has" if single == 1 else "have"
+        listed.append(f"{single} {have} one pair, and one seed shows nothing")
+    return f"Against {baseline}, paired by seed, by validation perplexity: {'; '.join(listed)}."
+
+
+def _in_pairs(better: int, equal: int, pairs: int) -> str:
+    of = f"of {pairs} pair{'' if pairs == 1 else 's'}"
+    if equal == pairs:
+        return f"equal in {equal} {of}"
+    aside = f" and equal in {equal}" if equal else ""
+    if better:
+        return f"better in {better} {of}{aside}"
+    return f"worse in {pairs - equal} {of}{aside}"
+
+
+def _order(better: int, equal: int, pairs: int) -> tuple[float, float, int]:
+    """The share of better pairs, then of equal ones, falling."""
+    return -better / pairs, -equal / pairs, -pairs
 
 
 def _pairing(compared: pd.DataFrame) -> list[str]:
@@ -61,6 +148,20 @@ def _pairing(compared: pd.DataFrame) -> list[str]:
     ]
 
 
+def _same_cells(done: pd.DataFrame) -> list[str]:
+    """Names whose trials are another's: where dropout acts nowhere, none's."""
+    sentences, seen = [], dict[str, str]()
+    for _, row in done.sort_values("baseline", ascending=False, kind="stable").iterrows():
+        others = dict.fromkeys(seen[key] for key in row["keys"] if key in seen)
+        for other in others:
+            sentences.append(
+                f"{row['label']} is the same cells as {other}: one placement, trained once."
+            )
+        for key in row["keys"]:
+            seen.setdefault(key, row["label"])
+    return sentences
+
+
 def _lost(part: Combination) -> str:
     diverged, failed = part.count("diverged"), part.count("failed")
     parts = [f"{diverged} diverged"] if diverged else []
@@ -68,10 +169,23 @@ def _lost(part: Combination) -> str:
     return f"{' and '.join(parts)}: counted in the table, in no mean." if parts else ""
 
 
-def _unpaired(part: Combination) -> str:
-    if part.cells["baseline"].any():
+def _unpaired(part: Combination, table: Table) -> str:
+    marked = part.cells[part.cells["baseline"].astype(bool)]
+    if table.baseline:
         return ""
+    if len(marked):
+        return f"No trial of the baseline, {marked['label'].iloc[0]}, has finished yet."
     return (
-        'No baseline: name one in the study file (baseline = "none") and run once more, with it '
-        "among the strategies, for paired differences."
+        'No baseline: name one in the study file (baseline = "none"), and run once more where it '
+        "is new among the strategies, for paired differences."
     )
+
+
+def _names(labels: Sequence[str] | pd.Series) -> str:
+    more = len(labels) - _LISTED
+    listed = ", ".join(list(labels)[:_LISTED])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _range(counts: pd.Series) -> tuple[int, int]:
+    return int(counts.min()), int(counts.max())

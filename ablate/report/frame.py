@@ -10,11 +10,16 @@ import pandas as pd
 
 from ablate.commands import command
 from ablate.errors import AblateError, AblateWarning, did_you_mean
+from ablate.report.asking import study_of
+from ablate.report.combination import COMBINATION, named
+from ablate.report.telling import completed_net, completed_recipe
 from ablate.store import Store, list_results
+from ablate.store.labels import spelled
 from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
+_KNOWN = ("valid_known", "test_known")
 
 
 def results(
@@ -23,10 +28,15 @@ def results(
     """Return a study's finished trials, one row for each (strategy, arguments, seed).
 
     A row has the names of `cells.parquet` (`strategy`, `arguments`, `label`, `dial`, `dial_value`,
-    `position`, `baseline`), the columns of `trials`, and at the headline epoch of its recipe
-    `train_nll`, `valid_nll`, `test_nll` and `gap` (nats per target) and `train_ppl`, `valid_ppl`,
-    `test_ppl` (perplexity). `status` is "ok", "diverged", or "failed" where every attempt failed.
+    `position`, `baseline`, `asked`), the columns of `trials`, and at the headline epoch of its
+    recipe `train_nll`, `valid_nll`, `test_nll` and `gap` (nats per target), `train_ppl`,
+    `valid_ppl`, `test_ppl` (perplexity) and `valid_known_ppl`, `test_known_ppl` (over the words
+    that the vocabulary has). `status` is "ok", "diverged", or "failed" where every attempt failed.
     A trial known under two names has two rows with one `key`.
+
+    `combination` says in a few words what corpus, net, recipe and precision a trial has. A study
+    that was run with several of them has equal labels in each, so that a mean over seeds is
+    `frame.groupby(["combination", "label"]).valid_ppl.mean()`.
 
     Damaged files are left out, which an AblateWarning says.
     Raises AblateError where there is no such study, profile or result.
@@ -86,60 +96,69 @@ def list_stores(
     A study is named as in `ablate run`, also by the path of its file. Raises AblateError,
     saying what to run, where that leaves none.
     """
-    given, study = study, study and name_of(study)
+    name = study and name_of(study)
     found = list_results(Path(results))
     if not found:
-        run = command("run", study=given or "placement", results=results)
+        run = command("run", study=study or "placement", profile=profile, results=results)
         raise AblateError(f"there are no results in '{results}'; run `{run}` first")
     studies = sorted({store.study for store in found})
-    if study is not None and study not in studies:
+    if name is not None and name not in studies:
+        run = command("run", study=study, profile=profile, results=results)
         raise AblateError(
-            f"there are no results of a study '{study}' in '{results}', "
-            f"only of {', '.join(studies)}{did_you_mean(study, studies)}"
-            f" or run `{command('run', study=given, results=results)}` first"
+            f"there are no results of a study '{name}' in '{results}', "
+            f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first"
         )
-    of_study = [store for store in found if study in (None, store.study)]
+    of_study = [store for store in found if name in (None, store.study)]
     profiles = sorted({store.profile for store in of_study})
     if profile is not None and profile not in profiles:
+        run = command("run", study=study or study_of(of_study[0]), profile=profile, results=results)
         raise AblateError(
             f"there are no results of profile '{profile}'"
-            + (f" of study '{study}'" if study else "")
+            + (f" of study '{name}'" if name else "")
             + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `{_run(given, of_study[0], profile, results)}` first"
+            f" or run `{run}` first"
         )
     return tuple(store for store in of_study if profile in (None, store.profile))
 
 
-def _run(study: str | None, store: Store, profile: str, results: str | Path) -> str:
-    """The command that runs another profile of the study, named as it was or as the store says."""
-    about = store.about()
-    named = study or (about.name if about else store.study)
-    return command("run", study=named, profile=profile, results=results)
-
-
 def read_cells(store: Store) -> pd.DataFrame:
-    """Return the names of a store's trials, those that have not run yet included."""
+    """Return the names of a store's trials, those that have not run yet included.
+
+    `net` and `recipe` are as today's ablate writes them, and `asked` is True or False.
+    """
     cells = store.cells().to_pandas()
     cells["label"] = _distinct_labels(cells)
-    return cells
+    for column, completed in (("net", completed_net), ("recipe", completed_recipe)):
+        cells[column] = cells[column].map(
+            {text: completed(text) for text in cells[column].unique()}
+        )
+    # Before there was the column, nothing said otherwise.
+    return cells.assign(asked=cells["asked"].ne(False))
 
 
-def read_trials(store: Store) -> pd.DataFrame:
-    """Return a store's trials under their names; see `results`."""
+def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a store's trials under the names that `cells` (None: its own) gives; see `results`."""
+    cells = read_cells(store) if cells is None else cells
     trials = store.trials().to_pandas()
     committed = trials[trials["status"].isin(COMMITTED)].sort_values("attempt")
     failed = trials[trials["status"] == FAILED].sort_values("attempt", ascending=False)
     # The first attempt that ended counts; where none did, the last failure says why.
     chosen = pd.concat([committed, failed]).drop_duplicates("key")
-    cells = read_cells(store)
-    names = [column for column in cells.columns if column == "key" or column not in trials.columns]
-    frame = cells[names].merge(_with_headline(chosen), on="key", how="inner")
+    # Equal keys are equal combinations, however an earlier version spelled them.
+    chosen = _with_headline(chosen.drop(columns=list(COMBINATION)))
+    names = [column for column in cells.columns if column == "key" or column not in chosen.columns]
+    frame = cells[names].merge(chosen, on="key", how="inner")
     if frame.empty:
+        results = store.folder.parents[1]
+        run = command("run", study=study_of(store), profile=store.profile, results=results)
         raise AblateError(
             store.damage()
             or f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
-            f"run `{store.command('run')}`"
+            f"run `{run}`"
         )
+    texts, _ = named(cells)
+    keys = frame[list(COMBINATION)].itertuples(index=False, name=None)
+    frame["combination"] = [texts[key] for key in keys]
     return frame.sort_values(["position", "seed"], kind="stable", ignore_index=True)
 
 
@@ -153,12 +172,13 @@ def _with_headline(trials: pd.DataFrame) -> pd.DataFrame:
     """Add the columns of the headline epoch, last or best, and perplexities."""
     best = (trials["headline"] == "best").to_numpy(dtype=bool)
     added: dict[str, np.ndarray] = {}
-    for name in (*(f"{split}_nll" for split in SPLITS), "gap"):
+    for name in (*(f"{split}_nll" for split in (*SPLITS, *_KNOWN)), "gap"):
         at_best = trials[f"{name}_best"].to_numpy(dtype=np.float64, na_value=np.nan)
         at_last = trials[f"{name}_last"].to_numpy(dtype=np.float64, na_value=np.nan)
         added[name] = np.where(best, at_best, at_last)
+    # A loss above 709 nats is a perplexity above every float: inf, and no mistake.
     with np.errstate(over="ignore"):
-        added |= {f"{split}_ppl": np.exp(added[f"{split}_nll"]) for split in SPLITS}
+        added |= {f"{split}_ppl": np.exp(added[f"{split}_nll"]) for split in (*SPLITS, *_KNOWN)}
     return trials.assign(**added)
 
 
@@ -166,12 +186,8 @@ def _distinct_labels(cells: pd.DataFrame) -> pd.Series:
     """Labels, with the arguments behind those that two placements would share."""
     named = cells.drop_duplicates(["label", "strategy", "arguments"])
     shared = set(named["label"][named["label"].duplicated()])
-    spelled = [
-        f"{label} ({_spell(arguments)})" if label in shared else label
+    labels = [
+        spelled(label, arguments) if label in shared else label
         for label, arguments in zip(cells["label"], cells["arguments"], strict=True)
     ]
-    return pd.Series(spelled, index=cells.index, dtype=cells["label"].dtype)
-
-
-def _spell(arguments: str) -> str:
-    return ", ".join(f"{name}={value}" for name, value in json.loads(arguments).items())
+    return pd.Series(labels, index=cells.index, dtype=cells["label"].dtype)

@@ -25,17 +25,19 @@ _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 _SIZE = re.compile(r' (?:width|height)="[^"]*"')
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_TAG = re.compile(r"<[^>]*>")
 
 
 def inline(svg: str, *, name: str, title: str) -> str:
     """Return a figure's SVG as an element of a page; `name` is unique on it, `title` read aloud."""
     text = _METADATA.sub("", _PROLOGUE.sub("", svg, count=1))
-    text = _ID.sub(rf"\g<1>{name}-", text)
+    # Within tags alone: a name may hold what looks like an id or a colour.
+    text = _TAG.sub(lambda tag: _ID.sub(rf"\g<1>{name}-", tag[0]), text)
     # Settings for the whole document, in matplotlib's eyes; here for this figure alone.
     text = text.replace("*{stroke-linejoin", f"#{name} *{{stroke-linejoin")
     head, body = text.split(">", 1)
     head = _SIZE.sub("", head)
-    body = _COLOUR.sub(lambda found: _variable(found[0]), body)
+    body = _TAG.sub(lambda tag: _COLOUR.sub(lambda found: _variable(found[0]), tag[0]), body)
     return f'{head} id="{name}" role="img" aria-label="{title}">{body}'
 
 

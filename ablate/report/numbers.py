@@ -9,24 +9,29 @@ MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
+# From here on digits say nothing: such a perplexity is that of a model which is far off.
+_HUGE = 1e6
+
 Writer = Callable[[float], str]
 
 
 def perplexity(value: float) -> str:
-    """A perplexity: one digit behind the point below a thousand, none above."""
-    if not math.isfinite(value):
+    """A perplexity: one digit behind the point below a thousand, none above, `5.2e21`, `inf`."""
+    if math.isnan(value):
         return NOTHING
+    if value >= _HUGE:
+        return f"{value:.1e}".replace("e+", "e").replace("e0", "e")
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
 
 
 def nats(value: float) -> str:
     """Nats, with three digits behind the point (seeds differ by some thousandths)."""
-    return f"{value:.3f}".replace("-", MINUS) if math.isfinite(value) else NOTHING
+    return NOTHING if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
 
 
 def signed(value: float) -> str:
     """A difference of perplexities with its sign; no sign where it rounds to zero."""
-    if not math.isfinite(value):
+    if math.isnan(value):
         return NOTHING
     text = perplexity(abs(value))
     if float(text.replace(",", "")) == 0:
@@ -51,7 +56,8 @@ def p_value(value: float) -> str:
 def spread(values: Sequence[float], half: float, write: Writer) -> str:
     """What stands behind a mean: its t interval from three seeds on, both values of two."""
     if len(values) >= SEEDS_FOR_INTERVAL:
-        return f"{PLUS_MINUS} {write(half)}"
+        # Without a finite value in each seed there is no interval.
+        return "" if math.isnan(half) else f"{PLUS_MINUS} {write(half)}"
     return f"({', '.join(map(write, values))})" if len(values) > 1 else ""
 
 

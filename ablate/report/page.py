@@ -1,5 +1,6 @@
 """One self-contained HTML page: question, tables, figures, what is missing, where it comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,29 +27,12 @@ class Section:
     part: Combination
     table: Table
     figures: tuple[Drawn, ...]
+    others: Table | None = None
 
     @property
     def prefix(self) -> str:
         """What stands before this section's file names: empty where it is the only one."""
         return f"{self.part.slug}-" if self.part.slug else ""
-
-    @property
-    def rows(self) -> list[tuple[Where, When, bool, list[Cell]]]:
-        """The table's rows: kind, whether it is the baseline, entries."""
-        texts, marks = self.table.rows["placement"], self.table.rows["label"] == self.table.baseline
-        return [
-            (where(text), when(text), mark, [cells[index] for index in self._shown])
-            for text, mark, cells in zip(texts, marks, self.table.entries, strict=True)
-        ]
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The table's columns that the page shows."""
-        return tuple(self.table.columns[index] for index in self._shown)
-
-    @property
-    def _shown(self) -> list[int]:
-        return [index for index, column in enumerate(self.table.columns) if column.page]
 
     @property
     def findings(self) -> list[str]:
@@ -61,10 +45,18 @@ class Section:
         return provenance(self.part)
 
     @property
+    def tables(self) -> tuple[Table, ...]:
+        """The table of what the study asks, and that of what else its store holds."""
+        return (self.table, self.others) if self.others else (self.table,)
+
+    @property
     def placements(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each placement's label, its drops, one an edge, and its schedule where it has one."""
-        rows = zip(self.table.rows["label"], self.table.rows["placement"], strict=True)
-        return [(str(label), Placement.parse(text).lines) for label, text in rows]
+        return [
+            (str(label), Placement.parse(text).lines)
+            for table in self.tables
+            for label, text in zip(table.rows["label"], table.rows["placement"], strict=True)
+        ]
 
     @property
     def missing(self) -> list[str]:
@@ -74,20 +66,40 @@ class Section:
     @property
     def diverged(self) -> list[str]:
         """The diverged trials, with the epoch they came to."""
-        rows = self.part.trials[self.part.trials["status"] == "diverged"]
+        rows = self._of_status("diverged")
         ends = rows["epochs"].map(lambda epoch: "" if pd.isna(epoch) else f" in epoch {epoch:.0f}")
         return [f"{name}{end}" for name, end in zip(_each(rows), ends, strict=True)]
 
     @property
     def failed(self) -> list[str]:
         """The failed trials, with the last error."""
-        rows = self.part.trials[self.part.trials["status"] == "failed"]
+        rows = self._of_status("failed")
         errors = rows["error"].fillna("no reason was recorded")
         return [f"{name}: {error}" for name, error in zip(_each(rows), errors, strict=True)]
+
+    def _of_status(self, status: str) -> pd.DataFrame:
+        every = (self.part.trials, self.part.others)
+        found = [rows[rows["status"] == status] for rows in every if len(rows)]
+        return pd.concat(found)
 
     def svg(self, figure: Drawn) -> Markup:
         """A figure as an element of the page."""
         return Markup(inline(figure.svg, name=f"{self.prefix}{figure.name}", title=figure.title))
+
+
+def rows_of(table: Table) -> list[tuple[Where, When, bool, list[Cell]]]:
+    """A table's rows as the page shows them: kind, whether it is the baseline, entries."""
+    shown = [index for index, column in enumerate(table.columns) if column.page]
+    texts, marks = table.rows["placement"], table.rows["label"] == table.baseline
+    return [
+        (where(text), when(text), mark, [cells[index] for index in shown])
+        for text, mark, cells in zip(texts, marks, table.entries, strict=True)
+    ]
+
+
+def columns_of(table: Table) -> list[Column]:
+    """A table's columns that the page shows."""
+    return [column for column in table.columns if column.page]
 
 
 def render(
@@ -97,14 +109,18 @@ def render(
     question: str | None,
     sections: tuple[Section, ...],
     unstarted: tuple[Combination, ...],
+    again: str,
+    forget: Mapping[str, str],
     notes: tuple[str, ...] = (),
 ) -> str:
     """Return the page of one profile of a study.
 
     `unstarted` are combinations of which nothing has run yet, `notes` what the reader must know
-    before the numbers.
+    before the numbers. `again` is the command that makes the page, `forget` gives for each label
+    outside the study file the one that drops its trials.
     """
-    kinds = {kind for s in sections for text in s.table.rows["placement"] for kind in _kinds(text)}
+    shown = [table for section in sections for table in section.tables]
+    kinds = {kind for table in shown for text in table.rows["placement"] for kind in _kinds(text)}
     return (
         _environment()
         .get_template("page.html.j2")
@@ -113,8 +129,12 @@ def render(
             profile=profile,
             question=question,
             sections=sections,
-            unstarted=[(part.title, names_of(part.missing)) for part in unstarted],
+            unstarted=[(part.name, names_of(part.missing)) for part in unstarted],
             notes=notes,
+            again=again,
+            forget=forget,
+            rows_of=rows_of,
+            columns_of=columns_of,
             wheres=[kind for kind in WHERES if kind in kinds],
             whens=[kind for kind in WHENS if kind in kinds],
             version=_version(sections),

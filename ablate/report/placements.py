@@ -1,13 +1,12 @@
 """Figure: gap and validation perplexity of every placement, one row each."""
 
-import textwrap
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablate.report.axes import (
     GAP,
+    LONGEST_NAME,
     VALID_PERPLEXITY,
     draw_baseline,
     draw_interval,
@@ -18,6 +17,8 @@ from ablate.report.axes import (
 )
 from ablate.report.combination import require_one
 from ablate.report.kinds import where
+from ablate.report.names import shortened
+from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
 from ablate.report.style import WIDTH, styled
 from ablate.report.sweeps import spotlight
@@ -32,7 +33,7 @@ def gap_by_placement(trials: pd.DataFrame) -> Figure:
     """
     require_one(trials)
     summary = Summary(("gap", "valid_ppl"))(trials)
-    summary = spotlight(summary[summary["n"] > 0])
+    summary = spotlight(within_reach(summary[summary["n"] > 0]))
     rows = summary.sort_values("gap", kind="stable", ignore_index=True)
     figure = Figure(figsize=(WIDTH, 1.0 + 0.21 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -41,7 +42,8 @@ def gap_by_placement(trials: pd.DataFrame) -> Figure:
         for index, row in rows.iterrows():
             _draw_row(axes, row, metric, float(str(index)))
     left.set(xlabel=GAP, ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)))
-    left.set_yticklabels([textwrap.fill(label, 32) for label in rows["label"]])
+    texts = shortened(rows["label"], LONGEST_NAME)
+    left.set_yticklabels([texts[label] for label in rows["label"]])
     for text, placement in zip(left.get_yticklabels(), rows["placement"], strict=True):
         text.set_color(where(placement).colour)
     right.set_xlabel(VALID_PERPLEXITY)

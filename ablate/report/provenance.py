@@ -24,17 +24,20 @@ _FACTS = {
     "training tokens scored": "train_targets",
     "validation tokens scored": "valid_targets",
     "test tokens scored": "test_targets",
+    "training words outside the vocabulary": "train_unknown",
+    "validation words outside the vocabulary": "valid_unknown",
+    "test words outside the vocabulary": "test_unknown",
 }
 
 
 def provenance(part: Combination) -> list[tuple[str, str]]:
     """What was run where, as pairs of words; a fact that no trial states is left out."""
     trials = part.trials.drop_duplicates("key")
-    facts = [("corpus digest", part.corpus_digest)]
+    facts = [("corpus digest", part.corpus_digest), ("text read with", part.text)]
     facts += [(words, _values(trials[column])) for words, column in _FACTS.items()]
     facts += [("seeds", ", ".join(map(str, sorted(trials["seed"].unique()))))]
     facts += [("time of training, summed", duration(float(trials["seconds"].sum())))]
-    facts += [("first trial began", _first(trials["started_at"]))]
+    facts += [("first trial began", part.began)]
     return [(words, value) for words, value in facts if value]
 
 
@@ -47,8 +50,3 @@ def _values(column: pd.Series) -> str:
 
 def _spell(value: object) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
-
-
-def _first(column: pd.Series) -> str:
-    known = column.dropna()
-    return "" if known.empty else f"{str(known.min())[:16].replace('T', ' ')} UTC"

@@ -18,11 +18,14 @@ from ablate.errors import AblateError
 # With two seeds t's factor is 12.7, and the interval says nothing.
 SEEDS_FOR_INTERVAL = 3
 
+# A difference is called one where its p-value, after Holm's correction, is below this.
+SIGNIFICANT = 0.05
+
 PLACEMENT = ("strategy", "arguments")
 
 _DIFFERENCES = [
     *PLACEMENT, "placement", "pairs", "difference", "difference_low", "difference_high",
-    "difference_values", "p", "p_holm", "improvement", "variance_ratio",
+    "difference_values", "p", "p_holm", "better", "equal", "improvement", "variance_ratio",
 ]  # fmt: skip
 
 
@@ -49,23 +52,32 @@ class Estimate:
 def estimate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
     """Mean and Student-t interval of `values` (one a seed, in the order given).
 
-    Raises AblateError for a value that is not finite: a diverged trial is counted, never averaged.
+    A perplexity of a finished trial may be above every float; its mean is then infinite and has no
+    interval. Raises AblateError for nan: a diverged trial is counted, never averaged.
     """
     array = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise AblateError(f"a mean takes finite values only, got {array.tolist()}")
-    mean = float(array.mean()) if array.size else float("nan")
+    if np.isnan(array).any():
+        raise AblateError(f"a mean takes numbers only, got {array.tolist()}")
+    mean = _mean(array)
     half = float("nan")
-    if array.size >= SEEDS_FOR_INTERVAL:
+    if array.size >= SEEDS_FOR_INTERVAL and np.isfinite(array).all():
         error = float(array.std(ddof=1)) / np.sqrt(array.size)
         half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * error
     return Estimate(tuple(array.tolist()), mean, mean - half, mean + half)
 
 
+def _mean(array: np.ndarray) -> float:
+    """The mean; nan of nothing, and of infinite values of both signs."""
+    if array.size == 0 or (np.isposinf(array).any() and np.isneginf(array).any()):
+        return float("nan")
+    with np.errstate(over="ignore"):
+        return float(array.mean())
+
+
 def paired_p(differences: Sequence[float]) -> float:
-    """Two-sided p-value of the paired t test; nan below three pairs."""
+    """Two-sided p-value of the paired t test; nan below three pairs, and of infinite ones."""
     array = np.asarray(differences, dtype=np.float64)
-    if array.size < SEEDS_FOR_INTERVAL:
+    if array.size < SEEDS_FOR_INTERVAL or not np.isfinite(array).all():
         return float("nan")
     error = float(array.std(ddof=1)) / np.sqrt(array.size)
     if error == 0.0:
@@ -88,9 +100,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def improvement(differences: Sequence[float]) -> float:
-    """Share of pairs in which the placement is better than the baseline; ties count half."""
+    """Share of the pairs, those of difference 0 left out, in which the placement is better.
+
+    nan where every pair is equal: equal is neither better nor worse.
+    """
     array = np.asarray(differences, dtype=np.float64)
-    return float(((array < 0) + 0.5 * (array == 0)).mean()) if array.size else float("nan")
+    unequal = array[array != 0]
+    return float((unequal < 0).mean()) if unequal.size else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +149,9 @@ class Differences:
     """Trials of one combination -> one row a placement: `metric` minus the baseline's, by seed.
 
     Columns: `pairs`, `difference`, `_low`, `_high`, `_values`, `p` (paired t), `p_holm` (over all
-    placements compared here), `improvement`, and `variance_ratio`: the variance of the paired
-    difference over that of an unpaired one (below 1: pairing helped; nan below three pairs).
+    placements compared here), in how many pairs the placement is `better` and in how many exactly
+    `equal`, `improvement`, and `variance_ratio`: the variance of the paired difference over that of
+    an unpaired one (below 1: pairing helped; nan below three pairs).
     Empty where the combination has no baseline or no finished trial of it. Raises AblateError for
     a name that has two placements, or two trials of one seed.
     """
@@ -161,7 +178,8 @@ class Differences:
         both = group[[self.metric, "placement"]].join(
             reference[self.metric].rename("reference"), how="inner"
         )
-        both = both.dropna().sort_index()
+        # Of two infinite perplexities neither is known to be the better one.
+        both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
         found = estimate(change.to_list(), level=self.level)
         return {
@@ -172,9 +190,47 @@ class Differences:
             "difference_high": found.high,
             "difference_values": found.values,
             "p": paired_p(found.values),
+            "better": sum(value < 0 for value in found.values),
+            "equal": sum(value == 0 for value in found.values),
             "improvement": improvement(found.values),
             "variance_ratio": _variance_ratio(both[self.metric], both["reference"]),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The placement of lowest mean, and the labels of those from which it cannot be told apart.
+
+    Told apart is a paired t test against each other placement with p < `SIGNIFICANT` after Holm's
+    correction over them all; fewer than three pairs tell nothing apart.
+    """
+
+    strategy: str
+    arguments: str
+    rivals: tuple[str, ...]
+
+
+def lead_of(trials: pd.DataFrame, metric: str = "valid_ppl") -> Lead | None:
+    """The placement of lowest mean `metric` in trials of one combination; None where none ended.
+
+    A placement under a second name is no rival of itself.
+    """
+    summary = Summary((metric,))(trials)
+    summary = summary[summary[metric].notna()]
+    if summary.empty:
+        return None
+    best = summary.iloc[int(summary[metric].to_numpy().argmin())]
+    own = (trials["strategy"] == best["strategy"]) & (trials["arguments"] == best["arguments"])
+    compared = Differences(metric)(trials.assign(baseline=own))
+    apart = compared.loc[compared["p_holm"] < SIGNIFICANT, list(PLACEMENT)]
+    told = set(apart.itertuples(index=False, name=None))
+    others = summary[[not set(keys) <= set(best["keys"]) for keys in summary["keys"]]]
+    rivals = [
+        str(row["label"])
+        for _, row in others.iterrows()
+        if (row["strategy"], row["arguments"]) not in told
+    ]
+    return Lead(str(best["strategy"]), str(best["arguments"]), tuple(rivals))
 
 
 def baseline_of(trials: pd.DataFrame) -> pd.DataFrame | None:
@@ -210,7 +266,10 @@ def _holm_by_placement(frame: pd.DataFrame) -> pd.Series:
 
 
 def _variance_ratio(values: pd.Series, reference: pd.Series) -> float:
-    unpaired = float(values.var(ddof=1) + reference.var(ddof=1)) if len(values) > 1 else 0.0
-    if len(values) < SEEDS_FOR_INTERVAL or unpaired == 0.0:
+    finite = np.isfinite(values).all() and np.isfinite(reference).all()
+    if len(values) < SEEDS_FOR_INTERVAL or not finite:
+        return float("nan")
+    unpaired = float(values.var(ddof=1) + reference.var(ddof=1))
+    if unpaired == 0.0:
         return float("nan")
     return float((values - reference).var(ddof=1)) / unpaired

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 # The width of a page's text in inches; type is set in points for that width.
 WIDTH = 7.0
@@ -111,6 +112,12 @@ def settle(figure: Figure) -> None:
         figure.draw_without_rendering()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+
+
+def lacking(text: str) -> list[str]:
+    """The signs of `text`, each once, that the figures' typeface does not have."""
+    known = get_font(findfont(_LOOK["font.family"])).get_charmap()
+    return [sign for sign in dict.fromkeys(text) if ord(sign) not in known and not sign.isspace()]
 
 
 def png(figure: Figure) -> bytes:

@@ -5,33 +5,26 @@ the rule of `statistics`: a mean with its t interval from three seeds on, with b
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ablate.report.columns import Cell, Column, compared, counted, measured, named
+from ablate.report.columns import Cell, Column, compared, counted, measured, named, paired
 from ablate.report.combination import Combination
-from ablate.report.numbers import (
-    MINUS,
-    NOTHING,
-    PLUS_MINUS,
-    nats,
-    p_value,
-    perplexity,
-    rate,
-    signed,
-)
-from ablate.report.statistics import PLACEMENT, Differences, Summary, baseline_of
+from ablate.report.escape import comment, markdown, tex
+from ablate.report.names import shortened
+from ablate.report.numbers import nats, p_value, perplexity, rate, signed
+from ablate.report.statistics import PLACEMENT, Differences, Summary, baseline_of, lead_of
+from ablate.report.unknown import Unknown, caption, unknown_in
 
-# Signs that LaTeX sets in mathematics, or reads as a command.
-_TEX = {
-    "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "<": "$<$",
-    MINUS: "$-$", PLUS_MINUS: r"$\pm$", NOTHING: "--",
-}  # fmt: skip
+# What did not finish; a column that would be all zero is left out.
+LOST = ("diverged", "failed")
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
 _LAYOUTS = (
@@ -40,32 +33,38 @@ _LAYOUTS = (
     (frozenset({"valid difference"}), frozenset[str]()),
     (frozenset[str](), frozenset[str]()),
     (frozenset[str](), frozenset({"train"})),
-    (frozenset[str](), frozenset({"train", "test"})),
+    (frozenset[str](), frozenset({"train", "test", "known test"})),
 )
+# Where nothing else fits, names in plain text are no longer than this.
+_SHORTEST_NAME = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """One row a placement, in the order of the study file; `rows` has the numbers in full."""
+    """One row a placement, in the order of the study file; `rows` has the numbers in full.
+
+    `leading` are the perplexities, of `valid_ppl` and `test_ppl`, whose lowest value can be told
+    apart from that of every other placement; the others are never bold. `caption` is what a reader
+    must know of all numbers, and empty where there is nothing.
+    """
 
     rows: pd.DataFrame
     baseline: str | None
+    leading: frozenset[str] = frozenset()
+    caption: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns to read, left to right."""
         against = f"to {self.baseline}"
-        diverged, failed = self._any("diverged"), self._any("failed")
-        low_valid, low_test = self.rows["valid_ppl"].min(), self.rows["test_ppl"].min()
         columns = [
             Column("placement", "", named, left=True),
             Column("rate", "dial", lambda r: Cell(rate(r["dial_value"]))),
             Column("n", "seeds", lambda r: Cell(str(r["n"]))),
-            Column("diverged", "", counted("diverged"), terminal=diverged),
-            Column("failed", "", counted("failed"), terminal=failed, page=failed),
+            *(Column(lost, "", counted(lost)) for lost in LOST if self._any(lost)),
             Column("train", "ppl", measured("train_ppl", perplexity)),
-            Column("valid", "ppl", measured("valid_ppl", perplexity, low_valid)),
-            Column("test", "ppl", measured("test_ppl", perplexity, low_test)),
+            *self._perplexities("valid"),
+            *self._perplexities("test"),
             Column("gap", "nats", measured("gap", nats)),
         ]
         if self.baseline:
@@ -77,10 +76,27 @@ class Table:
                 ),
                 Column("better", "pairs", compared, terminal=False),
             ]  # fmt: skip
+            if self._unpaired:
+                columns.append(Column("pairs", "", paired, page=False, files=False))
         if self.rows["valid_p_holm"].notna().any():
             holm = Column("p", "Holm", lambda r: Cell(p_value(r["valid_p_holm"])), terminal=False)
             columns.append(holm)
         return tuple(columns)
+
+    def _perplexities(self, split: str) -> list[Column]:
+        """A split's perplexity, and that over known words where others were counted."""
+        name, known = f"{split}_ppl", f"{split}_known_ppl"
+        lowest = self.rows[name].min() if name in self.leading else None
+        columns = [Column(split, "ppl", measured(name, perplexity, lowest))]
+        if known in self.rows:
+            columns.append(Column(f"known {split}", "ppl", measured(known, perplexity)))
+        return columns
+
+    @property
+    def _unpaired(self) -> bool:
+        """Whether a placement has another number of pairs than of seeds."""
+        compared = self.rows[self.rows["valid_pairs"].notna()]
+        return bool((compared["valid_pairs"] != compared["n"]).any())
 
     def _any(self, name: str) -> bool:
         return bool((self.rows[name] > 0).any())
@@ -91,42 +107,67 @@ class Table:
         columns = self.columns
         return [[column.write(row) for column in columns] for _, row in self.rows.iterrows()]
 
-    def csv(self) -> str:
-        """Every number in full, one row a placement; single seeds are separated by spaces."""
-        rows = self.rows.drop(columns=["keys", "position"])
+    def csv(self, others: "Table | None" = None) -> str:
+        """Every number in full, one row a placement; single seeds are separated by spaces.
+
+        `others`, which the study file does not ask for, come last.
+        """
+        parts = [self.rows.assign(asked=True)]
+        parts += [others.rows.assign(asked=False)] if others else []
+        rows = pd.concat(parts).drop(columns=["keys", "position"])
         listed = [name for name in rows.columns if name.endswith("_values")]
         spelled = {name: rows[name].map(_spell) for name in listed}
         return rows.assign(**spelled).to_csv(index=False, lineterminator="\n")
 
     def markdown(self) -> str:
-        """A Markdown table; the lowest validation and test perplexity are bold."""
-        heads = [_head(column) for column in self.columns]
-        rule = [":--" if column.left else "--:" for column in self.columns]
+        """A Markdown table, and its caption; what leads is bold."""
+        columns, entries = self._filed()
+        heads = [markdown(column.title) for column in columns]
+        rule = [":--" if column.left else "--:" for column in columns]
         lines = [heads, rule]
-        lines += [[f"**{c.whole}**" if c.best else c.whole for c in row] for row in self.entries]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        for row in entries:
+            texts = [(markdown(cell.whole), cell.best) for cell in row]
+            lines.append([f"**{text}**" if best else text for text, best in texts])
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return f"{table}\n{markdown(self.caption)}\n" if self.caption else table
 
     def latex(self) -> str:
-        """A tabular for the package `booktabs`."""
-        heads = " & ".join(_tex(_head(column)) for column in self.columns)
-        shape = "".join("l" if column.left else "r" for column in self.columns)
+        """A tabular for the package `booktabs`, its caption in a comment; what leads is bold."""
+        columns, entries = self._filed()
+        heads = " & ".join(tex(column.title) for column in columns)
+        shape = "".join("l" if column.left else "r" for column in columns)
         body = "".join(
-            " & ".join(rf"\textbf{{{_tex(c.whole)}}}" if c.best else _tex(c.whole) for c in row)
+            " & ".join(rf"\textbf{{{tex(c.whole)}}}" if c.best else tex(c.whole) for c in row)
             + " \\\\\n"
-            for row in self.entries
+            for row in entries
         )
+        said = comment(self.caption) if self.caption else ""
         return (
-            f"\\begin{{tabular}}{{{shape}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
+            f"{said}\\begin{{tabular}}{{{shape}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
             f"{body}\\bottomrule\n\\end{{tabular}}\n"
         )
 
-    def text(self, width: int = 100) -> str:
-        """Plain text; where `width` is too small, seeds and intervals go, then columns."""
-        texts = (self._rendered(spreads, left_out) for spreads, left_out in _LAYOUTS)
-        fitting = (text for text in texts if max(map(len, text.splitlines())) <= width)
-        return next(fitting, self._rendered(*_LAYOUTS[-1]))
+    def _filed(self) -> tuple[list[Column], list[list[Cell]]]:
+        """The columns and entries of Markdown and LaTeX."""
+        columns = [column for column in self.columns if column.files]
+        return columns, [
+            [column.write(row) for column in columns] for _, row in self.rows.iterrows()
+        ]
 
-    def _rendered(self, spreads: frozenset[str], left_out: frozenset[str]) -> str:
+    def text(self, width: int = 100) -> str:
+        """Plain text; where `width` is too small, seeds and intervals go, then columns, and then
+        the middles of long names."""
+        for spreads, left_out in _LAYOUTS:
+            text = self._rendered(spreads, left_out)
+            if _widest(text) <= width:
+                return text
+        longest = max(len(cells[0].text) for cells in self.entries)
+        too_wide = _widest(self._rendered(*_LAYOUTS[-1])) - width
+        return self._rendered(*_LAYOUTS[-1], name=longest - too_wide)
+
+    def _rendered(
+        self, spreads: frozenset[str], left_out: frozenset[str], *, name: int | None = None
+    ) -> str:
         table = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
         columns, entries = self.columns, self.entries
         kept = [i for i, c in enumerate(columns) if c.terminal and c.head not in left_out]
@@ -134,9 +175,13 @@ class Table:
             column = columns[index]
             side = "left" if column.left else "right"
             table.add_column(f"{column.head}\n{column.unit}", justify=side, no_wrap=True)
+        names = {}
+        if name is not None:
+            names = shortened((row[0].text for row in entries), max(name, _SHORTEST_NAME))
         for row in entries:
             cells = [(columns[index].head in spreads, row[index]) for index in kept]
-            table.add_row(*(Text(cell.whole if whole else cell.text) for whole, cell in cells))
+            texts = [cell.whole if whole else cell.text for whole, cell in cells]
+            table.add_row(*map(Text, [names.get(texts[0], texts[0]), *texts[1:]]))
         buffer = io.StringIO()
         Console(file=buffer, width=1000, color_system=None, highlight=False).print(table)
         lines = (line.rstrip() for line in buffer.getvalue().splitlines())
@@ -144,32 +189,58 @@ class Table:
 
 
 def make_table(combination: Combination) -> Table:
-    """Count and compare the trials of one combination.
+    """Count and compare the trials of one combination that the study file asks for.
 
-    Raises AblateError where none has run.
+    They are the family of Holm's correction. Raises AblateError where none has run.
     """
     trials = combination.trials
-    rows = Summary()(trials)
-    for split in ("valid", "test"):
-        differences = Differences(f"{split}_ppl")(trials).drop(columns="placement", errors="ignore")
-        renamed = {name: f"{split}_{name}" for name in differences.columns if name not in PLACEMENT}
-        rows = rows.merge(differences.rename(columns=renamed), on=list(PLACEMENT), how="left")
+    found = unknown_in(trials)
+    rows = _rows(trials, trials, known=found)
     missing = combination.missing.groupby(list(PLACEMENT)).size().rename("missing")
     rows = rows.merge(missing, on=list(PLACEMENT), how="left")
     rows["missing"] = rows["missing"].fillna(0).astype(int)
+    leads = {metric: lead_of(trials, metric) for metric in ("valid_ppl", "test_ppl")}
+    leading = frozenset(metric for metric, lead in leads.items() if lead and not lead.rivals)
+    return Table(rows, _label(trials), leading, caption(found))
+
+
+def make_other_table(combination: Combination) -> Table | None:
+    """The trials that the study file does not ask for, with no p-value; None where there are none.
+
+    They are in no family: whatever was tried beside the study must not change what it finds.
+    """
+    others = combination.others
+    if others.empty:
+        return None
+    against = baseline_of(combination.trials[combination.trials["status"] == "ok"])
+    trials = others if against is None else pd.concat([others, against])
+    rows = _rows(others, trials, known=unknown_in(others))
+    tests = [f"{split}_{name}" for split in ("valid", "test") for name in ("p", "p_holm")]
+    rows[tests] = float("nan")
+    return Table(rows.assign(missing=0), _label(trials))
+
+
+def _rows(trials: pd.DataFrame, compared: pd.DataFrame, known: Sequence[Unknown]) -> pd.DataFrame:
+    """One row a placement of `trials`, with the differences that `compared` has."""
+    metrics = [*Summary().metrics, *(f"{one.split}_known_ppl" for one in known)]
+    rows = Summary(tuple(metrics))(trials)
+    for split in ("valid", "test"):
+        differences = Differences(f"{split}_ppl")(compared)
+        differences = differences.drop(columns="placement", errors="ignore")
+        renamed = {name: f"{split}_{name}" for name in differences.columns if name not in PLACEMENT}
+        rows = rows.merge(differences.rename(columns=renamed), on=list(PLACEMENT), how="left")
+    return rows
+
+
+def _label(trials: pd.DataFrame) -> str | None:
+    """The label of the baseline, where it has finished."""
     baseline = baseline_of(trials[trials["status"] == "ok"])
-    return Table(rows, None if baseline is None else str(baseline["label"].iloc[0]))
+    return None if baseline is None else str(baseline["label"].iloc[0])
 
 
-def _head(column: Column) -> str:
-    return f"{column.head} ({column.unit})" if column.unit else column.head
+def _widest(text: str) -> int:
+    return max(map(cell_len, text.splitlines()))
 
 
 def _spell(values: object) -> str:
     return " ".join(map(repr, values)) if isinstance(values, tuple) else ""
-
-
-def _tex(text: str) -> str:
-    for sign, command in _TEX.items():
-        text = text.replace(sign, command)
-    return text

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from ablate.report.axes import (
     GAP,
+    LONGEST_NAME,
     VALID_PERPLEXITY,
     baseline_level,
     draw_baseline,
@@ -20,7 +21,9 @@ from ablate.report.axes import (
 )
 from ablate.report.combination import require_one
 from ablate.report.kinds import where
+from ablate.report.names import shortened
 from ablate.report.placing import Name, place
+from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
 from ablate.report.style import RULE, WIDTH, settle, styled
 from ablate.report.sweeps import curves_of, spotlight
@@ -38,7 +41,7 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
     """
     require_one(trials)
     summary = Summary(METRICS)(trials)
-    summary = summary[summary["n"] > 0]
+    summary = within_reach(summary[summary["n"] > 0])
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     axes = figure.subplots()
     perplexity_axis(axes, "y", seed_values(summary, "valid_ppl"))
@@ -60,8 +63,9 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
         draw_faint(axes, row["gap"], row["valid_ppl"], row["placement"])
     key_to_kinds(figure, summary["placement"])
     settle(figure)
+    texts = shortened(named["label"], LONGEST_NAME)
     names = [
-        Name(row["gap"], row["valid_ppl"], row["label"], where(row["placement"]).colour)
+        Name(row["gap"], row["valid_ppl"], texts[row["label"]], where(row["placement"]).colour)
         for _, row in named.iterrows()
     ]
     lines += _across(axes, summary) + _crosses(named)

@@ -2,19 +2,26 @@
 
 import os
 import shutil
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.errors import AblateError
+from ablate.commands import command
+from ablate.errors import AblateError, AblateWarning
+from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
 from ablate.report.figures import draw_figures
 from ablate.report.frame import list_stores, read_cells, read_epochs, read_trials
 from ablate.report.page import Section, render
-from ablate.report.table import make_table
+from ablate.report.style import lacking
+from ablate.report.table import make_other_table, make_table
 from ablate.store import Store, left_out
-from ablate.study.file import find_question
 
 FOLDER = "report"
+
+# So many signs that the typeface lacks are named.
+_SIGNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +39,38 @@ def build(
 ) -> tuple[Report, ...]:
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
-    A study is named as in `ablate run`, also by the path of its file. Raises AblateError where
-    there are no results, or the folder cannot be written.
+    A study is named as in `ablate run`; named by the path of its file, that file as it is now says
+    what is asked, what comes first and what differences are to. Raises AblateError where there are
+    no results, where the file has mistakes or is another study, or the folder cannot be written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
     begun = [store for store in stores if store.trials().num_rows]
-    return tuple(_build_one(store) for store in begun or stores)
+    asked = {store: asked_of(store, study) for store in begun or stores}
+    built = tuple(_build_one(store, found) for store, found in asked.items())
+    _warn_of_signs(asked)
+    return built
 
 
-def _build_one(store: Store) -> Report:
-    parts = split(read_trials(store), read_epochs(store), read_cells(store))
+def _build_one(store: Store, asked: Asked) -> Report:
+    cells = asked.of(read_cells(store))
+    parts = split(read_trials(store, cells), read_epochs(store), cells)
     sections = tuple(
-        Section(part, make_table(part), draw_figures(part)) for part in parts if len(part.trials)
+        Section(part, make_table(part), draw_figures(part), make_other_table(part))
+        for part in parts
+        if len(part.trials)
     )
-    notes = _notes(store)
+    notes = tuple(filter(None, [*_notes(store), *asked.notes, asked.absent(cells)]))
+    results = store.folder.parents[1]
+    again = command("report", study=asked.study, profile=store.profile, results=results)
     page = render(
         store.study,
         store.profile,
-        question=find_question(store.study),
+        question=asked.question,
         sections=sections,
-        unstarted=tuple(part for part in parts if part.trials.empty),
+        unstarted=tuple(part for part in parts if part.trials.empty and len(part.missing)),
+        again=again,
+        forget={label: _forget(store, asked, label) for label in cells["label"].unique()},
         notes=notes,
     )
     folder = store.folder / FOLDER
@@ -64,8 +82,28 @@ def _build_one(store: Store) -> Report:
             "make the folder writable, or copy the results to one that is"
         ) from error
     width = shutil.get_terminal_size((100, 24)).columns
-    text = _text(store, sections, notes, width)
+    text = _text(store, asked, sections, notes, width)
     return Report(store.study, store.profile, folder / "index.html", text)
+
+
+def _warn_of_signs(stores: Iterable[Store]) -> None:
+    """Say once which signs of all the names the figures cannot show."""
+    labels = {label for store in stores for label in store.cells().column("label").to_pylist()}
+    missing = lacking("".join(sorted(labels)))
+    if missing:
+        more = " and others" if len(missing) > _SIGNS else ""
+        warnings.warn(
+            f"the figures' typeface has no {' '.join(missing[:_SIGNS])}{more}: the PNG files show "
+            "boxes, and the page, the SVG files and the tables the signs themselves",
+            AblateWarning,
+            stacklevel=3,
+        )
+
+
+def _forget(store: Store, asked: Asked, label: str) -> str:
+    """The command that drops the trials of a placement."""
+    results = store.folder.parents[1]
+    return command("forget", label, study=asked.study, profile=store.profile, results=results)
 
 
 def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
@@ -88,7 +126,7 @@ def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
 
 def _tables(section: Section) -> dict[str, str]:
     table = section.table
-    return {"csv": table.csv(), "md": table.markdown(), "tex": table.latex()}
+    return {"csv": table.csv(section.others), "md": table.markdown(), "tex": table.latex()}
 
 
 def _put(path: Path, content: bytes) -> Path:
@@ -99,14 +137,24 @@ def _put(path: Path, content: bytes) -> Path:
     return path
 
 
-def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], width: int) -> str:
+def _text(
+    store: Store, asked: Asked, sections: tuple[Section, ...], notes: tuple[str, ...], width: int
+) -> str:
     blocks = []
     for section in sections:
-        part = section.part
-        heading = f"{store.study} ({store.profile}): {part.title}, {part.headline} epoch"
-        blocks.append("\n".join([heading, "", section.table.text(width), *section.findings]))
-        if len(section.part.missing):
+        part, caption = section.part, section.table.caption
+        heading = f"{store.study} ({store.profile}): {part.heading}, {part.headline} epoch"
+        below = [caption, ""] if caption else []
+        blocks.append(
+            "\n".join([heading, "", section.table.text(width), *below, *section.findings])
+        )
+        if len(part.missing):
             blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
+        if section.others:
+            label = str(section.others.rows["label"].iloc[0])
+            drop = f"`{_forget(store, asked, label)}` drops {label}."
+            head = "Also in this store, not in the study file, and in no count above:"
+            blocks += [head, f"{section.others.text(width)}\n{drop}"]
     return "\n\n".join([*blocks, *notes])
 
 

@@ -1,7 +1,7 @@
 """Take points out of a store for good: their names, and the trials that no other name has."""
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.store.about import About, refuse_other
 from ablate.store.attempts import Attempt
 from ablate.store.files import unwritable
+from ablate.store.labels import spelled
 from ablate.store.schema import ATTEMPT_TABLES, FAILED
 from ablate.store.store import Row, Store
 
@@ -37,12 +38,12 @@ class Forgetting:
         return not (self.names or self.keys)
 
 
-def find_points(store: Store, words: Collection[str]) -> Forgetting:
+def find_points(store: Store, words: Iterable[str]) -> Forgetting:
     """Find the points whose label or strategy is among `words`, at every seed.
 
     Earlier versions of them are among what is found. Raises AblateError for a word that names none.
     """
-    rows = _known(store)
+    rows, words = _known(store), frozenset(words)
     _check(store, rows, words)
     chosen = tuple(row for row in rows if _is_named(row, words))
     # A trial may be known under several names, and goes with the last of them.
@@ -52,12 +53,12 @@ def find_points(store: Store, words: Collection[str]) -> Forgetting:
     return Forgetting(chosen, gone, store.attempts(gone), chosen, keys & others)
 
 
-def find_ended_badly(store: Store, words: Collection[str] = ()) -> Forgetting:
+def find_ended_badly(store: Store, words: Iterable[str] = ()) -> Forgetting:
     """Find the trials that diverged, or failed at every attempt; of the points named, if any.
 
     Their names stay, so that the next run trains them again.
     """
-    rows = _known(store)
+    rows, words = _known(store), frozenset(words)
     ended = {key: row["status"] for key, row in store.committed().items()}
     trials = store.trials().select(["key", "status"]).to_pylist()
     bad = {row["key"] for row in trials if row["status"] == FAILED and row["key"] not in ended}
@@ -128,14 +129,20 @@ def _known(store: Store) -> list[Row]:
     return [*store.cells().to_pylist(), *store.earlier().to_pylist()]
 
 
-def _is_named(row: Row, words: Collection[str]) -> bool:
-    return row["label"] in words or row["strategy"] in words
+def _is_named(row: Row, words: Set[str]) -> bool:
+    return not words.isdisjoint(_names(row))
 
 
-def _check(store: Store, rows: Sequence[Row], words: Collection[str]) -> None:
+def _names(row: Row) -> tuple[str, ...]:
+    """The words that name a point; the last is what a report writes where labels are equal."""
+    return row["label"], row["strategy"], spelled(row["label"], row["arguments"])
+
+
+def _check(store: Store, rows: Sequence[Row], words: Set[str]) -> None:
     known = list(dict.fromkeys(name for row in rows for name in (row["label"], row["strategy"])))
-    for word in words:
-        if word not in known:
+    taken = {name for row in rows for name in _names(row)}
+    for word in sorted(words):
+        if word not in taken:
             raise AblateError(
                 f"study '{store.study}' ({store.profile}) has no label and no strategy "
                 f"'{word}'{did_you_mean(word, known)}; it has {quoted(known) or 'none yet'}"

@@ -73,6 +73,9 @@ def _trials(store: Store) -> list[str]:
     [
         pytest.param(["single .25"], ["none", "single .5", "twin"], "h1 h2 n1 n2", id="label"),
         pytest.param(["single"], ["none", "twin"], "h1 h2 n1 n2", id="strategy-and-a-twin"),
+        pytest.param(
+            ["single .25 (rate=0.25)"], ["none", "single .5", "twin"], "h1 h2 n1 n2", id="spelled"
+        ),
         pytest.param(["single", "twin"], ["none"], "n1 n2", id="both-names-of-a-trial"),
         pytest.param(["none"], ["single .25", "single .5", "twin"], "h1 h2 q1 q2", id="begun"),
         pytest.param(["none", "single", "twin"], [], "", id="everything"),

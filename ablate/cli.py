@@ -122,6 +122,12 @@ def main(ctx: click.Context) -> None:
 @click.option(
     "--slots", type=click.IntRange(min=0), metavar="N", help="Worker processes; 0: in this process."
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads of each slot; by default OMP_NUM_THREADS, or the cores divided by the slots.",
+)
 @click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
 @click.option(
     "--cohort",
@@ -142,6 +148,7 @@ def run(
     data: str | None,
     results: Path,
     slots: int | None,
+    threads: int | None,
     device: str | None,
     cohort: int | None,
     plugins: tuple[Path, ...],
@@ -166,6 +173,7 @@ def run(
         data=data,
         results=results,
         slots=slots,
+        threads=threads,
         device=device,
         plugins=plugins,
     )

@@ -142,6 +142,12 @@ if main.help is None and main.callback is not None:
 @click.option(
     "--slots", type=click.IntRange(min=0), metavar="N", help="Worker processes; 0: in this process."
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads of each slot; by default OMP_NUM_THREADS, or the cores divided by the slots.",
+)
 @click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
 @click.option(
     "--cohort",
@@ -162,6 +168,7 @@ def run(
     data: str | None,
     results: Path,
     slots: int | None,
+    threads: int | None,
     device: str | None,
     cohort: int | None,
     plugins: tuple[Path, ...],
@@ -186,6 +193,7 @@ def run(
         data=data,
         results=results,
         slots=slots,
+        threads=threads,
         device=device,
         plugins=plugins,
     )

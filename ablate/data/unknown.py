@@ -143,8 +143,8 @@ def _form(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[No
         yield Note(
             "form",
             ended[form],
-            f"{_of(ended[form], outside)} unknown targets ({by_split(ended[form])}) are known "
-            f"words in another Unicode form: --set text.normalize={form}, or "
+            f"{_of(ended[form], outside)} unknown targets ({by_split(ended[form])}) would be known "
+            f"in one Unicode form: --set text.normalize={form}, or "
             f'text = {{normalize = "{form}"}} in the study\'s profile',
         )
 

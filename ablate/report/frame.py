@@ -1,6 +1,5 @@
 """The store as frames: one row a placement and seed, with the names that trials are known by."""
 
-import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -3,7 +3,8 @@
 import errno
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,25 +85,29 @@ class Commands(click.Group):
         return decorate
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        try:
+        with _in_words():
             return super().make_context(*args, **extra)
-        except KeyboardInterrupt:
-            raise Stopped(_STOPPED) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _in_words(ctx):
             return super().invoke(ctx)
-        except AblateError as error:
-            raise Refusal(str(error)) from error
-        except OSError as error:
-            # A closed pipe is click's, which ends without a word.
-            if error.errno == errno.EPIPE or error.strerror is None:
-                raise
-            where = "standard output" if error.filename is None else error.filename
-            raise Refusal(f"{where}: {error.strerror}") from error
-        except KeyboardInterrupt:
-            running = ctx.invoked_subcommand == "run"
-            raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
+
+
+@contextmanager
+def _in_words(ctx: click.Context | None = None) -> Iterator[None]:
+    """Let what ends a command be one sentence; a closed pipe is click's, which says nothing."""
+    try:
+        yield
+    except AblateError as error:
+        raise Refusal(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.strerror is None:
+            raise
+        where = "standard output" if error.filename is None else error.filename
+        raise Refusal(f"{where}: {error.strerror}") from error
+    except KeyboardInterrupt:
+        running = ctx is not None and ctx.invoked_subcommand == "run"
+        raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,6 +142,12 @@ if main.help is None and main.callback is not None:
 @click.option(
     "--slots", type=click.IntRange(min=0), metavar="N", help="Worker processes; 0: in this process."
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads of each slot; by default OMP_NUM_THREADS, or the cores divided by the slots.",
+)
 @click.option("--device", help="cpu, cuda or cuda:0; by default every GPU, or else the CPU.")
 @click.option(
     "--cohort",
@@ -157,6 +168,7 @@ def run(
     data: str | None,
     results: Path,
     slots: int | None,
+    threads: int | None,
     device: str | None,
     cohort: int | None,
     plugins: tuple[Path, ...],
@@ -175,12 +187,13 @@ def run(
     order = Order(
         study=study,
         profile=profile,
-        strategies=tuple(name.strip() for name in strategies.split(",")) if strategies else (),
+        strategies=() if strategies is None else _names(strategies),
         seeds=seeds,
         settings=settings,
         data=data,
         results=results,
         slots=slots,
+        threads=threads,
         device=device,
         plugins=plugins,
     )
@@ -515,6 +528,13 @@ def _print(text: str, end: str = "\n") -> None:
     To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
     """
     click.echo(f"{text}{end}", file=sys.stdout, nl=False)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    names = tuple(name for name in map(str.strip, given.split(",")) if name)
+    if not names:
+        raise AblateError(f"--strategies takes names such as none,zaremba2014, got '{given}'")
+    return names
 
 
 def _load(plugins: Iterable[Path]) -> None:

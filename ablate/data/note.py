@@ -24,9 +24,16 @@ def by_split(counts: Mapping[str, int]) -> str:
 
 def printable(text: str) -> str:
     """Return `text` with whatever a terminal cannot show as its escape, such as `\\ufeff`."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def shown(words: Iterable[str], most: int = 3) -> str:
     """Return the first words in quotes, `'a', 'b'`, each of them printable."""
     return ", ".join(f"'{printable(word)}'" for word in list(words)[:most])
+
+
+def _escape(char: str) -> str:
+    # What Python puts in a name for a byte that is no text.
+    if "\udc80" <= char <= "\udcff":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return ascii(char)[1:-1]

@@ -133,7 +133,8 @@ def _invisible(counts: Counts) -> Iterator[Note]:
 
 def _form(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[Note]:
     """Where the splits write one word in several Unicode forms."""
-    if text.normalize is not None:
+    plain = all(word.isascii() for own in counts.values() for word in own)
+    if plain or text.normalize is not None or not _others(outside):
         return
     ended = {form: _known_by(counts, outside, text, partial(normalize, form)) for form in _FORMS}
     # Of equals the first.
@@ -150,7 +151,7 @@ def _form(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[No
 
 def _case(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[Note]:
     """Where lower case would make a notable part of the unknown words known."""
-    if text.lowercase:
+    if text.lowercase or not _others(outside):
         return
     known = _known_by(counts, outside, text, str.lower)
     if sum(known.values()) > _NOTABLE * _others(outside):

@@ -75,13 +75,14 @@ def _with_unknown(counts: Counter[str], others: set[str], text: Text) -> Counter
     marks = {EOS} & counts.keys()
     words = [
         word
-        for word in _ordered(counts)
-        if word not in (EOS, UNKNOWN) and counts[word] >= text.min_count
+        for word, count in counts.items()
+        if word not in (EOS, UNKNOWN) and count >= text.min_count
     ]
     lacking = (counts.keys() | others) - marks - set(words)
     if text.size is not None and len(marks) + len(words) + bool(lacking) > text.size:
         # Whatever is cut off is unknown from here on, and <unk> takes a place of its own.
-        words = words[: text.size - len(marks) - 1]
+        ranked = _ordered({word: counts[word] for word in words})
+        words = ranked[: text.size - len(marks) - 1]
         lacking = (counts.keys() | others) - marks - set(words)
     kept = Counter({word: counts[word] for word in (*marks, *words)})
     if lacking:

@@ -76,7 +76,12 @@ def perplexity_axis(
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(FixedLocator(_round_ticks(low / margin, high * margin)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _spell(value)))
+
+
+def _spell(value: float) -> str:
+    """A round number as ticks show it: `500`, `1e6`."""
+    return f"{value:g}".replace("e+0", "e").replace("e+", "e")
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
@@ -103,9 +108,12 @@ def draw_seeds(axes: Axes, x: Numbers, y: Numbers, placement: str) -> None:
     )  # fmt: skip
 
 
-def draw_mean(axes: Axes, x: float, y: float, placement: str) -> None:
-    """Draw the mean over seeds."""
-    axes.plot([x], [y], ms=6, mec=PAPER, mew=0.8, zorder=4, **look_of(placement))
+def draw_mean(axes: Axes, x: float, y: float, placement: str, *, far: bool = False) -> None:
+    """Draw the mean over seeds; hollow where it is `far` beyond the axis."""
+    colour = where(placement).colour
+    fill, edge = (PAPER, colour) if far else (colour, PAPER)
+    look: dict[str, Any] = {"marker": when(placement).marker, "mfc": fill, "mec": edge}
+    axes.plot([x], [y], color=colour, ms=6, mew=0.8, zorder=4, **look)
 
 
 def draw_faint(axes: Axes, x: float, y: float, placement: str) -> None:

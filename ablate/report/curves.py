@@ -16,7 +16,7 @@ from scipy.stats import gmean
 from ablate.report.axes import LONGEST_NAME, key, panel_grid, perplexity_axis
 from ablate.report.combination import require_one
 from ablate.report.names import short, shortened
-from ablate.report.reach import bound
+from ablate.report.reach import REACH_OF_CURVES, bound
 from ablate.report.statistics import PLACEMENT, Summary, baseline_of
 from ablate.report.style import DIVERGED, FAINT, PAPER, SMALL, TRAIN, VALID, styled
 from ablate.report.sweeps import spotlight
@@ -74,7 +74,7 @@ def _curves_of(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     # A loss above 709 nats overflows exp; where it ends up is off every axis anyway.
     with np.errstate(over="ignore"):
         perplexities = np.exp(nll[known])
-    perplexities = np.minimum(perplexities, bound(perplexities.ravel()))
+    perplexities = np.minimum(perplexities, bound(perplexities.ravel(), REACH_OF_CURVES))
     return curves[known].assign(train=perplexities[:, 0], valid=perplexities[:, 1])
 
 

@@ -118,7 +118,7 @@ def _draw(panel: Axes, curve: Curve) -> None:
     for x, (_, row) in zip(curve.x, curve.rows.iterrows(), strict=True):
         ends = (row["valid_ppl_low"], row["valid_ppl_high"])
         draw_interval(panel, (x, x), ends, row["placement"])
-        draw_mean(panel, x, row["valid_ppl"], row["placement"])
+        draw_mean(panel, x, row["valid_ppl"], row["placement"], far=row["far"])
 
 
 def _write_names(panel: Axes, curves: list[Curve], summary: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.numbers import seeds
 from ablate.report.placements import gap_by_placement
-from ablate.report.reach import REACH, out_of_reach
+from ablate.report.reach import REACH, REACH_OF_CURVES, out_of_reach
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
 from ablate.report.style import png, svg
 from ablate.report.sweeps import MOST
@@ -109,7 +109,11 @@ def caption(plot: Plot, part: Combination) -> str:
         bars = "Bars are 95 % Student-t intervals (three seeds or more)."
         shown += f" {bars}" if high >= SEEDS_FOR_INTERVAL else " Too few seeds for intervals."
     if out_of_reach(part.trials):
-        shown += f" Perplexities above {REACH:,.0f} times the lowest are drawn at the axis's end."
+        curves = plot.name == "learning-curves"
+        reach, mark = (REACH_OF_CURVES, "") if curves else (REACH, ", hollow or dotted")
+        shown += (
+            f" Perplexities above {reach:,.0f} times the lowest are drawn at the axis's end{mark}."
+        )
     if plot.name == "learning-curves" and _sampled(part):
         shown += (
             " The curve of train is measured on the first tokens of the training text, as many as "

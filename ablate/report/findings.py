@@ -37,6 +37,8 @@ def _verdict(table: Table, done: pd.DataFrame) -> str:
     if not table.baseline:
         return ""
     compared = done[done["valid_pairs"].fillna(0) > 0]
+    if compared.empty and len(done) == 1:
+        return f"Only the baseline, {table.baseline}, has finished: there is nothing to compare."
     if compared.empty:
         return f"No placement shares a seed with {table.baseline}, so nothing is compared."
     tested = compared[compared["valid_p_holm"].notna()]

@@ -6,6 +6,8 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 # So much of a name's beginning stays where only what follows tells it from others.
 _BEGINNING = 8
+# Of names that part at several places, each try tells fewer apart.
+_TRIES = 4
 
 
 def short(text: str, most: int) -> str:
@@ -18,18 +20,18 @@ def short(text: str, most: int) -> str:
 
 def shortened(names: Iterable[str], most: int) -> dict[str, str]:
     """For each name one of at most `most` characters; no two of them are equal."""
-    names = list(dict.fromkeys(names))
     found = {name: short(name, most) for name in names}
-    for name, group in _alike(found).items():
-        # Begin shortly before the place at which the first two of them part.
-        parting = _parting(group)
-        for member in group:
-            rest = short(member[max(_BEGINNING, parting - 2) :], most - _BEGINNING - 1)
-            found[member] = f"{name[:_BEGINNING]}{ELLIPSIS}{rest}"
-    for name, group in _alike(found).items():
-        for number, member in enumerate(group, start=1):
+    for _ in range(_TRIES):
+        for group in _alike(found).values():
+            # Begin shortly before the place at which the first two of them part.
+            parting = max(_BEGINNING, _parting(group) - 2)
+            for name in group:
+                rest = short(name[parting:], most - _BEGINNING - 1)
+                found[name] = f"{name[:_BEGINNING]}{ELLIPSIS}{rest}"
+    for alike, group in _alike(found).items():
+        for number, name in enumerate(group, start=1):
             mark = f" ({number})"
-            found[member] = short(name, most - len(mark)) + mark
+            found[name] = short(alike, most - len(mark)) + mark
     return found
 
 

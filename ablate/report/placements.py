@@ -58,4 +58,6 @@ def _draw_row(axes: Axes, row: pd.Series, metric: str, y: float) -> None:
     placement, mean = row["placement"], row[metric]
     draw_seeds(axes, row[f"{metric}_values"], [y] * row["n"], placement)
     draw_interval(axes, (row[f"{metric}_low"], row[f"{metric}_high"]), (y, y), placement)
-    axes.plot([mean, mean], [y - 0.3, y + 0.3], color=where(placement).colour, lw=1.6, zorder=4)
+    # Dotted, where it lies beyond the axis.
+    style = {"color": where(placement).colour, "lw": 1.6, "ls": ":" if row["far"] else "-"}
+    axes.plot([mean, mean], [y - 0.3, y + 0.3], zorder=4, **style)

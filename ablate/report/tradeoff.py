@@ -86,7 +86,7 @@ def _draw(axes: Axes, row: pd.Series) -> None:
     draw_seeds(axes, row["gap_values"], row["valid_ppl_values"], placement)
     draw_interval(axes, across, (perplexity, perplexity), placement)
     draw_interval(axes, (gap, gap), upright, placement)
-    draw_mean(axes, gap, perplexity, placement)
+    draw_mean(axes, gap, perplexity, placement, far=row["far"])
 
 
 def _across(axes: Axes, summary: pd.DataFrame) -> list[np.ndarray]:

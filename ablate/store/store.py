@@ -91,10 +91,14 @@ class Store:
 
     def next_attempt(self, key: str) -> int:
         """The number of the next attempt at a trial; one that was set aside keeps its own."""
+        return 1 + self.last_attempts().get(key, 0)
+
+    def last_attempts(self) -> dict[str, int]:
+        """The number of the last attempt at each trial, those that were set aside included."""
         folders = [self.folder / table for table in ATTEMPT_TABLES]
         folders += [self.folder / BAD / table for table in ATTEMPT_TABLES]
-        numbers = [a.number for folder in folders for a in _attempts(folder) if a.key == key]
-        return 1 + max(numbers, default=0)
+        # In their order: the last of a key is its highest.
+        return dict(sorted(attempt for folder in folders for attempt in _attempts(folder)))
 
     def write(
         self, trial: Mapping[str, Any], epochs: Iterable[Row], tokens: Mapping[str, np.ndarray]

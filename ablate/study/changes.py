@@ -17,12 +17,15 @@ from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
 
 _TABLES: Final = {"text": Text, "net": Net, "recipe": Recipe}
+# Tables that a preset never fills, so that `--set` may give them whole.
+_WHOLE: Final = ("text",)
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.
 KEYS: Final = tuple(
     path
     for key in Profile.model_fields
     for path in (
-        [f"{key}.{inner}" for inner in _TABLES[key].model_fields] if key in _TABLES else [key]
+        *([key] if key in _WHOLE or key not in _TABLES else []),
+        *([f"{key}.{inner}" for inner in _TABLES[key].model_fields] if key in _TABLES else []),
     )
 )
 
@@ -61,7 +64,9 @@ def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
         own = table["profiles"][profile]
         if outer:
             own = own.setdefault(outer, {})
-        own[inner] = value
+        # What is no table stays, and is found to be a mistake.
+        if isinstance(own, dict):
+            own[inner] = value
     shown = ", ".join(f"{path}={value}" for path, value in changes.items())
     where = f"study '{study.name}' with {shown}"
     typed = study.typed | ({profile} if "corpus" in changes else set())

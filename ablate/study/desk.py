@@ -47,6 +47,8 @@ class Desk:
     ) -> None:
         self._store, self._queue, self._progress = store, queue, progress
         self._kinds, self._places, self._retries = kinds, places, retries
+        # Once: whoever holds the lock is the only one who adds to them.
+        self._attempts = store.last_attempts()
         self._running: dict[str, Entry] = {}
         self._deaths: dict[str, int] = {}
         self._alone: set[str] = set()
@@ -61,8 +63,9 @@ class Desk:
             return None
         key = entry.cell.key
         self._running[key] = entry
+        self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
         places = 1 if key in self._alone else self._places[self._kinds[key]]
-        return Task(entry.cell, self._store.next_attempt(key), self._store.work(key), places)
+        return Task(entry.cell, attempt, self._store.work(key), places)
 
     def _joining(self, companion: Task) -> Entry | None:
         """The next that may join; nobody joins who is tried alone."""

@@ -5,7 +5,8 @@ baseline = "none"                   # a label or a strategy's name; a profile ma
 plugins = ["mine.py"]               # files of strategies of your own, relative to this file
 
 [profiles.quick]
-corpus = "ptb-tenth"                # a built-in name or the path of a folder
+corpus = "ptb-tenth"                # a built-in name or a folder's path, relative to this file
+text = {min_count = 2}              # how it is read: also size, lowercase, normalize
 preset = "zaremba-small"            # fills net and recipe
 recipe.epochs = 8                   # a key of one's own goes before the preset's
 seeds = 2                           # the seeds 1 and 2; or a list of them

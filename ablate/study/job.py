@@ -19,7 +19,7 @@ from ablate.study.grid import distinct
 from ablate.study.parse import Study
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
-from ablate.study.slots import cores, divide, gpus
+from ablate.study.slots import Threads, cores, divide, gpus, named_threads
 from ablate.study.trainer import train_tasks
 from ablate.training.capability import measure
 
@@ -29,8 +29,8 @@ class Order:
     """What `ablate run` was asked for; None and empty mean what the study file says.
 
     `settings` are texts such as `recipe.epochs=3`; `data` is a folder in place of the profile's
-    corpus; `slots` is how many trials run at once, 0 in this very process; `plugins` are files of
-    strategies beyond those that the study names.
+    corpus; `slots` is how many trials run at once, 0 in this very process, each on so many
+    `threads`; `plugins` are files of strategies beyond those that the study names.
     """
 
     study: str
@@ -41,6 +41,7 @@ class Order:
     data: str | None = None
     results: Path = Path("results")
     slots: int | None = None
+    threads: int | None = None
     device: str | None = None
     plugins: tuple[Path, ...] = ()
 
@@ -51,7 +52,7 @@ class Job:
 
     `settled` says why the profile's precision is what it is, where the study leaves that open.
     `about` is what the store keeps of the study file, `listed` the labels of the file's points in
-    their order, whatever of them is asked for.
+    their order, whatever of them is asked for. `threads` says who named the threads of the slots.
     """
 
     study: Study
@@ -67,6 +68,7 @@ class Job:
     listed: tuple[str, ...]
     plugins: tuple[PluginFile, ...] = ()
     settled: Settled | None = None
+    threads: Threads | None = None
 
     def missing(self) -> list[Entry]:
         """The cells that the store does not hold, each under the first of its names."""
@@ -100,7 +102,8 @@ def prepare(order: Order) -> Job:
     profile = study.profile(name)
     if order.strategies:
         profile = select(profile, order.strategies)
-    slots = _slots(order)
+    threads = named_threads(order.threads)
+    slots = _slots(order, threads.count if threads else None)
     corpus = study.place(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
     about = About.of(path, study.question, shipped=is_shipped(path))
@@ -125,6 +128,7 @@ def prepare(order: Order) -> Job:
         settled=settled,
         about=about,
         listed=listed,
+        threads=threads,
     )
 
 
@@ -150,8 +154,8 @@ def _changes(order: Order) -> Mapping[str, Any]:
     return changes
 
 
-def _slots(order: Order) -> tuple[Slot, ...]:
+def _slots(order: Order, threads: int | None) -> tuple[Slot, ...]:
     device = order.device or ("cuda" if gpus() else "cpu")
     if order.slots == 0:
-        return (Slot(divide(device, 1)[0].device, cores()),)
-    return divide(device, order.slots)
+        return (Slot(divide(device, 1)[0].device, threads or cores()),)
+    return divide(device, order.slots, threads=threads)

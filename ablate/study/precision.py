@@ -52,7 +52,13 @@ def of_store(profile: Profile, corpus_digest: str, store: Store) -> Settled | No
 
 
 def measured(found: Measured) -> Settled:
-    """What the machine said."""
+    """What the machine said, or its processor where it was too busy to be asked."""
+    if found.busy:
+        return Settled(
+            found.precision,
+            "the machine is busy and its timings lie too far apart to be believed, twice; this is "
+            'what the device has instructions for; precision = "fp32" or "bf16" settles it',
+        )
     return Settled(
         found.precision,
         f"bfloat16 products measured {found.ratio:.1f} times as fast as float32 here",

@@ -15,6 +15,7 @@ from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.sizes import Sized, Sizes, measure
 from ablate.training.scores import curve_tokens, sample_tokens
+from ablate.training.sizing import Probe
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3
@@ -22,10 +23,14 @@ _FORWARD = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the missing trials take: seconds in all, and seconds of an update of each trial."""
+    """What the missing trials take: seconds in all, and seconds of an update of each trial.
+
+    `busy` says that other programs ran while updates were timed.
+    """
 
     seconds: float
     update: float
+    busy: bool = False
 
 
 def matrix(job: Job) -> RenderableType:
@@ -84,7 +89,8 @@ def estimate(job: Job, sizes: Sizes) -> Estimate | None:
     if not sizes.kinds:
         return None
     counts = [len(kind.entries) for kind in sizes.kinds]
-    updates = [_seconds(job, kind) for kind in sizes.kinds]
+    probes = [_probed(job, kind) for kind in sizes.kinds]
+    updates = [_seconds(kind, probe) for kind, probe in zip(sizes.kinds, probes, strict=True)]
     trials = [trial_seconds(job, update) for update in updates]
     shared = sum(map(operator.mul, counts, trials)) / len(job.slots)
     # A cohort is on one slot, however many there are.
@@ -93,15 +99,26 @@ def estimate(job: Job, sizes: Sizes) -> Estimate | None:
         for kind, count, taken in zip(sizes.kinds, counts, trials, strict=True)
     )
     mean = sum(map(operator.mul, counts, updates)) / sum(counts)
-    return Estimate(max(shared, longest), mean)
+    return Estimate(max(shared, longest), mean, any(probe.busy for probe in probes))
 
 
-def _seconds(job: Job, kind: Sized) -> float:
+def _probed(job: Job, kind: Sized) -> Probe:
+    """What was measured for the kind's size, or else is measured now."""
+    if kind.measured:
+        return Probe(kind.measured, kind.busy)
+    return measure(job, kind.entries, [_size(kind)])
+
+
+def _seconds(kind: Sized, probe: Probe) -> float:
     """Seconds an update and trial at the kind's size, or at the measured size next to it."""
+    size = _size(kind)
+    near = min(probe.seconds, key=lambda other: abs(math.log(other / size)))
+    return probe.seconds[near]
+
+
+def _size(kind: Sized) -> int:
     # A pinned size may be more than there are trials.
-    size = min(kind.size, len(kind.entries))
-    measured = kind.measured or measure(job, kind.entries, [size])
-    return measured[min(measured, key=lambda other: abs(math.log(other / size)))]
+    return min(kind.size, len(kind.entries))
 
 
 def trial_seconds(job: Job, update: float) -> float:
@@ -122,6 +139,7 @@ def words(found: Estimate, slots: int) -> str:
     return (
         f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.3g} ms an "
         "update and trial, measured for each kind; starting up and compiling come on top"
+        + ("; the machine was busy meanwhile, so that it may take far less" if found.busy else "")
     )
 
 

@@ -14,12 +14,14 @@ class Sized:
     """The missing trials of one kind and the size of their cohorts.
 
     `measured` has the seconds an update and trial by size, and is empty where nothing was to be
-    found out: the size is pinned, or there is a slot for each trial.
+    found out: the size is pinned, or there is a slot for each trial. Where the machine was `busy`
+    the size is not chosen by them.
     """
 
     entries: tuple[Entry, ...]
     size: int
     measured: Mapping[int, float]
+    busy: bool = False
 
     @property
     def label(self) -> str:
@@ -65,13 +67,17 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     found = []
     for kind, group in kinds.items():
         sizes = sizing.sizes_to(min(sizing.MOST, holds), -(-len(group) // slots))
-        measured = measure(job, group, sizes) if len(sizes) > 1 else {}
-        most[kind] = sizing.best(measured) if measured else 1
-        found.append(Sized(tuple(group), balanced(len(group), slots, most[kind]), measured))
+        if len(sizes) > 1:
+            probe = measure(job, group, sizes)
+            most[kind] = sizing.chosen(probe, sizes)
+        else:
+            probe, most[kind] = sizing.Probe({}), 1
+        size = balanced(len(group), slots, most[kind])
+        found.append(Sized(tuple(group), size, probe.seconds, probe.busy))
     return Sizes(Cohorts(most, device=device), tuple(found), holds)
 
 
-def measure(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> Mapping[int, float]:
+def measure(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> sizing.Probe:
     """Seconds an update and trial, by the size of a cohort that begins with the first of `entries`.
 
     Its companions are those that would join it: first who tosses inside the same steps.

@@ -12,7 +12,8 @@ from ablate.study.driver import Summary
 from ablate.study.job import Job
 from ablate.study.schema import Profile
 from ablate.study.sizes import Sized, Sizes
-from ablate.study.slots import gpus
+from ablate.study.slots import cores, gpus
+from ablate.training.sizing import MODEST
 
 
 def introduction(job: Job) -> Iterator[str]:
@@ -32,7 +33,7 @@ def introduction(job: Job) -> Iterator[str]:
     yield _precision(job)
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
-    yield f"{where} on {devices}, {slots[0].threads} thread(s) each"
+    yield f"{where} on {devices}, {slots[0].threads} thread(s) each{_threads(job)}"
     cells = first_names(job.entries)
     missing = {entry.cell.key for entry in job.missing()}
     begun = len(missing & set(job.store.checkpointed()))
@@ -97,6 +98,12 @@ def cohorts(sizes: Sizes) -> Iterator[str]:
         yield "cohorts: each trial alone, since there is a slot for each of its kind"
     else:
         yield from (f"cohorts: {_sized(kind, sizes.holds)}" for kind in sizes.kinds)
+        if any(kind.busy for kind in sizes.kinds):
+            yield (
+                "warning: the machine is busy, at the second try too, so that these timings say "
+                f"little: where it was, up to {MODEST} are trained at once, whatever was measured; "
+                "`--cohort N` sets it"
+            )
 
 
 def _sized(kind: Sized, holds: int) -> str:
@@ -105,7 +112,8 @@ def _sized(kind: Sized, holds: int) -> str:
         return of
     taken = ", ".join(f"{1e3 * seconds:.3g}" for seconds in kind.measured.values())
     at = ", ".join(map(str, kind.measured))
-    return f"{of}: {taken} ms an update and trial at {at}; a slot's memory holds {holds}"
+    busy = " on a busy machine" if kind.busy else ""
+    return f"{of}: {taken} ms an update and trial at {at}{busy}; a slot's memory holds {holds}"
 
 
 def starting(job: Job) -> Iterator[str]:
@@ -115,6 +123,15 @@ def starting(job: Job) -> Iterator[str]:
         count = min(missing, len(job.slots))
         begin = "training in this process" if job.in_process else f"starting {count} worker(s)"
         yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
+
+
+def _threads(job: Job) -> str:
+    """Who named the threads of a slot, and how many cores there are where they ask for more."""
+    if job.threads is None:
+        return ""
+    asked, have = len(job.slots) * job.threads.count, cores()
+    more = f"; that is {asked} on {have} core(s)" if asked > have else ""
+    return f" ({job.threads.source}{more})"
 
 
 def _precision(job: Job) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from ablate.errors import AblateError, printable
+from ablate.errors import AblateError, AblateWarning, printable
 from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import (
     Epoch,
@@ -48,7 +48,8 @@ def work(
             connection.send(message)
 
     def forward(message: Warning | str, category: type[Warning], *_: Any) -> None:
-        send(Noted(f"{category.__name__}: {message}"))
+        own = issubclass(category, AblateWarning)
+        send(Noted(f"{message}" if own else f"{category.__name__}: {message}"))
 
     def more() -> Task | None:
         send(MORE)

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from ablate.data.windows import training_windows
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
+from ablate.training.busy import disturbed, wanted
 from ablate.training.capability import synchronize
 from ablate.training.place import Cell
 from ablate.training.recipe import Recipe
@@ -32,6 +34,10 @@ _TIE: Final = 0.03
 # Timed updates of one cohort: fewer where they are slow.
 _FEWEST, _TIMED, _SLOW = 2, 5, 0.5
 _PATIENCE: Final = 4.0  # seconds for the updates of one size
+#: The largest cohort that is taken where timings say nothing.
+MODEST: Final = 4
+# A busy moment passes, or it does not.
+_PAUSE: Final = 1.0
 # Of what is free; what else runs on the machine moves as well.
 _TAKEN: Final = 0.7
 # Of a process that holds torch and its compiled kernels.
@@ -40,6 +46,17 @@ _PROCESS: Final = 600 * 2**20
 _TAPE: Final = 20
 # Weights, those of the best epoch, an epoch's copy of them and their gradients.
 _COPIES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Seconds an update and trial by the size of the cohort.
+
+    `busy` says that other programs wanted the cores meanwhile, so that they say little.
+    """
+
+    seconds: Mapping[int, float]
+    busy: bool = False
 
 
 def trial_bytes(net: Net, vocabulary: int, recipe: Recipe, precision: str) -> int:
@@ -85,25 +102,44 @@ def sizes_to(most: int, limit: int) -> list[int]:
 
 def measure(
     cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
-) -> dict[int, float]:
-    """Seconds an update and trial by the size of the cohort; sizes that take too long are left out.
+) -> Probe:
+    """Time updates of a cohort of each size, once more where the machine was busy the first time.
 
-    The cohorts are the first of `cells`, again from the first where there are fewer.
+    Sizes that take too long are left out. The cohorts are the first of `cells`, again from the
+    first where there are fewer.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        measured: dict[int, float] = {}
-        for size in sizes:
-            # No longer a trial than in the size before; what compiles on the way does not count.
-            longest = size * min(measured.values(), default=0.0)
-            if (1 + _FEWEST) * longest > _PATIENCE:
-                break
-            members = [cells[number % len(cells)] for number in range(size)]
-            measured[size] = seconds_an_update(members, corpus, device) / size
-        return measured
+        probe = _measure(cells, corpus, sizes, device)
+        if probe.busy:
+            time.sleep(_PAUSE)
+            probe = _measure(cells, corpus, sizes, device)
+        return probe
     finally:
         torch.set_num_threads(before)
+
+
+def _measure(cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:
+    measured: dict[int, float] = {}
+    busy = False
+    for size in sizes:
+        # No longer a trial than in the size before; what compiles on the way does not count.
+        longest = size * min(measured.values(), default=0.0)
+        if (1 + _FEWEST) * longest > _PATIENCE:
+            break
+        members = [cells[number % len(cells)] for number in range(size)]
+        seconds, doubtful = seconds_an_update(members, corpus, device)
+        measured[size] = seconds / size
+        busy |= doubtful
+    return Probe(measured, busy)
+
+
+def chosen(probe: Probe, sizes: Sequence[int]) -> int:
+    """The best of the `sizes` that were asked for; a modest one where the machine was busy."""
+    if probe.busy:
+        return max(size for size in sizes if size <= MODEST)
+    return best(probe.seconds)
 
 
 def best(measured: Mapping[int, float]) -> int:
@@ -112,10 +148,10 @@ def best(measured: Mapping[int, float]) -> int:
     return min(size for size, seconds in measured.items() if seconds <= least * (1 + _TIE))
 
 
-def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> float:
-    """Seconds of one update of all `cells` together: the least of a few, after one that compiles.
+def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> tuple[float, bool]:
+    """Seconds of one update of all `cells` together, and whether the machine was busy meanwhile.
 
-    The least, because whatever else the machine does meanwhile only adds to it.
+    The least of a few, after one that compiles: whatever else the machine does only adds to it.
     """
     net, recipe = cells[0].net, cells[0].recipe
     initial = initial_parameters(
@@ -136,6 +172,7 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> flo
         clip=recipe.clip,
     )
     seconds: list[float] = []
+    others: list[float] = []
     while len(seconds) < 1 + _TIMED:
         if len(seconds) > _FEWEST and sum(seconds[1:]) > _SLOW:
             break
@@ -144,7 +181,8 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> flo
         update(len(seconds))
         synchronize(device)
         seconds.append(time.perf_counter() - began)
-    return min(seconds[1:])
+        others.append(wanted())
+    return min(seconds[1:]), disturbed(seconds[1:], others[1:], device=device)
 
 
 def _machine() -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError
 from ablate.study.changes import change, read_settings, select
 from ablate.study.grid import distinct
@@ -78,7 +79,7 @@ def test_changes_add_up(study: Study) -> None:
         pytest.param(
             {"recipe.epoch": 3},
             "no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?; there are "
-            "corpus, text.min_count, text.size, text.lowercase, text.normalize, preset, "
+            "corpus, text, text.min_count, text.size, text.lowercase, text.normalize, preset, "
             "net.layers, net.hidden, net.embedding, recipe.unroll",
             id="unknown-key",
         ),
@@ -101,6 +102,42 @@ def test_a_change_that_is_not_allowed_is_refused(
     with pytest.raises(AblateError) as caught:
         change(study, "quick", changes)
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        pytest.param(["text.min_count=2"], {"min_count": 2}, id="one"),
+        pytest.param(["text.size=99", "text.normalize=NFC"], {"size": 99, "normalize": "NFC"}),
+        pytest.param(["text={min_count = 2, size = 9}"], {"min_count": 2, "size": 9}, id="table"),
+        pytest.param(["text={size = 9}", "text.size=8"], {"size": 8}, id="key-of-a-table"),
+        pytest.param(["text={}"], {}, id="none"),
+    ],
+)
+def test_a_texts_options_are_set_one_by_one_or_as_a_table(
+    study: Study, settings: list[str], text: dict[str, Any]
+) -> None:
+    """Both are read, and what is left out has its default."""
+    changed = change(study, "quick", read_settings(settings)).profile("quick")
+    assert changed.text == Text.model_validate(text)
+    assert study.profile("quick").text == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        pytest.param(["text=2", "text.size=3"], "text: must be a table, got 2", id="no-table"),
+        pytest.param(["text={sise = 3}"], "text.sise: unknown key; did you mean 'size'?", id="key"),
+        pytest.param(["text.size=1"], "text.size: must be greater than or equal to 2", id="value"),
+    ],
+)
+def test_mistakes_in_a_texts_options_are_named(
+    study: Study, settings: list[str], line: str
+) -> None:
+    """By their path within the profile, in the words of every other mistake."""
+    with pytest.raises(AblateError) as caught:
+        change(study, "quick", read_settings(settings))
+    assert f"\n  profiles.quick.{line}" in str(caught.value)
 
 
 def test_a_change_to_an_unknown_profile_is_refused(study: Study) -> None:

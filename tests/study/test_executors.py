@@ -29,7 +29,7 @@ from ablate.study.events import (
     Train,
 )
 from ablate.study.executors import InProcess, Local
-from ablate.study.slots import cores, divide
+from ablate.study.slots import Threads, cores, divide, named_threads
 
 SLOT = Slot("cpu", 1)
 
@@ -292,6 +292,51 @@ def test_slots_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert divide("cuda:1") == (Slot("cuda:1", 32),)
     assert divide("cuda", 4)[2:] == (Slot("cuda:0", 8), Slot("cuda:1", 8))
     assert divide("cpu") == (Slot("cpu", 4),) * 8
+
+
+@pytest.mark.parametrize(
+    ("count", "threads", "slots"),
+    [
+        pytest.param(None, 1, (1,) * 6, id="one-a-core"),
+        pytest.param(None, 2, (2,) * 3, id="as-many-as-have-cores"),
+        pytest.param(None, 4, (4,), id="what-is-left-over-rests"),
+        pytest.param(None, 9, (9,), id="more-than-there-are"),
+        pytest.param(2, 1, (1,) * 2, id="both-named"),
+        pytest.param(4, 3, (3,) * 4, id="both-named-beyond-the-cores"),
+    ],
+)
+def test_slots_have_the_threads_that_are_named(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, threads: int, slots: tuple[int, ...]
+) -> None:
+    """Each slot has as many; without a number of slots there are as many as have cores for them."""
+    monkeypatch.setattr("ablate.study.slots.cores", lambda: 6)
+    assert divide("cpu", count, threads=threads) == tuple(Slot("cpu", one) for one in slots)
+    monkeypatch.setattr("ablate.study.slots.gpus", lambda: 2)
+    assert divide("cuda", threads=threads) == (Slot("cuda:0", threads), Slot("cuda:1", threads))
+
+
+@pytest.mark.parametrize(
+    ("asked", "variable", "named"),
+    [
+        (None, None, None),
+        (None, "3", Threads(3, "OMP_NUM_THREADS")),
+        (None, " 3 ", Threads(3, "OMP_NUM_THREADS")),
+        (None, "4,2,1", Threads(4, "OMP_NUM_THREADS")),
+        (2, "3", Threads(2, "--threads")),
+        (2, None, Threads(2, "--threads")),
+        (None, "", None),
+        (None, "0", None),
+        (None, "-1", None),
+        (None, "many", None),
+        (None, "2 or 3", None),
+    ],
+)
+def test_threads_are_the_users(
+    asked: int | None, variable: str | None, named: Threads | None
+) -> None:
+    """The option goes before the variable, whose first number counts; another word counts not."""
+    environment = {} if variable is None else {"OMP_NUM_THREADS": variable}
+    assert named_threads(asked, environment) == named
 
 
 @pytest.mark.parametrize(

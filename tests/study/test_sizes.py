@@ -10,6 +10,7 @@ from ablate.study import preview, words
 from ablate.study.job import Job, Order, prepare
 from ablate.study.sizes import size_cohorts
 from ablate.training.capability import Measured
+from ablate.training.sizing import Probe
 
 # Four trials outside the loop, two that act on the cell inside it.
 STUDY = """
@@ -40,6 +41,7 @@ Make = Callable[..., Job]
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Prepare the study, with options of `ablate run` changed."""
     monkeypatch.setattr("ablate.study.job.cores", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     text = tmp_path / "text"
     text.mkdir()
     for split, lines in generate_toy().items():
@@ -61,7 +63,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
 
     def measure(cells, corpus, sizes, *, device, threads):
         asked.append((len(cells), list(sizes)))
-        return {size: 0.04 if size == 1 else 0.025 for size in sizes}
+        return Probe({size: 0.04 if size == 1 else 0.025 for size in sizes})
 
     monkeypatch.setattr("ablate.training.sizing.measure", measure)
     monkeypatch.setattr("ablate.training.sizing.available_bytes", lambda device: 2**34)
@@ -85,6 +87,29 @@ def test_each_kind_is_measured(make: Make, probed: list[tuple[int, list[int]]]) 
         "cohorts: 2 at once of 2 trial(s) such as 'moon2015 .25': 40, 25 ms an update and trial "
         f"at 1, 2; a slot's memory holds {held}",
     ]
+
+
+def test_a_busy_machine_is_said_and_not_believed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four that wait four train at once, though one was measured; the estimate says so too."""
+
+    def measure(cells, corpus, sizes, *, device, threads):
+        return Probe({1: 2.47}, busy=True)
+
+    monkeypatch.setattr("ablate.training.sizing.measure", measure)
+    monkeypatch.setattr("ablate.training.sizing.available_bytes", lambda device: 2**34)
+    job = make()
+    sizes = size_cohorts(job)
+    assert [(kind.size, kind.busy) for kind in sizes.kinds] == [(4, True), (2, True)]
+    *lines, warning = words.cohorts(sizes)
+    assert all("2.47e+03 ms an update and trial at 1 on a busy machine" in line for line in lines)
+    assert warning.startswith("warning: the machine is busy, at the second try too")
+    assert "up to 4 are trained at once" in warning
+    found = preview.estimate(job, sizes)
+    assert found is not None
+    assert found.busy
+    assert "busy" in preview.words(found, 1)
 
 
 def test_a_slot_for_each_trial_asks_nothing(
@@ -144,3 +169,48 @@ def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) 
         assert {entry.cell.precision for entry in own.entries} == {"fp32"}
         assert "precision: fp32" in list(words.introduction(own))
     assert asked == [("cpu", 1)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "options", "threads", "said"),
+    [
+        pytest.param(None, {}, 1, "1 thread(s) each", id="nobody"),
+        pytest.param(
+            "3", {}, 3, "3 thread(s) each (OMP_NUM_THREADS; that is 3 on 1", id="variable"
+        ),
+        pytest.param("3", {"threads": 1}, 1, "1 thread(s) each (--threads)", id="option"),
+        pytest.param("1", {}, 1, "1 thread(s) each (OMP_NUM_THREADS)", id="as-by-default"),
+        pytest.param("1", {"slots": 2}, 1, "(OMP_NUM_THREADS; that is 2 on 1 core(s))", id="slots"),
+    ],
+)
+def test_a_run_says_who_named_its_threads(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+    options: dict[str, int],
+    threads: int,
+    said: str,
+) -> None:
+    """In this process and in slots alike; and where they are more than there are cores."""
+    monkeypatch.setattr("ablate.study.words.cores", lambda: 1)
+    if variable is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    job = make(**options)
+    assert {slot.threads for slot in job.slots} == {threads}
+    (line,) = [line for line in words.introduction(job) if "thread(s)" in line]
+    assert said in line
+    assert line.endswith(("each", ")"))
+
+
+def test_a_run_warns_of_what_acts_nowhere(make: Make) -> None:
+    """Strategy, edge and the net's layers; a strategy of which the rest acts is told apart."""
+    job = make(strategies=("none", "interlayer", "zaremba2014"))
+    lines = list(words.introduction(job))
+    (warning,) = [line for line in lines if line.startswith("warning: 'interlayer .25' drops")]
+    assert "INTERLAYER alone, which has no place in a net of 1 layer" in warning
+    assert "its trials are those of 'none'" in warning
+    assert (
+        "'zaremba2014 .5' drops at INTERLAYER too, which has no place in a net of 1 layer" in lines
+    )
+    two = make(strategies=("interlayer", "zaremba2014"), settings=("net.layers=2",))
+    assert not any("INTERLAYER" in line for line in words.introduction(two))

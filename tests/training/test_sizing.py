@@ -1,6 +1,10 @@
 """Sizes of cohorts: bytes by hand, what memory holds, what a probe measures and what it picks."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +14,7 @@ from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import repeated, sizing
+from ablate.training import busy, repeated, sizing
 from ablate.training.recipe import PRESETS
 
 SMALL = PRESETS["zaremba-small"]
@@ -93,11 +97,13 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(parameters, x_TB, y_TB, state, tasks, **rest)
 
     monkeypatch.setattr(repeated, "cohort_update", counted)
+    monkeypatch.setattr(sizing, "disturbed", lambda seconds, wanted, *, device: False)
     cells, threads = _cells(3), torch.get_num_threads()
-    measured = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
+    probe = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
 
-    assert list(measured) == [1, 2, 4]
-    assert all(0 < seconds < 10 for seconds in measured.values())
+    assert not probe.busy
+    assert list(probe.seconds) == [1, 2, 4]
+    assert all(0 < seconds < 10 for seconds in probe.seconds.values())
     assert [len(rates) for rates in called] == [1] * 6 + [2] * 6 + [4] * 6
     assert called[-1] == pytest.approx([0.1, 0.2, 0.3, 0.1])
     assert torch.get_num_threads() == threads
@@ -105,9 +111,73 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_probe_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose updates would take beyond a few seconds are not tried."""
-    monkeypatch.setattr(sizing, "seconds_an_update", lambda cells, *_: 0.3 * len(cells))
-    measured = sizing.measure(_cells(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
-    assert measured == {1: 0.3, 2: 0.3, 4: 0.3}
+    monkeypatch.setattr(sizing, "seconds_an_update", lambda cells, *_: (0.3 * len(cells), False))
+    probe = sizing.measure(_cells(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
+    assert probe == sizing.Probe({1: 0.3, 2: 0.3, 4: 0.3})
+
+
+@dataclass
+class FakeMachine:
+    """A clock that an update moves by the next of `milliseconds`, and the threads that want a core.
+
+    The first update of a cohort compiles, and counts for nothing.
+    """
+
+    milliseconds: Iterator[float]
+    threads: float
+    now: float = 0.0
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """Stand in for updates, clock and load; return the pauses that will be made."""
+        slept: list[float] = []
+        clock = SimpleNamespace(perf_counter=lambda: self.now, sleep=slept.append)
+        monkeypatch.setattr(sizing, "time", clock)
+        monkeypatch.setattr(sizing, "wanted", lambda: self.threads)
+        monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(sizing, "Repeated", lambda *_, **__: self._update)
+        return slept
+
+    def _update(self, number: int) -> None:
+        self.now += next(self.milliseconds) / 1e3
+
+
+def _probe(sizes: list[int]) -> sizing.Probe:
+    return sizing.measure(_cells(1), toys.corpus(), sizes, device="cpu", threads=1)
+
+
+def test_a_quiet_machine_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slow moment among five counts for nothing, nor does what compiles."""
+    machine = FakeMachine(iter([900.0, 12, 13, 400, 12, 12, 80.0, 20, 21, 20, 22, 20]), threads=2)
+    slept = machine.install(monkeypatch)
+    probe = _probe([1, 2])
+    assert not probe.busy
+    assert probe.seconds == pytest.approx({1: 0.012, 2: 0.010})
+    assert sizing.chosen(probe, [1, 2]) == 2
+    assert slept == []
+
+
+def test_repeats_that_lie_apart_are_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another program disturbed is forgotten where the second try is quiet."""
+    disturbed, quiet = [900.0, 2470, 12], [900.0, 12, 12, 12, 12, 12]
+    slept = FakeMachine(iter(disturbed + quiet), threads=1).install(monkeypatch)
+    probe = _probe([1])
+    assert probe == sizing.Probe({1: pytest.approx(0.012)})
+    assert len(slept) == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size"), [([1, 2, 4, 8, 16], 4), ([1, 2], 2), ([1, 2, 4], 4), ([1, 2, 4, 8], 4)]
+)
+def test_a_machine_that_stays_busy_chooses_nothing(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], size: int
+) -> None:
+    """Repeats agree while more threads want a core than there are: a modest size that fits."""
+    slept = FakeMachine(repeat(2470.0), threads=5).install(monkeypatch)
+    probe = _probe(sizes)
+    assert probe.busy
+    assert probe.seconds[1] == pytest.approx(2.47)
+    assert sizing.chosen(probe, sizes) == size
+    assert len(slept) == 1
 
 
 def test_the_larger_net_takes_more() -> None:

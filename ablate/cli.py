@@ -105,7 +105,7 @@ def _in_words(ctx: click.Context | None = None) -> Iterator[None]:
             raise
         where = "standard output" if error.filename is None else error.filename
         raise Refusal(f"{where}: {error.strerror}") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         running = ctx is not None and ctx.invoked_subcommand == "run"
         raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
 
@@ -246,6 +246,54 @@ def status(study: str | None, profile: str | None, results: Path) -> None:
     console.print(table)
     _say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
     _say(console, (one.damage for one in found if one.damage))
+
+
+@main.command()
+@click.option("--study", required=True, help="Name of a study, or the path of a study file.")
+@click.option("--profile", help="Profile of the study; needed where several have results.")
+@_RESULTS
+@click.option(
+    "--diverged", is_flag=True, help="Only trials that diverged or failed, and keep their names."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("points", nargs=-1, metavar="[LABEL_OR_STRATEGY]...")
+@click.pass_context
+def forget(
+    ctx: click.Context,
+    study: str,
+    profile: str | None,
+    results: Path,
+    diverged: bool,
+    yes: bool,
+    points: tuple[str, ...],
+) -> None:
+    """Delete the trials of points that are no longer wanted, and their names.
+
+    A trial that has another name stays. What the study file asks for, the next run trains again.
+    """
+    from ablate.report.frame import open_store
+    from ablate.store import forget as forgetting
+
+    if not (points or diverged):
+        raise AblateError("say what to forget: labels or strategies, or --diverged")
+    store, console = open_store(study, profile, results), _console()
+    forgetting.check_study(store, study)
+    with store.lock():
+        find = forgetting.find_ended_badly if diverged else forgetting.find_points
+        found = find(store, points)
+        if found.empty:
+            _say(console, ["nothing diverged or failed: there is nothing to forget"])
+            return
+        _say(console, forgetting.describe(store, found))
+        if again := forgetting.again(store, found):
+            _say(console, [again])
+        if not (yes or _asks()):
+            raise AblateError("nobody can be asked here, and nothing was deleted: add --yes")
+        if not (yes or click.confirm("Delete them?")):
+            _say(console, ["nothing was deleted"])
+            ctx.exit(1)
+        forgetting.forget(store, found)
+    _say(console, [f"deleted; next: `{store.command('report')}`"])
 
 
 @main.command()
@@ -459,6 +507,11 @@ def bench(
 def _say_error(line: str) -> None:
     """Say what is under way, apart from what a command prints."""
     click.echo(line, file=sys.stderr)
+
+
+def _asks() -> bool:
+    """Whether somebody can answer a question."""
+    return sys.stdin.isatty()
 
 
 def _print(text: str, end: str = "\n") -> None:

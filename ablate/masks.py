@@ -49,7 +49,10 @@ LIMITS: Final = {
 
 
 class Purpose(IntEnum):
-    """What random words are for; purposes never share an address."""
+    """What random words are for; purposes never share an address.
+
+    Nothing is drawn for MONTE_CARLO and DATA yet: their numbers are kept for them.
+    """
 
     INITIAL = 0
     MASK = 1

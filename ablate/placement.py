@@ -152,6 +152,14 @@ class Placement(Mapping[Edge, Drop]):
             union |= edge
         return union
 
+    def within(self, layers: int) -> "Placement":
+        """What this placement does in a net of so many layers: only at edges that it has.
+
+        INTERLAYER has no place in a net of one layer.
+        """
+        has = {edge: drop for edge, drop in self._drops.items() if layers_of(edge, layers)}
+        return Placement(has, self._schedule)
+
     def row(self) -> dict[str, Any]:
         """One flat row: for each edge its rate (None where layers differ) and its drop's text, and
         the schedule's text."""

@@ -148,8 +148,8 @@ def check_input(x: Tensor, like: Tensor, shape: Shape) -> Tensor:
         )
     if x.device != like.device:
         raise AblateError(
-            f"the input is on {x.device} and the weights are on {like.device}; move one of them: "
-            f"`x = x.to('{like.device}')` or `lstm.to('{x.device}')`"
+            f"the input is on {x.device} and the weights are on {like.device}; "
+            f"{_moved(x.device, like.device)}"
         )
     if x.dtype != dtype and not autocasts(x.device):
         # Weights are real numbers of a common precision.
@@ -159,6 +159,19 @@ def check_input(x: Tensor, like: Tensor, shape: Shape) -> Tensor:
             f"{'one of them' if other else 'it'}: `x = x.to({dtype})`{other}"
         )
     return x.to(dtype)
+
+
+def _moved(given: torch.device, weights: torch.device) -> str:
+    """How input and weights come to one device; what is on `meta` has no values to move."""
+    if weights.type == "meta":
+        return (
+            f"give them values: `lstm.to_empty(device='{given}'); lstm.reset_parameters()`, or "
+            "load them"
+        )
+    there = f"`lstm.to('{given}')`"
+    if given.type == "meta":
+        return f"the input has no values there, so move the weights: {there}"
+    return f"move one of them: `x = x.to('{weights}')` or {there}"
 
 
 def check_state(state: State | None, layers: int, hidden: int, x_TBD: Tensor, batch: bool) -> State:
@@ -181,8 +194,9 @@ def check_state(state: State | None, layers: int, hidden: int, x_TBD: Tensor, ba
             raise AblateError(f"{name} of the state is {letters}, here {expected}, got {got}")
         if value.device != x_TBD.device:
             raise AblateError(
-                f"{name} of the state is on {value.device} and the input on {x_TBD.device}; move "
-                f"it: `{name} = {name}.to('{x_TBD.device}')`"
+                f"{name} of the state is on {value.device} and the input on {x_TBD.device}; make "
+                f"both on one device, such as `state = torch.zeros({expected}, "
+                f"device='{x_TBD.device}'), torch.zeros({expected}, device='{x_TBD.device}')`"
             )
         if value.dtype != x_TBD.dtype and not autocasts(x_TBD.device):
             raise AblateError(

@@ -48,7 +48,9 @@ class LSTM(Masked, nn.LSTM):
     under the placement. `mask_state()` is what a checkpoint needs besides `state_dict`.
 
     `seed=None` draws one from torch's default generator, after the weights. Two LSTMs of one seed
-    take different `stack`s (0 to 255). OUTPUT drops the sequence that is returned, not the state.
+    take different `stack`s (0 to 255), and a warning says where two of one model have not. A deep
+    copy draws a stack of its own; what is pickled, saved or loaded keeps the one it had. OUTPUT
+    drops the sequence that is returned, not the state.
 
     Below `torch.autocast` matrix products are taken in its dtype, everything else in that of the
     parameters. That is also the dtype of what is returned, where `torch.nn.LSTM` returns
@@ -56,7 +58,9 @@ class LSTM(Masked, nn.LSTM):
     call keeps its precision.
 
     Raises AblateError for what is not here: `bidirectional`, `proj_size`, `dropout=` (the edge
-    INTERLAYER is that), PackedSequence, and EMBEDDING, which `ablate.Embedding` owns.
+    INTERLAYER is that), PackedSequence, and EMBEDDING, which `ablate.Embedding` owns. Warns of a
+    drop that acts nowhere. `ablate.model.transforms` has the table of what torch's tools (export,
+    trace, vmap, ...) do with it.
     """
 
     owns = LSTM_EDGES & ~Edge.EMBEDDING

@@ -39,7 +39,8 @@ _CALL: Final = nn.Module._call_impl.__code__
 
 # Which modules tossed within a call of which outermost module.
 _within: WeakKeyDictionary[nn.Module, _Calls] = WeakKeyDictionary()
-_told: WeakSet[Masked] = WeakSet()
+# Modules, and models of theirs, that a warning has named.
+_told: WeakSet[nn.Module] = WeakSet()
 
 
 class _Pass:
@@ -80,9 +81,10 @@ def _look(module: Masked, call: Call, calls: _Calls, owner: nn.Module | None) ->
         names = None if owner is None else _names(owner, other, module)
         if owner is not None and names is None:
             continue
-        if module not in _told and other not in _told:
+        concerned = [module, other] if owner is None else [module, other, owner]
+        if not any(each in _told for each in concerned):
             tell(_words(other, module, owner, names))
-        _told.update((module, other))
+        _told.update(concerned)
 
 
 def _alike(module: Masked, other: Masked) -> bool:

@@ -4,7 +4,7 @@ Shapes: T time, B batch, H hidden, V vocabulary.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,9 @@ class LanguageModel(nn.Module):
     this order. Both modules that drop have one seed and one count of updates; `placement` may be
     set between two calls.
     """
+
+    # The edges that the model has, for messages.
+    owns: ClassVar[Edge] = LSTM_EDGES
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class LanguageModel(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement, LSTM_EDGES)
+        placement = checked_placement(placement, self.owns)
         placement.check(self.lstm.num_layers)
         self.embedding.placement = placement & Edge.EMBEDDING
         self.lstm.placement = placement - Edge.EMBEDDING

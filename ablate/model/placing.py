@@ -55,7 +55,7 @@ def warn_idle(edges: Edge, layers: int, mend: str) -> None:
     if edges:
         tell(
             f"{edges.label} lies between two layers, and this net has {layers}: what is put there "
-            f"acts nowhere; give it num_layers=2 or more, or leave the edge out{mend}"
+            f"acts nowhere; give it two layers or more, or leave the edge out{mend}"
         )
 
 

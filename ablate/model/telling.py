@@ -14,4 +14,4 @@ def tell(message: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, AblateWarning, stacklevel=level - 1)
+    warnings.warn(message, AblateWarning, stacklevel=level)

@@ -85,8 +85,7 @@ def refuse_places(kind: str, given: tuple[Any, ...], call: str) -> None:
 
     ONNX's older exporter gives every default by place.
     """
-    defaults = all(value is None or (type(value) is int and not value) for value in given)
-    if given and not (torch.onnx.is_in_onnx_export() and defaults):
+    if given and not torch.onnx.is_in_onnx_export():
         raise AblateError(f"{kind} takes `update`, `start` and `batch_offset` by name: `{call}`")
 
 

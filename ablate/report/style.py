@@ -1,9 +1,11 @@
 """One look for all figures: sizes for a page of a paper, text that stays text, files that repeat.
 
-Figures are `matplotlib.figure.Figure` values without pyplot: no global state and no window.
+Figures are `matplotlib.figure.Figure` values without pyplot: no global state and no window. A
+user's matplotlibrc is left out: equal results make equal files on every machine.
 """
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -65,6 +67,8 @@ _LOOK: dict[str, Any] = {
     # the SVG: a layout that fits here fits in each file.
     "figure.dpi": DPI,
     "text.hinting": "no_hinting",
+    # A dollar in a name is a dollar.
+    "text.parse_math": False,
     "figure.constrained_layout.w_pad": 0.06,
     "figure.constrained_layout.h_pad": 0.05,
     "svg.fonttype": "none",
@@ -77,9 +81,13 @@ P = ParamSpec("P")
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The project's settings, for the length of a `with` block."""
-    settings: dict[Any, Any] = {**sns.axes_style("whitegrid"), **_LOOK}
-    with mpl.rc_context(settings):
+    """The project's settings on matplotlib's defaults, for the length of a `with` block."""
+    # The backend is the process's: figures without pyplot choose their canvas by the format.
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    settings: dict[Any, Any] = {**defaults, **sns.axes_style("whitegrid"), **_LOOK}
+    with warnings.catch_warnings(), mpl.rc_context(settings):
+        # Once for each character and each measure of a text; `lacking` says it once.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         yield
 
 

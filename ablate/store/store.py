@@ -6,7 +6,7 @@ commit*. What lies in the other two without that row is an attempt that never en
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ablate.commands import command
-from ablate.errors import AblateError
+from ablate.errors import AblateError, printable
 from ablate.store.about import About, read_about, refuse_other, write_about
 from ablate.store.attempts import Attempt
 from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
@@ -83,6 +83,12 @@ class Store:
         """The folder in which the trial of this key keeps its checkpoint until it is committed."""
         return self.folder / WORK / key
 
+    def attempts(self, keys: Collection[str]) -> tuple[Attempt, ...]:
+        """Every attempt at the trials of `keys` of which there is a file, ended or not."""
+        folders = [self.folder / table for table in ATTEMPT_TABLES]
+        found = {a for folder in folders for a in _attempts(folder) if a.key in keys}
+        return tuple(sorted(found))
+
     def next_attempt(self, key: str) -> int:
         """The number of the next attempt at a trial; one that was set aside keeps its own."""
         return 1 + self.last_attempts().get(key, 0)
@@ -134,6 +140,13 @@ class Store:
         self._renew(EARLIER_FILE, aside, {_identity(row): row for row in aside} | gone)
         self._renew(CELLS_FILE, known, merged)
 
+    def drop_names(self, rows: Iterable[Row]) -> None:
+        """Take these rows out of `cells.parquet` and `earlier.parquet`."""
+        gone = {_identity(row) for row in rows}
+        for file in (EARLIER_FILE, CELLS_FILE):
+            known = self._names(file).to_pylist()
+            self._renew(file, known, {_identity(r): r for r in known if _identity(r) not in gone})
+
     def write_about(self, about: About) -> None:
         """Keep the question and the file of the study that fills this store."""
         write_about(self.folder, about)
@@ -158,7 +171,7 @@ class Store:
         # Described first, because the names may be among what goes.
         found = describe(self.folder, damages)
         set_aside(self.folder, damages)
-        return (
+        return printable(
             f"{len(damages)} damaged file(s), now set aside in {self.folder / BAD}: {found}; "
             "everything else is whole, and what they held is trained again"
         )
@@ -286,7 +299,7 @@ class Store:
 
     def _words(self, damages: tuple[Damage, ...]) -> str:
         left_out = ", left out here" if self.damaged else ""
-        return (
+        return printable(
             f"{len(damages)} damaged file(s) in {self.folder}{left_out}: "
             f"{describe(self.folder, damages)}; everything else is whole, and "
             f"`{self.command('run')}` sets them aside and trains what they held again, and only "

@@ -94,7 +94,8 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
     Raises AblateError for a corpus with less than one training window or with more words than masks
-    have addresses for, and for a plugin's noise or schedule that does not do what it should.
+    have addresses for, for rates by layer that do not fit the net, and for a plugin's noise or
+    schedule that does not do what it should.
     """
     if profile.precision == "auto":
         raise ValueError("precision is still 'auto'; settle it before cells are enumerated")
@@ -102,6 +103,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
     points = distinct(profile.strategies)
     for point in points:
+        point.placement.check(profile.net.layers)
         _check(point.placement, updates)
         _check_words(point.placement, point.label, corpus)
     return [
@@ -111,7 +113,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
                 corpus_digest=corpus.digest,
                 net=profile.net,
                 recipe=profile.recipe,
-                placement=point.placement,
+                placement=_in_net(point.placement, profile.net),
                 seed=seed,
                 precision=profile.precision,
                 text=corpus.text,
@@ -131,12 +133,34 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     ]
 
 
+def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
+    """The labels of points of which a part acts nowhere in the profile's net.
+
+    By the edges that have no place there, and whether anything else is left of the point.
+    """
+    found: dict[tuple[Edge, bool], list[str]] = {}
+    for point in distinct(profile.strategies):
+        left = point.placement.within(profile.net.layers)
+        if nowhere := point.placement.edges & ~left.edges:
+            found.setdefault((nowhere, len(left) > 0), []).append(point.label)
+    return found
+
+
 def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
     """The distinct cells in their order, each under the first of its names."""
     cells: dict[str, Entry] = {}
     for entry in entries:
         cells.setdefault(entry.cell.key, entry)
     return cells
+
+
+def _in_net(placement: Placement, net: Net) -> Placement:
+    """The placement of a cell: none where nothing of what is asked has a place in the net.
+
+    Where only a part has none, the placement keeps it, and with it the key that such trials have in
+    every store: zaremba2014 in a net of one layer has been stored with its INTERLAYER.
+    """
+    return placement if placement.within(net.layers) else Placement()
 
 
 def _check(placement: Placement, updates: int) -> None:

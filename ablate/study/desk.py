@@ -91,7 +91,7 @@ class Desk:
 
     def _commit(self, event: Finished) -> None:
         key = event.task.cell.key
-        row = _row(event.task, event.status, self._running[key]) | event.trial
+        row = known_before(event.task, event.status, self._running[key]) | event.trial
         self._store.write(row, event.epochs, event.tokens)
         self._queue.finish(row, event.epochs)
         self._store.discard_work(key)
@@ -102,7 +102,10 @@ class Desk:
     def _record(self, event: Failed) -> None:
         key = event.task.cell.key
         entry = self._running.pop(key)
-        row = _row(event.task, FAILED, entry) | {"error": event.error, "cohort": event.company}
+        row = known_before(event.task, FAILED, entry) | {
+            "error": event.error,
+            "cohort": event.company,
+        }
         self._store.write_failure(row)
         self._queue.fail(key, event.error)
         if event.company > 1:
@@ -119,8 +122,8 @@ class Desk:
             self.failures.append(Failure(name_of(entry), event.error))
 
 
-def _row(task: Task, status: str, entry: Entry) -> dict[str, Any]:
-    """The columns of `trials` that are known before training."""
+def known_before(task: Task, status: str, entry: Entry) -> dict[str, Any]:
+    """The columns of `trials` that are known without training, which writes none of them."""
     cell = task.cell
     return columns(cell) | {
         "key": cell.key,

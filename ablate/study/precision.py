@@ -28,6 +28,8 @@ def of_store(profile: Profile, corpus_digest: str, store: Store) -> Settled | No
     That of most trials that ended, or where none did of most that were asked for. None for a store
     without any.
     """
+    # What is damaged is said, and mended, under the lock alone.
+    store = store.whole()
     rows = store.cells().to_pylist()
     alike = [
         row

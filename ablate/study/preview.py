@@ -14,6 +14,7 @@ from ablate.study.cells import Cell, Entry
 from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.sizes import Sized, Sizes, measure
+from ablate.training.scores import curve_tokens, sample_tokens
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3
@@ -107,10 +108,12 @@ def trial_seconds(job: Job, update: float) -> float:
     """Seconds of one trial whose updates take `update` seconds, its evaluations included."""
     recipe, corpus = job.profile.recipe, job.corpus
     updates = training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-    scored = min(len(corpus.train), recipe.train_eval_tokens) + len(corpus.valid)
-    windows = scored / (recipe.evaluation_streams * recipe.unroll)
+    window = recipe.evaluation_streams * recipe.unroll
+    windows = (curve_tokens(corpus, recipe) + len(corpus.valid)) / window
     # In one stream there is no batch to share a step's cost: a window takes about as long.
     final = (len(corpus.valid) + len(corpus.test)) / recipe.unroll
+    # With the weights of the last epoch and of the best one.
+    final += 2 * sample_tokens(corpus, recipe) / window
     return update * (recipe.epochs * (updates + _FORWARD * windows) + _FORWARD * final)
 
 

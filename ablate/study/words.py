@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablate.commands import command
+from ablate.errors import quoted
 from ablate.strategies.registry import of_module
-from ablate.study.cells import first_names
+from ablate.study.cells import first_names, without_place
 from ablate.study.driver import Summary
 from ablate.study.job import Job
+from ablate.study.schema import Profile
 from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import gpus
 
@@ -26,6 +28,7 @@ def introduction(job: Job) -> Iterator[str]:
         f"{len(corpus.train):,} / {len(corpus.valid):,} / {len(corpus.test):,} tokens"
     )
     yield from about_corpus(job)
+    yield from about_edges(job.profile)
     yield _precision(job)
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
@@ -66,6 +69,22 @@ def about_corpus(job: Job) -> Iterator[str]:
         yield f"warning: {hidden}"
     for note in job.corpus.notes:
         yield f"warning: {note.sentence}" if note.warns else note.sentence
+
+
+def about_edges(profile: Profile) -> Iterator[str]:
+    """Which strategies drop at edges that the net does not have: a warning where at no other."""
+    layers = profile.net.layers
+    net = f"a net of {layers} layer{'' if layers == 1 else 's'}"
+    for (edges, others), labels in without_place(profile).items():
+        drop, whose = ("drops", "its") if len(labels) == 1 else ("drop", "their")
+        if others:
+            yield f"{quoted(labels)} {drop} at {edges.label} too, which has no place in {net}"
+        else:
+            yield (
+                f"warning: {quoted(labels)} {drop} at {edges.label} alone, which has no place in "
+                f"{net}: nothing is dropped, and {whose} trials are those of 'none'; give the net "
+                f"two layers (`--set net.layers=2`), or leave {edges.label} out"
+            )
 
 
 def cohorts(sizes: Sizes) -> Iterator[str]:

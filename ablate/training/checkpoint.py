@@ -21,13 +21,17 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after `len(rows)` finished epochs; `best` holds the parameters of the best one."""
+    """The state after `len(rows)` finished epochs; `best` holds the parameters of the best one.
+
+    `threads` are those of the last epoch; 0 where an earlier version did not keep them.
+    """
 
     key: str
     parameters: Parameters
     best: Parameters
     rows: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    threads: int = 0
 
     @property
     def epochs(self) -> int:

@@ -205,3 +205,18 @@ def test_planning_imports_no_torch(module):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("mode", Mode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("gate", [1, ALL], ids=["gates-apart", "gates-together"])
+def test_an_edge_without_a_place_in_the_net_is_silent(mode, gate):
+    """Between the layers of one layer nothing reaches anything, so it forces no path."""
+    between = Placement({Edge.INTERLAYER: Drop(0.5, Sharing(time=1, gate=gate))})
+    planned, nothing = plan(between, 1, mode=mode), plan(Placement(), 1, mode=mode)
+    assert (planned.path, planned.reason) == (nothing.path, nothing.reason)
+    (reached,) = planned.reaches
+    assert reached.reach is Reach.SILENT
+    assert reached.reason == "INTERLAYER has no place in a net of 1 layer."
+    beside = between | Placement({Edge.OUTPUT: Drop(0.5)})
+    assert plan(beside, 1, mode=mode).path is Path.FUSED
+    assert (plan(beside, 2).path is Path.FUSED) == (gate is ALL)

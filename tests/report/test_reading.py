@@ -1,5 +1,6 @@
 """Whoever reads results writes nothing: beside damage, beside a run, and on any system."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import ablate
 from ablate.cli import main
 from ablate.errors import AblateError, AblateWarning
 from ablate.report import build
-from ablate.report.frame import epochs, tokens
+from ablate.report.frame import epochs, read_trials, tokens
 from ablate.store import Store
 
 Write = Callable[..., Store]
@@ -54,6 +55,15 @@ def test_reports_and_status_show_what_is_whole_and_name_what_is_not(damaged: Sto
     (counts,) = (line for line in status.output.splitlines() if line.startswith("placement"))
     assert counts.split() == ["placement", "quick", "5", "0", "0", "1", "0", "6"]
     assert _content(damaged.folder) == before
+
+
+def test_a_report_is_written_into_a_folder_of_any_name(write_few: Write, tmp_path: Path) -> None:
+    """A folder whose bytes are no text is named on the page as Python would spell it."""
+    store = write_few(tmp_path / os.fsdecode(b"a%20 b?#un\xffdec"))
+    _damage(store, f"trials/{store.trials().column('key')[0].as_py()}-1.parquet")
+    (report,) = build(store.folder.parent.parent)
+    assert "a%20 b?#un\\udcffdec" in report.page.read_text(encoding="utf-8")
+    assert len(read_trials(store.whole())) == 5
 
 
 def test_frames_hold_what_is_whole_and_warn(damaged: Store) -> None:
@@ -110,7 +120,7 @@ sys.modules["fcntl"] = None
 from pathlib import Path
 import ablate
 from ablate.report import build
-from ablate.report.frame import epochs, tokens
+from ablate.report.frame import epochs, read_trials, tokens
 from ablate.study.status import find_statuses
 
 results = Path(sys.argv[1])

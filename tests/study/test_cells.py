@@ -17,7 +17,9 @@ from ablate.errors import AblateError
 from ablate.masks import LIMITS
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.study.cells import Cell, canonical_json, enumerate_cells
+from ablate.schedules import CONSTANT, CURRICULUM, Schedule
+from ablate.strategies import get
+from ablate.study.cells import Cell, canonical_json, enumerate_cells, without_place
 from ablate.study.names import columns
 from ablate.study.parse import parse_study
 from ablate.study.schema import Profile
@@ -174,6 +176,43 @@ def test_one_placement_under_two_names_is_one_cell() -> None:
     assert one.cell == other.cell
     assert one.cell.key == other.cell.key
     assert (one.baseline, other.baseline) == (True, False)
+
+
+@pytest.mark.parametrize("schedule", [CONSTANT, CURRICULUM], ids=lambda s: s.name)
+@pytest.mark.parametrize("name", ["interlayer", "gaussian"])
+def test_what_acts_nowhere_in_a_net_is_none(name: str, schedule: Schedule) -> None:
+    """Between the layers of one layer is nothing: the trial is that of `none`."""
+    noise = get(name).place()[Edge.INTERLAYER].noise
+    asked = Placement({Edge.INTERLAYER: Drop(0.5, noise=noise)}, schedule)
+    assert asked.within(1) == Placement()
+    assert asked.within(2) == asked
+    choice = {"name": "interlayer", "rate": [0.25, 0.5]}
+    for layers, keys in ((1, 1), (2, 3), (3, 3)):
+        given = profile({"name": "none"}, choice, seeds=1, net={"layers": layers})
+        entries = enumerate_cells(given, load_corpus("toy"))
+        assert len({entry.cell.key for entry in entries}) == keys
+        assert [entry.label for entry in entries] == ["none", "interlayer .25", "interlayer .5"]
+
+
+def test_a_placement_of_which_a_part_acts_keeps_its_key() -> None:
+    """zaremba2014 in a net of one layer is stored with its INTERLAYER, and is found again."""
+    given = profile({"name": "zaremba2014", "rate": 0.25}, seeds=1, net={"layers": 1})
+    (entry,) = enumerate_cells(given, load_corpus("toy"))
+    assert entry.cell.placement == Placement({Edge.VERTICAL: Drop(0.25)})
+    assert entry.cell.placement.within(1) == Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.25)})
+
+
+def test_points_without_a_place_are_found_by_what_is_left_of_them() -> None:
+    """By the edges that the net does not have, and whether the point acts anywhere else."""
+    strategies = [
+        {"name": "none"}, {"name": "recurrent"}, {"name": "interlayer", "rate": [0.25, 0.5]},
+        {"name": "zaremba2014"},
+    ]  # fmt: skip
+    assert without_place(profile(*strategies, net={"layers": 2})) == {}
+    assert without_place(profile(*strategies, net={"layers": 1})) == {
+        (Edge.INTERLAYER, False): ["interlayer .25", "interlayer .5"],
+        (Edge.INTERLAYER, True): ["zaremba2014 .5"],
+    }
 
 
 def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:

@@ -316,6 +316,20 @@ def test_a_damaged_trial_is_trained_again_and_only_that(tmp_path: Path) -> None:
     assert _attempts(store) == [(1, 2, "ok"), (2, 1, "ok")]
 
 
+def test_an_error_that_is_no_text_ends_its_trial_alone(tmp_path: Path) -> None:
+    """What UTF-8 has no bytes for is written out, in the store and on the screen."""
+    store = new_store(tmp_path)
+    fake = Fake(raises=(1,), says="no file 'a\udcffb' \ud800")
+    summary, lines = fill(store, entries((1, 2)), fake)
+
+    assert (summary.trained, len(summary.failures)) == (1, 1)
+    assert store.trials().column("error").to_pylist().count(None) == 1
+    said = "no file 'a\\udcffb' \\ud800"
+    assert said in summary.failures[0].error
+    assert any(said in line for line in lines)
+    assert "\n".join(lines).encode()
+
+
 def test_a_checkpoint_of_a_committed_trial_goes(tmp_path: Path) -> None:
     """A driver killed between a commit and its tidying leaves no folder for ever."""
     store, wanted = new_store(tmp_path), entries([1])

@@ -1,12 +1,16 @@
 """Where a corpus's path begins: at the study's file, or, typed, at the working directory."""
 
+import os
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from ablate.data.toy import generate_toy
 from ablate.errors import AblateError
 from ablate.study.changes import change
+from ablate.study.driver import run
 from ablate.study.file import read_study
 from ablate.study.job import Job, Order, prepare
 from ablate.study.place import Place
@@ -164,6 +168,40 @@ def test_a_built_in_name_wins_and_that_is_said(here: Path, typed: bool) -> None:
     own = job(study, data="./toy") if typed else job(write_study(study.parent, "./toy"))
     assert own.corpus != before.corpus
     assert not any("is not read" in line for line in introduction(own))
+
+
+def test_a_trial_finds_its_texts_wherever_it_runs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the absolute folder; the row has the name as it was asked for, and the text's options."""
+    odd = os.fsdecode(b"my \xff#text")
+    write_texts(here / odd)
+    study = write_study(here.parent / "elsewhere", "toy")
+    asked = job(study, data=odd, settings=("text.min_count=2",), results=here / "results")
+    monkeypatch.chdir(study.parent)
+    run(asked.entries, asked.store, asked.executor(), slots=1, console=Console(quiet=True))
+    (row,) = pq.read_table(asked.store.folder / "trials").to_pylist()
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert (row["corpus"], row["text"]) == (r"my \udcff#text", '{"min_count":2}')
+    assert row["corpus_digest"] == asked.corpus.digest
+
+
+def test_the_introduction_says_what_the_vocabulary_lacks(here: Path) -> None:
+    """How the text was read, the counts in one line, then each warning with its mend."""
+    write_texts(here / "texts")
+    (here / "texts/valid.txt").write_text("The nothing\n")
+    (here / "texts/test.txt").write_text("the\n")
+    study = write_study(here, "texts")
+    lines = list(introduction(job(study)))
+    at = next(number for number, line in enumerate(lines) if line.startswith("corpus texts: "))
+    assert lines[at + 1].startswith("unknown words, scored as <unk>: valid 2 of 3 targets (66.7 %)")
+    assert lines[at + 2].startswith("warning: <unk> is never a training target")
+    assert "would be known in lower case" in lines[at + 3]
+    options = ("text.min_count=2", "text.lowercase=true")
+    mended = list(introduction(job(study, settings=options)))
+    assert mended[at + 1] == "text: min_count = 2, lowercase = true"
+    assert "valid 1 of 3" in mended[at + 2]
+    assert not any(line.startswith("warning") for line in mended)
 
 
 def test_another_folder_is_no_mistake_of_the_file(here: Path) -> None:

@@ -105,7 +105,7 @@ def _in_words(ctx: click.Context | None = None) -> Iterator[None]:
             raise
         where = "standard output" if error.filename is None else error.filename
         raise Refusal(f"{where}: {error.strerror}") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         running = ctx is not None and ctx.invoked_subcommand == "run"
         raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
 

@@ -110,7 +110,7 @@ def prepare(order: Order) -> Job:
     refuse_other(store.about(), about, store.folder)
     settled = None
     if profile.precision == "auto":
-        settled = of_store(profile, corpus.digest, store.whole()) or measured(
+        settled = of_store(profile, corpus.digest, store) or measured(
             measure(slots[0].device, slots[0].threads)
         )
         profile = profile.model_copy(update={"precision": settled.precision})

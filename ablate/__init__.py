@@ -11,56 +11,86 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ablate import noise, schedules, strategies
     from ablate.auditing import audit
     from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
     from ablate.edges import Edge
-    from ablate.errors import AblateError
+    from ablate.errors import AblateError, AblateWarning
     from ablate.model.embedding import Embedding
     from ablate.model.lstm import LSTM
     from ablate.model.module import LanguageModel
+    from ablate.noise import GAUSSIAN, Noise
     from ablate.placement import Placement
     from ablate.report.frame import results
+    from ablate.schedules import ANNEALED, CURRICULUM, Schedule
+    from ablate.strategies import Range, Rate, strategy
 
 # Lazy, so that `ablate --help` and the language import neither torch nor pandas.
 _HOME = {
     "ALL": "ablate.drops",
+    "ANNEALED": "ablate.schedules",
     "AblateError": "ablate.errors",
+    "AblateWarning": "ablate.errors",
+    "CURRICULUM": "ablate.schedules",
     "Drop": "ablate.drops",
     "Edge": "ablate.edges",
     "Embedding": "ablate.model.embedding",
     "Fill": "ablate.drops",
+    "GAUSSIAN": "ablate.noise",
     "LSTM": "ablate.model.lstm",
     "LanguageModel": "ablate.model.module",
+    "Noise": "ablate.noise",
     "PER_STEP": "ablate.drops",
     "Placement": "ablate.placement",
+    "Range": "ablate.strategies",
+    "Rate": "ablate.strategies",
     "Scale": "ablate.drops",
+    "Schedule": "ablate.schedules",
     "Sharing": "ablate.drops",
     "VARIATIONAL": "ablate.drops",
     "audit": "ablate.auditing",
     "results": "ablate.report.frame",
+    "strategy": "ablate.strategies",
 }
+
+# Modules that messages and plugins name in full, as `ablate.strategies.get("gal2016")`.
+_MODULES = ("noise", "schedules", "strategies")
 
 __all__ = [
     "ALL",
+    "ANNEALED",
+    "CURRICULUM",
+    "GAUSSIAN",
     "LSTM",
     "PER_STEP",
     "VARIATIONAL",
     "AblateError",
+    "AblateWarning",
     "Drop",
     "Edge",
     "Embedding",
     "Fill",
     "LanguageModel",
+    "Noise",
     "Placement",
+    "Range",
+    "Rate",
     "Scale",
+    "Schedule",
     "Sharing",
     "__version__",
     "audit",
+    "noise",
     "results",
+    "schedules",
+    "strategies",
+    "strategy",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"ablate.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'ablate' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

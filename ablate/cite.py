@@ -86,7 +86,7 @@ def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     uses += _noises_and_schedules(points)
     uses += [use for each in profiles for use in _profile(each)]
     uses += [
-        Use("the generator of masks, initial weights and data order: Philox", PHILOX),
+        Use("the generator of masks and initial weights: Philox", PHILOX),
         Use("the queue of trials: Optuna", OPTUNA),
     ]
     return tuple(dict.fromkeys(uses))

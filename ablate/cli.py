@@ -1,14 +1,18 @@
 """The command line: parses and prints, decides nothing."""
 
+import errno
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import ablate
+from ablate import terminal
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, AblateWarning
 
 if TYPE_CHECKING:
@@ -18,7 +22,11 @@ if TYPE_CHECKING:
     from ablate.study.job import Job
     from ablate.study.sizes import Sizes
 
-INTERRUPTED = 130
+_STOPPED = "stopped"
+_STOPPED_RUN = (
+    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
+    "the same command goes on from there"
+)
 
 _RESULTS = click.option(
     "--results",
@@ -44,17 +52,62 @@ class Refusal(click.ClickException):
     exit_code = 2
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"ablate: {self.format_message()}", err=True)
+        _say_error(f"ablate: {self.format_message()}")
+
+
+class Stopped(click.ClickException):
+    """Ctrl-C: one sentence, and the exit code that shells give it."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        _say_error(f"ablate: {self.format_message()}")
 
 
 class Commands(click.Group):
-    """A group whose commands end with a `Refusal` where ablate raises an AblateError."""
+    """A group whose commands end in one sentence, whatever a user or a system does to them.
+
+    An AblateError, or a file that the system refuses, is a `Refusal`, and Ctrl-C is `Stopped`, from
+    the first import on.
+    """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        terminal.prepare()
+        return super().main(*args, **extra)
+
+    def command(self, *args: Any, **extra: Any) -> Any:
+        """Add a command whose help is its docstring, under `python -OO` too."""
+        add = super().command
+
+        def decorate(function: Callable[..., Any]) -> click.Command:
+            return add(*args, help=docstring(function), **extra)(function)
+
+        return decorate
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _in_words():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _in_words(ctx):
             return super().invoke(ctx)
-        except AblateError as error:
-            raise Refusal(str(error)) from error
+
+
+@contextmanager
+def _in_words(ctx: click.Context | None = None) -> Iterator[None]:
+    """Let what ends a command be one sentence; a closed pipe is click's, which says nothing."""
+    try:
+        yield
+    except AblateError as error:
+        raise Refusal(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.strerror is None:
+            raise
+        where = "standard output" if error.filename is None else error.filename
+        raise Refusal(f"{where}: {error.strerror}") from error
+    except KeyboardInterrupt:
+        running = ctx is not None and ctx.invoked_subcommand == "run"
+        raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,6 +119,10 @@ def main(ctx: click.Context) -> None:
     A study trains one net under many placements and seeds; a report shows what came of it.
     """
     ctx.call_on_close(_say_warnings())
+
+
+if main.help is None and main.callback is not None:
+    main.help = docstring(main.callback)
 
 
 @main.command()
@@ -117,12 +174,13 @@ def run(
     """
     from ablate.study import driver, words
     from ablate.study.job import Order, prepare
+    from ablate.study.progress import say
     from ablate.study.sizes import size_cohorts
 
     order = Order(
         study=study,
         profile=profile,
-        strategies=tuple(name.strip() for name in strategies.split(",")) if strategies else (),
+        strategies=() if strategies is None else _names(strategies),
         seeds=seeds,
         settings=settings,
         data=data,
@@ -133,23 +191,25 @@ def run(
     )
     job, console = prepare(order), _console()
     _say(console, words.introduction(job))
+    for line in words.probing(job, cohort):
+        say(console, line)
     sizes = size_cohorts(job, cohort)
     _say(console, words.cohorts(sizes))
     if dry_run:
         _preview(console, job, sizes)
         return
-    try:
-        summary = driver.run(
-            job.entries,
-            job.store,
-            job.executor(),
-            slots=len(job.slots),
-            console=console,
-            cohorts=sizes.cohorts,
-        )
-    except KeyboardInterrupt:
-        _say(console, [words.INTERRUPTED])
-        ctx.exit(INTERRUPTED)
+    for line in words.starting(job):
+        say(console, line)
+    summary = driver.run(
+        job.entries,
+        job.store,
+        job.executor(),
+        slots=len(job.slots),
+        console=console,
+        cohorts=sizes.cohorts,
+        about=job.about,
+        listed=job.listed,
+    )
     _say(console, words.conclusion(job, summary))
     ctx.exit(1 if summary.failures else 0)
 
@@ -163,8 +223,8 @@ def report(study: str | None, profile: str | None, results: Path) -> None:
     from ablate.report import build
 
     for built in build(results, study, profile):
-        click.echo(built.text)
-        click.echo(f"page: {built.page}\n")
+        _print(built.text)
+        _print(f"page: {built.page}\n")
 
 
 @main.command()
@@ -185,6 +245,55 @@ def status(study: str | None, profile: str | None, results: Path) -> None:
         table.add_row(one.study, one.profile, *map(str, counts))
     console.print(table)
     _say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
+    _say(console, (one.damage for one in found if one.damage))
+
+
+@main.command()
+@click.option("--study", required=True, help="Name of a study, or the path of a study file.")
+@click.option("--profile", help="Profile of the study; needed where several have results.")
+@_RESULTS
+@click.option(
+    "--diverged", is_flag=True, help="Only trials that diverged or failed, and keep their names."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("points", nargs=-1, metavar="[LABEL_OR_STRATEGY]...")
+@click.pass_context
+def forget(
+    ctx: click.Context,
+    study: str,
+    profile: str | None,
+    results: Path,
+    diverged: bool,
+    yes: bool,
+    points: tuple[str, ...],
+) -> None:
+    """Delete the trials of points that are no longer wanted, and their names.
+
+    A trial that has another name stays. What the study file asks for, the next run trains again.
+    """
+    from ablate.report.frame import open_store
+    from ablate.store import forget as forgetting
+
+    if not (points or diverged):
+        raise AblateError("say what to forget: labels or strategies, or --diverged")
+    store, console = open_store(study, profile, results), _console()
+    forgetting.check_study(store, study)
+    with store.lock():
+        find = forgetting.find_ended_badly if diverged else forgetting.find_points
+        found = find(store, points)
+        if found.empty:
+            _say(console, ["nothing diverged or failed: there is nothing to forget"])
+            return
+        _say(console, forgetting.describe(store, found))
+        if again := forgetting.again(store, found):
+            _say(console, [again])
+        if not (yes or _asks()):
+            raise AblateError("nobody can be asked here, and nothing was deleted: add --yes")
+        if not (yes or click.confirm("Delete them?")):
+            _say(console, ["nothing was deleted"])
+            ctx.exit(1)
+        forgetting.forget(store, found)
+    _say(console, [f"deleted; next: `{store.command('report')}`"])
 
 
 @main.command()
@@ -217,7 +326,7 @@ def cite(study: str, profile: str | None, plugins: tuple[Path, ...]) -> None:
 
     _load(plugins)
     found, _ = find_study(study)
-    click.echo(bibliography(used_by(found, profile)), nl=False)
+    _print(bibliography(used_by(found, profile)), end="")
 
 
 @main.command()
@@ -322,7 +431,7 @@ def audit(
     _say(_console(), [audited.title])
     _console().print(renderable(audited.audit))
     if page is not None:
-        click.echo(f"page: {page}")
+        _print(f"page: {page}")
     ctx.exit(0 if audited.audit.agrees else 1)
 
 
@@ -392,12 +501,32 @@ def bench(
         report = measure(options, _say_error, command=["ablate", *sys.argv[1:]])
         if target is not None:
             files.write(report, target)
-    click.echo(show.markdown(report) if as_markdown else show.text(report))
+    _print(show.markdown(report) if as_markdown else show.text(report))
 
 
 def _say_error(line: str) -> None:
     """Say what is under way, apart from what a command prints."""
-    click.echo(line, err=True)
+    click.echo(line, file=sys.stderr)
+
+
+def _asks() -> bool:
+    """Whether somebody can answer a question."""
+    return sys.stdin.isatty()
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print text as it is.
+
+    To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
+    """
+    click.echo(f"{text}{end}", file=sys.stdout, nl=False)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    names = tuple(name for name in map(str.strip, given.split(",")) if name)
+    if not names:
+        raise AblateError(f"--strategies takes names such as none,zaremba2014, got '{given}'")
+    return names
 
 
 def _load(plugins: Iterable[Path]) -> None:
@@ -432,7 +561,7 @@ def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
     console.print()
     console.print(preview.matrix(job))
     console.print()
-    console.print(preview.plans(job))
+    _say(console, preview.plans(job))
     console.print()
     found = preview.estimate(job, sizes)
     _say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])

@@ -3,6 +3,8 @@
 import shlex
 from pathlib import Path
 
+from ablate.errors import printable
+
 
 def command(
     verb: str,
@@ -21,4 +23,15 @@ def command(
     given += ["--profile", profile] if profile is not None else []
     if results is not None and str(results) != "results":
         given += ["--results", str(results)]
-    return shlex.join([*given, *map(str, words)])
+    return " ".join(_quoted(word) for word in [*given, *map(str, words)])
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell; one whose bytes are no text is spelled `$'...'`, byte by byte."""
+    if printable(word) == word:
+        return shlex.quote(word)
+    spelled = (
+        chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}"
+        for byte in word.encode("utf-8", "surrogateescape")
+    )
+    return f"$'{''.join(spelled)}'"

@@ -49,9 +49,18 @@ def lowered(
         return _lower(function, examples()) if can_compile() else function
 
     def call(*args: Any) -> Any:
-        return (chosen() if args[0].device.type == "cpu" else function)(*args)
+        return (chosen() if args[0].device.type == "cpu" and _plain()(args[0]) else function)(*args)
 
     return call
+
+
+@functools.cache
+def _plain() -> Callable[[Any], bool]:
+    """Whether a tensor has memory of its own: not a fake one, nor seen through `torch.func`."""
+    import torch
+
+    transforms = torch._C._functorch.peek_interpreter_stack  # pyright: ignore
+    return lambda value: type(value) is torch.Tensor and transforms() is None
 
 
 def _lower(function: Callable[..., Any], examples: tuple[Any, ...]) -> Callable[..., Any]:

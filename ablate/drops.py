@@ -2,11 +2,14 @@
 
 import enum
 import math
+import re
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, Self, TypeVar
 
-from ablate.errors import AblateError
-from ablate.noise import BERNOULLI, Noise
+from ablate.errors import AblateError, did_you_mean
+from ablate.noise import BERNOULLI, Noise, parse_noise
+
+_Word = TypeVar("_Word", bound=enum.Enum)
 
 
 class All(enum.Enum):
@@ -94,6 +97,8 @@ Rates = float | tuple[float, ...]
 # Rates meet 32-bit words; one that rounds to "never" or "always" would be silently another rate.
 SMALLEST_RATE: Final = 2.0**-32
 
+_EXTENT: Final = re.compile(r"ALL|[1-9][0-9]{0,17}")
+
 # What the fields of a drop besides its rate may be, and that in words.
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "sharing": (Sharing | None, "a Sharing such as PER_STEP or VARIATIONAL, or None"),
@@ -155,6 +160,58 @@ class Drop:
         sharing = ",".join(f"{axis}={extent}" for axis, extent in self.shared.given())
         scale = self.scale.value if self.scale else "default"
         return f"{rate};{sharing};{self.fill.value};{self.noise.text};{scale}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the drop of this canonical text; AblateError where it is the text of none."""
+        parts = text.split(";")
+        if len(parts) != 5:
+            raise AblateError(
+                "a drop's text is RATE;SHARING;FILL;NOISE;SCALE, as in "
+                f"'{Drop(0.5, PER_STEP).text}', got '{text}'"
+            )
+        rate, sharing, fill, noise, scale = parts
+        drop = cls(
+            tuple(map(_parse_rate, rate.split("/"))),
+            _parse_sharing(sharing),
+            _parse_word(Fill, fill),
+            parse_noise(noise),
+            None if scale == "default" else _parse_word(Scale, scale),
+        )
+        if drop.text != text:
+            raise AblateError(f"the canonical text of '{text}' is '{drop.text}'; write that")
+        return drop
+
+
+def _parse_rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise AblateError(f"a rate is a number in [0, 1), got '{text}'") from None
+
+
+def _parse_sharing(text: str) -> Sharing:
+    axes = [axis for axis, _ in Sharing().items()]
+    given: dict[str, Extent] = {}
+    for part in filter(None, text.split(",")):
+        axis, _, extent = part.partition("=")
+        if axis not in axes or not _EXTENT.fullmatch(extent):
+            raise AblateError(
+                f"a sharing's text is AXIS=EXTENT,..., an axis of {', '.join(axes)} and an extent "
+                f"of ALL or a whole number, got '{part}'"
+            )
+        given[axis] = ALL if extent == "ALL" else int(extent)
+    return Sharing(**given)
+
+
+def _parse_word(kind: type[_Word], text: str) -> _Word:
+    words = {option.value: option for option in kind}
+    if text not in words:
+        raise AblateError(
+            f"a drop's {kind.__name__.lower()} is one of {', '.join(words)}, got '{text}'"
+            f"{did_you_mean(text, words)}"
+        )
+    return words[text]
 
 
 def _check_rate(rate: object) -> float:

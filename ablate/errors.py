@@ -13,6 +13,15 @@ class AblateWarning(UserWarning):
     """Something that the user should know and that stops nothing; the command line prints it."""
 
 
+def printable(text: str) -> str:
+    """Return `text` with each code that UTF-8 has no bytes for written out: `\\udcff`.
+
+    Names of files that are not text in the system's encoding have such codes, and so may whatever
+    another's code says.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def in_words(error: BaseException) -> str:
     """Return what another's code raised, with its class; a sentence of ablate's stands alone."""
     if isinstance(error, AblateError):
@@ -35,5 +44,8 @@ def quoted(words: Iterable[str]) -> str:
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the nearest allowed word, or the empty string."""
-    near = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
+    words = list(allowed)
+    # By letters first; "nfc" has none of those of "NFC".
+    near = difflib.get_close_matches(given, words, n=1, cutoff=0.6)
+    near = near or [word for word in words if word.casefold() == given.casefold()]
     return f"; did you mean '{near[0]}'?" if near else ""

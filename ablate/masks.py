@@ -49,7 +49,10 @@ LIMITS: Final = {
 
 
 class Purpose(IntEnum):
-    """What random words are for; purposes never share an address."""
+    """What random words are for; purposes never share an address.
+
+    Nothing is drawn for MONTE_CARLO and DATA yet: their numbers are kept for them.
+    """
 
     INITIAL = 0
     MASK = 1
@@ -95,6 +98,15 @@ def check(name: str, value: int) -> None:
     if not 0 <= value < LIMITS[name]:
         raise AblateError(
             f"a mask's {name} lies in [0, {LIMITS[name]}), got {value}: it has no address"
+        )
+
+
+def check_types(sharing: Sharing, types: int) -> None:
+    """Raise AblateError where each of `types` words decides for itself and some have no address."""
+    if sharing.word == 1 and types > LIMITS["word"]:
+        raise AblateError(
+            f"masks that decide for each word have addresses for {LIMITS['word']:,} words, got a "
+            f"vocabulary of {types:,}"
         )
 
 
@@ -219,7 +231,9 @@ def activation_words(
     step, row = _steps_and_rows(address, sharing, time, batch, torch.device(device))
     word = None
     if tokens_TB is not None and sharing.word == 1:
-        check("word", int(tokens_TB.max()))
+        # On the meta device there are no words to look at.
+        if not tokens_TB.is_meta:
+            check("word", int(tokens_TB.max()))
         word = tokens_TB
     return _draw([address], sharing, step, row, units, keeps, word)[0]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
-from ablate.errors import AblateError, in_words
-from ablate.sources import text_of
+from ablate.errors import AblateError, did_you_mean, in_words
+from ablate.sources import from_elsewhere, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,6 +105,29 @@ class Gaussian(Noise):
         return 1.0 + (rate / (1.0 - rate)) ** 0.5 * torch.special.ndtri(uniform)
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown(Noise):
+    """A noise of another package that a text states; its name is that whole text.
+
+    It can be compared and shown. Each of the three methods raises AblateError.
+    """
+
+    def mean(self, rate: float) -> float:
+        self._refuse()
+
+    def variance(self, rate: float) -> float:
+        self._refuse()
+
+    def multiplier(self, word: Tensor, rate: float) -> Tensor:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise AblateError(
+            f"noise {self.name} was read from a text, which does not say how it is sampled; build "
+            "the placement from the strategy that has it"
+        )
+
+
 def check(noise: Noise, rate: float) -> None:
     """Raise AblateError where `noise` cannot be what multiplies a tensor at this rate.
 
@@ -137,3 +160,20 @@ def threshold(rate: float) -> int:
 
 BERNOULLI = Bernoulli()
 GAUSSIAN = Gaussian()
+
+_OWN: Final = {noise.text: noise for noise in (BERNOULLI, GAUSSIAN)}
+
+
+def parse_noise(text: str) -> Noise:
+    """Return the noise of this canonical text; of one that is not ablate's own an `Unknown`.
+
+    Raises AblateError for what is the text of no noise.
+    """
+    if text in _OWN:
+        return _OWN[text]
+    if from_elsewhere(text):
+        return Unknown(text)
+    raise AblateError(
+        f"no noise has the text '{text}'{did_you_mean(text, _OWN)}; there are {', '.join(_OWN)}, "
+        "and another package's is written NAME#digest"
+    )

@@ -1,15 +1,20 @@
 """A placement: an immutable table `Edge -> Drop` under a schedule, comparable and printable."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
-from ablate.errors import AblateError
+from ablate.errors import AblateError, did_you_mean
 from ablate.rules import complete
-from ablate.schedules import CONSTANT, Schedule, factor_at
+from ablate.schedules import CONSTANT, Schedule, factor_at, parse_schedule
 
 _EXAMPLE: Final = "{Edge.RECURRENT: Drop(0.3)}"
+
+_SILENT: Final = "none"
+
+_PART: Final = re.compile(r"(?P<edge>\w+)\((?P<drop>[^()]*)\)")
 
 
 class Placement(Mapping[Edge, Drop]):
@@ -94,8 +99,34 @@ class Placement(Mapping[Edge, Drop]):
 
         A schedule other than CONSTANT stands at the end: `INPUT(...) | OUTPUT(...) @ CURRICULUM`.
         """
-        text = " | ".join(f"{e.label}({d.text})" for e, d in self._drops.items()) or "none"
+        text = " | ".join(self._parts())
         return text if self._schedule == CONSTANT else f"{text} @ {self._schedule.text}"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The canonical text as lines: an edge each, and the schedule where rates change."""
+        if self._schedule == CONSTANT:
+            return self._parts()
+        return *self._parts(), f"rates by the schedule {self._schedule.text}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the placement of this canonical `text`: `Placement.parse(p.text).text == p.text`.
+
+        It equals `p` where noises and schedule are ablate's own. Of another package's the text
+        has the name alone: they are read as `Unknown`, which can be shown and not sampled.
+        Raises AblateError for what is the text of no placement.
+        """
+        body, at, schedule = text.partition(" @ ")
+        drops: dict[Edge, Drop] = {}
+        for part in () if body == _SILENT else body.split(" | "):
+            edge, drop = _parse_part(part)
+            _refuse_overlap(drops, edge)
+            drops[edge] = drop
+        placement = cls(drops, parse_schedule(schedule) if at else CONSTANT)
+        if placement.text != text:
+            raise AblateError(f"the canonical text of '{text}' is '{placement.text}'; write that")
+        return placement
 
     @property
     def schedule(self) -> Schedule:
@@ -121,6 +152,14 @@ class Placement(Mapping[Edge, Drop]):
             union |= edge
         return union
 
+    def within(self, layers: int) -> "Placement":
+        """What this placement does in a net of so many layers: only at edges that it has.
+
+        INTERLAYER has no place in a net of one layer.
+        """
+        has = {edge: drop for edge, drop in self._drops.items() if layers_of(edge, layers)}
+        return Placement(has, self._schedule)
+
     def row(self) -> dict[str, Any]:
         """One flat row: for each edge its rate (None where layers differ) and its drop's text, and
         the schedule's text."""
@@ -132,15 +171,36 @@ class Placement(Mapping[Edge, Drop]):
             row[f"{name}.drop"] = drop.text if drop else ""
         return row | {"schedule": self._schedule.text}
 
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (_SILENT,)
+
     def check(self, layers: int) -> None:
         """Raise AblateError where rates given by layer do not fit a net of `layers` layers."""
         for edge, drop in self._drops.items():
             places = len(layers_of(edge, layers))
             if isinstance(drop.rate, tuple) and len(drop.rate) != places:
+                mend = f"give one rate or {places}" if places else f"leave {edge.label} out"
                 raise AblateError(
                     f"{edge.label} acts at {places} layer(s) of a net of {layers}, "
-                    f"got {len(drop.rate)} rates {drop.rate}; give one rate or {places}"
+                    f"got {len(drop.rate)} rates {drop.rate}; {mend}"
                 )
+
+
+def _parse_part(text: str) -> tuple[Edge, Drop]:
+    """The edge and the drop of `CELL(0.3;...)`; raises AblateError for another text."""
+    found = _PART.fullmatch(text)
+    if found is None:
+        raise AblateError(
+            f"a placement's text is EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{_SILENT}', "
+            f"got '{text}'"
+        )
+    edges = {edge.label: edge for edge in Edge}
+    if found["edge"] not in edges:
+        raise AblateError(
+            f"no edge is called '{found['edge']}'{did_you_mean(found['edge'], edges)}; there are "
+            f"{', '.join(edges)}"
+        )
+    return edges[found["edge"]], Drop.parse(found["drop"])
 
 
 def _checked(drops: Mapping[Edge, Drop] | None) -> Mapping[Edge, Drop]:

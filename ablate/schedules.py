@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from ablate.errors import AblateError, in_words
-from ablate.sources import text_of
+from ablate.errors import AblateError, did_you_mean, in_words
+from ablate.sources import from_elsewhere, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,40 @@ class Annealed(Schedule):
         return 1.0 - update / total
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown(Schedule):
+    """A schedule of another package that a text states; its name is that whole text.
+
+    It can be compared and shown. `factor` raises AblateError.
+    """
+
+    def factor(self, update: int, total: int) -> float:
+        raise AblateError(
+            f"schedule {self.name} was read from a text, which does not say how it runs; build the "
+            "placement from the strategy that has it"
+        )
+
+
 CONSTANT: Final = Constant()
 CURRICULUM: Final = Curriculum()
 ANNEALED: Final = Annealed()
+
+_OWN: Final = {schedule.text: schedule for schedule in (CONSTANT, CURRICULUM, ANNEALED)}
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Return the schedule of this canonical text; of one that is not ablate's own an `Unknown`.
+
+    Raises AblateError for what is the text of no schedule.
+    """
+    if text in _OWN:
+        return _OWN[text]
+    if from_elsewhere(text):
+        return Unknown(text)
+    raise AblateError(
+        f"no schedule has the text '{text}'{did_you_mean(text, _OWN)}; there are "
+        f"{', '.join(_OWN)}, and another package's is written NAME#digest"
+    )
 
 
 def factor_at(schedule: Schedule, update: int, total: int) -> float:

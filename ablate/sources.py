@@ -18,6 +18,7 @@ from ablate.errors import AblateError
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 # What separates the parts of a placement's text may not stand inside one of them.
 _VALUE: Final = re.compile(r"[\w.+-]+")
+_FROM_ELSEWHERE: Final = re.compile(r"[A-Z][A-Z0-9_]*#[0-9a-f]{8}(,\w+=[\w.+-]+)*")
 
 
 def text_of(value: Any) -> str:
@@ -38,6 +39,11 @@ def text_of(value: Any) -> str:
     parts = [f"{value.name}#{_digest_of(own)}"]
     parts += [f"{name}={_spell(own, name, getattr(value, name))}" for name in fields]
     return ",".join(parts)
+
+
+def from_elsewhere(text: str) -> bool:
+    """Whether `text` is that of a noise or a schedule that is not ablate's own."""
+    return _FROM_ELSEWHERE.fullmatch(text) is not None
 
 
 def built_in(module: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from ablate.cli import main
 from ablate.data.toy import generate_toy
+from ablate.store import Store
 from ablate.strategies import registry
 from ablate.training.capability import Measured
 
@@ -174,6 +176,69 @@ def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.Monkey
     assert set(titles) == {"fp32", "bf16"}
 
 
+def test_a_store_settles_the_precision(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that would choose otherwise by now trains no second matrix of a resumed study."""
+    study.write_text(study.read_text().replace('precision = "fp32"\n', ""))
+    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("bf16", 1.51))
+    assert run(study, "--strategies", "none").exit_code == 0
+
+    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("fp32", 1.49))
+    again = run(study, "--strategies", "none").output
+    assert "\nprecision: bf16 (auto: the one trial of this store has it)\n" in again
+    assert "1 trials: 1 done, 0 to run" in again
+    more = run(study, "--set", "recipe.epochs=1", "--dry-run").output
+    assert (
+        "\nprecision: bf16 (auto: the one trial of this store, at other settings, has it)" in more
+    )
+    elsewhere = run(study, "--dry-run", "--results", study.parent / "new").output
+    assert "\nprecision: fp32 (auto: bfloat16 products measured 1.5 times" in elsewhere
+
+    run(study, "--set", "precision=fp32")
+    most = run(study, "--dry-run").output
+    assert "\nprecision: fp32 (auto: 3 of the 4 trials of this store have it)\n" in most
+
+
+def test_a_store_knows_its_study_file(study: Path) -> None:
+    """Its question and its path lie beside the results, whatever else has its name."""
+    run(study, "--strategies", "none")
+    about = Store.of(study.parent / "results", "tiny", "quick").about()
+    assert about is not None
+    assert (about.question, about.path, about.shipped) == (
+        "Does dropout help?",
+        str(study.resolve()),
+        False,
+    )
+
+
+def test_what_joins_by_strategies_is_not_asked_by_the_file(study: Path) -> None:
+    """It is flagged, and behind the file's points; whoever the file lists later is asked for."""
+    run(study, "--strategies", "zaremba2014 .5,naive")
+    store = Store.of(study.parent / "results", "tiny", "quick")
+
+    def asked() -> dict[str, tuple[bool, int]]:
+        return {r["label"]: (r["asked"], r["position"]) for r in store.cells().to_pylist()}
+
+    assert asked() == {"zaremba2014 .5": (True, 2), "naive .25": (False, 4)}
+    study.write_text(study.read_text().replace("[0.25, 0.5]}]", '0.25}, {name = "naive"}]'))
+    run(study, "--strategies", "none")
+    assert asked() == {
+        "none": (True, 0),
+        "zaremba2014 .5": (False, 5),
+        "naive .25": (True, 2),
+    }
+
+
+def test_commands_in_messages_are_quoted(tmp_path: Path) -> None:
+    """What follows "next:" can be pasted, whatever the folders are called."""
+    folder = tmp_path / "my results; $HOME"
+    folder.mkdir()
+    study = write_study(folder)
+    output = run(study, "--strategies", "none").output
+    (line,) = re.findall(r"next: `(.*)`", output)
+    assert shlex.split(line)[-2:] == ["--results", str(folder / "results")]
+    assert ablate(*shlex.split(line)[1:]).exit_code == 0
+
+
 def test_a_cohort_can_be_pinned(study: Path) -> None:
     """Its trials share a worker's windows, and have the results that they have alone."""
     output = run(study, "--cohort", 3).output
@@ -191,14 +256,42 @@ def test_a_cohort_can_be_pinned(study: Path) -> None:
     assert found == expected
 
 
+def test_plans_that_are_alike_are_shown_once(study: Path) -> None:
+    """Under all their labels; where evaluation is alike for most, they are all others."""
+    study.write_text(study.read_text().replace("[0.25, 0.5]}", '[0.25, 0.5]}, {name = "zoneout"}'))
+    output = run(study, "--dry-run", "--cohort", 1).output
+    training, evaluation = output.partition("\ntraining\n")[2].split("\nevaluation\n")
+    assert re.findall(r"^  ([^:]*): (\w+)\.", training, re.M) == [
+        ("none", "fused"),
+        ("zaremba2014 .25, zaremba2014 .5", "fused"),
+        ("zoneout .5", "looped"),
+    ]
+    assert re.findall(r"^  ([^:]*): (\w+)\.", evaluation, re.M) == [
+        ("none", "fused"),
+        ("zoneout .5", "looped"),
+        ("all others", "fused"),
+    ]
+
+
+def test_the_longest_shipped_study_fits_a_screen() -> None:
+    """Fourteen placements with their matrix, plans and estimate are less than 50 lines."""
+    given = ("--set", "corpus=toy", "--set", "net.hidden=8", "--set", "precision=fp32")
+    output = ablate(
+        "run", "--study", "placement", "--dry-run", "--cohort", 1, "--slots", 0, "--device", "cpu",
+        *given,
+    ).output  # fmt: skip
+    assert "about" in output.splitlines()[-1]
+    assert len(output.splitlines()) < 50
+
+
 def test_dry_run_trains_nothing(study: Path) -> None:
     """It shows the matrix, each placement's plan with its reasons, and an estimate."""
     run(study, "--strategies", "none")
     output = run(study, "--dry-run").output
     assert re.search(r"^none +1 +- *$", output, re.MULTILINE)
     assert re.search(r"^zaremba2014 \.25 +- +1 *$", output, re.MULTILINE)
-    assert "training: fused." in output
-    assert "    INPUT acts on the layer's whole input." in output
+    assert "zaremba2014 .25, zaremba2014 .5: fused." in output
+    assert re.search(r" INPUT(, INTERLAYER: each)? acts on the layer's whole input\.", output)
     assert re.search(r"^cohorts: \d at once of 2 trial\(s\) such as 'zaremba2014", output, re.M)
     assert re.search(r"about \d+ s on 1 slot\(s\): [\d.]+ ms an update and trial", output)
     assert len(list((study.parent / "results/tiny/quick/trials").iterdir())) == 1
@@ -219,9 +312,8 @@ def test_a_gpu_and_a_larger_profile_are_told_of(
     assert "a GPU was found" not in run(study, "--dry-run").output
 
     monkeypatch.setattr("ablate.study.words.gpus", lambda: 1)
-    assert "a GPU was found: `ablate run --study tiny --profile full` asks the same on" in (
-        run(study, "--dry-run").output
-    )
+    again = f"`ablate run --study {study} --profile full --results {study.parent}/results`"
+    assert f"a GPU was found: {again} asks the same on" in run(study, "--dry-run").output
     assert "a GPU was found" not in run(study, "--dry-run", "--profile", "full").output
 
 
@@ -425,24 +517,134 @@ def test_a_results_folder_that_cannot_be_written(study: Path) -> None:
 
 
 def test_a_truncated_file_is_named_and_costs_one_trial(study: Path) -> None:
-    """One message, exit code 2; the file is set aside; the next run trains what it held."""
+    """A report says so and moves nothing; the next run sets it aside and trains what it held."""
     run(study, "--strategies", "none", "--seeds", 2)
     trials = study.parent / "results/tiny/quick/trials"
     broken = sorted(trials.iterdir())[1]
     broken.write_bytes(broken.read_bytes()[:-100])
 
-    message = refused(ablate("report", "--results", study.parent / "results"))
-    assert message.startswith("ablate: 1 damaged file(s), now set aside in ")
-    assert f"trials/{broken.name} (attempt 1 at '" in message
-    assert "Everything else is whole." in message
+    report = ablate("report", "--results", study.parent / "results")
+    assert f"trials/{broken.name} (attempt 1 at '" in report.output
+    assert broken.exists()
     again = run(study, "--strategies", "none", "--seeds", 2).output
     assert "2 trials: 1 done, 1 to run" in again
+    assert "1 damaged file(s), now set aside in " in again
+    assert "1 trial(s) trained\n" in again
 
 
-def test_a_damaged_file_stops_a_run_before_it_trains(study: Path) -> None:
-    """`run` says so too, before anything is added."""
+def test_a_damaged_file_is_mended_by_the_run_that_finds_it(study: Path) -> None:
+    """Tokens, which no count of trials reads, are checked too, and their trial is trained again."""
     run(study, "--strategies", "none")
     (tokens,) = (study.parent / "results/tiny/quick/tokens").iterdir()
     tokens.write_bytes(b"")
-    assert f"tokens/{tokens.name} (attempt 1 at 'none', seed 1)" in refused(run(study))
-    assert "1 trials: 0 done, 1 to run" in run(study, "--strategies", "none").output
+    output = run(study).output
+    assert f"tokens/{tokens.name} (attempt 1 at 'none', seed 1)" in output
+    assert "none, seed 1: started on cpu, 1 thread(s), attempt 2" in output
+    assert "3 trial(s) trained\n" in output
+
+
+def test_a_log_has_a_clock_and_no_silence(study: Path) -> None:
+    """Each line of a run begins with the time of day, and the first says what is begun."""
+    lines = run(study).output.splitlines()
+    clocked = [line[9:] for line in lines if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert clocked[0].startswith("timing a few updates of each kind of trial")
+    assert clocked[1].startswith("training in this process; where kernels are compiled")
+    assert len(clocked) == 2 + 3 * (1 + 2 + 1)
+    again = run(study).output
+    assert not re.search(r"^\d\d:\d\d:\d\d ", again, re.M)
+
+
+@pytest.mark.parametrize("command", ["run", "report", "strategies"])
+def test_ctrl_c_is_one_sentence_and_130(
+    study: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Before, while and after anything is trained: shells know that code."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ablate.study.job.find_study", interrupted)
+    monkeypatch.setattr("ablate.report.build", interrupted)
+    monkeypatch.setattr("ablate.strategies.all_strategies", interrupted)
+    result = ablate(command, *(("--study", study) if command == "run" else ()))
+    assert result.exit_code == 130
+    (sentence,) = result.stderr.splitlines()
+    assert sentence.startswith("ablate: stopped")
+    assert ("the same command goes on from there" in sentence) == (command == "run")
+
+
+def test_a_signal_while_modules_are_imported_is_130(tmp_path: Path) -> None:
+    """A run is interrupted most often while it seems to do nothing."""
+    (tmp_path / "ablate").symlink_to(ROOT / "ablate")
+    slow = tmp_path / "torch"
+    slow.mkdir()
+    (slow / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "run", "--study", "smoke"],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert ended.returncode == 130
+    assert ended.stderr.startswith("ablate: stopped")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_no_names_are_no_strategies(study: Path) -> None:
+    """A comma too many is passed over; commas alone are refused."""
+    assert "--strategies takes names such as none,zaremba2014, got ','" in (
+        refused(run(study, "--strategies", ","))
+    )
+    assert "1 trials: " in run(study, "--strategies", "none,", "--dry-run").output
+
+
+def test_two_files_of_one_name_are_told_apart(study: Path) -> None:
+    """The second is refused before anything is timed or trained, by a dry run too."""
+    run(study, "--strategies", "none")
+    other = study.parent / "elsewhere" / study.name
+    other.parent.mkdir()
+    other.write_text(study.read_text().replace("Does dropout help?", "Does it hurt?"))
+    where = ("--results", study.parent / "results")
+    message = refused(ablate("run", "--study", other, "--dry-run", *where))
+    assert "is another file of that name" in message
+
+
+def _ended(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """One command in a process of its own, whose streams have the encoding of `environment`."""
+    command = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
+    found = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | environment
+    return subprocess.run(command, capture_output=True, check=True, env=found)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_a_terminal_without_unicode_shows_stand_ins(finished: Path, encoding: str) -> None:
+    """A multiplication sign is an x where there is none, and a table's rule is made of dashes."""
+    ended = _ended("report", "--results", finished.parent / "results", PYTHONIOENCODING=encoding)
+    text = ended.stdout.decode(encoding)
+    times = "x" if encoding == "ascii" else "\N{MULTIPLICATION SIGN}"
+    assert f"LSTM 1 {times} 4" in text
+    assert re.search("^-{20,}$", text, re.M)
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("columns", ["0", "abc", "20", "-3", "\N{SUPERSCRIPT TWO}", ""])
+def test_any_width_is_taken(columns: str) -> None:
+    """What is no width is passed over, and what is too narrow to read is widened."""
+    lines = _ended("explain", "zaremba2014", COLUMNS=columns, LINES=columns).stdout.splitlines()
+    assert 20 <= max(map(len, lines)) <= 400
+
+
+def test_a_reader_that_leaves_sees_no_traceback() -> None:
+    """`ablate studies | head -1` ends without a word."""
+    command = [sys.executable, str(ROOT / "cli.py"), "strategies"]
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert b"Traceback" not in ended.stderr
+
+
+def test_help_is_kept_without_docstrings() -> None:
+    """`PYTHONOPTIMIZE=2` takes docstrings out of the program; what they say is read again."""
+    texts = [_ended("run", "--help", PYTHONOPTIMIZE=level).stdout for level in ("", "2")]
+    assert texts[0] == texts[1]
+    assert b"goes on from each" in texts[0]

@@ -34,7 +34,23 @@ def test_names_are_those_of_their_modules():
 def test_every_name_is_listed():
     """For completion, and for `from ablate import *`."""
     assert set(ablate.__all__) <= set(dir(ablate))
-    assert {*ablate._HOME, "__version__"} == set(ablate.__all__)
+    assert {*ablate._HOME, *ablate._MODULES, "__version__"} == set(ablate.__all__)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ablate.strategies.get('gal2016').place()",
+        "ablate.Placement({ablate.Edge.INPUT: ablate.Drop(0.1)}, ablate.schedules.CURRICULUM)",
+        "ablate.Drop(0.1, noise=ablate.noise.GAUSSIAN)",
+        "ablate.strategy(dial='rate'), ablate.Rate, ablate.Range, ablate.Noise, ablate.Schedule",
+        "issubclass(ablate.AblateWarning, UserWarning) or 1 / 0",
+    ],
+)
+def test_what_messages_name_is_there_after_import_ablate(code):
+    """In a process that has imported nothing else, and without torch."""
+    code = f"import ablate, sys; {code}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_another_name_is_an_attribute_error():

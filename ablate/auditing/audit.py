@@ -15,6 +15,7 @@ from ablate.auditing.subject import Subject
 from ablate.auditing.words import TOSSES, Words, check_words, measure_words
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.model.copies import same_stacks
 from ablate.placement import Placement
 
 _SMALL = 128  # units: a second thread costs more than it brings below
@@ -54,6 +55,8 @@ class Audit:
         )
 
 
+# What is repeated on a copy of one of ablate's modules has to toss as the module did.
+@same_stacks()
 def audit(
     module: nn.Module, placement: Placement | None = None, *, batch_first: bool = False
 ) -> Audit:

@@ -22,7 +22,7 @@ def page(audit: Audit, *, title: str, placement: Placement | None = None) -> str
             headings=HEADINGS,
             rows=list(rows(audit)),
             verdict=verdict(audit).removesuffix(":"),
-            placement=placement.text.split(" | ") if placement is not None else [],
+            placement=placement.lines if placement is not None else (),
             version=ablate.__version__,
         )
     )

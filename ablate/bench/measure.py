@@ -106,6 +106,7 @@ def cohorts(options: Options, in_turn: Interleave) -> dict[Case, Row]:
         rows[case] = _named(case) | {
             "size": case.size,
             "train": asdict(taken[case]),
+            "stock": asdict(taken[stock[case.precision]]),
             "ms_a_trial": ms,
             "faster_than_one": taken[smallest].ms / min(options.cohorts) / ms,
             "faster_than_stock": stock_ms[case.precision] / ms,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ablate.bench.intervals import Interval, number, of_median
 from ablate.report.frame import results
 from ablate.report.statistics import Estimate, estimate
 
@@ -23,14 +24,15 @@ class Pairs(NamedTuple):
     """What n trials of `b` are to the same trials of `a`.
 
     `valid` and `test` are relative differences of perplexity in percent, b to a; `apart` the
-    largest of valid in size; `speed` is a's seconds divided by b's, over all of them.
+    largest of valid in size; `speed` is a's seconds divided by b's, over all of them, with bounds
+    that hold those of the ratios trial by trial; None for one trial.
     """
 
     n: int
     valid: Estimate
     test: Estimate
     apart: float
-    speed: float
+    speed: Interval | None
     precisions: tuple[str, str]
 
 
@@ -52,7 +54,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> Pairs:
         valid=estimate(changed["valid"].tolist()),
         test=estimate(changed["test"].tolist()),
         apart=float(changed["valid"].abs().max()),
-        speed=float(both["seconds_a"].sum() / both["seconds_b"].sum()),
+        speed=_speed(both["seconds_a"].tolist(), both["seconds_b"].tolist()),
         precisions=(_one(both["precision_a"]), _one(both["precision_b"])),
     )
 
@@ -65,8 +67,20 @@ def words(pairs: Pairs, names: Mapping[str, str]) -> str:
         half = "" if math.isnan(found.half) else f" +- {found.half:.2f} (95 %)"
         lines.append(f"{name} perplexity, mean difference: {found.mean:+.2f}{half} %")
     lines.append(f"largest difference in valid perplexity: {pairs.apart:.2f} %")
-    lines.append(f"seconds of a slot a trial, {a} divided by {b}: {pairs.speed:.2f}")
+    lines.append(f"seconds of a slot a trial, {a} divided by {b}: {_told(pairs.speed)}")
     return "\n".join(lines)
+
+
+def _speed(one: list[float], other: list[float]) -> Interval | None:
+    if len(one) < 2:
+        return None
+    whole = sum(one) / sum(other)
+    each = of_median([a / b for a, b in zip(one, other, strict=True)])
+    return Interval(whole, whole, whole).spanning(each)
+
+
+def _told(speed: Interval | None) -> str:
+    return number(speed, null=1.0) if speed else "one trial has no spread"
 
 
 def _one(column: pd.Series) -> str:

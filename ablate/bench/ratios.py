@@ -1,4 +1,7 @@
-"""Ratios of what was measured: to `none`, to the stock trainer, and to the machine's ceilings."""
+"""Ratios of medians, as JSON has them: to `none`, to the stock trainer, to the machine's ceilings.
+
+What is shown of them, and with which bounds, is for `intervals` to say.
+"""
 
 from dataclasses import asdict
 from typing import Any

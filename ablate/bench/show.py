@@ -3,7 +3,8 @@
 import textwrap
 from typing import Final
 
-from ablate.bench.tables import Report, Table, size, tables
+from ablate.bench.cells import size
+from ablate.bench.tables import Report, Table, tables
 
 _WIDTH: Final = 100
 
@@ -52,6 +53,7 @@ def machine(report: Report) -> str:
         + f"; {of['date']}, {report['seconds'] / 60:.1f} minutes.",
         f"Medians of {options['repeat']} calls after {options['warm']}, the cases in turns; "
         "± is the width of the middle half of them.",
+        _bounds(report),
     ]
     if "first_seconds" in report:
         lines.append(
@@ -77,4 +79,19 @@ def _numeric(table: Table) -> list[bool]:
 
 
 def _is_number(text: str) -> bool:
-    return text == "-" or text.rstrip(" %").replace(",", "").replace(".", "").isdecimal()
+    return set(text.replace(" to ", " ")) <= set("0123456789.,-()%± ")
+
+
+def _bounds(report: Report) -> str:
+    """How a ratio's bounds come about, and when they stand alone."""
+    if report["options"]["repeat"] < 2:
+        return "One call has no spread: no ratio is shown."
+    rows = [*report.get("parts", []), *(row["train"] for row in report.get("updates", []))]
+    if all("calls" in timing for timing in rows):
+        bounds = "A ratio is the median over the rounds, with its 95 % interval in brackets"
+    else:
+        bounds = (
+            "A ratio is that of two medians, and in brackets is what it may be where each is off "
+            "by twice its ± (this file has no single calls)"
+        )
+    return f"{bounds}; where that holds 1, the bounds stand alone."

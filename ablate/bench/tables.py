@@ -1,10 +1,33 @@
 """A bench's facts as tables of text; ratios stand first, and "-" where there is nothing."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from ablate.bench import retimed
+from ablate.bench.cells import compared, fraction, megabytes, milliseconds, share, size, spread
+from ablate.bench.intervals import Interval, Timing, interval, number, percent
+from ablate.bench.retimed import COHORTS, LENGTHS, UPDATES, Tables, Update, part, seen_from
+from ablate.bench.timing import exponent, line
 
 Report = dict[str, Any]
 Row = dict[str, Any]
+Timed = Mapping[Update, Tables]
+
+_WHERE: Final = {
+    UPDATES: "beside other strategies",
+    COHORTS: "beside cohorts",
+    LENGTHS: "beside longer windows",
+}
+
+
+_ITSELF: Final = Interval(1.0, 1.0, 1.0)
+
+_FITS: Final = (
+    lambda tokens, *ms: exponent(tokens, ms),
+    lambda tokens, *ms: line(tokens, ms).fixed,
+    lambda tokens, *ms: 1e3 * line(tokens, ms).slope,
+)
 
 
 class Table(NamedTuple):
@@ -19,21 +42,23 @@ class Table(NamedTuple):
 def tables(report: Report, *, brief: bool = False) -> Iterator[Table]:
     """Every table that the report has facts for; `brief` leaves out the long ones."""
     if "updates" in report:
-        yield _figures(report)
+        timed = retimed.updates(report)
+        yield _figures(report, timed)
         if not brief:
             for shape in report["options"]["shapes"]:
                 for precision in report["options"]["precisions"]:
-                    yield _updates(report, shape, precision)
-        yield _cohorts(report)
+                    yield _updates(report, timed, shape, precision)
+        yield _cohorts(report, timed)
         yield _lengths(report)
-        yield _rooflines(report)
+        yield _again(timed)
+        yield _rooflines(report, timed)
         if not brief:
             yield _ceilings(report)
     if "parts" in report:
         yield _parts(report)
 
 
-def _figures(report: Report) -> Table:
+def _figures(report: Report, timed: Timed) -> Table:
     columns = (
         "", "precision", "gates shared, at most", "by", "gates apart, at most", "by", "stock/none",
         "stock fp32/none",
@@ -41,42 +66,38 @@ def _figures(report: Report) -> Table:
     rows = []
     for shape in report["options"]["shapes"]:
         for precision in report["options"]["precisions"]:
-            own = [
-                row
-                for row in report["updates"]
-                if (row["shape"], row["precision"]) == (shape["name"], precision)
-            ]
-            none = [row for row in own if row["trainer"] == "ablate" and row["strategy"] == "none"]
-            best = min(none, key=lambda row: row["train"]["ms"], default=None)
-            slowest = [_slowest(own, gates) for gates in ("shared", "apart")]
+            own = _rows(report, shape, precision)
+            slowest = [_slowest(own, timed, gates) for gates in ("shared", "apart")]
+            none = Update("ablate", shape["name"], precision, "none")
             rows.append(
                 (
                     shape["name"],
                     precision,
                     *(cell for pair in slowest for cell in pair),
-                    _ratio(best and best["faster_than_stock"]),
-                    _ratio(best and best["faster_than_stock_fp32"]),
+                    compared(timed.get(none.stock()), timed.get(none)),
+                    compared(timed.get(none.stock("fp32")), timed.get(none)),
                 )
             )
     note = (
-        "The largest ratio of a strategy's update to that of `none` on `none`'s fastest path, and "
-        "how many times faster `none` is than the stock trainer, in its precision and in fp32."
+        "The strategy with the largest ratio of its update to that of `none` on `none`'s fastest "
+        "path, and how many times faster `none` is than the stock trainer, in its precision and in "
+        "fp32."
     )
     return Table("Ratios", note, columns, rows)
 
 
-def _slowest(rows: list[Row], gates: str) -> tuple[str, str]:
+def _slowest(rows: list[Row], timed: Timed, gates: str) -> tuple[str, str]:
     known = [row for row in rows if row["gates"] == gates and row["ratio"] is not None]
     worst = max(known, key=lambda row: row["ratio"], default=None)
-    return (_ratio(worst["ratio"]), worst["strategy"]) if worst else ("-", "-")
+    if worst is None:
+        return "-", "-"
+    update = Update.of(worst)
+    none = timed.get(update._replace(strategy="none"))
+    return compared(timed.get(update), none), worst["strategy"]
 
 
-def _updates(report: Report, shape: Row, precision: str) -> Table:
-    rows = [
-        row
-        for row in report["updates"]
-        if (row["shape"], row["precision"]) == (shape["name"], precision)
-    ]
+def _updates(report: Report, timed: Timed, shape: Row, precision: str) -> Table:
+    rows = _rows(report, shape, precision)
     columns = (
         "", "path", "gates", "update", "evaluation", "masks", "stock/it", "stock fp32/it",
         "ms", "±", "ms to evaluate", "MB",
@@ -91,46 +112,67 @@ def _updates(report: Report, shape: Row, precision: str) -> Table:
     options = report["options"]
     if (shape, precision) != (options["shapes"][0], options["precisions"][0]):
         note = ""
-    return Table(f"{words(shape)}, {precision}", note, columns, [_update(row) for row in rows])
+    none = Update("ablate", shape["name"], precision, "none")
+    evaluated = min(
+        (row["evaluate"] for row in rows if Update.of(row) == none),
+        key=lambda timing: timing["ms"],
+        default=None,
+    )
+    cells = [_cells(row, timed, none, evaluated) for row in rows]
+    return Table(f"{words(shape)}, {precision}", note, columns, cells)
 
 
-def _update(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, timed: Timed, none: Update, evaluated: Timing | None) -> tuple[str, ...]:
     stock = row["trainer"] == "stock"
     name = {"none": "stock", "dropout": "stock, dropout .5"}[row["strategy"]] if stock else ""
+    update, train = Update.of(row), row["train"]
+    # Of the paths of `none` only the fastest is timed again.
+    own = timed[update] if timed[update][UPDATES] is train else {UPDATES: train}
     return (
         name or row["strategy"],
         row["path"] or "-",
         row["gates"] or "-",
-        _ratio(row["ratio"]),
-        _ratio(row["evaluate_ratio"]),
-        _percent(row["masks_share"]),
-        _ratio(row["faster_than_stock"]),
-        _ratio(row["faster_than_stock_fp32"]),
-        _ms(row["train"]["ms"]),
-        _percent(row["train"]["spread"]),
-        _ms(row["evaluate"]["ms"]),
-        _megabytes(row["peak_bytes"]),
+        compared(own, timed.get(none)),
+        compared({UPDATES: row["evaluate"]}, evaluated and {UPDATES: evaluated}),
+        percent(interval(lambda a, b: a / b, row["masks"], train) if row["masks"] else None),
+        compared(timed.get(none.stock()), own),
+        compared(timed.get(none.stock("fp32")), own),
+        milliseconds(train["ms"]),
+        spread(train),
+        milliseconds(row["evaluate"]["ms"]),
+        megabytes(row["peak_bytes"]),
     )
 
 
-def _cohorts(report: Report) -> Table:
+def _cohorts(report: Report, timed: Timed) -> Table:
     columns = (
         "", "precision", "trials", "one/it", "stock/it", "stock fp32/it", "ms a trial", "±", "MB",
     )  # fmt: skip
-    rows = [
-        (
-            row["strategy"],
-            row["precision"],
-            str(row["size"]),
-            _ratio(row["faster_than_one"]),
-            _ratio(row["faster_than_stock"]),
-            _ratio(row["faster_than_stock_fp32"]),
-            _ms(row["ms_a_trial"]),
-            _percent(row["train"]["spread"]),
-            _megabytes(row["peak_bytes"]),
-        )
+    smallest = {
+        Update.of(row): row["train"]
         for row in report["cohorts"]
-    ]
+        if row["size"] == min(report["options"]["cohorts"])
+    }
+    rows = []
+    for row in report["cohorts"]:
+        update, size_ = Update.of(row), row["size"]
+        one = {COHORTS: part(smallest[update], min(report["options"]["cohorts"]))}
+        own = {COHORTS: part(row["train"], size_)}
+        if size_ == 1:
+            one = own = seen_from(COHORTS, timed[update])
+        stock = [timed.get(update.stock(each)) for each in (row["precision"], "fp32")]
+        rows.append(
+            (
+                row["strategy"],
+                row["precision"],
+                str(size_),
+                compared(one, own),
+                *(compared(each and seen_from(COHORTS, each), own) for each in stock),
+                milliseconds(row["ms_a_trial"]),
+                spread(row["train"]),
+                megabytes(row["peak_bytes"]),
+            )
+        )
     shape = report["options"]["shapes"][0]
     note = (
         "How many times faster a trial of a cohort is than one alone, and than the stock trainer."
@@ -142,21 +184,25 @@ def _lengths(report: Report) -> Table:
     factors = report["options"]["lengths"]
     columns = (
         "", "", "precision", "exponent", "fixed ms", "ms a 1,000 tokens", "off the line",
-        *(f"ms at {factor}x" for factor in factors),
+        *(f"ms at {factor}x" for factor in factors), "±, at most",
     )  # fmt: skip
-    rows = [
-        (
-            row["shape"],
-            row["strategy"],
-            row["precision"],
-            f"{row['exponent']:.3f}",
-            _ms(row["line"]["fixed"]),
-            _ms(1000 * row["line"]["slope"]),
-            _percent(row["line"]["deviation"]),
-            *(_ms(timing["ms"]) for timing in row["train"]),
+    rows = []
+    for row in report["lengths"]:
+        train = row["train"]
+        power, fixed, slope = (interval(partial(fit, row["tokens"]), *train) for fit in _FITS)
+        rows.append(
+            (
+                row["shape"],
+                row["strategy"],
+                row["precision"],
+                number(power, null=1.0),
+                number(fixed, null=0.0),
+                number(slope),
+                share(row["line"]["deviation"]),
+                *(milliseconds(timing["ms"]) for timing in train),
+                spread(max(train, key=lambda timing: timing["spread"])),
+            )
         )
-        for row in report["lengths"]
-    ]
     note = (
         "Exponent of the fit ms ~ tokens^e, where 1 is linear; and the straight line fixed + slope "
         "x tokens, with the largest deviation from it. SGD is what is fixed."
@@ -164,7 +210,30 @@ def _lengths(report: Report) -> Table:
     return Table("Time against tokens", note, columns, rows)
 
 
-def _rooflines(report: Report) -> Table:
+def _again(timed: Timed) -> Table:
+    columns = (
+        "", "", "precision", *(f"ms {where}" for where in _WHERE.values()), "farthest apart",
+    )  # fmt: skip
+    rows = []
+    for update, by_table in timed.items():
+        if len(by_table) > 1:
+            ms = [timing["ms"] for timing in by_table.values()]
+            told = (
+                f"{milliseconds(each['ms'])} ± {spread(each)}" if each else "-"
+                for each in map(by_table.get, _WHERE)
+            )
+            name = update.strategy if update.trainer == "ablate" else "stock"
+            apart = share(max(ms) / min(ms) - 1.0)
+            rows.append((update.shape, name, update.precision, *told, apart))
+    note = (
+        "Medians of the same update in each table that has it. Tables take their turns one after "
+        "the other, and a case has other neighbours in each: a ratio of two cases holds what every "
+        "table says of both."
+    )
+    return Table("The same updates again", note, columns, rows)
+
+
+def _rooflines(report: Report, timed: Timed) -> Table:
     columns = (
         "", "precision", "none", "stock", "none, products alone", "GFLOP", "in steps", "GB",
         "ms of products", "ms of memory", "ms of none", "ms of stock",
@@ -172,20 +241,21 @@ def _rooflines(report: Report) -> Table:
     rows = []
     for row in report["rooflines"]:
         large, step = row["operations"]["large"], row["operations"]["step"]
+        none = Update("ablate", row["shape"], row["precision"], "none")
         rows.append(
             (
                 row["shape"],
                 row["precision"],
-                _ratio(row["fraction"]),
-                _ratio(row["stock_fraction"]),
-                _ratio(row["fraction_of_products"]),
+                fraction(row["in_turn_ms"], timed.get(none)),
+                fraction(row["in_turn_ms"], timed.get(none.stock())),
+                fraction(row["products_ms"], timed.get(none)),
                 f"{(large + step) / 1e9:.1f}",
-                _percent(step / (large + step)),
+                share(step / (large + step)),
                 f"{sum(row['bytes'].values()) / 1e9:.2f}",
-                _ms(row["products_ms"]),
-                _ms(row["memory_ms"]),
-                _ms(row["none_ms"]),
-                _ms(row["stock_ms"]),
+                milliseconds(row["products_ms"]),
+                milliseconds(row["memory_ms"]),
+                milliseconds(row["none_ms"]),
+                milliseconds(row["stock_ms"]),
             )
         )
     note = (
@@ -221,17 +291,31 @@ def _parts(report: Report) -> Table:
             row["shape"],
             row["precision"],
             f"{row['vocabulary']:,}",
-            _ratio(row["ratio"]),
-            _ms(row["ms"]),
-            _percent(row["spread"]),
+            number(to_best, null=1.0),
+            milliseconds(row["ms"]),
+            spread(row),
         )
-        for row in report["parts"]
+        for row, to_best in zip(report["parts"], to_the_best(report["parts"]), strict=True)
     ]
     note = (
         "softmax: the loss and its gradients; embedding: the table's gradient, norm and step; "
         "step: norm, clip and SGD of all else."
     )
     return Table("Parts of an update", note, columns, rows)
+
+
+def to_the_best(rows: list[Row]) -> list[Interval | None]:
+    """The ratio of each way of a part to the fastest way of it, in the order of the rows."""
+    best: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        first = best.setdefault(_part(row), row)
+        if row["ms"] < first["ms"]:
+            best[_part(row)] = row
+    return [
+        _ITSELF if row is fastest else interval(lambda a, b: a / b, row, fastest)
+        for row in rows
+        for fastest in [best[_part(row)]]
+    ]
 
 
 def words(shape: Row) -> str:
@@ -243,21 +327,13 @@ def words(shape: Row) -> str:
     return f"{shape['name']} ({net}, {window}, V = {shape['vocabulary']:,})"
 
 
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _rows(report: Report, shape: Row, precision: str) -> list[Row]:
+    return [
+        row
+        for row in report["updates"]
+        if (row["shape"], row["precision"]) == (shape["name"], precision)
+    ]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _megabytes(value: int | None) -> str:
-    return "-" if value is None else f"{value / 1e6:.0f}"
-
-
-def size(count: int) -> str:
-    return f"{count / 2**30:.0f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+def _part(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("part", "shape", "precision", "vocabulary"))

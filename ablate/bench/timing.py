@@ -2,6 +2,7 @@
 
 import gc
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,26 +20,29 @@ class Timing:
     """The median of `repeat` calls in milliseconds.
 
     `spread` is the width of the middle half of the calls in parts of the median, `first_ms` the
-    very first call's time, what it compiled or loaded included.
+    very first call's time, what it compiled or loaded included, `calls` the time of each call, by
+    rounds.
     """
 
     ms: float
     spread: float
     repeat: int
     first_ms: float
+    calls: tuple[float, ...]
 
     def over(self, count: int) -> "Timing":
         """The timing of one of `count` equal parts of the call."""
-        return Timing(self.ms / count, self.spread, self.repeat, self.first_ms / count)
+        calls = tuple(ms / count for ms in self.calls)
+        return Timing(self.ms / count, self.spread, self.repeat, self.first_ms / count, calls)
 
 
 def summarise(milliseconds: Sequence[float], first_ms: float) -> Timing:
     """The median and the spread of some calls."""
-    median = statistics.median(milliseconds)
-    if len(milliseconds) < 2:
-        return Timing(median, 0.0, len(milliseconds), first_ms)
-    low, _, high = statistics.quantiles(milliseconds, n=4, method="inclusive")
-    return Timing(median, (high - low) / median, len(milliseconds), first_ms)
+    median, calls = statistics.median(milliseconds), tuple(milliseconds)
+    if len(calls) < 2:
+        return Timing(median, 0.0, len(calls), first_ms, calls)
+    low, _, high = statistics.quantiles(calls, n=4, method="inclusive")
+    return Timing(median, (high - low) / median, len(calls), first_ms, calls)
 
 
 def interleave(
@@ -50,16 +54,19 @@ def interleave(
 ) -> dict[Key, Timing]:
     """Call every step once a round, `warm` rounds unmeasured and then `repeat` measured ones.
 
-    Each round begins with another step. `synchronise` waits for the device.
+    Each round has an order of its own. `synchronise` waits for the device.
     """
     order = list(steps)
     taken: dict[Key, list[float]] = {key: [] for key in order}
+    # A step leaves caches and memory to the next. With one neighbour in every round that would be
+    # in no spread.
+    shuffled = random.Random(0)
     for number in range(warm + repeat):
         gc.collect()
         gc.disable()
-        turn = number % len(order) if order else 0
+        shuffled.shuffle(order)
         try:
-            for key in order[turn:] + order[:turn]:
+            for key in order:
                 synchronise()
                 began = time.perf_counter()
                 steps[key](number)

@@ -6,28 +6,36 @@
 | `ptb-tenth` | the first tenth of each of its splits, with the vocabulary of the training slice |
 | `toy`       | a small synthetic language, generated; needs nothing                             |
 
-Anything else is the path of a folder with train.txt, valid.txt and test.txt; write `./ptb` for a
-folder that has the name of a built-in corpus.
+Anything else is the path of a folder with train.txt, valid.txt and test.txt. A built-in name always
+means the built-in corpus; write `./ptb` for a folder that has its name.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.data import lines, unknown
 from ablate.data.folder import read_folder
+from ablate.data.lines import EOS, tokenize
+from ablate.data.note import Note, printable
 from ablate.data.text import PLAIN, Text
 from ablate.data.toy import generate_toy
 from ablate.data.treebank import read_treebank
-from ablate.data.vocabulary import EOS, build_vocabulary, encode, positions_outside, tokenize
+from ablate.data.vocabulary import build_vocabulary, encode, positions_outside
 from ablate.errors import AblateError, did_you_mean
 
 SPLITS = ("train", "valid", "test")
+
+#: The most types of a corpus, whose numbers are `int32`. Initial weights have addresses for more.
+MOST_TYPES: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +45,8 @@ class Corpus:
     `train`, `valid` and `test` are read-only `int32` arrays of token numbers, `vocabulary[n]` is
     the word of number n, and `eos` is the number of `<eos>`, which ends every line. `unknown` has
     for each split the positions of the words that the vocabulary lacks, which are numbered as
-    `<unk>`; an `<unk>` that the text itself has is a word. `text` says how the texts were read.
+    `<unk>`; an `<unk>` that the text itself has is a word. `text` says how the texts were read,
+    `notes` what was found in them, and `folder` where they lie (absolute; None for a built-in one).
     """
 
     name: str
@@ -49,6 +58,8 @@ class Corpus:
     digest: str
     unknown: Mapping[str, NDArray[np.int64]] = field(repr=False)
     text: Text = PLAIN
+    notes: tuple[Note, ...] = field(default=(), repr=False)
+    folder: Path | None = None
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Corpus) else NotImplemented
@@ -62,31 +73,36 @@ def corpora() -> tuple[str, ...]:
     return tuple(_BUILT_IN)
 
 
-def load_corpus(spec: str) -> Corpus:
-    """Return the corpus of a built-in name or of a folder's path.
+def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corpus:
+    """Return the corpus of a built-in name or of a folder's path, its texts read as `text` says.
 
     The vocabulary is that of the training split, by falling frequency and then alphabetically. A
-    word of another split that is not in it is `<unk>`, which joins the vocabulary if need be.
-    Built-in corpora are kept for the life of the process; a folder is read anew at each call, and
-    its path is relative to the working directory.
+    word of any split that is not in it is `<unk>`, which joins the vocabulary if need be. A
+    relative path begins at the folder `begins`. Built-in corpora are kept for the life of the
+    process; a folder is read anew at each call.
 
     Raises `AblateError` for an unknown name and for whatever keeps the texts from being read.
     """
-    check_name(spec)
+    check_name(spec, begins)
     if spec in _BUILT_IN:
-        return _built_in(spec)
-    texts = read_folder(Path(os.path.expanduser(spec)))
-    return _corpus(spec, {split: tokenize(text) for split, text in texts.items()})
+        return _built_in(spec, text)
+    folder = folder_of(spec, begins)
+    texts = {split: text.spell(read) for split, read in read_folder(folder).items()}
+    tokens = {split: tokenize(own) for split, own in texts.items()}
+    corpus = _corpus(printable(spec), tokens, text)
+    notes = (*lines.notes(texts), *corpus.notes)
+    return replace(corpus, notes=notes, folder=folder.absolute())
 
 
-def check_name(spec: str) -> None:
+def check_name(spec: str, begins: Path = Path()) -> None:
     """Raise `AblateError` where `spec` is neither a built-in name nor looks like a path.
 
-    Nothing is read: a study file may name a folder that is only there when it runs.
+    No text is read: a study file may name a folder that is only there when it runs. A relative path
+    begins at the folder `begins`.
     """
-    path = os.path.expanduser(spec)
     # A bare word that is no folder is more likely a misspelt name than a path.
-    if spec not in _BUILT_IN and os.sep not in path and not os.path.exists(path):
+    bare = os.sep not in os.path.expanduser(spec)
+    if spec not in _BUILT_IN and bare and not (spec and os.path.exists(folder_of(spec, begins))):
         raise AblateError(
             f"no corpus is called {spec!r}{did_you_mean(spec, _BUILT_IN)}; the built-in ones are "
             f"{', '.join(_BUILT_IN)}, and any other is the path of a folder with train.txt, "
@@ -94,29 +110,39 @@ def check_name(spec: str) -> None:
         )
 
 
-@cache
-def _built_in(name: str) -> Corpus:
-    return _corpus(name, _BUILT_IN[name]())
+def folder_of(spec: str, begins: Path = Path()) -> Path:
+    """Return the folder that `spec` means as a path, which begins at `begins` if it is relative."""
+    return begins / os.path.expanduser(spec)
 
 
 @cache
-def _treebank() -> dict[str, list[str]]:
-    return {split: tokenize(text) for split, text in read_treebank().items()}
+def _built_in(name: str, text: Text) -> Corpus:
+    return _corpus(name, _BUILT_IN[name](text), text)
 
 
-def _treebank_tenth() -> dict[str, list[str]]:
-    return {split: tokens[: len(tokens) // 10] for split, tokens in _treebank().items()}
+@cache
+def _treebank(text: Text) -> dict[str, list[str]]:
+    return {split: tokenize(text.spell(read)) for split, read in read_treebank().items()}
 
 
-def _toy() -> dict[str, list[str]]:
-    return {split: tokenize(text) for split, text in generate_toy().items()}
+def _treebank_tenth(text: Text) -> dict[str, list[str]]:
+    return {split: tokens[: len(tokens) // 10] for split, tokens in _treebank(text).items()}
+
+
+def _toy(text: Text) -> dict[str, list[str]]:
+    return {split: tokenize(text.spell(made)) for split, made in generate_toy().items()}
 
 
 _BUILT_IN = {"ptb": _treebank, "ptb-tenth": _treebank_tenth, "toy": _toy}
 
 
-def _corpus(name: str, tokens: Mapping[str, Sequence[str]]) -> Corpus:
-    vocabulary = build_vocabulary(tokens["train"], (tokens["valid"], tokens["test"]))
+def _corpus(name: str, tokens: Mapping[str, Sequence[str]], text: Text) -> Corpus:
+    vocabulary = build_vocabulary(tokens["train"], (tokens["valid"], tokens["test"]), text)
+    if len(vocabulary) > MOST_TYPES:
+        raise AblateError(
+            f"corpus {name} has {len(vocabulary):,} types, and at most {MOST_TYPES:,} can be "
+            f"numbered; keep the most frequent ones: --set text.size={MOST_TYPES}"
+        )
     splits = {split: encode(tokens[split], vocabulary) for split in SPLITS}
     return Corpus(
         name=name,
@@ -125,18 +151,24 @@ def _corpus(name: str, tokens: Mapping[str, Sequence[str]]) -> Corpus:
         valid=splits["valid"],
         test=splits["test"],
         eos=vocabulary.index(EOS),
-        digest=_digest(vocabulary, [splits[split] for split in SPLITS]),
+        digest=_digest(vocabulary, [splits[split] for split in SPLITS], text),
         unknown={split: positions_outside(tokens[split], vocabulary) for split in SPLITS},
+        text=text,
+        notes=tuple(unknown.notes(tokens, text)),
     )
 
 
-def _digest(vocabulary: Sequence[str], splits: Sequence[NDArray[np.int32]]) -> str:
+def _digest(vocabulary: Sequence[str], splits: Sequence[NDArray[np.int32]], text: Text) -> str:
     """Return the SHA-256 over the vocabulary and the three arrays, each with its length before it.
 
     No word holds white space, so that lines separate words; the arrays are little-endian `int32`.
+    Text options that are not their defaults follow as JSON, so that a text's own digest is the same
+    whatever options there are.
     """
     digest = hashlib.sha256()
     parts = ["\n".join(vocabulary).encode(), *(split.astype("<i4").tobytes() for split in splits)]
+    if changed := text.changed():
+        parts.append(json.dumps(changed, sort_keys=True).encode())
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)

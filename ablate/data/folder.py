@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from ablate.data.note import printable
 from ablate.errors import AblateError
 
 #: The names that the file of each split may have, in order of preference.
 NAMES = {split: (f"{split}.txt", f"ptb.{split}.txt") for split in ("train", "valid", "test")}
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _WANTED = "give plain UTF-8 text, words separated by spaces and one sentence a line"
 
 
@@ -16,17 +18,18 @@ def read_folder(folder: Path) -> dict[str, str]:
     Raises `AblateError` for a folder or file that cannot be read, for missing splits (all of them
     named at once), and for a file that is empty or not text.
     """
+    where = printable(str(folder))
     try:
         present = {path.name for path in folder.iterdir()}
     except (OSError, ValueError) as error:
         raise AblateError(
-            f"the corpus folder {folder} cannot be read: {_reason(error)}; a corpus is a folder "
+            f"the corpus folder {where} cannot be read: {_reason(error)}; a corpus is a folder "
             "with train.txt, valid.txt and test.txt"
         ) from None
     missing = [split for split, names in NAMES.items() if not present.intersection(names)]
     if missing:
         raise AblateError(
-            f"the corpus folder {folder} has no {' and no '.join(f'{s}.txt' for s in missing)}; "
+            f"the corpus folder {where} has no {' and no '.join(f'{s}.txt' for s in missing)}; "
             "a corpus is train.txt, valid.txt and test.txt (or ptb.train.txt and so on), "
             f"but the folder holds {_listing(present)}"
         )
@@ -41,25 +44,28 @@ def read_text(path: Path) -> str:
 
     Raises `AblateError` for a file that cannot be read, that is binary, or that holds no word.
     """
+    where = printable(str(path))
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise AblateError(f"the corpus file {path} cannot be read: {_reason(error)}") from None
+        raise AblateError(f"the corpus file {where} cannot be read: {_reason(error)}") from None
+    if content.startswith(_UTF16):
+        raise AblateError(f"the corpus file {where} is UTF-16 text; save it as UTF-8: {_WANTED}")
     zero = content.find(b"\0")
     if zero >= 0:
         raise AblateError(
-            f"the corpus file {path} is not text: byte {zero} is zero, as in binary files; "
+            f"the corpus file {where} is not text: byte {zero} is zero, as in binary files; "
             + _WANTED
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AblateError(
-            f"the corpus file {path} is not text: byte {error.start} is not UTF-8; {_WANTED}"
+            f"the corpus file {where} is not text: byte {error.start} is not UTF-8; {_WANTED}"
         ) from None
     if not text.strip():
         raise AblateError(
-            f"the corpus file {path} is empty: it holds no word, and each split needs at least one"
+            f"the corpus file {where} is empty: it holds no word, and each split needs at least one"
         )
     return text
 
@@ -72,4 +78,6 @@ def _listing(names: set[str], limit: int = 6) -> str:
     if not names:
         return "nothing"
     rest = len(names) - limit
-    return ", ".join(sorted(names)[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(map(printable, sorted(names)[:limit])) + (
+        f" and {rest} more" if rest > 0 else ""
+    )

@@ -1,43 +1,45 @@
-"""Words and their numbers: a text becomes tokens, and tokens become `int32` numbers.
+"""Words and their numbers: tokens become `int32` numbers by a vocabulary.
 
-A text is split at white space, and every line, an empty one included, ends with `<eos>`. The
-vocabulary is that of the training tokens, the most frequent word first and words of equal frequency
-in alphabetical (code point) order, so that it depends on the text alone.
+The vocabulary is that of the training tokens, the most frequent word first and words of equal
+frequency in alphabetical (code point) order, so that it depends on the text alone.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-EOS = "<eos>"
+from ablate.data.lines import EOS
+from ablate.data.text import PLAIN, Text
+
 UNKNOWN = "<unk>"
 
 
-def tokenize(text: str) -> list[str]:
-    """Return the words of `text` in order, with `<eos>` at the end of every line.
+def build_vocabulary(
+    train: Iterable[str], others: Iterable[Sequence[str]] = (), text: Text = PLAIN
+) -> tuple[str, ...]:
+    """Return the types of `train` that `text` keeps, by falling frequency and then alphabetically.
 
-    A last line without its newline is a line all the same. An `<eos>` written out in the text is
-    the same token.
-    """
-    if text and not text.endswith("\n"):
-        text += "\n"
-    return text.replace("\n", f" {EOS} ").split()
-
-
-def build_vocabulary(train: Iterable[str], others: Iterable[Sequence[str]] = ()) -> tuple[str, ...]:
-    """Return the types of `train`, by falling frequency and then alphabetically.
-
-    Where `others` (the other splits) hold a word that `train` lacks, and `train` has no `<unk>` to
-    stand for it, `<unk>` is added at the end, the place that its frequency of zero gives it. It is
-    never a training target then: its probability is what the model makes of a word it never met.
+    `<unk>` is one of them where a word is not kept, or where `others` (the other splits) hold a
+    word that `train` lacks. Its frequency is that of the training words it stands for. Where that
+    is zero it comes last and is never a training target: its probability is what the model makes
+    of a word it never met.
     """
     counts = Counter(train)
-    vocabulary = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
-    if UNKNOWN not in counts and any(word not in counts for tokens in others for word in tokens):
-        vocabulary += (UNKNOWN,)
-    return vocabulary
+    return _ordered(_with_unknown(counts, set().union(*others), text))
+
+
+def count_outside(
+    counts: Mapping[str, Mapping[str, int]], text: Text = PLAIN, *, train: str = "train"
+) -> dict[str, int]:
+    """Return how many tokens of each split the vocabulary lacks, given each split's word counts."""
+    others = (word for split, own in counts.items() if split != train for word in own)
+    kept = _with_unknown(Counter(counts[train]), set(others), text)
+    return {
+        split: sum(count for word, count in own.items() if word not in kept)
+        for split, own in counts.items()
+    }
 
 
 def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int32]:
@@ -63,3 +65,29 @@ def positions_outside(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArr
     found = np.array([at for at, word in enumerate(tokens) if word not in known], np.int64)
     found.setflags(write=False)
     return found
+
+
+def _with_unknown(counts: Counter[str], others: set[str], text: Text) -> Counter[str]:
+    """The vocabulary's types with their training frequencies, `<unk>` with that of what it hides.
+
+    `others` are the types of the other splits.
+    """
+    marks = {EOS} & counts.keys()
+    words = [
+        word
+        for word in _ordered(counts)
+        if word not in (EOS, UNKNOWN) and counts[word] >= text.min_count
+    ]
+    lacking = (counts.keys() | others) - marks - set(words)
+    if text.size is not None and len(marks) + len(words) + bool(lacking) > text.size:
+        # Whatever is cut off is unknown from here on, and <unk> takes a place of its own.
+        words = words[: text.size - len(marks) - 1]
+        lacking = (counts.keys() | others) - marks - set(words)
+    kept = Counter({word: counts[word] for word in (*marks, *words)})
+    if lacking:
+        kept[UNKNOWN] = sum(counts[word] for word in lacking)
+    return kept
+
+
+def _ordered(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(sorted(counts, key=lambda word: (-counts[word], word)))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ablate.engine.capturing import batched
 from ablate.engine.factors import Factors, Slot
 from ablate.engine.kernels import Kind, read
 from ablate.engine.precision import without_autocast
@@ -210,9 +211,11 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         # `once_differentiable` lets create_graph pass where no gradient that arrives needs one.
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or batched(*grad_outputs):
             raise RuntimeError(
-                "the looped path has no second derivative; take the reference path for one"
+                "the looped path has no second derivative and no batched gradients; the reference "
+                "path, which a module takes below torch.func and while it has a hook, has both: "
+                "`lstm.hook(ablate.Edge.OUTPUT, lambda value: value)`"
             )
         # Whoever calls backward() below autocast still gets this loop's own dtypes.
         with without_autocast(grad_outputs[0].device):

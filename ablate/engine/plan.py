@@ -10,12 +10,14 @@ Training and evaluation are planned apart: a mask that keeps its scale in traini
 evaluation, and a silent edge forces nothing.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
+from typing import Final
 
 from ablate.drops import ALL, Drop, Fill, Scale
-from ablate.edges import Edge
+from ablate.edges import Edge, layers_of
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 
@@ -65,7 +67,7 @@ class Plan:
 # Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
 # constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
 # function of its cell, not of a clock. engine/README.md has the measurement and its command.
-FUSED_IS_FASTER = {"cpu": True}
+FUSED_IS_FASTER: Final[Mapping[str, bool]] = MappingProxyType({"cpu": True})
 
 
 def plan(
@@ -82,13 +84,16 @@ def plan(
     """
     placement.check(layers)
     kind = device.partition(":")[0]
-    reaches = tuple(_reach(edge, drop, mode) for edge, drop in placement.items())
+    reaches = tuple(
+        _reach(edge, drop, mode) if layers_of(edge, layers) else _nowhere(edge, layers)
+        for edge, drop in placement.items()
+    )
     inside = [reached for reached in reaches if reached.reach is Reach.INSIDE]
     if inside:
         edges = ", ".join(reached.edge.label for reached in inside)
         verb = "acts" if len(inside) == 1 else "act"
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
-    what = "No edge acts inside the loop" if len(placement) else "Nothing is dropped"
+    what = "No edge acts inside the loop" if placement.within(layers) else "Nothing is dropped"
     if precision != "fp32":
         return Plan(
             Path.LOOPED, f"{what}, but the library's own LSTM keeps no float32 state.", reaches
@@ -120,6 +125,11 @@ def alike(
 def folds(edge: Edge, drop: Drop, mode: Mode) -> bool:
     """Whether the drop equals a mask of a weight matrix."""
     return _reach(edge, drop, mode).reach is Reach.FOLDABLE
+
+
+def _nowhere(edge: Edge, layers: int) -> Reached:
+    many = f"{layers} layer{'' if layers == 1 else 's'}"
+    return Reached(edge, Reach.SILENT, f"{edge.label} has no place in a net of {many}.")
 
 
 def _reach(edge: Edge, drop: Drop, mode: Mode) -> Reached:

@@ -18,9 +18,9 @@ from ablate.edges import Edge
 from ablate.engine.cohort import Tosses, Trial
 from ablate.engine.factors import Factors, Slot
 from ablate.engine.plan import Mode, folds
-from ablate.engine.triton_toss import Column, Toss, edge_toss, layer_tosses
+from ablate.engine.triton_toss import Toss, edge_toss, layer_tosses
 from ablate.errors import AblateError
-from ablate.masks import check
+from ablate.masks import check_types
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 
@@ -95,8 +95,9 @@ class CohortTosses:
             )
 
         embedding = toss(Edge.EMBEDDING, 0, inputs)
-        if embedding is not None and bool(embedding.table_KC[:, Column.WORD].any()):
-            check("word", words - 1)
+        for placement in placements:
+            if drop := placement.get(Edge.EMBEDDING):
+                check_types(drop.shared, words)
         return cls(
             embedding,
             tuple(of_layer(layer) for layer in range(layers)),

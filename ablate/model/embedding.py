@@ -13,8 +13,17 @@ from ablate.edges import Edge
 from ablate.engine.factors import activation_mask
 from ablate.engine.stack import drop_sequence
 from ablate.errors import AblateError, did_you_mean
+from ablate.masks import check_types
 from ablate.model.hooks import in_window
-from ablate.model.masked import Masked, advance, claim, coordinate
+from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
+from ablate.model.meeting import Call, watch
+from ablate.model.transforms import (
+    NOT_IN_A_GRAPH,
+    by_functions,
+    hidden_by_vmap,
+    refuse_places,
+    refuse_proxy,
+)
 from ablate.placement import Placement
 
 
@@ -30,6 +39,9 @@ class Embedding(Masked, nn.Embedding):
     Raises AblateError for another edge than EMBEDDING, which `ablate.LSTM` owns.
     Source: arXiv:1512.05287, section 4.
     """
+
+    owns = Edge.EMBEDDING
+    named_call = "embedding(x, update=n)"
 
     def __init__(
         self,
@@ -71,24 +83,40 @@ class Embedding(Masked, nn.Embedding):
         if edges & ~Edge.EMBEDDING:
             raise AblateError(
                 f"an embedding has the edge EMBEDDING alone, got {edges.label}; "
-                "split the placement p: ablate.Embedding(..., placement=p & Edge.EMBEDDING) and "
-                "ablate.LSTM(..., placement=p - Edge.EMBEDDING), or take ablate.LanguageModel, "
+                "split the placement p: `p & ablate.Edge.EMBEDDING` is the embedding's and "
+                "`p - ablate.Edge.EMBEDDING` that of an ablate.LSTM, or take ablate.LanguageModel, "
                 "which owns both"
             )
 
     def _check_placement(self, placement: Placement) -> None:
         placement.check(1)
+        if drop := placement.get(Edge.EMBEDDING):
+            check_types(drop.shared, self.num_embeddings)
 
     # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
-    @torch.compiler.disable
+    @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, tokens: Tensor, *, update: int | None = None, start: int = 0, batch_offset: int = 0
+        self,
+        tokens: Tensor,
+        *by_place: Any,
+        update: int | None = None,
+        start: int = 0,
+        batch_offset: int = 0,
     ) -> Tensor:
         """The word vectors [T, B, D] of tokens [T, B], [B, T] with `batch_first`, or [T].
 
         Where nothing is dropped tokens may have any shape, as in `torch.nn.Embedding`.
         """
+        refuse_places("ablate.Embedding", by_place, "embedding(tokens, update=0)")
+        refuse_proxy("ablate.Embedding", tokens)
+        if not isinstance(tokens, Tensor):
+            raise AblateError(f"ablate.Embedding takes a tensor, got {type(tokens).__name__}")
         number = claim(self, update, start=start)
+        if self._acts and hidden_by_vmap(tokens):
+            raise AblateError(
+                "ablate.Embedding drops words by their numbers, which torch.vmap hides; call it "
+                "outside of torch.vmap, on all tokens as one batch"
+            )
         if not (self.placement or self._edge_hooks) or not tokens.numel():
             vectors = super().forward(tokens)
         else:
@@ -103,6 +131,8 @@ class Embedding(Masked, nn.Embedding):
                 x_TBD = hook(x_TBD, layer=0, step=0)
             vectors = x_TBD[:, 0] if tokens.dim() == 1 else self._swapped(x_TBD)
         advance(self, update)
+        if self._acts and not (recomputing() or by_functions()):
+            watch(self, Call(number, update is not None), (vectors,))
         return vectors
 
     def masks(

@@ -3,21 +3,31 @@
 Shapes: T time, B batch, D input, H hidden, G gates, U units, S source units, L layers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from ablate.edges import Edge, layers_of
-from ablate.engine.factors import activation_mask, weight_mask
-from ablate.engine.plan import plan
+from ablate.edges import LSTM_EDGES, Edge, layers_of
+from ablate.engine.factors import Window, activation_mask, weight_mask
+from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.reference import LayerWeights
 from ablate.engine.stack import State, run_stack
 from ablate.errors import AblateError
-from ablate.model.arguments import check_input, check_options, check_state
+from ablate.model.arguments import Shape, check_input, check_options, check_state
 from ablate.model.hooks import in_window
-from ablate.model.masked import Masked, advance, claim, coordinate
+from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
+from ablate.model.meeting import Call, watch
+from ablate.model.placing import idle, warn_idle
+from ablate.model.transforms import (
+    NOT_IN_A_GRAPH,
+    by_functions,
+    refuse_places,
+    refuse_trace,
+)
 from ablate.placement import Placement
 
 
@@ -38,7 +48,9 @@ class LSTM(Masked, nn.LSTM):
     under the placement. `mask_state()` is what a checkpoint needs besides `state_dict`.
 
     `seed=None` draws one from torch's default generator, after the weights. Two LSTMs of one seed
-    take different `stack`s (0 to 255). OUTPUT drops the sequence that is returned, not the state.
+    take different `stack`s (0 to 255), and a warning says where two of one model have not. A deep
+    copy draws a stack of its own; what is pickled, saved or loaded keeps the one it had. OUTPUT
+    drops the sequence that is returned, not the state.
 
     Below `torch.autocast` matrix products are taken in its dtype, everything else in that of the
     parameters. That is also the dtype of what is returned, where `torch.nn.LSTM` returns
@@ -46,8 +58,13 @@ class LSTM(Masked, nn.LSTM):
     call keeps its precision.
 
     Raises AblateError for what is not here: `bidirectional`, `proj_size`, `dropout=` (the edge
-    INTERLAYER is that), PackedSequence, and EMBEDDING, which `ablate.Embedding` owns.
+    INTERLAYER is that), PackedSequence, and EMBEDDING, which `ablate.Embedding` owns. Warns of a
+    drop that acts nowhere. `ablate.model.transforms` has the table of what torch's tools (export,
+    trace, vmap, ...) do with it.
     """
+
+    owns = LSTM_EDGES & ~Edge.EMBEDDING
+    named_call = "lstm(x, update=n)[0]"
 
     def __init__(
         self,
@@ -64,7 +81,8 @@ class LSTM(Masked, nn.LSTM):
         dtype: torch.dtype | None = None,
         **unsupported: Any,
     ) -> None:
-        check_options(unsupported)
+        shape = Shape(input_size, hidden_size, num_layers, bias, batch_first)
+        check_options(unsupported, shape)
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, device=device, dtype=dtype
         )
@@ -73,21 +91,31 @@ class LSTM(Masked, nn.LSTM):
     def _check_edges(self, edges: Edge) -> None:
         if Edge.EMBEDDING in edges:
             raise AblateError(
-                "EMBEDDING drops words, which an LSTM does not see; split the placement p between "
-                "ablate.Embedding(..., placement=p & Edge.EMBEDDING) and ablate.LSTM(..., "
-                "placement=p - Edge.EMBEDDING), or take ablate.LanguageModel, which owns both"
+                "EMBEDDING drops words, which an LSTM does not see; split the placement p: "
+                "`p - ablate.Edge.EMBEDDING` is the LSTM's and `p & ablate.Edge.EMBEDDING` that of "
+                "an ablate.Embedding, or take ablate.LanguageModel, which owns both"
             )
 
     def _check_placement(self, placement: Placement) -> None:
         placement.check(self.num_layers)
+        # Once, although a schedule sets the placement at each update.
+        before = getattr(self, "_placement", Placement())
+        nowhere = idle(placement, self.num_layers) & ~idle(before, self.num_layers)
+        warn_idle(nowhere, self.num_layers, f": `placement - ablate.Edge.{nowhere.label}`")
+
+    def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
+        handle = super().hook(edge, fn)
+        if not any(layers_of(each, self.num_layers) for each in edge):
+            warn_idle(edge, self.num_layers, "")
+        return handle
 
     # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
-    @torch.compiler.disable
+    @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         x: Tensor,
         state: State | None = None,
-        *,
+        *by_place: Any,
         update: int | None = None,
         start: int = 0,
         batch_offset: int = 0,
@@ -100,13 +128,14 @@ class LSTM(Masked, nn.LSTM):
         sequence: a loop of one-step calls with one `update` has the masks of one long call.
         `batch_offset` is the first row's number in the whole batch.
         """
+        refuse_places("ablate.LSTM", by_place, "lstm(x, state, update=0)")
         number = claim(self, update, start=start)
         # torch.nn.LSTM's own attribute, which some code sets after construction.
-        check_options({"dropout": self.dropout})
+        check_options({"dropout": self.dropout}, self._shape)
         weights = self._weights()
         like = weights[0].w_ih
         batched = isinstance(x, Tensor) and x.dim() == 3
-        x_TBD = self._time_first(check_input(x, self.input_size, like.dtype))
+        x_TBD = self._time_first(check_input(x, like, self._shape))
         time, rows, _ = x_TBD.shape
         if not time:
             raise AblateError("a sequence has at least one step, got none")
@@ -116,15 +145,34 @@ class LSTM(Masked, nn.LSTM):
         window = self._window(time, rows, number, start, batch_offset, x_TBD)
         # A batch without rows has no masks.
         placement = self.placement if rows else Placement()
-        path = plan(placement, self.num_layers, device=x.device.type, mode=window.mode).path
+        path = self._path(placement, window)
         hooks = in_window(self._edge_hooks.values(), window)
         weights = [in_dtype(layer, product_dtype(like)) for layer in weights]
         with without_autocast(x.device):
             out = run_stack(x_TBD, given, weights, placement, window, path, hooks)
         advance(self, update)
-        if not batched:
-            return out.y_TBH[:, 0], (out.s_LBH[:, 0], out.c_LBH[:, 0])
-        return self._time_first(out.y_TBH), (out.s_LBH, out.c_LBH)
+        y, h, c = out.y_TBH, out.s_LBH, out.c_LBH
+        y, h, c = (self._time_first(y), h, c) if batched else (y[:, 0], h[:, 0], c[:, 0])
+        if self._acts and not (recomputing() or by_functions()):
+            watch(self, Call(number, update is not None), (y, h, c))
+        return y, (h, c)
+
+    @property
+    def _shape(self) -> Shape:
+        return Shape(
+            self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first
+        )
+
+    def _path(self, placement: Placement, window: Window) -> Path:
+        """The path of a call; raises AblateError where a tool would freeze it."""
+        made = plan(
+            placement, self.num_layers, device=torch.device(window.device).type, mode=window.mode
+        )
+        inside = Edge(0)
+        for reached in made.reaches:
+            inside |= reached.edge if reached.reach is Reach.INSIDE else Edge(0)
+        refuse_trace("ablate.LSTM", inside)
+        return Path.REFERENCE if by_functions() else made.path
 
     def masks(
         self,
@@ -154,6 +202,11 @@ class LSTM(Masked, nn.LSTM):
                 f"the placement drops {dropped}, and not {edge.label}: there are no masks to show"
             )
         layers = layers_of(edge, self.num_layers)
+        if not layers:
+            raise AblateError(
+                f"{edge.label} lies between two layers, and this LSTM has one: there are no masks "
+                "to show"
+            )
         layer = layers.start if layer is None else layer
         if layer not in layers:
             raise AblateError(

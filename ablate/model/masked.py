@@ -8,6 +8,8 @@ the `torch.nn` module.
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +21,11 @@ from ablate.engine.factors import Window
 from ablate.engine.plan import Mode
 from ablate.errors import AblateError
 from ablate.masks import LIMITS, check
+from ablate.model.copies import Lineage, duplicate, keeps_stacks
 from ablate.model.hooks import Hook
+from ablate.model.placing import checked_placement
+from ablate.model.transforms import kind_of, refuse_script, refuse_tools
 from ablate.placement import Placement
-from ablate.schedules import CONSTANT
 
 
 class Masked(nn.Module):
@@ -31,9 +35,14 @@ class Masked(nn.Module):
     `next_update` is the update that the next call will use that names none.
     """
 
+    # The edges that the module has, and how a call names its update, for messages.
+    owns: ClassVar[Edge]
+    named_call: ClassVar[str]
+
     seed: int
     stack: int
     next_update: int
+    lineage: Lineage
 
     def _place(self, placement: Placement | None, seed: int | None, stack: int) -> None:
         """Set all that this class keeps; the last statement of a constructor.
@@ -44,8 +53,21 @@ class Masked(nn.Module):
         self._edge_hooks: OrderedDict[int, Hook] = OrderedDict()
         self.placement = placement
         self.stack = coordinate("stack", stack)
+        self.lineage = Lineage(self.stack)
         self.next_update = 0
         self.seed = drawn_seed() if seed is None else coordinate("seed", seed)
+        _living.add(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        _living.add(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that tosses masks of its own: same seed and count, a stack that nobody has."""
+        made = duplicate(self, memo)
+        if not keeps_stacks():
+            made.seed, made.stack = self.lineage.next(self.seed)
+        return made
 
     @property
     def placement(self) -> Placement:
@@ -54,7 +76,7 @@ class Masked(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement)
+        placement = checked_placement(placement, self.owns)
         self._check_edges(placement.edges)
         self._check_placement(placement)
         self._placement = placement
@@ -65,6 +87,11 @@ class Masked(nn.Module):
 
     def _check_placement(self, placement: Placement) -> None:
         """Raise AblateError for rates that do not fit this module."""
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What `torch.jit.script` asks for; raises AblateError."""
+        refuse_script(kind_of(self))
+        return self
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
         """Put `fn(value, *, layer, update) -> value` at an edge's place of the listing.
@@ -125,22 +152,13 @@ class Masked(nn.Module):
         return f", placement={self._placement!r}, seed={self.seed}{stack}"
 
 
-def checked_placement(placement: Placement | None) -> Placement:
-    """A placement that a module can run; raises AblateError for another value or a schedule."""
-    if placement is None:
-        return Placement()
-    if not isinstance(placement, Placement):
-        raise AblateError(
-            f"a module takes a Placement or None, got {placement!r}; a strategy's is "
-            "ablate.strategies.get(NAME).place()"
-        )
-    if placement.schedule != CONSTANT:
-        raise AblateError(
-            f"a module does not know how many updates there will be, so it cannot follow the "
-            f"schedule {placement.schedule.name}; before each update set "
-            "`module.placement = placement.at(update, total)`"
-        )
-    return placement
+# Every module that may toss, so that two which toss alike can be told of it.
+_living: WeakSet[Masked] = WeakSet()
+
+
+def living() -> tuple[Masked, ...]:
+    """The modules that there are in this process."""
+    return tuple(_living)
 
 
 def drawn_seed() -> int:
@@ -164,8 +182,11 @@ def recomputing() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
-def claim(module: Masked, update: int | None, *, start: int = 0) -> int:
-    """The update of a call; raises AblateError where a call must name it and does not."""
+def claim(module: Masked, update: int | None, *, start: int = 0, call: str | None = None) -> int:
+    """The update of a call; raises AblateError where a call must name it and does not.
+
+    `call` is how the model that calls would name it.
+    """
     if module._acts and getattr(module, "_is_replica", False):
         raise AblateError(
             "nn.DataParallel would give each replica the masks of the first rows and forget the "
@@ -174,13 +195,15 @@ def claim(module: Masked, update: int | None, *, start: int = 0) -> int:
         )
     if module._acts:
         refuse_capture()
+        refuse_tools(kind_of(module))
     if update is not None:
         return coordinate("update", update)
     if module._acts and recomputing():
         raise AblateError(
             "this call recomputes an earlier one (activation checkpointing), and without `update` "
             "it would toss other masks; name it in the call that is checkpointed: "
-            "checkpoint(lambda x: lstm(x, update=n)[0], x, use_reentrant=False)"
+            f"`torch.utils.checkpoint.checkpoint(lambda x: {call or module.named_call}, x, "
+            "use_reentrant=False)`"
         )
     if module._acts and start:
         raise AblateError(

@@ -4,17 +4,20 @@ Shapes: T time, B batch, H hidden, V vocabulary.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ablate.edges import Edge
+from ablate.edges import LSTM_EDGES, Edge
 from ablate.engine.stack import State
+from ablate.model.copies import duplicate, keeps_stacks
 from ablate.model.embedding import Embedding
 from ablate.model.lstm import LSTM
-from ablate.model.masked import advance, checked_placement, claim, drawn_seed
+from ablate.model.masked import advance, claim, drawn_seed
+from ablate.model.placing import checked_placement
+from ablate.model.transforms import refuse_places, refuse_proxy, refuse_script
 from ablate.placement import Placement
 
 
@@ -27,6 +30,9 @@ class LanguageModel(nn.Module):
     this order. Both modules that drop have one seed and one count of updates; `placement` may be
     set between two calls.
     """
+
+    # The edges that the model has, for messages.
+    owns: ClassVar[Edge] = LSTM_EDGES
 
     def __init__(
         self,
@@ -49,9 +55,33 @@ class LanguageModel(nn.Module):
         self.embedding = Embedding(vocabulary, width, **options)
         self.lstm = LSTM(width, hidden, num_layers, **options)
         self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
+        # Copies of one part count with copies of the whole.
+        self.embedding.lineage = self.lstm.lineage
         if seed is None:
             self.load_mask_state(self.mask_state() | {"seed": drawn_seed()})
         self.placement = placement
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that tosses masks of its own, both parts under one stack."""
+        # Beforehand, so that each of them draws no stack alone.
+        for part in (self.embedding, self.lstm):
+            if id(part) not in memo:
+                duplicate(part, memo)
+        made = duplicate(self, memo)
+        if not keeps_stacks():
+            seed, stack = self.lstm.lineage.next(self.lstm.seed)
+            for part in (made.embedding, made.lstm):
+                part.seed, part.stack = seed, stack
+        return made
+
+    @property
+    def stack(self) -> int:
+        """Which of the models of one seed this is; both parts have it."""
+        return self.lstm.stack
+
+    @stack.setter
+    def stack(self, stack: int) -> None:
+        self.load_mask_state(self.mask_state() | {"stack": stack})
 
     @property
     def placement(self) -> Placement:
@@ -60,7 +90,7 @@ class LanguageModel(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement)
+        placement = checked_placement(placement, self.owns)
         placement.check(self.lstm.num_layers)
         self.embedding.placement = placement & Edge.EMBEDDING
         self.lstm.placement = placement - Edge.EMBEDDING
@@ -69,7 +99,7 @@ class LanguageModel(nn.Module):
         self,
         tokens_TB: Tensor,
         state: State | None = None,
-        *,
+        *by_place: Any,
         update: int | None = None,
         start: int = 0,
         batch_offset: int = 0,
@@ -78,12 +108,20 @@ class LanguageModel(nn.Module):
 
         Tokens [T] give logits [T, V]. Embedding and LSTM toss under one number of the update.
         """
-        number = max(claim(each, update, start=start) for each in (self.embedding, self.lstm))
+        refuse_places("ablate.LanguageModel", by_place, "model(tokens, state, update=0)")
+        refuse_proxy("ablate.LanguageModel", tokens_TB)
+        own = {"start": start, "call": "model(x, update=n)[0]"}
+        number = max(claim(each, update, **own) for each in (self.embedding, self.lstm))
         where = {"update": number, "start": start, "batch_offset": batch_offset}
         y, after = self.lstm(self.embedding(tokens_TB, **where), state, **where)
         for each in (self.embedding, self.lstm):
             advance(each, update)
         return self.decoder(y), after
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What `torch.jit.script` asks for; raises AblateError."""
+        refuse_script("ablate.LanguageModel")
+        return self
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
         """`hook` of the module that owns `edge`."""

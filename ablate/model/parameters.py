@@ -1,17 +1,21 @@
 """A language model's parameters: names, shapes, initial values, as a plain dict of tensors.
 
 Initial values are drawn at addresses of their own (purpose INITIAL, the parameter's number as
-layer), so that every placement of a seed starts from the same weights on every device.
+layer), so that every placement of a seed starts from the same weights on every device. A matrix
+has its rows at the address's batch and its columns at the unit. A vector is drawn as rows of as
+many units as an address holds: its n-th number is unit n mod 2^14 of row n div 2^14.
 
 Shapes: V vocabulary, D embedding, H hidden.
 """
+
+import math
 
 import torch
 from torch import Tensor
 
 from ablate.drops import Sharing
 from ablate.engine.reference import LayerWeights
-from ablate.masks import Address, Purpose, activation_words
+from ablate.masks import LIMITS, Address, Purpose, activation_words
 from ablate.model.net import Net
 
 Parameters = dict[str, Tensor]
@@ -44,10 +48,12 @@ def initial_parameters(
     parameters = {}
     for number, (name, shape) in enumerate(shapes(net, vocabulary).items()):
         address = Address(seed=seed, layer=number, purpose=Purpose.INITIAL)
-        rows = shape[0] if len(shape) == 2 else 1
-        words = activation_words(address, _EACH, time=1, batch=rows, units=shape[-1], device=device)
+        size = math.prod(shape)
+        units = shape[-1] if len(shape) == 2 else min(size, LIMITS["unit"])
+        rows = -(-size // units)
+        words = activation_words(address, _EACH, time=1, batch=rows, units=units, device=device)
         # 24 bits and a half: symmetric about 0 and exact in float32.
-        unit_interval = ((words >> 8).double() + 0.5) / 2.0**24
+        unit_interval = ((words.flatten()[:size] >> 8).double() + 0.5) / 2.0**24
         parameters[name] = ((2.0 * unit_interval - 1.0) * radius).to(dtype).reshape(shape)
     return parameters
 

@@ -1,19 +1,19 @@
 """The store as frames: one row a placement and seed, with the names that trials are known by."""
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ablate.commands import command
-from ablate.errors import AblateError, did_you_mean
-from ablate.report.asking import study_of
+from ablate.errors import AblateError, AblateWarning, did_you_mean
 from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.store import Store, list_results
-from ablate.store.schema import COMMITTED, FAILED
+from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
@@ -36,14 +36,15 @@ def results(
     that was run with several of them has equal labels in each, so that a mean over seeds is
     `frame.groupby(["combination", "label"]).valid_ppl.mean()`.
 
+    Damaged files are left out, which an AblateWarning says.
     Raises AblateError where there is no such study, profile or result.
     """
-    return read_trials(open_store(study, profile, results))
+    return read_trials(_whole(open_store(study, profile, results)))
 
 
 def epochs(study: str, profile: str | None = None, results: str | Path = "results") -> pd.DataFrame:
     """Return the learning curves of the committed trials: one row for each (`key`, `epoch`)."""
-    return read_epochs(open_store(study, profile, results))
+    return read_epochs(_whole(open_store(study, profile, results)))
 
 
 def tokens(
@@ -58,7 +59,8 @@ def tokens(
     Columns `key`, `attempt`, `split`, `position`, `log_prob`. The mean of probabilities over keys
     is an ensemble: `frame.pivot(index=["split", "position"], columns="key", values="log_prob")`.
     """
-    return open_store(study, profile, results).tokens(keys).to_pandas()
+    store = _whole(open_store(study, profile, results), ATTEMPT_TABLES)
+    return store.tokens(keys).to_pandas()
 
 
 def open_store(study: str, profile: str | None, results: str | Path) -> Store:
@@ -76,6 +78,14 @@ def open_store(study: str, profile: str | None, results: str | Path) -> Store:
     return first
 
 
+def _whole(store: Store, tables: Iterable[str] = ("trials", "epochs")) -> Store:
+    whole = store.whole(tables)
+    if damage := whole.damage():
+        # Three frames up is who called for results.
+        warnings.warn(damage, AblateWarning, stacklevel=3)
+    return whole
+
+
 def list_stores(
     results: str | Path, study: str | None = None, profile: str | None = None
 ) -> tuple[Store, ...]:
@@ -87,11 +97,11 @@ def list_stores(
     name = study and name_of(study)
     found = list_results(Path(results))
     if not found:
-        run = command("run", study=study or "placement", profile=profile, results=results)
+        run = command("run", study=study or "placement", results=results)
         raise AblateError(f"there are no results in '{results}'; run `{run}` first")
     studies = sorted({store.study for store in found})
     if name is not None and name not in studies:
-        run = command("run", study=study, profile=profile, results=results)
+        run = command("run", study=study, results=results)
         raise AblateError(
             f"there are no results of a study '{name}' in '{results}', "
             f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first"
@@ -99,14 +109,20 @@ def list_stores(
     of_study = [store for store in found if name in (None, store.study)]
     profiles = sorted({store.profile for store in of_study})
     if profile is not None and profile not in profiles:
-        run = command("run", study=study or study_of(of_study[0]), profile=profile, results=results)
         raise AblateError(
             f"there are no results of profile '{profile}'"
             + (f" of study '{name}'" if name else "")
             + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `{run}` first"
+            f" or run `{_run(study, of_study[0], profile, results)}` first"
         )
     return tuple(store for store in of_study if profile in (None, store.profile))
+
+
+def _run(study: str | None, store: Store, profile: str, results: str | Path) -> str:
+    """The command that runs another profile of the study, named as it was or as the store says."""
+    about = store.about()
+    named = study or (about.name if about else store.study)
+    return command("run", study=named, profile=profile, results=results)
 
 
 def read_cells(store: Store) -> pd.DataFrame:
@@ -137,11 +153,10 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
     names = [column for column in cells.columns if column == "key" or column not in chosen.columns]
     frame = cells[names].merge(chosen, on="key", how="inner")
     if frame.empty:
-        results = store.folder.parents[1]
-        run = command("run", study=study_of(store), profile=store.profile, results=results)
         raise AblateError(
-            f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
-            f"run `{run}`"
+            store.damage()
+            or f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
+            f"run `{store.command('run')}`"
         )
     texts, _ = named(cells)
     keys = frame[list(COMBINATION)].itertuples(index=False, name=None)

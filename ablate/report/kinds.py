@@ -5,18 +5,17 @@ acts and how far one decision reaches in time are the questions of the study, an
 beside the points. The four colours are Okabe and Ito's (2008), told apart with any colour vision.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
+from ablate.drops import ALL
 from ablate.edges import Edge
+from ablate.placement import Placement
 
 # The canonical text of the placement that drops nothing.
-SILENT = "none"
+SILENT = Placement().text
 
 _BETWEEN = Edge.EMBEDDING | Edge.VERTICAL
-_EDGE = re.compile(r"([A-Z]+)\(([^()]*)\)")
-_TIME = re.compile(r"\btime=(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +51,21 @@ WHENS = (STEP, WINDOW, MIXED)
 @cache
 def where(placement: str) -> Where:
     """Where the placement with this canonical text acts."""
-    edges = [Edge[name] for name, _ in _EDGE.findall(placement)]
-    between = any(edge in _BETWEEN for edge in edges)
-    inside = any(edge not in _BETWEEN for edge in edges)
+    edges = Placement.parse(placement).edges
     return {
         (False, False): NOWHERE,
         (True, False): BETWEEN,
         (False, True): INSIDE,
         (True, True): BOTH,
-    }[between, inside]
+    }[bool(edges & _BETWEEN), bool(edges & ~_BETWEEN)]
 
 
 @cache
 def when(placement: str) -> When:
-    """How long the decisions of the placement with this canonical text hold.
-
-    WEIGHT has no axis of time: its one mask serves the window.
-    """
-    times = {_TIME.search(drop) for _, drop in _EDGE.findall(placement)}
-    reaches = {found[1] if found else "ALL" for found in times}
-    if reaches == {"ALL"}:
+    """How long the decisions of the placement with this canonical text hold."""
+    # WEIGHT has no axis of time: its one mask serves the window.
+    drops = Placement.parse(placement).values()
+    reaches = {ALL if drop.shared.time is None else drop.shared.time for drop in drops}
+    if reaches == {ALL}:
         return WINDOW
-    return STEP if reaches <= {"1"} else MIXED
+    return STEP if reaches <= {1} else MIXED

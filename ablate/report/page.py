@@ -8,6 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ablate.placement import Placement
 from ablate.report.columns import Cell, Column
 from ablate.report.combination import Combination
 from ablate.report.figures import Drawn
@@ -49,10 +50,10 @@ class Section:
         return (self.table, self.others) if self.others else (self.table,)
 
     @property
-    def placements(self) -> list[tuple[str, list[str]]]:
+    def placements(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each placement's label, its drops, one an edge, and its schedule where it has one."""
         return [
-            (str(label), _lines(str(text)))
+            (str(label), Placement.parse(str(text)).lines)
             for table in self.tables
             for label, text in zip(table.rows["label"], table.rows["placement"], strict=True)
         ]
@@ -148,11 +149,6 @@ def names_of(cells: pd.DataFrame) -> list[str]:
         f"{label} ({'seeds' if len(group) > 1 else 'seed'} {_listed(group['seed'])})"
         for (_, _, label), group in groups
     ]
-
-
-def _lines(placement: str) -> list[str]:
-    drops, _, schedule = placement.partition(" @ ")
-    return [*drops.split(" | "), *([f"rates by the schedule {schedule}"] if schedule else [])]
 
 
 def _listed(seeds: pd.Series) -> str:

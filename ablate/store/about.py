@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from ablate.errors import AblateError
 from ablate.store.files import write_text
 
 FILE: Final = "study.json"
@@ -23,21 +24,55 @@ class About:
     digest: str
     shipped: bool = False
 
+    @property
+    def name(self) -> str:
+        """What `--study` takes to find this study again: its name, or else the path of its file."""
+        path = Path(self.path)
+        if self.shipped or path == Path("studies").resolve() / path.name:
+            return path.stem
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
     @classmethod
     def of(cls, path: Path, question: str, *, shipped: bool = False) -> "About":
         """What a store keeps of the study file at `path`."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return cls(question, str(path.resolve()), digest, shipped)
+        return cls(question, str(path.resolve()), _digest_of(path), shipped)
 
 
 def read_about(folder: Path) -> About | None:
     """Return what the store in `folder` says of its study; None where it says nothing readable."""
     try:
-        return About(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+        about = About(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+        known = all(isinstance(text, str) for text in (about.question, about.path, about.digest))
+        return about if known else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def refuse_other(known: About | None, given: About, folder: Path) -> None:
+    """Raise AblateError where the store in `folder` is that of a study file other than `given`.
+
+    A file that moved, one that was edited, a copy, and the shipped one of another installation are
+    no other.
+    """
+    if known is None or known.path == given.path or (known.shipped and given.shipped):
+        return
+    path = Path(known.path)
+    if not (path.is_file() or known.shipped) or known.digest == given.digest:
+        return
+    if path.is_file() and (path.samefile(given.path) or _digest_of(path) == given.digest):
+        return
+    raise AblateError(
+        f"{folder} holds the results of the study file {known.path}, and {given.path} is another "
+        "file of that name: two studies never share a folder; name another one with --results DIR, "
+        "or rename the file"
+    )
 
 
 def write_about(folder: Path, about: About) -> None:
     """Keep `about` in the store's folder; AblateError where it cannot be written."""
     write_text(json.dumps(asdict(about), indent=1) + "\n", folder / FILE)
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablate.disk import sync_folder
 from ablate.errors import AblateError
 from ablate.store.schema import VERSION, as_of, brought_up, name_of, version_of
 
@@ -26,25 +27,26 @@ def write_table(table: pa.Table, path: Path) -> None:
     """
     _write_whole(
         path,
-        lambda temporary: pq.write_table(
-            table, temporary, compression="zstd", write_page_checksum=True
-        ),
+        # An open file, because a path is read as an address where it looks like one: `exp:1/...`.
+        lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
     )
 
 
 def write_text(text: str, path: Path) -> None:
     """Write `text` at `path` whole or not at all, as `write_table` does."""
-    _write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    _write_whole(path, lambda file: file.write(text.encode()))
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def _write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     try:
         _make(path.parent)
-        write(temporary)
-        sync(temporary)
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-        sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path.parent, error) from error
 
@@ -52,10 +54,19 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a file and verify its checksums and its schema, that of its own version.
 
-    Raises BadFile where its content is damaged, AblateError where a newer ablate wrote it, and
-    OSError where it cannot be opened at all (which says nothing about its content).
+    Raises BadFile where its content is damaged, FileNotFoundError where there is none, and
+    AblateError where a newer ablate wrote it or it cannot be opened (which says nothing about its
+    content).
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AblateError(
+            f"{path} cannot be read ({error.strerror or error}); nothing in it is lost: make it "
+            "readable, or name another folder with --results DIR"
+        ) from error
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             found = file.schema_arrow
@@ -66,7 +77,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             table.validate(full=True)
             return brought_up(table, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadFile(str(error).strip().splitlines()[0]) from error
+        raise BadFile(str(error).strip().splitlines()[0].rstrip(".")) from error
 
 
 def _check_version(path: Path, version: int | None) -> int:
@@ -84,21 +95,12 @@ def _make(folder: Path) -> None:
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync(folder.parent)
+        sync_folder(folder.parent)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def unwritable(folder: Path, error: OSError) -> AblateError:
+def unwritable(folder: Path, error: Exception) -> AblateError:
     """The error for a results folder that refuses a write."""
-    reason = error.strerror or str(error)
+    reason = getattr(error, "strerror", None) or str(error)
     return AblateError(
         f"the results folder {folder} cannot be written ({reason}); nothing that was stored is "
         "lost: make it writable, or name another with --results DIR"

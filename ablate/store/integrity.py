@@ -1,14 +1,15 @@
 """Finding what is damaged in a store, and setting it aside where everyone can see it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ablate.disk import sync_folder
 from ablate.errors import AblateError
 from ablate.store.attempts import Attempt
-from ablate.store.files import BadFile, read_table, sync, unwritable
+from ablate.store.files import BadFile, read_table, unwritable
 from ablate.store.schema import ATTEMPT_TABLES, CELLS, COMMITTED, TRIALS
 
 BAD: Final = "bad"
@@ -26,23 +27,31 @@ class Damage:
     attempt: Attempt | None
 
 
-def set_damage_aside(folder: Path) -> None:
-    """Verify every file of the store in `folder` and move the damaged ones into `bad/` beside them.
+def find_damage(folder: Path, tables: Container[str] = ATTEMPT_TABLES) -> tuple[Damage, ...]:
+    """Verify every file of `tables` in the store in `folder`, and its names; move nothing.
+
+    `trials` is verified in any case, since its rows say which other files there must be.
+    """
+    return tuple(_damages(folder, tables))
+
+
+def set_aside(folder: Path, damages: Iterable[Damage]) -> None:
+    """Move damaged files into `bad/` beside the others: for the one process that holds the lock.
 
     An attempt with one damaged file goes as a whole, its row in `trials` first, so that a crash in
-    between leaves an attempt that was never committed. Raises AblateError that names each file,
-    the trial that it held and the command that trains it again.
+    between leaves an attempt that was never committed.
     """
-    damages = tuple(_damages(folder))
-    if not damages:
-        return
-    names = _trial_names(folder)
     for damage in damages:
         _move(folder, damage)
-    raise AblateError(_message(folder, damages, names))
 
 
-def _damages(folder: Path) -> Iterator[Damage]:
+def describe(folder: Path, damages: Iterable[Damage]) -> str:
+    """Name damaged files, what they held and what is wrong with them, in one clause."""
+    names = _trial_names(folder)
+    return "; ".join(_named(folder, damage, names) for damage in damages)
+
+
+def _damages(folder: Path, tables: Container[str]) -> Iterator[Damage]:
     for path in (folder / name for name in NAMES_FILES):
         if path.is_file() and (reason := _fault(path, CELLS)):
             yield Damage(path, reason, None)
@@ -51,10 +60,10 @@ def _damages(folder: Path) -> Iterator[Damage]:
         if attempt is None:
             yield Damage(path, "its name is not <key>-<attempt>.parquet", None)
         else:
-            yield from _attempt_damages(folder, attempt)
+            yield from _attempt_damages(folder, attempt, tables)
 
 
-def _attempt_damages(folder: Path, attempt: Attempt) -> Iterator[Damage]:
+def _attempt_damages(folder: Path, attempt: Attempt, tables: Container[str]) -> Iterator[Damage]:
     path = folder / "trials" / attempt.file
     try:
         rows = read_table(path, TRIALS).to_pylist()
@@ -63,12 +72,17 @@ def _attempt_damages(folder: Path, attempt: Attempt) -> Iterator[Damage]:
     except BadFile as bad:
         yield Damage(path, str(bad), attempt)
         return
+    except FileNotFoundError:
+        # Forgotten since the folder was listed: a row that is gone is no damage.
+        return
     if rows[0]["status"] not in COMMITTED:
         return
     for table in ("epochs", "tokens"):
-        path = folder / table / attempt.file
-        if reason := _fault(path, ATTEMPT_TABLES[table]):
-            yield Damage(path, reason, attempt)
+        other = folder / table / attempt.file
+        if table not in tables or not (reason := _fault(other, ATTEMPT_TABLES[table])):
+            continue
+        if path.exists():
+            yield Damage(other, reason, attempt)
 
 
 def _fault(path: Path, schema: Any) -> str | None:
@@ -100,7 +114,7 @@ def put_aside(folder: Path, path: Path) -> Path:
     wanted.parent.mkdir(parents=True, exist_ok=True)
     target = _free(wanted)
     os.replace(path, target)
-    sync(path.parent)
+    sync_folder(path.parent)
     return target
 
 
@@ -117,26 +131,14 @@ def _trial_names(folder: Path) -> dict[str, str]:
     """For each key the first name under which it is known, as far as `cells.parquet` says."""
     try:
         rows = read_table(folder / CELLS_FILE, CELLS).to_pylist()
-    except (BadFile, OSError):
+    except (BadFile, FileNotFoundError):
         return {}
     return {row["key"]: f"'{row['label']}', seed {row['seed']}" for row in reversed(rows)}
 
 
-def _message(folder: Path, damages: tuple[Damage, ...], names: dict[str, str]) -> str:
-    lines = [f"{len(damages)} damaged file(s), now set aside in {folder / BAD}:"]
-    for damage in damages:
-        held = "the names of the trials" if damage.path.name in NAMES_FILES else "no trial"
-        if damage.attempt:
-            known = names.get(damage.attempt.key, f"key {damage.attempt.key}")
-            held = f"attempt {damage.attempt.number} at {known}"
-        lines.append(f"  {damage.path.relative_to(folder)} ({held}): {damage.reason}")
-    again = run_command(folder)
-    lines.append(f"Everything else is whole. {again} trains what they held again, and only that.")
-    return "\n".join(lines)
-
-
-def run_command(folder: Path) -> str:
-    """The command that fills a store, in backquotes."""
-    results, study, profile = folder.parent.parent, folder.parent.name, folder.name
-    where = "" if results == Path("results") else f" --results {results}"
-    return f"`ablate run --study {study} --profile {profile}{where}`"
+def _named(folder: Path, damage: Damage, names: Mapping[str, str]) -> str:
+    held = "the names of the trials" if damage.path.name in NAMES_FILES else "no trial"
+    if damage.attempt:
+        known = names.get(damage.attempt.key, f"key {damage.attempt.key}")
+        held = f"attempt {damage.attempt.number} at {known}"
+    return f"{damage.path.relative_to(folder)} ({held}): {damage.reason}"

@@ -1,14 +1,19 @@
 """One driver at a time writes a results folder."""
 
-import fcntl
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from ablate.errors import AblateError
 from ablate.store.files import unwritable
+
+LOCK: Final = ".lock"
+# Beside the lock, because Windows lets nobody read a file that is locked.
+HOLDER: Final = ".lock-holder"
 
 
 @contextmanager
@@ -17,23 +22,35 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     Raises AblateError where another process holds it or the folder cannot be written.
     """
-    path = folder / ".lock"
+    # Here, because it warns at import of a system that has no such lock, and reading needs none.
+    from filelock import FileLock, Timeout
+
+    holder = folder / HOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise AblateError(
+            f"another `ablate run` is writing {folder} ({_read(holder)}); "
+            "wait for it, stop it, or name another folder with --results DIR"
+        ) from error
+    except (OSError, NotImplementedError) as error:
         raise unwritable(folder, error) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise AblateError(
-                f"another `ablate run` is writing {folder} ({holder or 'unknown process'}); "
-                "wait for it, stop it, or name another folder with --results DIR"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        except OSError as error:
+            raise unwritable(folder, error) from error
         yield
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8", errors="replace").strip() or "unknown process"
+    except OSError:
+        return "unknown process"

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ablate.errors import printable
+
 VERSION: Final = 3
 
 COMMITTED: Final = ("ok", "diverged")
@@ -162,8 +164,14 @@ ATTEMPT_TABLES: Final = {"tokens": TOKENS, "epochs": EPOCHS, "trials": TRIALS}
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return the rows as a table of this schema; a column it does not have is a ValueError."""
-    rows = list(rows)
+    """Return the rows as a table of this schema; a column it does not have is a ValueError.
+
+    Text is kept as `printable` writes it: Arrow has no other.
+    """
+    rows = [
+        {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
     unknown = sorted({name for row in rows for name in row} - set(schema.names))
     if unknown:
         raise ValueError(f"table {name_of(schema)!r} has no column {', '.join(unknown)}")

@@ -6,19 +6,29 @@ commit*. What lies in the other two without that row is an attempt that never en
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from ablate.store.about import About, read_about, write_about
+from ablate.commands import command
+from ablate.errors import AblateError, printable
+from ablate.store.about import About, read_about, refuse_other, write_about
 from ablate.store.attempts import Attempt
 from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
-from ablate.store.integrity import BAD, CELLS_FILE, EARLIER_FILE, set_damage_aside
+from ablate.store.integrity import (
+    BAD,
+    CELLS_FILE,
+    EARLIER_FILE,
+    Damage,
+    describe,
+    find_damage,
+    set_aside,
+)
 from ablate.store.lock import exclusive
 from ablate.store.schema import (
     ATTEMPT_TABLES,
@@ -40,11 +50,13 @@ WORK: Final = "work"
 class Store:
     """Reads and writes `folder`, which is `results/<study>/<profile>`.
 
-    Every read verifies what it reads: a damaged file is set aside in `bad/` together with its
-    attempt, and an AblateError names it, the trial that it held and the way to train it again.
+    Every read verifies what it reads and moves nothing: an AblateError names each damaged file, the
+    trial that it held and the command that trains it again. `whole()` is the same store with what
+    is `damaged` left out.
     """
 
     folder: Path
+    damaged: tuple[Damage, ...] = ()
 
     @classmethod
     def of(cls, results: Path, study: str, profile: str) -> "Store":
@@ -71,12 +83,22 @@ class Store:
         """The folder in which the trial of this key keeps its checkpoint until it is committed."""
         return self.folder / WORK / key
 
+    def attempts(self, keys: Collection[str]) -> tuple[Attempt, ...]:
+        """Every attempt at the trials of `keys` of which there is a file, ended or not."""
+        folders = [self.folder / table for table in ATTEMPT_TABLES]
+        found = {a for folder in folders for a in _attempts(folder) if a.key in keys}
+        return tuple(sorted(found))
+
     def next_attempt(self, key: str) -> int:
         """The number of the next attempt at a trial; one that was set aside keeps its own."""
+        return 1 + self.last_attempts().get(key, 0)
+
+    def last_attempts(self) -> dict[str, int]:
+        """The number of the last attempt at each trial, those that were set aside included."""
         folders = [self.folder / table for table in ATTEMPT_TABLES]
         folders += [self.folder / BAD / table for table in ATTEMPT_TABLES]
-        numbers = [a.number for folder in folders for a in _attempts(folder) if a.key == key]
-        return 1 + max(numbers, default=0)
+        # In their order: the last of a key is its highest.
+        return dict(sorted(attempt for folder in folders for attempt in _attempts(folder)))
 
     def write(
         self, trial: Mapping[str, Any], epochs: Iterable[Row], tokens: Mapping[str, np.ndarray]
@@ -118,9 +140,41 @@ class Store:
         self._renew(EARLIER_FILE, aside, {_identity(row): row for row in aside} | gone)
         self._renew(CELLS_FILE, known, merged)
 
+    def drop_names(self, rows: Iterable[Row]) -> None:
+        """Take these rows out of `cells.parquet` and `earlier.parquet`."""
+        gone = {_identity(row) for row in rows}
+        for file in (EARLIER_FILE, CELLS_FILE):
+            known = self._names(file).to_pylist()
+            self._renew(file, known, {_identity(r): r for r in known if _identity(r) not in gone})
+
     def write_about(self, about: About) -> None:
         """Keep the question and the file of the study that fills this store."""
         write_about(self.folder, about)
+
+    def claim(self, about: About) -> None:
+        """Keep the question and the file of the study that is about to fill this store.
+
+        Raises AblateError where the store is that of another study file which is still there: two
+        files of one name would fill one folder.
+        """
+        refuse_other(self.about(), about, self.folder)
+        self.write_about(about)
+
+    def set_damage_aside(self) -> str | None:
+        """Verify every file and move the damaged ones into `bad/`; say so in a sentence.
+
+        An attempt with one damaged file goes as a whole, and its trial is to be trained again.
+        """
+        damages = find_damage(self.folder)
+        if not damages:
+            return None
+        # Described first, because the names may be among what goes.
+        found = describe(self.folder, damages)
+        set_aside(self.folder, damages)
+        return printable(
+            f"{len(damages)} damaged file(s), now set aside in {self.folder / BAD}: {found}; "
+            "everything else is whole, and what they held is trained again"
+        )
 
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
@@ -148,13 +202,33 @@ class Store:
         """The question and the file of the study that filled this store; None where unknown."""
         return read_about(self.folder)
 
+    def command(self, verb: str, *words: str) -> str:
+        """The command that does `verb` to this store, as a user may paste it."""
+        about, results = self.about(), self.folder.parent.parent
+        study = about.name if about else self.study
+        return command(verb, *words, study=study, profile=self.profile, results=results)
+
     def check(self) -> None:
-        """Verify every file; AblateError where one was damaged, after setting it aside."""
-        set_damage_aside(self.folder)
+        """Verify every file; AblateError that names those that are damaged."""
+        if damages := find_damage(self.folder):
+            raise AblateError(self._words(damages))
+
+    def whole(self, tables: Iterable[str] = ("trials", "epochs")) -> "Store":
+        """This store without what is damaged in `tables`, its attempts as a whole.
+
+        The default tables are those of which every number of a report is made.
+        """
+        return replace(self, damaged=find_damage(self.folder, frozenset(tables)))
+
+    def damage(self) -> str | None:
+        """One sentence on the damaged files that this store leaves out; None for none."""
+        return self._words(self.damaged) if self.damaged else None
 
     def trials(self) -> pa.Table:
         """Every row of `trials`, of failed attempts too, by key and attempt."""
-        return self._read("trials", _attempts(self.folder / "trials"))
+        left_out = {damage.attempt for damage in self.damaged}
+        attempts = _attempts(self.folder / "trials")
+        return self._read("trials", [each for each in attempts if each not in left_out])
 
     def committed(self) -> dict[str, Row]:
         """For each key its committed row: the first attempt that ended, well or diverged."""
@@ -196,21 +270,41 @@ class Store:
 
     def _read(self, table: str, attempts: Iterable[Attempt]) -> pa.Table:
         schema = ATTEMPT_TABLES[table]
-        try:
-            tables = [read_table(self.folder / table / a.file, schema) for a in attempts]
-        except (BadFile, FileNotFoundError):
-            self.check()
-            raise
+        tables = [part for each in attempts if (part := self._read_one(table, each)) is not None]
         return pa.concat_tables(tables) if tables else schema.empty_table()
+
+    def _read_one(self, table: str, attempt: Attempt) -> pa.Table | None:
+        """A file of an attempt; None where the attempt went while the others were read."""
+        try:
+            return read_table(self.folder / table / attempt.file, ATTEMPT_TABLES[table])
+        except (BadFile, FileNotFoundError) as error:
+            if not (self.folder / "trials" / attempt.file).exists():
+                return None
+            raise self._found(error) from error
 
     def _names(self, file: str) -> pa.Table:
         try:
             return read_table(self.folder / file, CELLS)
         except FileNotFoundError:
             return CELLS.empty_table()
-        except BadFile:
-            self.check()
-            raise
+        except BadFile as error:
+            if any(damage.path.name == file for damage in self.damaged):
+                return CELLS.empty_table()
+            raise self._found(error) from error
+
+    def _found(self, error: Exception) -> AblateError:
+        """The error that names all that is damaged, one file of which could not be read."""
+        damages = find_damage(self.folder)
+        return AblateError(self._words(damages) if damages else f"{self.folder}: {error}")
+
+    def _words(self, damages: tuple[Damage, ...]) -> str:
+        left_out = ", left out here" if self.damaged else ""
+        return printable(
+            f"{len(damages)} damaged file(s) in {self.folder}{left_out}: "
+            f"{describe(self.folder, damages)}; everything else is whole, and "
+            f"`{self.command('run')}` sets them aside and trains what they held again, and only "
+            "that"
+        )
 
     def _renew(self, file: str, known: list[Row], rows: Mapping[Any, Row]) -> None:
         table = table_of(rows.values(), CELLS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, did_you_mean, in_words, line_in
 from ablate.placement import Placement
 from ablate.sources import built_in
@@ -46,7 +47,7 @@ class Strategy:
 
     @property
     def doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
+        return docstring(self.function) or ""
 
     @property
     def summary(self) -> str:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Final
 
+from ablate.docstrings import docstring
 from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words, quoted
 from ablate.sources import built_in
 from ablate.strategies.definition import CAP, Function, Strategy
@@ -147,7 +148,7 @@ def load_entry_points() -> None:
 
 def _make(function: Function, paper: str | None, bibtex: str | None, dial: str | None) -> Strategy:
     name, parameters = function.__name__, read_parameters(function)
-    if not inspect.getdoc(function):
+    if docstring(function) == "":
         raise AblateError(f"strategy '{name}' needs a docstring: its first line is its help")
     if dial is not None:
         rates = [key for key, parameter in parameters.items() if parameter.kind == "rate"]

@@ -49,6 +49,11 @@ class Board:
     running: dict[str, Running] = field(default_factory=dict)
     failed: int = 0
     spent: list[float] = field(default_factory=list)
+    began: float = field(default_factory=lambda: time.monotonic())
+
+    def elapsed(self, now: float | None = None) -> float:
+        """Seconds since the run began."""
+        return (time.monotonic() if now is None else now) - self.began
 
     def take(self, event: Event, now: float | None = None) -> None:
         """Bring the board up to this event."""

@@ -8,12 +8,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ablate import noise
 from ablate.data.corpora import Corpus
+from ablate.data.text import PLAIN, Text
 from ablate.data.windows import training_updates
-from ablate.masks import SEMANTICS
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.facts import facts
+from ablate.masks import LIMITS, SEMANTICS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.sources import built_in
@@ -26,8 +31,8 @@ from ablate.training.recipe import Recipe
 class Cell:
     """One trial to be: a net, a recipe, a placement and a seed on a corpus.
 
-    `corpus` is how the corpus was asked for, which another machine may spell otherwise; the key has
-    its digest.
+    `corpus` is how the corpus was asked for, which another machine may spell otherwise, `folder`
+    where it lies (None for a built-in one) and `text` how it is read; the key has its digest.
     """
 
     corpus: str
@@ -37,6 +42,8 @@ class Cell:
     placement: Placement
     seed: int
     precision: str = "fp32"
+    text: Text = PLAIN
+    folder: Path | None = None
 
     @property
     def key(self) -> str:
@@ -51,9 +58,9 @@ class Cell:
     def _facts(self) -> dict[str, Any]:
         return {
             # Written out, an embedding as wide as the layers is the one that is left out.
-            "net": self.net.model_dump() | {"embedding": self.net.inputs},
+            "net": facts(self.net) | {"embedding": self.net.inputs},
             "corpus": self.corpus_digest,
-            "recipe": self.recipe.model_dump(),
+            "recipe": facts(self.recipe),
             "placement": self.placement.text,
             "seed": self.seed,
             "semantics": SEMANTICS,
@@ -65,7 +72,8 @@ class Entry:
     """A cell under one of its names.
 
     `baseline` says that differences are to it; `position` counts the points in the file's order;
-    `plugin` is the strategy's, with its version, where it has one.
+    `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
+    lists the point; one that joined by `--strategies` is no part of what the file asks.
     """
 
     cell: Cell
@@ -77,6 +85,7 @@ class Entry:
     baseline: bool
     position: int
     plugin: str | None = None
+    asked: bool = True
 
 
 def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
@@ -84,7 +93,8 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
 
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
-    Raises AblateError for a corpus with less than one training window, and for a plugin's noise or
+    Raises AblateError for a corpus with less than one training window or with more words than masks
+    have addresses for, for rates by layer that do not fit the net, and for a plugin's noise or
     schedule that does not do what it should.
     """
     if profile.precision == "auto":
@@ -93,17 +103,21 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
     points = distinct(profile.strategies)
     for point in points:
+        point.placement.check(profile.net.layers)
         _check(point.placement, updates)
+        _check_words(point.placement, point.label, corpus)
     return [
         Entry(
             cell=Cell(
-                corpus=profile.corpus,
+                corpus=corpus.name,
                 corpus_digest=corpus.digest,
                 net=profile.net,
                 recipe=profile.recipe,
-                placement=point.placement,
+                placement=_in_net(point.placement, profile.net),
                 seed=seed,
                 precision=profile.precision,
+                text=corpus.text,
+                folder=corpus.folder,
             ),
             strategy=point.strategy.name,
             arguments=point.arguments,
@@ -119,12 +133,34 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     ]
 
 
+def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
+    """The labels of points of which a part acts nowhere in the profile's net.
+
+    By the edges that have no place there, and whether anything else is left of the point.
+    """
+    found: dict[tuple[Edge, bool], list[str]] = {}
+    for point in distinct(profile.strategies):
+        left = point.placement.within(profile.net.layers)
+        if nowhere := point.placement.edges & ~left.edges:
+            found.setdefault((nowhere, len(left) > 0), []).append(point.label)
+    return found
+
+
 def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
     """The distinct cells in their order, each under the first of its names."""
     cells: dict[str, Entry] = {}
     for entry in entries:
         cells.setdefault(entry.cell.key, entry)
     return cells
+
+
+def _in_net(placement: Placement, net: Net) -> Placement:
+    """The placement of a cell: none where nothing of what is asked has a place in the net.
+
+    Where only a part has none, the placement keeps it, and with it the key that such trials have in
+    every store: zaremba2014 in a net of one layer has been stored with its INTERLAYER.
+    """
+    return placement if placement.within(net.layers) else Placement()
 
 
 def _check(placement: Placement, updates: int) -> None:
@@ -135,6 +171,18 @@ def _check(placement: Placement, updates: int) -> None:
         for rate in filter(None, rates):
             if not built_in(type(drop.noise).__module__):
                 noise.check(drop.noise, rate)
+
+
+def _check_words(placement: Placement, label: str, corpus: Corpus) -> None:
+    drop = placement.get(Edge.EMBEDDING)
+    try:
+        if drop is not None:
+            check_types(drop.shared, len(corpus.vocabulary))
+    except AblateError as error:
+        raise AblateError(
+            f"'{label}' on corpus {corpus.name}: {error}; keep the most frequent ones, --set "
+            f"text.size={LIMITS['word']}, or leave the strategy out"
+        ) from None
 
 
 def canonical_json(value: Any) -> str:

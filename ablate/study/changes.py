@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ablate.data.text import Text
 from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.model.net import Net
 from ablate.strategies import get, names
@@ -15,7 +16,7 @@ from ablate.study.parse import Study, parse_study
 from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
 
-_TABLES: Final = {"net": Net, "recipe": Recipe}
+_TABLES: Final = {"text": Text, "net": Net, "recipe": Recipe}
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.
 KEYS: Final = tuple(
     path
@@ -44,8 +45,9 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
 def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
     """Return `study` with `changes` made to one of its profiles, checked anew.
 
-    Each key is one of `KEYS`, such as `recipe.epochs` or `corpus`. Raises AblateError for a key or
-    a value that is not allowed, and for an unknown profile.
+    Each key is one of `KEYS`, such as `recipe.epochs` or `corpus`. The path of a changed corpus
+    begins at the working directory. Raises AblateError for a key or a value that is not allowed,
+    and for an unknown profile.
     """
     study.profile(profile)
     table: dict[str, Any] = copy.deepcopy(dict(study.table))
@@ -62,7 +64,8 @@ def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
         own[inner] = value
     shown = ", ".join(f"{path}={value}" for path, value in changes.items())
     where = f"study '{study.name}' with {shown}"
-    return parse_study(table, name=study.name, where=where, folder=study.folder)
+    typed = study.typed | ({profile} if "corpus" in changes else set())
+    return parse_study(table, name=study.name, where=where, folder=study.folder, typed=typed)
 
 
 def select(profile: Profile, wanted: Sequence[str]) -> Profile:

@@ -51,6 +51,15 @@ def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
     return frozenset((edge, cell.placement[edge].fill) for edge in edges)
 
 
+def groups(cell: Cell, kind: Hashable) -> tuple[Hashable, Hashable]:
+    """What a cell of this kind is asked for by, as a companion: who suits best, and who may join.
+
+    Those that toss inside the same steps go first: where a trial does not toss and a companion
+    does, it is multiplied by ones.
+    """
+    return (kind, inside(cell)), kind
+
+
 def balanced(waiting: int, slots: int, most: int) -> int:
     """How many at once on each slot, so that none of the fewest possible rounds is nearly empty."""
     waiting = max(1, waiting)

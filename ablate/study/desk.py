@@ -1,6 +1,6 @@
 """The driver's desk: hands out tasks, and takes in what comes of them."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Store
 from ablate.study.cells import Entry
-from ablate.study.cohorts import inside
+from ablate.study.cohorts import groups
 from ablate.study.events import Event, Failed, Finished, Task
 from ablate.study.names import columns
 from ablate.study.progress import Progress
@@ -47,6 +47,8 @@ class Desk:
     ) -> None:
         self._store, self._queue, self._progress = store, queue, progress
         self._kinds, self._places, self._retries = kinds, places, retries
+        # Once: whoever holds the lock is the only one who adds to them.
+        self._attempts = store.last_attempts()
         self._running: dict[str, Entry] = {}
         self._deaths: dict[str, int] = {}
         self._alone: set[str] = set()
@@ -56,29 +58,21 @@ class Desk:
     def pull(self, companion: Task | None) -> Task | None:
         """The next task, or the next that may join its `companion`; None for none."""
         entry = self._queue.pop() if companion is None else self._joining(companion)
+        self.show_notes()
         if entry is None:
             return None
         key = entry.cell.key
         self._running[key] = entry
+        self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
         places = 1 if key in self._alone else self._places[self._kinds[key]]
-        return Task(entry.cell, self._store.next_attempt(key), self._store.work(key), places)
+        return Task(entry.cell, attempt, self._store.work(key), places)
 
     def _joining(self, companion: Task) -> Entry | None:
-        """The next that may join: first those that toss inside the same steps, then any.
-
-        Where a trial does not toss and a companion does, it is multiplied by ones.
-        """
-        steps = inside(companion.cell)
-        may = self._may_join(companion)
-        return self._queue.pop(lambda entry: may(entry) and inside(entry.cell) == steps) or (
-            self._queue.pop(may)
-        )
-
-    def _may_join(self, companion: Task) -> Callable[[Entry], bool]:
-        kind, alone = self._kinds[companion.cell.key], companion.cell.key in self._alone
-        return lambda entry: (
-            not alone and entry.cell.key not in self._alone and self._kinds[entry.cell.key] == kind
-        )
+        """The next that may join; nobody joins who is tried alone."""
+        key = companion.cell.key
+        if key in self._alone:
+            return None
+        return self._queue.pop(*groups(companion.cell, self._kinds[key]))
 
     def emit(self, event: Event) -> None:
         """Keep what came of a task, and show it."""
@@ -87,11 +81,17 @@ class Desk:
                 self._commit(event)
             case Failed():
                 self._record(event)
+        self.show_notes()
         self._progress.show(event)
+
+    def show_notes(self) -> None:
+        """Show what befell the queue."""
+        while self._queue.notes:
+            self._progress.say(self._queue.notes.pop(0))
 
     def _commit(self, event: Finished) -> None:
         key = event.task.cell.key
-        row = _row(event.task, event.status, self._running[key]) | event.trial
+        row = known_before(event.task, event.status, self._running[key]) | event.trial
         self._store.write(row, event.epochs, event.tokens)
         self._queue.finish(row, event.epochs)
         self._store.discard_work(key)
@@ -102,7 +102,10 @@ class Desk:
     def _record(self, event: Failed) -> None:
         key = event.task.cell.key
         entry = self._running.pop(key)
-        row = _row(event.task, FAILED, entry) | {"error": event.error, "cohort": event.company}
+        row = known_before(event.task, FAILED, entry) | {
+            "error": event.error,
+            "cohort": event.company,
+        }
         self._store.write_failure(row)
         self._queue.fail(key, event.error)
         if event.company > 1:
@@ -113,13 +116,14 @@ class Desk:
             again = event.died and self._deaths[key] <= self._retries
         if again:
             self._alone.add(key)
+            # In no group: nobody asks for it as a companion.
             self._queue.put(entry)
         else:
             self.failures.append(Failure(name_of(entry), event.error))
 
 
-def _row(task: Task, status: str, entry: Entry) -> dict[str, Any]:
-    """The columns of `trials` that are known before training."""
+def known_before(task: Task, status: str, entry: Entry) -> dict[str, Any]:
+    """The columns of `trials` that are known without training, which writes none of them."""
     cell = task.cell
     return columns(cell) | {
         "key": cell.key,

@@ -8,9 +8,10 @@ from typing import Final
 from rich.console import Console
 
 from ablate.store import Row, Store, left_out
+from ablate.store.about import About
 from ablate.study.board import Board
 from ablate.study.cells import Entry, first_names
-from ablate.study.cohorts import Cohorts, in_order
+from ablate.study.cohorts import Cohorts, groups, in_order
 from ablate.study.desk import Desk, Failure, name_of
 from ablate.study.events import Executor
 from ablate.study.names import register
@@ -39,6 +40,8 @@ def run(
     console: Console,
     retries: int = RETRIES,
     cohorts: Cohorts = _ALONE,
+    about: About | None = None,
+    listed: Sequence[str] | None = None,
 ) -> Summary:
     """Train every cell of `entries` that `store` does not hold; return how that went.
 
@@ -46,14 +49,17 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. Raises AblateError where another driver holds the
-    store, where it cannot be written, or where a file in it was damaged (that is set aside, and the
-    next call mends it).
+    goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
+    attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
+    `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
+    the store, where it cannot be written, and where it is that of another study file.
     """
     with store.lock():
-        store.check()
+        if about is not None:
+            store.claim(about)
+        damaged = store.set_damage_aside()
         store.sweep()
-        register(entries, store)
+        register(entries, store, listed)
         cells = first_names(entries)
         committed = store.committed()
         for key in committed.keys() & set(store.checkpointed()):
@@ -63,26 +69,28 @@ def run(
             missing = [entry for key, entry in cells.items() if key not in committed]
             kinds = {entry.cell.key: cohorts.kind(entry.cell) for entry in missing}
             for entry in in_order(missing, kinds):
-                queue.put(entry)
+                queue.put(entry, groups(entry.cell, kinds[entry.cell.key]))
             names = {key: name_of(entry) for key, entry in cells.items()}
             board = Board(names, len(cells), len(cells) - len(missing), slots)
             progress = Progress(console, board)
-            for note in filter(None, [*queue.notes, left_out(store)]):
-                progress.say(note)
             places = {
                 kind: cohorts.places(kind, count, slots)
                 for kind, count in Counter(kinds.values()).items()
             }
             desk = Desk(store, queue, progress, kinds, places=places, retries=retries)
+            desk.show_notes()
+            for note in filter(None, [damaged, left_out(store)]):
+                progress.say(note)
             if missing:
                 with progress.shown():
                     executor.run(desk.pull, desk.emit)
+        desk.show_notes()
     return Summary(desk.trained, desk.diverged, tuple(desk.failures))
 
 
 def _teach(queue: Queue, store: Store, committed: dict[str, Row], cells: dict[str, Entry]) -> None:
     unknown = committed.keys() - queue.ended()
-    if not unknown:
+    if not (queue.mirrored and unknown):
         return
     curves: dict[str, list[Row]] = {key: [] for key in unknown}
     for row in store.epochs().to_pylist():

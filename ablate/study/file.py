@@ -58,6 +58,11 @@ def all_studies() -> dict[str, Path]:
     }
 
 
+def is_shipped(path: Path) -> bool:
+    """Return whether the file at `path` is one of the studies that come with ablate."""
+    return path.resolve().parent == shipped_folder().resolve()
+
+
 def shipped_folder() -> Path:
     """Return the folder of the shipped studies: in the package, or beside it in a checkout."""
     package = Path(__file__).parent.parent

@@ -1,24 +1,27 @@
 """From what a user asks for to what is to be done: study, profile, corpus, cells, store, slots."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.data import Corpus, load_corpus
+from ablate.data import Corpus
 from ablate.store import Store
+from ablate.store.about import About, refuse_other
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.cells import Entry, enumerate_cells, first_names
 from ablate.study.changes import change, read_settings, select
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
-from ablate.study.file import find_study
+from ablate.study.file import find_study, is_shipped
+from ablate.study.grid import distinct
 from ablate.study.parse import Study
+from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import cores, divide, gpus
 from ablate.study.trainer import train_tasks
-from ablate.training.capability import Measured, measure
+from ablate.training.capability import measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,9 @@ class Order:
 class Job:
     """One profile of a study, ready to run: its entries, its store, its slots.
 
-    `measured` is what settled the profile's precision, where that was left to the machine.
+    `settled` says why the profile's precision is what it is, where the study leaves that open.
+    `about` is what the store keeps of the study file, `listed` the labels of the file's points in
+    their order, whatever of them is asked for.
     """
 
     study: Study
@@ -58,12 +63,14 @@ class Job:
     store: Store
     slots: tuple[Slot, ...]
     in_process: bool
+    about: About
+    listed: tuple[str, ...]
     plugins: tuple[PluginFile, ...] = ()
-    measured: Measured | None = None
+    settled: Settled | None = None
 
     def missing(self) -> list[Entry]:
         """The cells that the store does not hold, each under the first of its names."""
-        committed = self.store.committed()
+        committed = self.store.whole().committed()
         return [e for key, e in first_names(self.entries).items() if key not in committed]
 
     def executor(self) -> Executor:
@@ -87,28 +94,50 @@ def prepare(order: Order) -> Job:
     plugins = [load_file(path) for path in order.plugins]
     study, path = find_study(order.study)
     name = study.default_profile if order.profile is None else order.profile
+    # Of the file as it is: what `--strategies` and `--set` bring is no part of what it asks.
+    listed = tuple(point.label for point in distinct(study.profile(name).strategies))
     study = change(study, name, _changes(order))
     profile = study.profile(name)
     if order.strategies:
         profile = select(profile, order.strategies)
     slots = _slots(order)
-    measured = None
+    corpus = study.place(name).load(profile.corpus, profile.text)
+    store = Store.of(order.results, study.name, name)
+    about = About.of(path, study.question, shipped=is_shipped(path))
+    refuse_other(store.about(), about, store.folder)
+    settled = None
     if profile.precision == "auto":
-        measured = measure(slots[0].device, slots[0].threads)
-        profile = profile.model_copy(update={"precision": measured.precision})
-    corpus = load_corpus(profile.corpus)
+        settled = of_store(profile, corpus.digest, store.whole()) or measured(
+            measure(slots[0].device, slots[0].threads)
+        )
+        profile = profile.model_copy(update={"precision": settled.precision})
     return Job(
         study=study,
         path=path,
         profile_name=name,
         profile=profile,
         corpus=corpus,
-        entries=tuple(enumerate_cells(profile, corpus)),
-        store=Store.of(order.results, study.name, name),
+        entries=_as_listed(enumerate_cells(profile, corpus), listed),
+        store=store,
         slots=slots,
         in_process=order.slots == 0,
         plugins=tuple(dict.fromkeys([*plugins, *study.plugins])),
-        measured=measured,
+        settled=settled,
+        about=about,
+        listed=listed,
+    )
+
+
+def _as_listed(entries: Iterable[Entry], listed: Sequence[str]) -> tuple[Entry, ...]:
+    """Each at its place in the file, and those that the file has not behind them."""
+    places = {label: place for place, label in enumerate(listed)}
+    return tuple(
+        replace(
+            entry,
+            asked=entry.label in places,
+            position=places.get(entry.label, len(places) + entry.position),
+        )
+        for entry in entries
     )
 
 

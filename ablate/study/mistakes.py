@@ -20,6 +20,7 @@ _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
+    "bool_type": "true or false",
 }
 
 _PRESET = next(iter(PRESETS))

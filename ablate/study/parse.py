@@ -1,7 +1,7 @@
 """From the table that a study file holds to a frozen `Study`, or to every mistake in it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.grid import Choice, Mistake, Point, baseline_of, distinct, read_choice
 from ablate.study.mistakes import refusal, value_mistakes
+from ablate.study.place import Place
 from ablate.study.schema import Head, Profile
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -24,7 +25,8 @@ class Study:
     """A question, and the profiles, from quick to full, in which it is asked.
 
     `name` is the file's without its ending. `table` is what the file holds, as it was read, and
-    `folder` where it lies. `plugins` are the files of strategies that it names, loaded.
+    `folder` where it lies. `plugins` are the files of strategies that it names, loaded; `typed` are
+    the profiles whose corpus is not the file's but was typed on the command line.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Study:
     table: Mapping[str, Any] = field(repr=False)
     folder: Path = Path()
     plugins: tuple[PluginFile, ...] = ()
+    typed: frozenset[str] = frozenset()
+
+    def place(self, profile: str) -> Place:
+        """Return where the path of that profile's corpus begins."""
+        return _place(profile, self.folder, self.typed)
 
     def profile(self, name: str | None = None) -> Profile:
         """Return the profile called `name`, or the default one; AblateError if there is none."""
@@ -46,11 +53,19 @@ class Study:
         return self.profiles[name]
 
 
-def parse_study(table: Mapping[str, Any], *, name: str, where: str, folder: Path = Path()) -> Study:
+def parse_study(
+    table: Mapping[str, Any],
+    *,
+    name: str,
+    where: str,
+    folder: Path = Path(),
+    typed: Set[str] = frozenset(),
+) -> Study:
     """Return the study called `name` that `table` describes, with its plugins loaded.
 
-    `folder` is where the paths of its plugins begin. Raises AblateError that names every mistake,
-    `where` being the table's name in the message.
+    `folder` is where the paths of its plugins and corpora begin, but for the corpora of the
+    profiles in `typed`, which were typed on the command line. Raises AblateError that names every
+    mistake, `where` being the table's name in the message.
     """
     mistakes: list[Mistake] = []
     if not _FOLDER_NAME.fullmatch(name):
@@ -72,14 +87,20 @@ def parse_study(table: Mapping[str, Any], *, name: str, where: str, folder: Path
         mistakes.append((("default_profile",), words))
     profiles = {}
     for key, own in tables.items():
-        profile, found = _read_profile(own, table.get("baseline"), complete=complete)
+        place = _place(key, folder, typed)
+        profile, found = _read_profile(own, table.get("baseline"), place, complete=complete)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
         profiles[key] = profile
     if mistakes:
         raise refusal(where, mistakes)
-    return Study(name, table["question"], default, profiles, table, folder, plugins)
+    given = (name, table["question"], default, profiles, table, folder, plugins)
+    return Study(*given, typed=frozenset(typed))
+
+
+def _place(profile: str, folder: Path, typed: Set[str]) -> Place:
+    return Place.typed(folder) if profile in typed else Place.in_file(folder)
 
 
 def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], list[Mistake]]:
@@ -97,10 +118,11 @@ def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], lis
 
 
 def _read_profile(
-    table: Any, baseline: Any, *, complete: bool
+    table: Any, baseline: Any, place: Place, *, complete: bool
 ) -> tuple[Profile | None, list[Mistake]]:
     """Read one profile; `baseline` is the study's, for a profile that has none of its own.
 
+    `place` is where the path of its corpus begins.
     Where the strategies are not `complete`, since a plugin is broken, a name that is not known is
     no mistake of its own.
     """
@@ -118,7 +140,7 @@ def _read_profile(
             mistakes += _about_baseline(name, points, whole=complete and not mistakes)
         table["strategies"] = choices
     try:
-        profile = Profile.model_validate(table)
+        profile = Profile.model_validate(table, context=place)
     except ValidationError as error:
         return None, [*value_mistakes(Profile, error), *mistakes]
     return profile, [*mistakes, *_check_layers(profile)]

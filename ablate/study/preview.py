@@ -2,20 +2,19 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from ablate.data.windows import training_updates
-from ablate.engine.plan import Mode, plan
-from ablate.study.cells import Entry
+from ablate.engine.plan import Mode, Reach, plan
+from ablate.study.cells import Cell, Entry
 from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.sizes import Sized, Sizes, measure
+from ablate.training.scores import curve_tokens, sample_tokens
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3
@@ -31,7 +30,7 @@ class Estimate:
 
 def matrix(job: Job) -> RenderableType:
     """One row for each placement: the seeds that are stored and those that are missing."""
-    committed = job.store.committed()
+    committed = job.store.whole().committed()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")
@@ -42,23 +41,39 @@ def matrix(job: Job) -> RenderableType:
     return table
 
 
-def plans(job: Job) -> RenderableType:
-    """For each placement the paths that training and evaluation take, and why."""
-    blocks: list[RenderableType] = []
-    for label, entries in _by_label(job.entries).items():
-        cell = entries[0].cell
-        blocks.append(Text(label, style="bold"))
-        for mode in Mode:
-            planned = plan(
-                cell.placement,
-                cell.net.layers,
-                device=job.slots[0].device,
-                mode=mode,
-                precision=cell.precision,
-            )
-            blocks.append(_indented(f"{mode.value}: {planned.path.value}. {planned.reason}", 2))
-            blocks += [_indented(reached.reason, 4) for reached in planned.reaches]
-    return Group(*blocks)
+def plans(job: Job) -> Iterator[str]:
+    """The paths that training and evaluation take, and why; alike ones once, with all their labels.
+
+    In evaluation, where most are alike, the largest group comes last, as all others.
+    """
+    for mode in Mode:
+        groups: dict[str, list[str]] = {}
+        for label, entries in _by_label(job.entries).items():
+            groups.setdefault(_plan(entries[0].cell, job.slots[0].device, mode), []).append(label)
+        named = {words: ", ".join(labels) for words, labels in groups.items()}
+        if mode is Mode.MEAN and len(groups) > 1:
+            most = max(groups, key=lambda words: len(groups[words]))
+            named.pop(most)
+            named[most] = "all others"
+        yield mode.value
+        yield from (f"  {labels}: {words}" for words, labels in named.items())
+
+
+def _plan(cell: Cell, device: str, mode: Mode) -> str:
+    """Path and reason, and what each edge does there, edges of one reason together."""
+    planned = plan(
+        cell.placement, cell.net.layers, device=device, mode=mode, precision=cell.precision
+    )
+    edges: dict[str, list[str]] = {}
+    for reached in planned.reaches:
+        if reached.reach is not Reach.SILENT:
+            name = reached.edge.label
+            edges.setdefault(reached.reason.removeprefix(f"{name} "), []).append(name)
+    sentences = (
+        f"{', '.join(names)}: each {does}" if len(names) > 1 else f"{names[0]} {does}"
+        for does, names in edges.items()
+    )
+    return " ".join([f"{planned.path.value}. {planned.reason}", *sentences])
 
 
 def estimate(job: Job, sizes: Sizes) -> Estimate | None:
@@ -93,10 +108,12 @@ def trial_seconds(job: Job, update: float) -> float:
     """Seconds of one trial whose updates take `update` seconds, its evaluations included."""
     recipe, corpus = job.profile.recipe, job.corpus
     updates = training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-    scored = min(len(corpus.train), recipe.train_eval_tokens) + len(corpus.valid)
-    windows = scored / (recipe.evaluation_streams * recipe.unroll)
+    window = recipe.evaluation_streams * recipe.unroll
+    windows = (curve_tokens(corpus, recipe) + len(corpus.valid)) / window
     # In one stream there is no batch to share a step's cost: a window takes about as long.
     final = (len(corpus.valid) + len(corpus.test)) / recipe.unroll
+    # With the weights of the last epoch and of the best one.
+    final += 2 * sample_tokens(corpus, recipe) / window
     return update * (recipe.epochs * (updates + _FORWARD * windows) + _FORWARD * final)
 
 
@@ -113,7 +130,3 @@ def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         rows.setdefault(entry.label, []).append(entry)
     return rows
-
-
-def _indented(line: str, columns: int) -> RenderableType:
-    return Padding(Text(line), (0, 0, 0, columns), expand=False)

@@ -1,6 +1,7 @@
 """What a run shows while it runs: a live table on a terminal, one plain line an event elsewhere."""
 
 import math
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -43,7 +44,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print one line of prose."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, line)
 
     def table(self) -> Group:
         """The live table: one row for each running trial, as many as fit, and the run below."""
@@ -72,9 +73,16 @@ class Progress:
         overall = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
         left = board.left()
-        ahead = "" if left is None else f"about {duration(left)} left"
+        ahead = duration(board.elapsed())
+        ahead += "" if left is None else f", about {duration(left)} left"
         overall.add_row(bar, f"{board.done}/{board.total} trials", ahead)
         return Group(trials, overall)
+
+
+def say(console: Console, line: str) -> None:
+    """Print one line of a run, with the time of day where no live table shows that time passes."""
+    clock = "" if console.is_terminal else time.strftime("%H:%M:%S ")
+    console.print(clock + line, markup=False, highlight=False, soft_wrap=True)
 
 
 def words(event: Started | Epoch | Finished | Failed) -> str:

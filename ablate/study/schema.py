@@ -14,14 +14,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from ablate.data.corpora import check_name
+from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError, did_you_mean
 from ablate.model.net import Net
 from ablate.study.grid import Choice
+from ablate.study.place import Place
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
@@ -42,9 +44,10 @@ def _in_words(check: Callable[[Given], Taken]) -> Callable[[Given], Taken]:
     return checked
 
 
-@_in_words
-def _corpus(spec: str) -> str:
-    check_name(spec)
+def _corpus(spec: str, info: ValidationInfo) -> str:
+    """Check `spec` at the place that validation has as its context."""
+    place = info.context if isinstance(info.context, Place) else Place()
+    _in_words(place.check)(spec)
     return spec
 
 
@@ -81,7 +84,8 @@ def _plugins(given: Any) -> tuple[str, ...]:
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
-    A preset fills `net` and `recipe`, whose own keys go before it. `baseline` is the
+    A preset fills `net` and `recipe`, whose own keys go before it. `text` says how the corpus is
+    read, whose path begins at the `Place` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated.
     """
@@ -89,6 +93,7 @@ class Profile(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     corpus: Annotated[str, AfterValidator(_corpus)]
+    text: Text = PLAIN
     preset: Annotated[str, AfterValidator(_preset)] | None = None
     net: Net
     recipe: Recipe

@@ -13,7 +13,8 @@ class Status:
     """Counts of a profile's trials; each is in one of `ok`, `diverged`, `failed` and `missing`.
 
     `failed` have a failed attempt and none that ended; `begun` of the failed and missing ones have
-    a checkpoint to go on from. `set_aside` are the damaged files found so far.
+    a checkpoint to go on from. `set_aside` are the damaged files found so far, and `damage` names
+    in a sentence those that still stand among the others, whose trials count as missing.
     """
 
     study: str
@@ -24,6 +25,7 @@ class Status:
     missing: int
     begun: int
     set_aside: tuple[Path, ...]
+    damage: str | None = None
 
     @property
     def total(self) -> int:
@@ -32,7 +34,8 @@ class Status:
 
 
 def status_of(store: Store) -> Status:
-    """Count a store's trials; AblateError where a file in it was damaged."""
+    """Count a store's whole trials."""
+    store = store.whole()
     named = set(store.cells().column("key").to_pylist())
     ended = {key: row["status"] for key, row in store.committed().items() if key in named}
     rows = store.trials().select(["key", "status"]).to_pylist()
@@ -47,6 +50,7 @@ def status_of(store: Store) -> Status:
         missing=len(named - ended.keys() - failed),
         begun=len(named & set(store.checkpointed()) - ended.keys()),
         set_aside=store.set_aside(),
+        damage=store.damage(),
     )
 
 

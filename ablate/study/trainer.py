@@ -2,8 +2,11 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from ablate.data import Corpus, load_corpus
+from ablate.data.text import Text
 from ablate.errors import AblateError
 from ablate.study.events import Epoch, Finished, Row, Slot, Take, Task
 
@@ -52,7 +55,7 @@ def train_tasks(
 
 def _corpus_of(task: Task) -> Corpus:
     # Of the first task alone: those of one cohort agree in the digest.
-    corpus = _corpus(task.cell.corpus)
+    corpus = _corpus(task.cell.corpus, task.cell.folder, task.cell.text)
     if corpus.digest != task.cell.corpus_digest:
         raise AblateError(
             f"corpus '{task.cell.corpus}' changed since this run began: its digest is "
@@ -62,5 +65,6 @@ def _corpus_of(task: Task) -> Corpus:
 
 
 @functools.cache
-def _corpus(spec: str) -> Corpus:
-    return load_corpus(spec)
+def _corpus(name: str, folder: Path | None, text: Text) -> Corpus:
+    # By its absolute folder: a relative one may have begun at the study's file.
+    return replace(load_corpus(name if folder is None else str(folder), text), name=name)

@@ -1,18 +1,18 @@
 """What `ablate run` says before and after: each function returns lines, and prints none."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
+from ablate.commands import command
+from ablate.errors import quoted
 from ablate.strategies.registry import of_module
-from ablate.study.cells import first_names
+from ablate.study.cells import first_names, without_place
 from ablate.study.driver import Summary
 from ablate.study.job import Job
+from ablate.study.schema import Profile
 from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import gpus
-
-INTERRUPTED = (
-    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
-    "the same command goes on from there"
-)
 
 
 def introduction(job: Job) -> Iterator[str]:
@@ -27,6 +27,8 @@ def introduction(job: Job) -> Iterator[str]:
         f"corpus {corpus.name}: {len(corpus.vocabulary):,} types, "
         f"{len(corpus.train):,} / {len(corpus.valid):,} / {len(corpus.test):,} tokens"
     )
+    yield from about_corpus(job)
+    yield from about_edges(job.profile)
     yield _precision(job)
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
@@ -42,11 +44,47 @@ def introduction(job: Job) -> Iterator[str]:
     larger = job.larger()
     if larger and gpus():
         profile = job.study.profile(larger)
-        command = f"ablate run --study {job.study.name} --profile {larger}"
         yield (
-            f"a GPU was found: `{command}` asks the same on {profile.corpus} with {profile.net}; "
-            "add --dry-run to see what it takes"
+            f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
+            f"with {profile.net}; add --dry-run to see what it takes"
         )
+
+
+def probing(job: Job, pinned: int | None) -> Iterator[str]:
+    """What happens before `cohorts` can be said; nothing where it takes no time."""
+    if pinned is None and len(job.missing()) > len(job.slots):
+        yield (
+            "timing a few updates of each kind of trial, to choose how many train at once; where "
+            "kernels are compiled, their first use takes up to a minute"
+        )
+
+
+def about_corpus(job: Job) -> Iterator[str]:
+    """How the corpus was read, and what in it bears on perplexity; warnings with their mend."""
+    if changed := job.corpus.text.changed():
+        options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in changed.items())
+        yield f"text: {options}"
+    hidden = job.study.place(job.profile_name).hidden_folder(job.profile.corpus)
+    if hidden:
+        yield f"warning: {hidden}"
+    for note in job.corpus.notes:
+        yield f"warning: {note.sentence}" if note.warns else note.sentence
+
+
+def about_edges(profile: Profile) -> Iterator[str]:
+    """Which strategies drop at edges that the net does not have: a warning where at no other."""
+    layers = profile.net.layers
+    net = f"a net of {layers} layer{'' if layers == 1 else 's'}"
+    for (edges, others), labels in without_place(profile).items():
+        drop, whose = ("drops", "its") if len(labels) == 1 else ("drop", "their")
+        if others:
+            yield f"{quoted(labels)} {drop} at {edges.label} too, which has no place in {net}"
+        else:
+            yield (
+                f"warning: {quoted(labels)} {drop} at {edges.label} alone, which has no place in "
+                f"{net}: nothing is dropped, and {whose} trials are those of 'none'; give the net "
+                f"two layers (`--set net.layers=2`), or leave {edges.label} out"
+            )
 
 
 def cohorts(sizes: Sizes) -> Iterator[str]:
@@ -70,14 +108,18 @@ def _sized(kind: Sized, holds: int) -> str:
     return f"{of}: {taken} ms an update and trial at {at}; a slot's memory holds {holds}"
 
 
+def starting(job: Job) -> Iterator[str]:
+    """What happens until the first epoch, in silence else; nothing where all is done."""
+    missing = len(job.missing())
+    if missing:
+        count = min(missing, len(job.slots))
+        begin = "training in this process" if job.in_process else f"starting {count} worker(s)"
+        yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
+
+
 def _precision(job: Job) -> str:
     given = f"precision: {job.profile.precision}"
-    if job.measured is None:
-        return given
-    return (
-        f"{given} (auto: bfloat16 products measured {job.measured.ratio:.1f} times as fast as "
-        "float32 here)"
-    )
+    return given if job.settled is None else f"{given} (auto: {job.settled.reason})"
 
 
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:
@@ -95,8 +137,17 @@ def conclusion(job: Job, summary: Summary) -> Iterator[str]:
     yield f"next: `{report_command(job)}`"
 
 
+def run_command(job: Job, profile: str) -> str:
+    """The command that runs another profile of this job's study, into the same results folder."""
+    own = [plugin for plugin in job.plugins if plugin not in job.study.plugins]
+    brought = [word for plugin in own for word in ("--plugin", plugin.path)]
+    return command("run", *brought, study=job.about.name, profile=profile, results=_results(job))
+
+
 def report_command(job: Job) -> str:
-    """The command that reports this job's results."""
-    results = job.store.folder.parent.parent
-    where = "" if str(results) == "results" else f" --results {results}"
-    return f"ablate report --study {job.study.name} --profile {job.profile_name}{where}"
+    """The command that reports this job's results, which have the name of the study."""
+    return command("report", study=job.study.name, profile=job.profile_name, results=_results(job))
+
+
+def _results(job: Job) -> Path:
+    return job.store.folder.parent.parent

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, printable
 from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import (
     Epoch,
@@ -108,7 +108,7 @@ def attempt(
         if outside:
             raise
         whole = isinstance(error, AblateError)
-        words = str(error) if whole else traceback.format_exc().strip()
+        words = printable(str(error) if whole else traceback.format_exc().strip())
         failed = [*held.values(), *waiting]
         for task in failed:
             emit(Failed(task, words, died=False, company=len(failed)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ablate.disk import sync_folder
 from ablate.model.parameters import Parameters
 
 NAME = "checkpoint.pt"
@@ -20,13 +21,17 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after `len(rows)` finished epochs; `best` holds the parameters of the best one."""
+    """The state after `len(rows)` finished epochs; `best` holds the parameters of the best one.
+
+    `threads` are those of the last epoch; 0 where an earlier version did not keep them.
+    """
 
     key: str
     parameters: Parameters
     best: Parameters
     rows: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    threads: int = 0
 
     @property
     def epochs(self) -> int:
@@ -41,12 +46,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         torch.save(_detached(asdict(checkpoint)), file)
         file.flush()
         os.fsync(file.fileno())
-    temporary.rename(folder / NAME)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    temporary.replace(folder / NAME)
+    sync_folder(folder)
 
 
 def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | None:

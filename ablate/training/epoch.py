@@ -3,7 +3,8 @@
 On a GPU where `tensor_update.capturable` says so an update is one CUDA graph, captured anew each
 epoch: the trials are stacked anew then, the first updates are its warm-up, and between two epochs
 the evaluation has its memory. Elsewhere `cohort_update` is called window by window. Both end with
-the same sums, each trial's up to its last finite update.
+the same sums, each trial's up to its last finite update. By hand a trial that is not finite leaves
+the cohort with that update; in a graph it stays, frozen, to the end of the epoch.
 
 Shapes: K trials, T time, B batch, U updates.
 """
@@ -64,7 +65,8 @@ def advance(
 ) -> Epoch:
     """Take K trials through an epoch's windows from a zero state; their `parameters` are consumed.
 
-    `updates` are the numbers of the first window's updates. Who diverges leaves at once.
+    `updates` are the numbers of the first window's updates. Whose update is not finite stays as its
+    last finite one left it.
     """
     take = _captured if capturable(tasks, parameters["decoder.weight"]) else _plain
     return take(parameters, tasks, windows, updates, learning_rates, clip)

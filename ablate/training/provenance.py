@@ -10,11 +10,15 @@ import torch
 import ablate
 
 
-@functools.cache
 def provenance() -> dict[str, Any]:
-    """Versions, platform and processor, as columns of `trials`."""
+    """Versions, ablate's own included, platform and processor, as columns of `trials`."""
+    return {"ablate_version": ablate.__version__} | surroundings()
+
+
+@functools.cache
+def surroundings() -> dict[str, Any]:
+    """What ablate runs in: the other versions, platform and processor, as columns of `trials`."""
     return {
-        "ablate_version": ablate.__version__,
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

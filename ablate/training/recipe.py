@@ -5,23 +5,32 @@ global norm, then plain SGD; the state is carried from window to window and is z
 start.
 """
 
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ablate.facts import Founded
 from ablate.model.net import Net
 
 
-class Recipe(BaseModel):
+class Recipe(Founded):
     """One training recipe; `hold` epochs at the full rate, then divided by `divide` each epoch.
 
     The Lua code and old TensorFlow hold for one epoch more than the paper says; this follows the
     paper. `init` is r of U(-r, r) for every parameter. `headline` says which epoch the tables show:
     the last (Zaremba) or the one with the lowest validation loss. `train_eval_tokens` bounds the
-    prefix of the training text on which the clean training loss is measured.
+    prefix of the training text on which the clean training loss is measured: all of it at the last
+    and the best epoch, as much as the validation text is long after every other.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    founding: ClassVar = frozenset(
+        {
+            "unroll", "batch", "learning_rate", "epochs", "hold", "divide", "clip", "init",
+            "headline", "train_eval_tokens", "evaluation_streams",
+        }
+    )  # fmt: skip
 
     unroll: int = Field(ge=1)
     batch: int = Field(ge=1)

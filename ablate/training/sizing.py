@@ -19,7 +19,7 @@ from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
 from ablate.training.capability import synchronize
-from ablate.training.loop import Cell
+from ablate.training.place import Cell
 from ablate.training.recipe import Recipe
 from ablate.training.repeated import Repeated
 from ablate.training.update import Task

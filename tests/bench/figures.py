@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from ablate.bench import files, show
+from ablate.bench.tables import to_the_best
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/reference/bench"
@@ -35,8 +36,16 @@ def readme(text: str, folder: Path = FOLDER) -> str:
 
 
 def note(text: str, folder: Path = FOLDER) -> str:
-    """The design note with the parts of an update by vocabulary, the best of its kind in bold."""
+    """The design note with the parts of an update by vocabulary.
+
+    The best of its kind is in bold, with what the spreads cannot tell from it.
+    """
     rows = files.read(folder / "parts.json")["parts"]
+    best = {
+        id(row)
+        for row, found in zip(rows, to_the_best(rows), strict=True)
+        if found is not None and found.low <= 1.0
+    }
     order = list(dict.fromkeys(row["part"] for row in rows))
     rows.sort(key=lambda row: order.index(row["part"]))
     vocabularies = sorted({row["vocabulary"] for row in rows})
@@ -46,7 +55,7 @@ def note(text: str, folder: Path = FOLDER) -> str:
     for row in rows:
         words = f"{row['ms']:.3g}" if row["ms"] < 100 else f"{row['ms']:.0f}"
         cells = ways.setdefault(tuple(row[name] for name in _PART), {})
-        cells[row["vocabulary"]] = f"**{words}**" if row["ratio"] == 1.0 else words
+        cells[row["vocabulary"]] = f"**{words}**" if id(row) in best else words
     lines += [
         (part, way, f"{shape}, {precision}", *(cells[size] for size in vocabularies))
         for (part, way, shape, precision), cells in ways.items()

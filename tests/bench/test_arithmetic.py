@@ -1,5 +1,7 @@
 """Medians, fits, ratios and rooflines, checked by hand."""
 
+import itertools
+
 import pytest
 
 from ablate.bench import timing
@@ -14,13 +16,15 @@ TINY = Shape("tiny", layers=1, hidden=2, unroll=3, batch=1, vocabulary=5)
 
 def test_a_median_has_the_width_of_the_middle_half():
     """Of 1 to 5: 3, and from 2 to 4."""
-    assert summarise([5.0, 1.0, 4.0, 2.0, 3.0], 9.0) == timing.Timing(3.0, 2 / 3, 5, 9.0)
-    assert summarise([7.0], 7.0) == timing.Timing(7.0, 0.0, 1, 7.0)
+    calls = (5.0, 1.0, 4.0, 2.0, 3.0)
+    assert summarise(calls, 9.0) == timing.Timing(3.0, 2 / 3, 5, 9.0, calls)
+    assert summarise([7.0], 7.0) == timing.Timing(7.0, 0.0, 1, 7.0, (7.0,))
 
 
 def test_a_part_of_a_call_has_its_share():
     """One of two windows takes half as long, and varies as much."""
-    assert timing.Timing(8.0, 0.1, 5, 20.0).over(2) == timing.Timing(4.0, 0.1, 5, 10.0)
+    whole = timing.Timing(8.0, 0.1, 2, 20.0, (7.0, 9.0))
+    assert whole.over(2) == timing.Timing(4.0, 0.1, 2, 10.0, (3.5, 4.5))
 
 
 @pytest.mark.parametrize(
@@ -45,23 +49,36 @@ def test_the_line_through_times():
 
 
 def test_cases_take_turns(monkeypatch):
-    """Each round calls every case once and begins with another; warm-up is not counted."""
+    """Each round calls every case once; warm-up is not counted, and calls are known by round."""
     now, called = [0.0], []
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
 
     def step(name, seconds):
         def call(number):
             called.append((number, name))
-            now[0] += seconds * (100 if number == 0 else 1)
+            now[0] += seconds * (100 if number == 0 else number)
 
         return call
 
     taken = interleave({"a": step("a", 0.001), "b": step("b", 0.002)}, repeat=2, warm=1)
-    assert called == [(0, "a"), (0, "b"), (1, "b"), (1, "a"), (2, "a"), (2, "b")]
-    assert taken["a"].ms == pytest.approx(1.0)
-    assert taken["b"].ms == pytest.approx(2.0)
+    assert [number for number, _ in called] == [0, 0, 1, 1, 2, 2]
+    assert sorted(called) == [(number, name) for number in range(3) for name in "ab"]
+    assert taken["a"].calls == pytest.approx((1.0, 2.0))
+    assert taken["a"].ms == pytest.approx(1.5)
+    assert taken["b"].ms == pytest.approx(3.0)
     assert taken["b"].first_ms == pytest.approx(200.0)
     assert taken["a"].repeat == 2
+
+
+def test_no_case_follows_the_same_other_in_every_round(monkeypatch):
+    """Of ten rounds of five cases, none has one neighbour before it for all of them."""
+    monkeypatch.setattr(timing.gc, "collect", lambda: 0)
+    called = []
+    interleave({name: lambda _, name=name: called.append(name) for name in "abcde"}, repeat=10)
+    before = {name: set() for name in "abcde"}
+    for one, other in itertools.pairwise(called):
+        before[other].add(one)
+    assert all(len(others) > 2 for others in before.values())
 
 
 def test_the_operations_of_an_update_are_those_by_hand():

@@ -122,6 +122,22 @@ def test_tables_show_every_row(report):
     assert show.markdown(report, brief=True).count("\n") < markdown.count("\n")
 
 
+def test_tables_show_what_few_strategies_leave(report):
+    """Cohorts have strategies that were not asked for alone; a single call has no ratio."""
+    few = report | {"updates": [row for row in report["updates"] if row["strategy"] != "gal2016"]}
+    assert "gal2016" in show.text(few)
+    once = json.loads(json.dumps(report))
+    once["options"]["repeat"] = 1
+    for row in (*once["updates"], *once["cohorts"], *once["lengths"]):
+        for timing in (row.get("evaluate"), row.get("masks"), row.get("stock"), row["train"]):
+            for each in timing if isinstance(timing, list) else [timing]:
+                if each:
+                    each |= {"repeat": 1, "calls": each["calls"][:1]}
+    shown = show.markdown(once)
+    assert "One call has no spread: no ratio is shown." in shown
+    assert "| tiny | fp32 | - | zaremba2014 | - | gal2016 | - | - |" in shown
+
+
 def test_parts_are_measured_by_themselves():
     """Every way of each part, at every vocabulary; those of words in float32 alone."""
     rows = run.run_parts(OPTIONS, lambda line: None)["parts"]

@@ -1,7 +1,9 @@
 """Corpora: the Penn Treebank's published sizes, folders of text, and what is refused."""
 
 import hashlib
+import os
 import pickle
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from ablate.data import corpora, folder, load_corpus, treebank
+from ablate.data.text import PLAIN, Text
 from ablate.data.toy import generate_toy
 from ablate.errors import AblateError
 
@@ -153,6 +156,123 @@ def test_equal_texts_are_equal_corpora(texts: Path, tmp_path: Path) -> None:
     assert copy.train.tolist() == corpus.train.tolist()
 
 
+OPTIONS = [
+    pytest.param({"min_count": 2}, id="min_count"),
+    pytest.param({"size": 3}, id="size"),
+    pytest.param({"lowercase": True}, id="lowercase"),
+    pytest.param({"normalize": "NFC"}, id="normalize"),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("spec", ["toy", "folder"])
+def test_text_options_are_part_of_the_digest(
+    texts: Path, spec: str, options: dict[str, object]
+) -> None:
+    """Each makes another corpus, also where it changes no word; the defaults make the same one."""
+    spec = str(texts) if spec == "folder" else spec
+    plain, other = load_corpus(spec), load_corpus(spec, Text.model_validate(options))
+    assert load_corpus(spec, Text()) == plain
+    assert other.digest != plain.digest
+    assert (plain.text, other.text.changed()) == (PLAIN, options)
+    assert load_corpus(spec, Text.model_validate(options)) == other
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        pytest.param({}, "833fcc20", id="plain"),
+        pytest.param({"min_count": 2}, "95d6f195", id="min_count"),
+        pytest.param({"size": 3, "lowercase": True}, "f3e2e01f", id="two-options"),
+    ],
+)
+def test_digests_of_today_stay(texts: Path, options: dict[str, object], digest: str) -> None:
+    """Every stored trial is found by its corpus's digest."""
+    assert load_corpus(str(texts), Text.model_validate(options)).digest[:8] == digest
+
+
+def test_rare_training_words_are_unknown_in_every_split(texts: Path) -> None:
+    """`<unk>` is a training target then, and the positions it stands for are known."""
+    (texts / "valid.txt").write_text("a c z\n")
+    corpus = load_corpus(str(texts), Text(min_count=2))
+    assert corpus.vocabulary == ("<eos>", "a", "b", "<unk>")
+    assert corpus.train.tolist() == [1, 2, 1, 0, 2, 3, 0]
+    assert corpus.valid.tolist() == [1, 3, 3, 0]
+    places = {split: found.tolist() for split, found in corpus.unknown.items()}
+    assert places == {"train": [5], "valid": [1, 2], "test": []}
+
+
+def test_letters_change_before_words_are_made(texts: Path) -> None:
+    """Lower case first, then the form: `<EOS>` becomes a mark, a compatible space splits."""
+    (texts / "train.txt").write_text("A CAFE\u0301\u00a8b <EOS>\nb c a\n")
+    corpus = load_corpus(str(texts), Text(lowercase=True, normalize="NFKC"))
+    words = [corpus.vocabulary[number] for number in corpus.train]
+    assert words == ["a", "caf\u00e9", "\u0308b", "<eos>", "b", "c", "a", "<eos>"]
+
+
+def test_a_built_in_corpus_is_kept_for_each_text() -> None:
+    """The same options give the very same corpus, others another."""
+    once = load_corpus("toy", Text(size=50))
+    assert load_corpus("toy", Text(size=50)) is once
+    assert load_corpus("toy", Text(size=51)) is not once
+    assert (len(once.vocabulary), len(load_corpus("toy").vocabulary)) == (50, 204)
+
+
+def test_written_line_ends_make_no_other_corpus(texts: Path) -> None:
+    """With an `<eos>` at each line's end, or CR alone or CRLF between lines: the same digest."""
+    plain = load_corpus(str(texts))
+    for old, new in (("\n", " <eos>\n"), ("\n", "\r"), ("\n", "\r\n")):
+        for split, lines in LINES.items():
+            (texts / f"{split}.txt").write_bytes(lines.replace(old, new).encode())
+        assert load_corpus(str(texts)) == plain
+
+
+def test_more_types_than_numbers_are_refused_while_reading(
+    texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both numbers and what to set."""
+    monkeypatch.setattr(import_module("ablate.data.corpora"), "MOST_TYPES", 3)
+    assert "has 4 types, and at most 3 can be numbered" in refusal(str(texts))
+    assert len(load_corpus(str(texts), Text(size=3)).vocabulary) == 3
+
+
+ODD_NAMES = [
+    pytest.param(b"my text", id="space"),
+    pytest.param(b"a%20b", id="per-cent"),
+    pytest.param(b"a#b?c", id="hash"),
+    pytest.param(b"exp:1", id="colon"),
+    pytest.param(b"b\xff", id="not-UTF-8"),
+    pytest.param(b"two\nlines", id="line-feed"),
+    pytest.param(b"{x}'\"", id="quotes"),
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_folder_may_have_any_name(texts: Path, name: bytes) -> None:
+    """It is opened by its path; the corpus's own name can be printed and stored as UTF-8."""
+    inner = texts / os.fsdecode(name)
+    inner.mkdir()
+    for split in LINES:
+        (texts / f"{split}.txt").rename(inner / f"{split}.txt")
+    corpus = load_corpus(str(inner))
+    assert corpus.folder == inner
+    assert corpus.name.encode()
+    assert corpus.name.isprintable()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_folder_of_any_name_is_refused_in_printable_words(tmp_path: Path, name: bytes) -> None:
+    """The folder that lacks a split, what it holds instead, and a file that is no text."""
+    inner = tmp_path / os.fsdecode(name)
+    inner.mkdir()
+    (inner / os.fsdecode(b"train" + name)).touch()
+    assert "train" in refusal(str(inner))
+    assert refusal(str(inner)).isprintable()
+    for split in LINES:
+        (inner / f"{split}.txt").write_bytes(b"\xff")
+    assert refusal(str(inner)).isprintable()
+
+
 def test_a_corpus_cannot_be_written_to(texts: Path) -> None:
     """Trials of one process share the arrays, so they are read-only."""
     with pytest.raises(ValueError, match="read-only"):
@@ -216,6 +336,7 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
         pytest.param(b"", "is empty: it holds no word", id="empty"),
         pytest.param(b" \n\n", "is empty: it holds no word", id="blank"),
         pytest.param(b"a b\0c", "is not text: byte 3 is zero, as in binary files", id="binary"),
+        pytest.param("a\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8", id="utf-16"),
         pytest.param(b"caf\xe9 a\n", "is not text: byte 3 is not UTF-8", id="latin-1"),
     ],
 )

@@ -25,8 +25,7 @@ from ablate.placement import Placement
 @pytest.fixture(autouse=True)
 def measured_faster(monkeypatch):
     """Take the library's LSTM for faster on both devices, whatever was measured."""
-    for kind in ("cpu", "cuda"):
-        monkeypatch.setitem(FUSED_IS_FASTER, kind, True)
+    monkeypatch.setattr("ablate.engine.plan.FUSED_IS_FASTER", {"cpu": True, "cuda": True})
 
 
 ONE = Sharing(time=ALL, batch=ALL)
@@ -147,6 +146,12 @@ def test_a_plan_is_a_value():
         made.path = Path.FUSED
 
 
+def test_what_was_measured_cannot_be_written_to():
+    """It decides which path a trial takes, so that no caller may change it for another."""
+    with pytest.raises(TypeError):
+        FUSED_IS_FASTER["cpu"] = False
+
+
 def test_rates_that_do_not_fit_the_net_are_refused():
     """A plan is made of a placement and a net that go together."""
     with pytest.raises(AblateError, match=r"CELL acts at 3 layer\(s\) of a net of 3, got 2 rates"):
@@ -200,3 +205,18 @@ def test_planning_imports_no_torch(module):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("mode", Mode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("gate", [1, ALL], ids=["gates-apart", "gates-together"])
+def test_an_edge_without_a_place_in_the_net_is_silent(mode, gate):
+    """Between the layers of one layer nothing reaches anything, so it forces no path."""
+    between = Placement({Edge.INTERLAYER: Drop(0.5, Sharing(time=1, gate=gate))})
+    planned, nothing = plan(between, 1, mode=mode), plan(Placement(), 1, mode=mode)
+    assert (planned.path, planned.reason) == (nothing.path, nothing.reason)
+    (reached,) = planned.reaches
+    assert reached.reach is Reach.SILENT
+    assert reached.reason == "INTERLAYER has no place in a net of 1 layer."
+    beside = between | Placement({Edge.OUTPUT: Drop(0.5)})
+    assert plan(beside, 1, mode=mode).path is Path.FUSED
+    assert (plan(beside, 2).path is Path.FUSED) == (gate is ALL)

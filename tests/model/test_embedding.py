@@ -1,6 +1,6 @@
 """`ablate.Embedding` stands in for `torch.nn.Embedding`, and drops words."""
 
-import copy
+import pickle
 
 import pytest
 import torch
@@ -114,7 +114,7 @@ def test_updates_are_counted_and_saved():
     """As in the LSTM."""
     embedding = module()
     embedding(TOKENS)
-    other = copy.deepcopy(embedding)
+    other = pickle.loads(pickle.dumps(embedding))
     fresh = module(seed=2)
     fresh.load_mask_state(embedding.mask_state())
     assert torch.equal(embedding(TOKENS), other(TOKENS))
@@ -151,6 +151,10 @@ def test_pretrained_vectors():
         (lambda: module(None).masks(TOKENS), "drops nothing"),
         (lambda: module()(TOKENS[..., None]), r"got 3 dimensions, \(9, 3, 1\)"),
         (lambda: module().hook(Edge.OUTPUT, lambda value: value), "EMBEDDING alone, got OUTPUT"),
+        (
+            lambda: ablate.Embedding(2**20 + 1, 1, placement=WORDS, device="meta"),
+            "1,048,576 words, got a vocabulary of 1,048,577",
+        ),
         (lambda: ablate.Embedding.from_pretrained(torch.zeros(3)), r"\[V, D\], got \(3,\)"),
     ],
 )

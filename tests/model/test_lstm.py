@@ -11,6 +11,7 @@ from torch import nn
 import ablate
 from ablate.drops import VARIATIONAL, Drop, Fill, Scale
 from ablate.edges import Edge
+from ablate.model.copies import same_stacks
 from ablate.placement import Placement
 
 T, B, D, H, L = 7, 3, 5, 13, 2
@@ -150,9 +151,14 @@ def test_another_dtype_afterwards():
     assert torch.equal(lstm.masks(Edge.INPUT, time=T, batch=B, update=0), single.double())
 
 
+def _alike(module: nn.Module) -> nn.Module:
+    with same_stacks():
+        return copy.deepcopy(module)
+
+
 @pytest.mark.parametrize(
     "copied",
-    [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))],
+    [_alike, lambda module: pickle.loads(pickle.dumps(module))],
     ids=["deepcopy", "pickle"],
 )
 def test_a_copy_goes_on_alike(copied):
@@ -236,7 +242,7 @@ def test_output_drops_the_sequence_and_not_the_state():
 def test_no_module_is_left_out_of_a_compiled_model():
     """`torch.compile` of a model around it gives the same masks and counts the same updates."""
     model = nn.Sequential(nn.Linear(D, D), ablate.LSTM(D, H, L, placement=DROPPED, seed=1))
-    plain = copy.deepcopy(model)
+    plain = _alike(model)
     compiled = torch.compile(model, backend="eager")
     x = drawn(T, B, D)
     for _ in range(3):

@@ -173,7 +173,7 @@ def test_activation_checkpointing_without_one_is_refused(x, reentrant):
     """The recomputation would toss other masks, and says so instead."""
     lstm = module()
     y = checkpoint(lambda value: lstm(value)[0], x.requires_grad_(), use_reentrant=reentrant)
-    with pytest.raises(AblateError, match=r"name it in the call that is checkpointed: checkpoint"):
+    with pytest.raises(AblateError, match=r"in the call that is checkpointed: .*checkpoint\("):
         y.sum().backward()
 
 

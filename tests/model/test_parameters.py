@@ -1,9 +1,13 @@
 """Initial weights: Zaremba's uniform, from addresses of their own."""
 
+import hashlib
+
 import pytest
 import torch
 from torch import nn
 
+from ablate.drops import Sharing
+from ablate.masks import LIMITS, Address, Purpose, activation_words
 from ablate.model.net import Net
 from ablate.model.parameters import count, initial_parameters, shapes
 
@@ -49,6 +53,62 @@ def test_the_initial_weights_never_move():
     """Golden values: changing them changes every result, and raises SEMANTICS."""
     value = initial_parameters(NET, 11, seed=1, radius=0.1)["embedding.weight"]
     assert value[0, :3].tolist() == pytest.approx(GOLDEN, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("types", "digest"),
+    [
+        pytest.param(5, "56953128b8276b19", id="V5"),
+        pytest.param(204, "0a15accd3bf81af4", id="V204"),
+        pytest.param(10_000, "7482edc362b6638e", id="V10000"),
+        pytest.param(16_383, "af3ef746e4e6a156", id="V16383"),
+        pytest.param(16_384, "8369f3c34ef16856", id="V16384"),
+        pytest.param(16_385, "4317220063072566", id="V16385"),
+        pytest.param(50_000, "115b1e6db24f7a4f", id="V50000"),
+    ],
+)
+def test_no_size_of_vocabulary_moves_its_initial_weights(types, digest):
+    """All bits, by digest; up to 16,384 types they are those of one row, as they always were."""
+    parameters = initial_parameters(Net(layers=1, hidden=2), types, seed=7, radius=0.1)
+    found = hashlib.sha256()
+    for value in parameters.values():
+        found.update(value.numpy().astype("<f4").tobytes())
+    assert found.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize(
+    ("name", "net", "types"),
+    [
+        pytest.param("decoder.bias", Net(layers=1, hidden=2), 16_384, id="bias-one-row"),
+        pytest.param("decoder.bias", Net(layers=1, hidden=2), 16_385, id="bias-one-over"),
+        pytest.param("decoder.bias", Net(layers=1, hidden=2), 50_000, id="bias-four-rows"),
+        pytest.param("lstm.bias_hh_l0", Net(layers=1, hidden=4_097), 2, id="gates"),
+    ],
+)
+def test_a_long_vector_is_drawn_in_rows_of_units(name, net, types):
+    """The n-th number has the word of unit n mod 2**14 in row n div 2**14 of its address."""
+    layer = list(shapes(net, types)).index(name)
+    value = initial_parameters(net, types, seed=3, radius=0.5)[name]
+    address = Address(seed=3, layer=layer, purpose=Purpose.INITIAL)
+    row = LIMITS["unit"]
+    for at in sorted({0, len(value) // 2, row - 1, len(value) - 1}):
+        rows = activation_words(
+            address,
+            Sharing(batch=1, unit=1, update=1),
+            time=1,
+            batch=at // row + 1,
+            units=at % row + 1,
+        )
+        expected = ((int(rows[0, -1, 0, -1]) >> 8) + 0.5) / 2.0**24 - 0.5
+        assert float(value[at]) == pytest.approx(expected, abs=1e-7)
+
+
+def test_no_two_rows_of_a_long_vector_are_alike():
+    """A vector of three rows repeats none: equal numbers are as rare as chance has them."""
+    bias = initial_parameters(Net(layers=1, hidden=1), 3 * LIMITS["unit"], seed=1, radius=1.0)
+    rows = bias["decoder.bias"].view(3, -1)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (rows[one] == rows[other]).sum() <= 1
 
 
 def test_parameters_are_counted():

@@ -110,7 +110,7 @@ def test_results_is_public(write: Write, tmp_path: Path):
 
 def test_no_results_at_all(tmp_path: Path):
     """An empty folder says what to run."""
-    with pytest.raises(AblateError, match=r"no results in .*; run `ablate run --study mine` first"):
+    with pytest.raises(AblateError, match=r"no results in .*; run `ablate run --study mine "):
         results("mine", results=tmp_path)
 
 

@@ -1,5 +1,6 @@
-"""Damage is named and set aside; what is whole stays."""
+"""Damage is named by who reads and set aside by who runs; what is whole stays."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,12 +89,10 @@ def test_a_damaged_attempt_is_set_aside_whole(
     """Whatever file of an attempt is bad, the attempt goes, is named, and the other one stays."""
     damage(store.folder / table / "a1-1.parquet")
 
-    with pytest.raises(AblateError) as raised:
-        store.check()
+    said = store.set_damage_aside() or ""
 
-    message = str(raised.value)
-    assert f"{table}/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in message
-    assert "Everything else is whole. `ablate run --study placement --profile quick" in message
+    assert f"{table}/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in said
+    assert f"now set aside in {store.folder / 'bad'}" in said
     assert list(store.committed()) == ["b2"]
     assert store.epochs().column("key").to_pylist() == ["b2"]
     aside = {path.parent.name for path in store.set_aside()}
@@ -102,12 +101,73 @@ def test_a_damaged_attempt_is_set_aside_whole(
     store.check()
 
 
-@pytest.mark.parametrize("read", [Store.trials, Store.committed, Store.epochs, Store.tokens])
-def test_no_read_skips_damage_in_silence(store: Store, read: Callable[[Store], object]) -> None:
-    """Every way of reading names the file, not `check` alone."""
+READS = (Store.check, Store.trials, Store.committed, Store.epochs, Store.tokens)
+
+
+@pytest.mark.parametrize("read", READS)
+def test_no_read_skips_damage_in_silence_or_moves_it(
+    store: Store, read: Callable[[Store], object]
+) -> None:
+    """Every way of reading names each damaged file and the command that mends; none writes."""
     _truncate(store.folder / "trials" / "a1-1.parquet")
-    with pytest.raises(AblateError, match=r"trials/a1-1\.parquet"):
+    _flip(store.folder / "tokens" / "b2-1.parquet")
+    before = _content(store)
+    with pytest.raises(AblateError) as raised:
         read(store)
+    message = str(raised.value)
+    assert "trials/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in message
+    assert "tokens/b2-1.parquet (attempt 1 at 'label of b2', seed 7): " in message
+    assert "`ablate run --study placement --profile quick" in message
+    assert _content(store) == before
+
+
+@pytest.mark.parametrize(
+    "table", [pytest.param("trials", id="row"), pytest.param("epochs", id="curve")]
+)
+def test_what_is_whole_is_read_beside_damage(store: Store, table: str) -> None:
+    """A store without what is damaged leaves out its attempt as a whole, says so, moves none."""
+    _truncate(store.folder / table / "a1-1.parquet")
+    before = _content(store)
+
+    whole = store.whole()
+
+    assert list(whole.committed()) == ["b2"]
+    assert whole.trials().column("key").to_pylist() == ["b2"]
+    assert whole.epochs().column("key").to_pylist() == ["b2"]
+    assert whole.tokens().column("key").unique().to_pylist() == ["b2"]
+    assert f"left out here: {table}/a1-1.parquet (attempt 1" in (whole.damage() or "")
+    assert _content(store) == before
+
+
+def test_a_store_without_damage_has_none_to_tell(store: Store) -> None:
+    """Nothing is said of a whole store, whoever asks."""
+    assert store.whole().damage() is None
+    assert store.set_damage_aside() is None
+    assert store.set_aside() == ()
+
+
+def test_tokens_are_verified_where_they_are_asked_for(store: Store) -> None:
+    """A report reads none and says nothing of them; who reads tokens leaves the attempt out."""
+    _flip(store.folder / "tokens" / "a1-1.parquet")
+    assert list(store.whole().committed()) == ["a1", "b2"]
+    whole = store.whole(("tokens",))
+    assert whole.tokens().column("key").unique().to_pylist() == ["b2"]
+    assert "tokens/a1-1.parquet" in (whole.damage() or "")
+
+
+def test_a_file_that_cannot_be_opened_is_not_damaged(store: Store) -> None:
+    """Who may not read a file says so in a sentence; nothing is left out or set aside."""
+    path = store.folder / "trials" / "a1-1.parquet"
+    path.unlink()
+    path.mkdir()
+    for read in (*READS, Store.whole, Store.set_damage_aside):
+        with pytest.raises(AblateError, match=r"a1-1\.parquet cannot be read"):
+            read(store)
+    assert store.set_aside() == ()
+
+
+def _content(store: Store) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
 
 
 def test_another_trials_file_under_this_name(store: Store) -> None:
@@ -115,6 +175,7 @@ def test_another_trials_file_under_this_name(store: Store) -> None:
     _swap(store.folder / "trials" / "a1-1.parquet")
     with pytest.raises(AblateError, match="does not hold the one row that its name promises"):
         store.check()
+    store.set_damage_aside()
     assert list(store.committed()) == ["b2"]
 
 
@@ -138,6 +199,9 @@ def test_damaged_names(store: Store) -> None:
     assert "2 damaged file(s)" in str(raised.value)
     assert "cells.parquet (the names of the trials)" in str(raised.value)
     assert "(attempt 1 at key a1)" in str(raised.value)
+    assert store.whole().cells().num_rows == 0
+    assert list(store.whole().committed()) == ["b2"]
+    store.set_damage_aside()
     assert store.cells().num_rows == 0
     assert list(store.committed()) == ["b2"]
 
@@ -146,8 +210,7 @@ def test_nothing_that_was_set_aside_is_overwritten(store: Store) -> None:
     """Two damaged files of one name lie beside each other."""
     for _ in range(2):
         (store.folder / "cells.parquet").write_bytes(b"broken")
-        with pytest.raises(AblateError):
-            store.check()
+        store.set_damage_aside()
     assert [path.name for path in store.set_aside()] == ["cells.2.parquet", "cells.parquet"]
 
 
@@ -159,10 +222,7 @@ def test_every_flipped_bit_is_seen_or_harmless(store: Store) -> None:
         content = bytearray(whole)
         content[place // 8] ^= 1 << (place % 8)
         path.write_bytes(content)
-        try:
+        with contextlib.suppress(AblateError):
             assert store.trials().to_pylist() == rows
-        except AblateError:
-            for aside in store.set_aside():
-                aside.rename(store.folder / aside.relative_to(store.folder / "bad"))
     path.write_bytes(whole)
     assert store.trials().to_pylist() == rows

@@ -25,7 +25,7 @@ def count(call):
         global left
         if left == 0:
             if call is write:
-                Path(args[1]).write_bytes(b"PAR1 half a file")
+                args[1].write(b"PAR1 half a file"), args[1].flush()
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
         return call(*args, **kwargs)

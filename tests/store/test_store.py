@@ -212,6 +212,8 @@ def test_damaged_earlier_names_are_set_aside(store: Store) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(AblateError, match=r"earlier\.parquet \(the names of the trials\)"):
         store.earlier()
+    assert store.whole().earlier().num_rows == 0
+    store.set_damage_aside()
     assert store.earlier().num_rows == 0
     assert store.cells().column("key").to_pylist() == ["a1"]
 

@@ -24,6 +24,7 @@ class Fake:
     dies_once: tuple[int, ...] = ()
     dies_always: tuple[int, ...] = ()
     raises: tuple[int, ...] = ()
+    says: str = "out of memory"
     refuses: tuple[int, ...] = ()
     diverges: tuple[int, ...] = ()
     warns: tuple[int, ...] = ()
@@ -70,7 +71,7 @@ class Fake:
             if seed in self.dies_always or once or (seed in self.dies_crowded and crowded):
                 os.kill(os.getpid(), signal.SIGKILL)
             if seed in self.raises or (seed in self.raises_crowded and crowded):
-                raise RuntimeError("out of memory")
+                raise RuntimeError(self.says)
             if seed in self.refuses:
                 raise AblateError("the text is too short")
             if seed in self.diverges:

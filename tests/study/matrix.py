@@ -1,6 +1,7 @@
 """Small matrices of cells for the tests of what runs them."""
 
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -70,7 +71,14 @@ def fill(
         console=console,
         cohorts=Cohorts(pinned=cohort),
     )
-    return summary, console.export_text().splitlines()
+    return summary, without_clock(console.export_text())
+
+
+def without_clock(text: str) -> list[str]:
+    """The lines of a run's log, each of which begins with the time of day."""
+    lines = text.splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines)
+    return [line[9:] for line in lines]
 
 
 def new_store(folder: Path) -> Store:

@@ -4,17 +4,23 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ablate.data import load_corpus
+from ablate.data.text import Text
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.masks import LIMITS
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.study.cells import Cell, canonical_json, enumerate_cells
+from ablate.schedules import CONSTANT, CURRICULUM, Schedule
+from ablate.strategies import get
+from ablate.study.cells import Cell, canonical_json, enumerate_cells, without_place
+from ablate.study.names import columns
 from ablate.study.parse import parse_study
 from ablate.study.schema import Profile
 from ablate.training.recipe import PRESETS
@@ -63,7 +69,9 @@ def test_a_key_has_all_that_makes_a_trial(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"corpus": "/home/me/text"}, id="where-the-corpus-lies"),
+        pytest.param({"corpus": "/home/me/text"}, id="how-the-corpus-was-asked-for"),
+        pytest.param({"folder": Path("/home/me/text")}, id="where-the-corpus-lies"),
+        pytest.param({"text": Text(min_count=2)}, id="what-the-digest-has"),
         pytest.param({"net": Net(layers=2, hidden=16, embedding=16)}, id="default-written-out"),
         pytest.param(
             {"placement": Placement({Edge.VERTICAL: Drop(0.5, Sharing(time=1))})},
@@ -134,6 +142,32 @@ def test_an_entry_names_its_cell() -> None:
     assert (entry.cell.seed, entry.cell.precision) == (7, "fp32")
 
 
+def test_a_cell_has_the_texts_options(tmp_path: Path) -> None:
+    """They are in its columns, sorted, and None where a text is read as it is."""
+    given = profile({"name": "none"}, seeds=1, text={"size": 99, "min_count": 2})
+    (entry,) = enumerate_cells(given, load_corpus("toy", given.text))
+    assert entry.cell.text == Text(min_count=2, size=99)
+    assert columns(entry.cell)["text"] == '{"min_count":2,"size":99}'
+    (plain,) = enumerate_cells(profile({"name": "none"}, seeds=1), load_corpus("toy"))
+    assert columns(plain.cell)["text"] is None
+    assert plain.cell.key != entry.cell.key
+
+
+@pytest.mark.parametrize("name", ["gal2016", "embedding"])
+def test_more_words_than_masks_have_addresses_for_are_refused_before_anything_runs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both numbers, the point and what to set; where no word decides, any number is read."""
+    corpus = load_corpus("toy")
+    monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary))
+    assert enumerate_cells(profile({"name": name}), corpus)
+    monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary) - 1)
+    words = rf"'{name} .*' on corpus toy: .* for 203 words, got a vocabulary of 204; .*size=203"
+    with pytest.raises(AblateError, match=words):
+        enumerate_cells(profile({"name": "none"}, {"name": name}), corpus)
+    assert enumerate_cells(profile({"name": "zaremba2014"}, {"name": "token"}), corpus)
+
+
 def test_one_placement_under_two_names_is_one_cell() -> None:
     """A silent edge is `none`, and `zaremba2014` is what a plugin may call otherwise."""
     given = profile({"name": "none"}, {"name": "input", "rate": 0.0}, seeds=1, baseline="none")
@@ -142,6 +176,43 @@ def test_one_placement_under_two_names_is_one_cell() -> None:
     assert one.cell == other.cell
     assert one.cell.key == other.cell.key
     assert (one.baseline, other.baseline) == (True, False)
+
+
+@pytest.mark.parametrize("schedule", [CONSTANT, CURRICULUM], ids=lambda s: s.name)
+@pytest.mark.parametrize("name", ["interlayer", "gaussian"])
+def test_what_acts_nowhere_in_a_net_is_none(name: str, schedule: Schedule) -> None:
+    """Between the layers of one layer is nothing: the trial is that of `none`."""
+    noise = get(name).place()[Edge.INTERLAYER].noise
+    asked = Placement({Edge.INTERLAYER: Drop(0.5, noise=noise)}, schedule)
+    assert asked.within(1) == Placement()
+    assert asked.within(2) == asked
+    choice = {"name": "interlayer", "rate": [0.25, 0.5]}
+    for layers, keys in ((1, 1), (2, 3), (3, 3)):
+        given = profile({"name": "none"}, choice, seeds=1, net={"layers": layers})
+        entries = enumerate_cells(given, load_corpus("toy"))
+        assert len({entry.cell.key for entry in entries}) == keys
+        assert [entry.label for entry in entries] == ["none", "interlayer .25", "interlayer .5"]
+
+
+def test_a_placement_of_which_a_part_acts_keeps_its_key() -> None:
+    """zaremba2014 in a net of one layer is stored with its INTERLAYER, and is found again."""
+    given = profile({"name": "zaremba2014", "rate": 0.25}, seeds=1, net={"layers": 1})
+    (entry,) = enumerate_cells(given, load_corpus("toy"))
+    assert entry.cell.placement == Placement({Edge.VERTICAL: Drop(0.25)})
+    assert entry.cell.placement.within(1) == Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.25)})
+
+
+def test_points_without_a_place_are_found_by_what_is_left_of_them() -> None:
+    """By the edges that the net does not have, and whether the point acts anywhere else."""
+    strategies = [
+        {"name": "none"}, {"name": "recurrent"}, {"name": "interlayer", "rate": [0.25, 0.5]},
+        {"name": "zaremba2014"},
+    ]  # fmt: skip
+    assert without_place(profile(*strategies, net={"layers": 2})) == {}
+    assert without_place(profile(*strategies, net={"layers": 1})) == {
+        (Edge.INTERLAYER, False): ["interlayer .25", "interlayer .5"],
+        (Edge.INTERLAYER, True): ["zaremba2014 .5"],
+    }
 
 
 def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:

@@ -78,7 +78,8 @@ def test_changes_add_up(study: Study) -> None:
         pytest.param(
             {"recipe.epoch": 3},
             "no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?; there are "
-            "corpus, preset, net.layers, net.hidden, net.embedding, recipe.unroll",
+            "corpus, text.min_count, text.size, text.lowercase, text.normalize, preset, "
+            "net.layers, net.hidden, net.embedding, recipe.unroll",
             id="unknown-key",
         ),
         pytest.param({"recipe": {}}, "no setting is called 'recipe'", id="whole-table"),

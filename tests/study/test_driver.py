@@ -302,18 +302,32 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
 
 
 def test_a_damaged_trial_is_trained_again_and_only_that(tmp_path: Path) -> None:
-    """The first run after the damage names it; the next one mends it."""
+    """The run after the damage names it, sets it aside and goes on."""
     store, wanted = new_store(tmp_path), entries((1, 2))
     fill(store, wanted)
     path = store.folder / "trials" / f"{wanted[0].cell.key}-1.parquet"
     path.write_bytes(path.read_bytes()[:-9])
 
-    with pytest.raises(AblateError, match=r"attempt 1 at 'input 0\.5', seed 1\)"):
-        fill(store, wanted)
-    summary, _ = fill(store, wanted)
+    summary, lines = fill(store, wanted)
 
+    assert "now set aside in" in lines[0]
+    assert "(attempt 1 at 'input 0.5', seed 1)" in lines[0]
     assert summary.trained == 1
     assert _attempts(store) == [(1, 2, "ok"), (2, 1, "ok")]
+
+
+def test_an_error_that_is_no_text_ends_its_trial_alone(tmp_path: Path) -> None:
+    """What UTF-8 has no bytes for is written out, in the store and on the screen."""
+    store = new_store(tmp_path)
+    fake = Fake(raises=(1,), says="no file 'a\udcffb' \ud800")
+    summary, lines = fill(store, entries((1, 2)), fake)
+
+    assert (summary.trained, len(summary.failures)) == (1, 1)
+    assert store.trials().column("error").to_pylist().count(None) == 1
+    said = "no file 'a\\udcffb' \\ud800"
+    assert said in summary.failures[0].error
+    assert any(said in line for line in lines)
+    assert "\n".join(lines).encode()
 
 
 def test_a_checkpoint_of_a_committed_trial_goes(tmp_path: Path) -> None:

@@ -178,9 +178,39 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
         pytest.param(("corpus =", "corpuss ="), "corpus: is missing", id="missing"),
         pytest.param(
             ("corpus =", "corpuss ="),
-            "corpuss: unknown key; did you mean 'corpus'?; allowed are corpus, preset, net, "
-            "recipe, strategies, seeds, precision, baseline",
+            "corpuss: unknown key; did you mean 'corpus'?; allowed are corpus, text, preset, "
+            "net, recipe, strategies, seeds, precision, baseline",
             id="misspelt-key",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\ntext = {min_counts = 2}"),
+            "text.min_counts: unknown key; did you mean 'min_count'?; allowed are min_count, size, "
+            "lowercase, normalize",
+            id="text-key",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\ntext = {min_count = 0}"),
+            "text.min_count: must be greater than or equal to 1, got 0",
+            id="text-count",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\ntext = {size = 1}"),
+            "text.size: must be greater than or equal to 2, got 1",
+            id="text-size",
+        ),
+        pytest.param(
+            ("seeds = 2", 'seeds = 2\ntext = {normalize = "nfc"}'),
+            "text.normalize: must be 'NFC', 'NFD', 'NFKC' or 'NFKD', got 'nfc'; did you mean "
+            "'NFC'?",
+            id="text-form",
+        ),
+        pytest.param(
+            ("seeds = 2", 'seeds = 2\ntext = {lowercase = "yes"}'),
+            "text.lowercase: must be true or false, got 'yes'",
+            id="text-case",
+        ),
+        pytest.param(
+            ("seeds = 2", "seeds = 2\ntext = 2"), "text: must be a table, got 2", id="text"
         ),
         pytest.param(("seeds = 2", "seeds = true"), "seeds: must be how many seeds", id="bool"),
         pytest.param(("seeds = 2", "seeds = []"), "seeds: must be how many seeds", id="no-seed"),
@@ -298,8 +328,8 @@ def test_a_baseline_that_could_not_be_read_is_one_mistake(here: Path) -> None:
 
 
 keys = st.sampled_from(
-    "question baseline default_profile profiles quick corpus preset net recipe seeds strategies "
-    "precision name rate self layers epochs".split()
+    "question baseline default_profile profiles quick corpus text preset net recipe seeds "
+    "strategies precision name rate self layers epochs size lowercase normalize".split()
 )
 scalars = (
     st.booleans()

@@ -177,3 +177,42 @@ def test_many_names_are_counted(tmp_path: Path) -> None:
         "5 trials of an earlier version of 'input 0.1', 'input 0.2', 'input 0.3' and 2 more are "
         "left out; the store keeps them"
     )
+
+
+def test_names_are_asked_for_as_long_as_the_file_lists_them(tmp_path: Path) -> None:
+    """What it dropped is not, from the next run on, at every seed; what it lists again is."""
+    store, rates = new_store(tmp_path), (0.5, 0.25)
+    whole = entries((1, 2), rates)
+    register(whole, store, [entry.label for entry in whole])
+
+    def asked() -> list[tuple[str, bool, bool]]:
+        rows = store.cells().to_pylist()
+        return sorted({(row["label"], row["asked"], row["baseline"]) for row in rows})
+
+    assert asked() == [("input 0.25", True, False), ("input 0.5", True, False)]
+    register(entries([1]), store, ["input 0.5"])
+    assert asked() == [("input 0.25", False, False), ("input 0.5", True, False)]
+    register(entries([1]), store)
+    assert asked() == [("input 0.25", False, False), ("input 0.5", True, False)]
+    register(entries([1]), store, ["input 0.5", "input 0.25"])
+    assert asked() == [("input 0.25", True, False), ("input 0.5", True, False)]
+
+
+def test_a_baseline_that_the_file_dropped_is_none(tmp_path: Path) -> None:
+    """Differences are to the one that the file names now."""
+    store = new_store(tmp_path)
+    first, second = entries([1], (0.5, 0.25))
+    register([replace(first, baseline=True), second], store, [first.label, second.label])
+    register([replace(second, baseline=True)], store, [second.label])
+    rows = {row["label"]: (row["asked"], row["baseline"]) for row in store.cells().to_pylist()}
+    assert rows == {"input 0.5": (False, False), "input 0.25": (True, True)}
+
+
+def test_other_combinations_keep_what_was_asked(tmp_path: Path) -> None:
+    """A run of a shorter recipe says nothing of the points of the longer one."""
+    store = new_store(tmp_path)
+    register(entries([1], (0.5, 0.25)), store, ["input 0.5", "input 0.25"])
+    recipe = entries([1])[0].cell.recipe.model_copy(update={"epochs": 2})
+    shorter = [replace(e, cell=replace(e.cell, recipe=recipe)) for e in entries([1])]
+    register(shorter, store, ["input 0.5"])
+    assert all(row["asked"] for row in store.cells().to_pylist())

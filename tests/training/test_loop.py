@@ -1,17 +1,24 @@
 """A trial: its rows, its checkpoint, and what counts as diverged."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from training import toys
 
+from ablate.data import load_corpus
 from ablate.drops import Drop
 from ablate.edges import Edge
+from ablate.errors import AblateWarning
+from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import checkpoint
+from ablate.training import checkpoint, scores
+from ablate.training.evaluation import evaluate
 from ablate.training.loop import train
+from ablate.training.update import Task
 
 NAIVE = Placement({Edge.VERTICAL | Edge.RECURRENT: Drop(0.25)})
 
@@ -58,7 +65,6 @@ def test_the_measurements_agree_with_each_other(tmp_path):
     assert (trial["train_targets"], trial["valid_targets"], trial["test_targets"]) == (2003, 53, 59)
     assert trial["epochs"] == len(rows) == 3
     assert [row["learning_rate"] for row in rows] == [0.5, 0.25, 0.125]
-    assert trial["train_nll_last"] == rows[-1]["train_nll"]
     assert trial["gap_last"] == trial["valid_nll_last"] - trial["train_nll_last"]
     assert trial["gap_running"] == trial["valid_nll_last"] - rows[-1]["running_nll"]
     assert rows[trial["best_epoch"] - 1]["valid_nll"] == min(row["valid_nll"] for row in rows)
@@ -102,15 +108,148 @@ def test_a_loss_that_is_not_finite_is_recorded_as_diverged(tmp_path):
     assert done.tokens == {}
 
 
-def test_a_perplexity_above_the_vocabularys_size_is_diverged(tmp_path):
-    """A finite loss that is worse than guessing ends the trial after its first epoch."""
-    recipe = toys.recipe(learning_rate=50.0, clip=1e9)
+def _two_sentences(folder: Path):
+    """Two sentences over and over, in all three splits: a text that a net learns by heart."""
+    text = "one two three four five\nsix seven eight nine\n" * 400
+    for split in ("train", "valid", "test"):
+        (folder / f"{split}.txt").write_text(text)
+    return load_corpus(str(folder))
+
+
+def test_a_net_that_is_sure_and_wrong_at_first_goes_on_to_perplexity_1(tmp_path):
+    """Validation above guessing in the first epochs ends no trial; the rule once did."""
+    corpus = _two_sentences(tmp_path)
+    recipe = toys.recipe(
+        unroll=20, batch=20, learning_rate=1.0, epochs=12, hold=12, init=0.1, evaluation_streams=20
+    )
+    cell = toys.ToyCell(recipe=recipe, net=Net(layers=1, hidden=8), seed=1)
+    done = train(cell, corpus, folder=tmp_path / "work", on_epoch=lambda row: None)
+    assert done.epochs[0]["valid_nll"] > math.log(len(corpus.vocabulary))
+    assert (done.status, len(done.epochs)) == ("ok", 12)
+    assert math.exp(done.trial["test_nll_last"]) < 1.05
+
+
+def test_a_split_of_words_that_were_never_trained_ends_no_trial(tmp_path):
+    """An untrained `<unk>` costs ever more nats, and the training loss falls all the same."""
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "train.txt").write_text("a b c d\n" * 400)
+    for split in ("valid", "test"):
+        (folder / f"{split}.txt").write_text("e f g h\n" * 20)
+    corpus = load_corpus(str(folder))
+    cell = toys.ToyCell(recipe=toys.recipe(epochs=4, hold=4), net=Net(layers=1, hidden=8))
+    done = train(cell, corpus, folder=tmp_path / "work", on_epoch=lambda row: None)
+    assert done.status == "ok"
+    assert done.trial["running_nll"] < 0.2
+    assert done.trial["valid_nll_last"] > 2 * math.log(len(corpus.vocabulary))
+
+
+def test_a_training_loss_that_stays_above_guessing_is_diverged(tmp_path):
+    """Finite and twice as bad as guessing: the trial ends after its second such epoch."""
+    recipe = toys.recipe(learning_rate=50.0, clip=1e9, epochs=6, hold=6)
     done = train(
         toys.ToyCell(recipe=recipe), toys.corpus(), folder=tmp_path, on_epoch=lambda row: None
     )
     assert done.status == "diverged"
-    assert len(done.epochs) == 1
-    assert done.epochs[0]["valid_nll"] > math.log(toys.VOCABULARY)
+    assert len(done.epochs) == 2
+    assert all(row["running_nll"] > 2 * math.log(toys.VOCABULARY) for row in done.epochs)
+    assert all(math.isfinite(row["valid_nll"]) for row in done.epochs)
+    assert "valid_nll_last" not in done.trial
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf], ids=["nan", "inf"])
+def test_a_validation_that_is_not_finite_is_never_the_best(tmp_path, monkeypatch, lost):
+    """The trial goes on, and its best epoch is one that has a number."""
+    real = scores.evaluate_cohort
+    calls = []
+
+    def spoilt(parameters, tokens, tasks, **options):
+        found = real(parameters, tokens, tasks, **options)
+        calls.append(len(tokens))
+        # The first epoch's validation.
+        return (
+            [own._replace(log_probs_N=own.log_probs_N - lost) for own in found]
+            if (len(calls) == 2)
+            else found
+        )
+
+    monkeypatch.setattr(scores, "evaluate_cohort", spoilt)
+    done = train(toys.ToyCell(), toys.corpus(), folder=tmp_path, on_epoch=lambda row: None)
+    assert calls[:2] == [53, 53]
+    assert done.status == "ok"
+    assert not math.isfinite(done.epochs[0]["valid_nll"])
+    assert done.trial["best_epoch"] > 1
+    assert math.isfinite(done.trial["valid_nll_best"])
+
+
+def test_a_curve_is_measured_on_as_much_training_text_as_validation(tmp_path):
+    """After an epoch on a prefix of that length; the final train has the recipe's whole sample."""
+    corpus, cell = toys.corpus(train=401), toys.ToyCell()
+    done = train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
+    state = checkpoint.load(tmp_path, cell.key, "cpu")
+    assert state is not None
+
+    def nll(tokens):
+        task = Task(cell.net, cell.placement, cell.seed)
+        scored = evaluate(state.parameters, tokens, task, streams=4, unroll=7, eos=0)
+        return pytest.approx(scored.nll, rel=1e-6)
+
+    assert done.epochs[-1]["train_nll"] == nll(corpus.train[: len(corpus.valid)])
+    assert done.trial["train_nll_last"] == nll(corpus.train)
+    assert done.trial["train_targets"] == len(corpus.train)
+    few = toys.ToyCell(recipe=toys.recipe(train_eval_tokens=31), key="few")
+    done = train(few, corpus, folder=tmp_path / "few", on_epoch=lambda row: None)
+    assert done.epochs[-1]["train_nll"] == nll(corpus.train[:31])
+    assert (done.trial["train_nll_last"], done.trial["train_targets"]) == (
+        done.epochs[-1]["train_nll"],
+        31,
+    )
+
+
+@pytest.mark.parametrize("headline", ["last", "best"])
+def test_known_words_have_a_token_by_token_sum_of_their_own(tmp_path, headline):
+    """The nll over the words that the vocabulary has, beside that over all; counts by split."""
+    unknown = {"train": [], "valid": [0, 7, 51, 52], "test": range(3, 58, 2)}
+    positions = {split: np.array(list(at), np.int64) for split, at in unknown.items()}
+    corpus = replace(toys.corpus(), unknown=positions)
+    cell = toys.ToyCell(recipe=toys.recipe(headline=headline))
+    done = train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
+    for split in ("valid", "test"):
+        total, count = 0.0, 0
+        for position, log_prob in enumerate(done.tokens[split].tolist()):
+            if position not in unknown[split]:
+                total, count = total - log_prob, count + 1
+        assert count == len(getattr(corpus, split)) - len(unknown[split])
+        assert done.trial[f"{split}_known_nll_{headline}"] == pytest.approx(total / count)
+        assert done.trial[f"{split}_known_nll_{headline}"] != done.trial[f"{split}_nll_{headline}"]
+    assert [done.trial[f"{split}_unknown"] for split in unknown] == [0, 4, 28]
+
+
+def test_a_split_without_known_words_has_no_nll_over_them(tmp_path):
+    """There is nothing to average; where all are known, the two agree to the last bit."""
+    positions = {"train": [], "valid": [], "test": range(59)}
+    corpus = replace(
+        toys.corpus(), unknown={k: np.array(list(v), np.int64) for k, v in positions.items()}
+    )
+    done = train(toys.ToyCell(), corpus, folder=tmp_path, on_epoch=lambda row: None)
+    for at in ("last", "best"):
+        assert done.trial[f"test_known_nll_{at}"] is None
+        assert done.trial[f"valid_known_nll_{at}"] == done.trial[f"valid_nll_{at}"]
+
+
+def test_a_trial_that_goes_on_with_other_threads_says_so(tmp_path):
+    """A product that is divided otherwise is rounded otherwise; which number keeps the bits."""
+    cell, corpus = toys.ToyCell(), toys.corpus(train=401)
+    train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
+    state = checkpoint.load(tmp_path, cell.key, "cpu")
+    assert state is not None
+    assert state.threads == torch.get_num_threads() == 1
+    checkpoint.save(tmp_path, replace(state, threads=2))
+    with pytest.warns(AblateWarning, match=r"began with 2 .* goes on with 1: .*`--threads 2`"):
+        train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
+    # What an earlier version did not keep, nobody can compare.
+    checkpoint.save(tmp_path, replace(state, threads=0))
+    train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
 
 
 def test_a_torn_checkpoint_is_named_and_the_trial_starts_anew(tmp_path):

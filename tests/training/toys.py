@@ -57,4 +57,3 @@ class ToyCell:
     seed: int = 7
     precision: str = "fp32"
     key: str = "key"
-    pair_key: str = "pair"

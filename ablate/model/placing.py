@@ -1,0 +1,94 @@
+"""Which placement a module may take, what to give in place of another value, and what acts nowhere.
+
+An edge acts nowhere where a net has no such place: INTERLAYER between the layers of one layer.
+`torch.nn.LSTM` warns of its `dropout` there, and so do these modules, unless INPUT or OUTPUT drops
+at the same rate: then the drop is one of all vertical edges, of which a net of one layer has two.
+"""
+
+import difflib
+from typing import Any, Final
+
+from ablate.edges import Edge, layers_of
+from ablate.errors import AblateError
+from ablate.model.telling import tell
+from ablate.placement import Placement
+from ablate.schedules import CONSTANT
+
+_MADE: Final = (
+    "make one of a table, `ablate.Placement({{ablate.Edge.{edge}: ablate.Drop(0.3)}})`, or of a "
+    "strategy, `ablate.strategies.get({strategy!r}).place(){part}`"
+)
+
+
+def checked_placement(placement: object, owns: Edge) -> Placement:
+    """A placement that a module can run; raises AblateError for another value or a schedule.
+
+    `owns` are the edges that the module has, for the hint.
+    """
+    if placement is None:
+        return Placement()
+    if not isinstance(placement, Placement):
+        raise AblateError(
+            f"a module takes a Placement or None, got {placement!r}; {_hint(placement, owns)}"
+        )
+    if placement.schedule != CONSTANT:
+        raise AblateError(
+            f"a module does not know how many updates there will be, so it cannot follow the "
+            f"schedule {placement.schedule.name}; before each update set "
+            "`module.placement = placement.at(update, total)`"
+        )
+    return placement
+
+
+def idle(placement: Placement, layers: int) -> Edge:
+    """The edges that were meant by themselves and have no place in a net of `layers` layers."""
+    nowhere = Edge(0)
+    for edge, drop in placement.items():
+        beside = [placement[e].rate for e in (Edge.INPUT, Edge.OUTPUT) if e in placement]
+        if not layers_of(edge, layers) and drop.rate not in beside:
+            nowhere |= edge
+    return nowhere
+
+
+def warn_idle(edges: Edge, layers: int, mend: str) -> None:
+    """Say that what acts at `edges` acts nowhere, and how to mend it."""
+    if edges:
+        tell(
+            f"{edges.label} lies between two layers, and this net has {layers}: what is put there "
+            f"acts nowhere; give it two layers or more, or leave the edge out{mend}"
+        )
+
+
+def _hint(given: object, owns: Edge) -> str:
+    """How the value that was given becomes a placement that the module takes."""
+    from ablate.strategies import registry
+
+    edge = "RECURRENT" if Edge.RECURRENT in owns else "EMBEDDING"
+    asked = _asked(given)
+    names = registry.names()
+    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.6) if asked else []
+    if not near:
+        return _MADE.format(edge=edge, strategy="gal2016", part=_part("gal2016", owns))
+    whose = (
+        "that strategy's is"
+        if asked in names
+        else f"no strategy is called {asked!r}, and the nearest one's is"
+    )
+    return f"{whose} `ablate.strategies.get({near[0]!r}).place(){_part(near[0], owns)}`"
+
+
+def _asked(given: Any) -> str:
+    """The strategy that a value names: a word, the decorated function, or the strategy itself."""
+    name = given if isinstance(given, str) else getattr(given, "__name__", None)
+    name = getattr(given, "name", None) if name is None else name
+    return name if isinstance(name, str) else ""
+
+
+def _part(strategy: str, owns: Edge) -> str:
+    """What of a strategy's placement is the module's, as an expression behind it."""
+    from ablate.strategies import registry
+
+    others = registry.get(strategy).place().edges & ~owns
+    if not others:
+        return ""
+    return " - ablate.Edge.EMBEDDING" if others == Edge.EMBEDDING else " & ablate.Edge.EMBEDDING"

@@ -1,0 +1,107 @@
+"""What torch's own tools do with a module: which run it, on which path, and a sentence for the rest.
+
+| tool | evaluation, or nothing is dropped | training |
+|---|---|---|
+| `torch.func` (grad, vmap, jvp, jacrev, ...), forward-mode AD | the reference path | the same; below vmap by `randomness="same"` |
+| `torch.export`, `torch.onnx.export` | yes | refused: the graph would hold one call's masks |
+| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too | refused, as above |
+| `torch.jit.script` | refused | refused |
+| `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
+| `torch.fx.symbolic_trace` | as a leaf | as a leaf |
+| double backward, batched gradients | where nothing acts inside the loop, or with a hook | the same |
+"""  # noqa: E501
+
+from typing import Any, Final
+
+import torch
+from torch import fx, nn
+from torch._C._functorch import is_batchedtensor  # pyright: ignore[reportMissingModuleSource]
+from torch._functorch.pyfunctorch import VmapInterpreter, retrieve_all_functorch_interpreters
+from torch.autograd import forward_ad
+from torch.jit._trace import is_tracing
+
+from ablate.edges import Edge
+from ablate.engine.capturing import below_functions
+from ablate.errors import AblateError
+
+# Stands in what torch.compile says where it may not leave the graph.
+NOT_IN_A_GRAPH: Final = (
+    "ablate draws masks by the number of the update, which a graph would freeze; compile without "
+    "fullgraph=True, which leaves this module outside, or export with strict=False"
+)
+
+
+def by_functions() -> bool:
+    """Whether `torch.func`, or forward-mode AD, is what calls: the reference path knows both."""
+    return below_functions() or forward_ad._current_level >= 0
+
+
+def refuse_tools(kind: str) -> None:
+    """Raise AblateError where a call that tosses would be frozen, or shared without being asked."""
+    if tool := _graph_maker():
+        raise AblateError(
+            f"{tool} would keep the masks of one call of {kind} for every call of its graph; take "
+            "the model in evaluation mode, `model.eval()`"
+        )
+    for level in retrieve_all_functorch_interpreters():
+        if isinstance(level, VmapInterpreter) and level.randomness() != "same":
+            raise AblateError(
+                f"below torch.vmap all calls of {kind} toss the masks of one update: say so, "
+                "`torch.vmap(f, randomness='same')`, or give it the rows as one batch, in which "
+                "each has its own"
+            )
+
+
+def refuse_trace(kind: str, inside: Edge) -> None:
+    """Raise AblateError where a trace would keep the number of steps: `inside` acts between two."""
+    if inside and is_tracing():
+        raise AblateError(
+            f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
+            "between two of them in evaluation too; `torch.export.export(model, (x,))` takes it, "
+            "for inputs of the shape of x"
+        )
+
+
+def refuse_script(kind: str) -> None:
+    """Raise AblateError: a script knows no masks."""
+    raise AblateError(
+        f"torch.jit.script cannot read {kind}, whose masks are Python's; trace the model that it "
+        "stands in, in evaluation mode: `torch.jit.trace(model.eval(), (x,))`"
+    )
+
+
+def refuse_proxy(kind: str, x: object) -> None:
+    """Raise AblateError for what `torch.fx` gives in place of a tensor."""
+    if isinstance(x, fx.Proxy):
+        raise AblateError(
+            f"torch.fx cannot trace {kind}, a loop over time; make it a leaf: "
+            "`tracer = torch.fx.Tracer(); tracer.is_leaf_module = lambda module, name: "
+            "isinstance(module, (torch.nn.LSTM, torch.nn.Embedding)); graph = tracer.trace(model)`"
+        )
+
+
+def refuse_places(kind: str, given: tuple[Any, ...], call: str) -> None:
+    """Raise AblateError for arguments by place that are to be named.
+
+    ONNX's older exporter gives every default by place.
+    """
+    if given and not torch.onnx.is_in_onnx_export():
+        raise AblateError(f"{kind} takes `update`, `start` and `batch_offset` by name: `{call}`")
+
+
+def hidden_by_vmap(x: torch.Tensor) -> bool:
+    """Whether the values of x are those of many calls at once."""
+    return is_batchedtensor(x)
+
+
+def kind_of(module: nn.Module) -> str:
+    """What messages call a module: `ablate.LSTM`."""
+    return f"ablate.{type(module).__name__.removeprefix('Parametrized')}"
+
+
+def _graph_maker() -> str | None:
+    if torch.onnx.is_in_onnx_export():
+        return "torch.onnx.export"
+    if is_tracing():
+        return "torch.jit.trace"
+    return "torch.export.export" if torch.compiler.is_exporting() else None

@@ -1,5 +1,6 @@
 """The store as frames: one row a placement and seed, with the names that trials are known by."""
 
+import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,11 +10,9 @@ import pandas as pd
 
 from ablate.commands import command
 from ablate.errors import AblateError, AblateWarning, did_you_mean
-from ablate.report.asking import study_of
 from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.store import Store, list_results
-from ablate.store.labels import spelled
 from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.study.file import name_of
 
@@ -98,11 +97,11 @@ def list_stores(
     name = study and name_of(study)
     found = list_results(Path(results))
     if not found:
-        run = command("run", study=study or "placement", profile=profile, results=results)
+        run = command("run", study=study or "placement", results=results)
         raise AblateError(f"there are no results in '{results}'; run `{run}` first")
     studies = sorted({store.study for store in found})
     if name is not None and name not in studies:
-        run = command("run", study=study, profile=profile, results=results)
+        run = command("run", study=study, results=results)
         raise AblateError(
             f"there are no results of a study '{name}' in '{results}', "
             f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first"
@@ -110,14 +109,20 @@ def list_stores(
     of_study = [store for store in found if name in (None, store.study)]
     profiles = sorted({store.profile for store in of_study})
     if profile is not None and profile not in profiles:
-        run = command("run", study=study or study_of(of_study[0]), profile=profile, results=results)
         raise AblateError(
             f"there are no results of profile '{profile}'"
             + (f" of study '{name}'" if name else "")
             + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `{run}` first"
+            f" or run `{_run(study, of_study[0], profile, results)}` first"
         )
     return tuple(store for store in of_study if profile in (None, store.profile))
+
+
+def _run(study: str | None, store: Store, profile: str, results: str | Path) -> str:
+    """The command that runs another profile of the study, named as it was or as the store says."""
+    about = store.about()
+    named = study or (about.name if about else store.study)
+    return command("run", study=named, profile=profile, results=results)
 
 
 def read_cells(store: Store) -> pd.DataFrame:
@@ -148,12 +153,10 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
     names = [column for column in cells.columns if column == "key" or column not in chosen.columns]
     frame = cells[names].merge(chosen, on="key", how="inner")
     if frame.empty:
-        results = store.folder.parents[1]
-        run = command("run", study=study_of(store), profile=store.profile, results=results)
         raise AblateError(
             store.damage()
             or f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
-            f"run `{run}`"
+            f"run `{store.command('run')}`"
         )
     texts, _ = named(cells)
     keys = frame[list(COMBINATION)].itertuples(index=False, name=None)
@@ -185,8 +188,12 @@ def _distinct_labels(cells: pd.DataFrame) -> pd.Series:
     """Labels, with the arguments behind those that two placements would share."""
     named = cells.drop_duplicates(["label", "strategy", "arguments"])
     shared = set(named["label"][named["label"].duplicated()])
-    labels = [
-        spelled(label, arguments) if label in shared else label
+    spelled = [
+        f"{label} ({_spell(arguments)})" if label in shared else label
         for label, arguments in zip(cells["label"], cells["arguments"], strict=True)
     ]
-    return pd.Series(labels, index=cells.index, dtype=cells["label"].dtype)
+    return pd.Series(spelled, index=cells.index, dtype=cells["label"].dtype)
+
+
+def _spell(arguments: str) -> str:
+    return ", ".join(f"{name}={value}" for name, value in json.loads(arguments).items())

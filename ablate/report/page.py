@@ -53,7 +53,7 @@ class Section:
     def placements(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each placement's label, its drops, one an edge, and its schedule where it has one."""
         return [
-            (str(label), Placement.parse(text).lines)
+            (str(label), Placement.parse(str(text)).lines)
             for table in self.tables
             for label, text in zip(table.rows["label"], table.rows["placement"], strict=True)
         ]

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.commands import command
 from ablate.errors import AblateError, AblateWarning
 from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
@@ -61,16 +60,14 @@ def _build_one(store: Store, asked: Asked) -> Report:
         if len(part.trials)
     )
     notes = tuple(filter(None, [*_notes(store), *asked.notes, asked.absent(cells)]))
-    results = store.folder.parents[1]
-    again = command("report", study=asked.study, profile=store.profile, results=results)
     page = render(
         store.study,
         store.profile,
         question=asked.question,
         sections=sections,
         unstarted=tuple(part for part in parts if part.trials.empty and len(part.missing)),
-        again=again,
-        forget={label: _forget(store, asked, label) for label in cells["label"].unique()},
+        again=store.command("report"),
+        forget={label: store.command("forget", label) for label in cells["label"].unique()},
         notes=notes,
     )
     folder = store.folder / FOLDER
@@ -82,7 +79,7 @@ def _build_one(store: Store, asked: Asked) -> Report:
             "make the folder writable, or copy the results to one that is"
         ) from error
     width = shutil.get_terminal_size((100, 24)).columns
-    text = _text(store, asked, sections, notes, width)
+    text = _text(store, sections, notes, width)
     return Report(store.study, store.profile, folder / "index.html", text)
 
 
@@ -98,12 +95,6 @@ def _warn_of_signs(stores: Iterable[Store]) -> None:
             AblateWarning,
             stacklevel=3,
         )
-
-
-def _forget(store: Store, asked: Asked, label: str) -> str:
-    """The command that drops the trials of a placement."""
-    results = store.folder.parents[1]
-    return command("forget", label, study=asked.study, profile=store.profile, results=results)
 
 
 def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
@@ -137,9 +128,7 @@ def _put(path: Path, content: bytes) -> Path:
     return path
 
 
-def _text(
-    store: Store, asked: Asked, sections: tuple[Section, ...], notes: tuple[str, ...], width: int
-) -> str:
+def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], width: int) -> str:
     blocks = []
     for section in sections:
         part, caption = section.part, section.table.caption
@@ -152,7 +141,7 @@ def _text(
             blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
         if section.others:
             label = str(section.others.rows["label"].iloc[0])
-            drop = f"`{_forget(store, asked, label)}` drops {label}."
+            drop = f"`{store.command('forget', label)}` drops {label}."
             head = "Also in this store, not in the study file, and in no count above:"
             blocks += [head, f"{section.others.text(width)}\n{drop}"]
     return "\n\n".join([*blocks, *notes])

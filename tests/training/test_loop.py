@@ -163,6 +163,18 @@ def test_a_training_loss_that_stays_above_guessing_is_diverged(tmp_path):
     assert "valid_nll_last" not in done.trial
 
 
+def test_a_final_perplexity_that_overflows_enters_no_mean(tmp_path):
+    """One epoch at a mad rate: the trial has its curve, and counts as diverged."""
+    recipe = toys.recipe(learning_rate=1e4, clip=1e9, epochs=1)
+    done = train(
+        toys.ToyCell(recipe=recipe), toys.corpus(), folder=tmp_path, on_epoch=lambda row: None
+    )
+    assert done.epochs[0]["valid_nll"] > 700
+    assert (done.status, len(done.epochs)) == ("diverged", 1)
+    assert "valid_nll_last" not in done.trial
+    assert done.tokens == {}
+
+
 @pytest.mark.parametrize("lost", [math.nan, math.inf], ids=["nan", "inf"])
 def test_a_validation_that_is_not_finite_is_never_the_best(tmp_path, monkeypatch, lost):
     """The trial goes on, and its best epoch is one that has a number."""

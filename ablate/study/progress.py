@@ -113,6 +113,8 @@ def words(event: Started | Epoch | Finished | Failed) -> str:
 def perplexity(row: Row, column: str) -> str:
     """The perplexity of an nll (nats per target), or a dash."""
     nll = row.get(column)
+    if nll == math.inf:
+        return "inf"
     if nll is None or not math.isfinite(nll):
         return "-"
     return f"{math.exp(min(nll, 700.0)):.4g}" if nll > 9 else f"{math.exp(nll):.1f}"

@@ -13,14 +13,17 @@ Row = dict[str, Any]
 # guessing among V words, in so many epochs running: a net that learns leaves such an epoch behind.
 _TIMES_GUESSING: Final = 2.0
 _EPOCHS_RUNNING: Final = 2
+# Fewer types count as ten. Guessing between two costs .7 nats, and a net that is sure of what it
+# has half learnt pays more than twice that for some epochs before it learns the rest.
+_FEWEST_TYPES: Final = 10
 
 
 def diverged(rows: Sequence[Row], types: int) -> bool:
     """Whether a trial with a vocabulary of `types` words is over because it diverged.
 
     That is a loss or gradient that is not finite, or a training loss (dropout on) above 2 ln V in
-    two epochs running. Validation ends no trial: a net that is sure of what it has learnt may be
-    far worse than guessing where the text differs, and go on learning.
+    two epochs running, V being ten at least. Validation ends no trial: a net that is sure of what
+    it has learnt may be far worse than guessing where the text differs, and go on learning.
     """
     if not rows:
         return False
@@ -28,7 +31,7 @@ def diverged(rows: Sequence[Row], types: int) -> bool:
     if rows[-1]["valid_nll"] is None:
         return True
     losses = [row["running_nll"] for row in rows[-_EPOCHS_RUNNING:]]
-    highest = _TIMES_GUESSING * math.log(types)
+    highest = _TIMES_GUESSING * math.log(max(types, _FEWEST_TYPES))
     return len(losses) == _EPOCHS_RUNNING and min(losses) > highest
 
 

@@ -165,21 +165,26 @@ def _has_diverged(place: Place, corpus: Corpus) -> bool:
 
 
 def _outcomes(places: Sequence[Place], corpus: Corpus, device: str) -> list[Outcome]:
-    """The rows of those that ended, their final measurements taken side by side."""
+    """The rows of those that ended, their final measurements taken side by side.
+
+    A trial whose final perplexity overflows is diverged too, though nothing ended it before.
+    """
     began = time.perf_counter()
-    healthy = [place for place in places if not _has_diverged(place, corpus)]
-    measured = headlines(healthy, corpus)
-    share = (time.perf_counter() - began) / max(1, len(healthy))
+    scored = [place for place in places if not _has_diverged(place, corpus)]
+    measured = {
+        place.cell.key: found
+        for place, found in zip(scored, headlines(scored, corpus), strict=True)
+    }
+    share = (time.perf_counter() - began) / max(1, len(scored))
     outcomes = []
     for place in places:
-        trial = _circumstances(place, corpus, device)
-        rows, seconds = place.state.rows, place.state.seconds
-        if place in healthy:
-            columns, tokens = measured.pop(0)
-            trial |= columns | {"seconds": seconds + share}
-            outcomes.append(Outcome(OK, trial, rows, tokens))
+        found = measured.get(place.cell.key)
+        trial, rows = _circumstances(place, corpus, device), place.state.rows
+        trial["seconds"] = place.state.seconds + (share if found else 0.0)
+        if found and found.finite:
+            outcomes.append(Outcome(OK, trial | found.columns, rows, found.tokens))
         else:
-            outcomes.append(Outcome(DIVERGED, trial | {"seconds": seconds}, rows))
+            outcomes.append(Outcome(DIVERGED, trial, rows))
     return outcomes
 
 

@@ -5,6 +5,7 @@ looked at side by side after each epoch. The whole sample of the recipe is score
 look: once, with the weights of the last and of the best epoch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ablate.data.corpora import Corpus
 from ablate.model.parameters import Parameters
 from ablate.training.curve import best_epoch
-from ablate.training.evaluation import LONGER, Evaluated, evaluate_cohort
+from ablate.training.evaluation import LONGER, Evaluated, evaluate_cohort, perplexity
 from ablate.training.place import Place, stacked, updates_of
 from ablate.training.recipe import Recipe
 
@@ -24,6 +25,12 @@ class Measured(NamedTuple):
 
     columns: dict[str, Any]
     tokens: dict[str, NDArray[np.float32]]
+
+    @property
+    def finite(self) -> bool:
+        """Whether each perplexity is a number, so that it may enter a mean."""
+        names = (f"{split}_nll_{at}" for split in _Scored._fields for at in ("last", "best"))
+        return all(math.isfinite(perplexity(self.columns[name])) for name in names)
 
 
 class _Scored(NamedTuple):

@@ -182,6 +182,7 @@ def test_a_terminal_has_lines_only_for_what_stays() -> None:
         (lambda nll: perplexity({"n": nll}, "n"), 5.0, "148.4"),
         (lambda nll: perplexity({"n": nll}, "n"), 12.0, "1.628e+05"),
         (lambda nll: perplexity({"n": nll}, "n"), 1e9, "1.014e+304"),
+        (lambda nll: perplexity({"n": nll}, "n"), float("inf"), "inf"),
         (lambda nll: perplexity({"n": nll}, "n"), float("nan"), "-"),
         (lambda nll: perplexity({"n": nll}, "n"), None, "-"),
     ],

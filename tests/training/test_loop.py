@@ -108,17 +108,23 @@ def test_a_loss_that_is_not_finite_is_recorded_as_diverged(tmp_path):
     assert done.tokens == {}
 
 
-def _two_sentences(folder: Path):
-    """Two sentences over and over, in all three splits: a text that a net learns by heart."""
-    text = "one two three four five\nsix seven eight nine\n" * 400
+def _read(folder: Path, text: str):
+    """A corpus of which all three splits are `text`: a net learns it by heart."""
     for split in ("train", "valid", "test"):
         (folder / f"{split}.txt").write_text(text)
     return load_corpus(str(folder))
 
 
-def test_a_net_that_is_sure_and_wrong_at_first_goes_on_to_perplexity_1(tmp_path):
-    """Validation above guessing in the first epochs ends no trial; the rule once did."""
-    corpus = _two_sentences(tmp_path)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("one two three four five\nsix seven eight nine\n" * 400, id="ten-types"),
+        pytest.param("a\n" * 2200, id="two-types"),
+    ],
+)
+def test_a_net_that_is_sure_and_wrong_at_first_goes_on_to_perplexity_1(tmp_path, text):
+    """Losses above guessing in the first epochs, in training and validation, end no trial."""
+    corpus = _read(tmp_path, text)
     recipe = toys.recipe(
         unroll=20, batch=20, learning_rate=1.0, epochs=12, hold=12, init=0.1, evaluation_streams=20
     )
@@ -155,6 +161,18 @@ def test_a_training_loss_that_stays_above_guessing_is_diverged(tmp_path):
     assert all(row["running_nll"] > 2 * math.log(toys.VOCABULARY) for row in done.epochs)
     assert all(math.isfinite(row["valid_nll"]) for row in done.epochs)
     assert "valid_nll_last" not in done.trial
+
+
+def test_a_final_perplexity_that_overflows_enters_no_mean(tmp_path):
+    """One epoch at a mad rate: the trial has its curve, and counts as diverged."""
+    recipe = toys.recipe(learning_rate=1e4, clip=1e9, epochs=1)
+    done = train(
+        toys.ToyCell(recipe=recipe), toys.corpus(), folder=tmp_path, on_epoch=lambda row: None
+    )
+    assert done.epochs[0]["valid_nll"] > 700
+    assert (done.status, len(done.epochs)) == ("diverged", 1)
+    assert "valid_nll_last" not in done.trial
+    assert done.tokens == {}
 
 
 @pytest.mark.parametrize("lost", [math.nan, math.inf], ids=["nan", "inf"])

@@ -392,7 +392,7 @@ def explain(
 @click.option(
     "--module",
     metavar="FILE:FACTORY",
-    help="Audit what this function makes: a module with the interface of torch.nn.LSTM.",
+    help="Audit what this function makes: an LSTM, its embedding, or a layer that only drops.",
 )
 @click.option(
     "--layers", type=click.IntRange(1), help="Layers of ablate's own module; 2 by default."
@@ -404,6 +404,23 @@ def explain(
     metavar="KEY=VALUE",
     help="An argument of the strategy, as in rate=.5; may be given several times.",
 )
+@click.option(
+    "--batch-first/--time-first",
+    default=None,
+    help="Whether the module's input is [B, T, D] or [T, B, D]; found out where calls show it.",
+)
+@click.option(
+    "--edge",
+    metavar="EDGE",
+    help="The edge at which a layer that only drops stands, as in INPUT.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="KEY=NAME",
+    help="A parameter of the module by torch.nn.LSTM's name, as in weight_ih_l0=x2h.weight.",
+)
 @click.option("--page", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page.")
 @_PLUGINS
 @click.pass_context
@@ -413,15 +430,19 @@ def audit(
     module: str | None,
     layers: int | None,
     settings: tuple[str, ...],
+    batch_first: bool | None,
+    edge: str | None,
+    names: tuple[str, ...],
     page: Path | None,
     plugins: tuple[Path, ...],
 ) -> None:
     """Show where a running module masks, and whether that is what STRATEGY means.
 
     Without --module it is ablate's own LSTM at STRATEGY; without STRATEGY it says what it found.
-    Ends with exit code 1 where module and placement disagree, or a law of every module is broken.
+    Ends with exit code 1 where module and placement disagree, or a law of every module is broken;
+    what cannot be decided is said, and ends with 0.
     """
-    from ablate.auditing.command import run_audit
+    from ablate.auditing.command import read_edge, read_names, run_audit
     from ablate.auditing.page import page as page_of
     from ablate.auditing.table import renderable
     from ablate.study.changes import read_settings
@@ -429,7 +450,15 @@ def audit(
     if page is not None and not page.parent.is_dir():
         raise AblateError(f"--page {page}: there is no folder '{page.parent}'; make it first")
     _load(plugins)
-    audited = run_audit(strategy, read_settings(settings), module=module, layers=layers)
+    audited = run_audit(
+        strategy,
+        read_settings(settings),
+        module=module,
+        layers=layers,
+        batch_first=batch_first,
+        edge=read_edge(edge),
+        names=read_names(names),
+    )
     if page is not None:
         text = page_of(audited.audit, title=audited.title, placement=audited.placement)
         try:
@@ -440,7 +469,7 @@ def audit(
     _console().print(renderable(audited.audit))
     if page is not None:
         _print(f"page: {page}")
-    ctx.exit(0 if audited.audit.agrees else 1)
+    ctx.exit(1 if audited.audit.disagreements else 0)
 
 
 @main.command()

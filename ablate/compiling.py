@@ -2,13 +2,16 @@
 
 Inductor, PyTorch's compiler, needs a C++ compiler on the CPU. Where there is none, or
 ABLATE_COMPILE=0 says so, the same function runs eagerly and one sentence says what that costs.
+`eagerly` does the same for a while, and leaves compilation as it was.
 """
 
+import contextlib
 import functools
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Final
 
 EAGER_NOTE = (
@@ -21,14 +24,36 @@ EAGER_NOTE = (
 _OPTIONS: Final = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk_size": 1}
 
 
-@functools.cache
+# Of a thread, so that a trial that trains beside an audit keeps its kernels.
+_EAGER: Final = ContextVar("eager", default=False)
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Run pointwise kernels eagerly within, unless ABLATE_COMPILE=1 asks for compiled ones.
+
+    What was compiled before stays compiled for whoever calls it after.
+    """
+    token = _EAGER.set(os.environ.get("ABLATE_COMPILE") != "1")
+    try:
+        yield
+    finally:
+        _EAGER.reset(token)
+
+
 def can_compile() -> bool:
-    """Whether pointwise kernels are compiled in this process; warns once where they cannot be."""
+    """Whether pointwise kernels are compiled here; warns once where they cannot be."""
+    return not _EAGER.get() and compiles()
+
+
+@functools.cache
+def compiles() -> bool:
+    """Whether this process compiles outside of `eagerly`, decided once."""
     if os.environ.get("ABLATE_COMPILE", "1") == "0":
         return False
     if any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++")):
         return True
-    warnings.warn(EAGER_NOTE, RuntimeWarning, stacklevel=2)
+    warnings.warn(EAGER_NOTE, RuntimeWarning, stacklevel=3)
     return False
 
 
@@ -45,11 +70,12 @@ def lowered(
     """
 
     @functools.cache
-    def chosen() -> Callable[..., Any]:
-        return _lower(function, examples()) if can_compile() else function
+    def compiled() -> Callable[..., Any]:
+        return _lower(function, examples())
 
     def call(*args: Any) -> Any:
-        return (chosen() if args[0].device.type == "cpu" and _plain()(args[0]) else function)(*args)
+        on_cpu = args[0].device.type == "cpu" and _plain()(args[0])
+        return (compiled() if on_cpu and can_compile() else function)(*args)
 
     return call
 

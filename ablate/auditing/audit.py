@@ -1,18 +1,22 @@
 """`ablate.audit`: where a running module masks, when the masks change, and who shares them."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from ablate.auditing.bare import Bare, check_bare, measure_bare
 from ablate.auditing.checks import Check, check_module
-from ablate.auditing.compare import Meant, disagreements, meant, unscaled
-from ablate.auditing.findings import Finding
-from ablate.auditing.measure import BATCH, FEW, LONG, measure
+from ablate.auditing.compare import compare, judge
+from ablate.auditing.findings import Finding, Unmeasured
+from ablate.auditing.meaning import Meant, meant
+from ablate.auditing.measure import Measured, measure
+from ablate.auditing.outlook import look_out
 from ablate.auditing.subject import Subject
-from ablate.auditing.words import TOSSES, Words, check_words, measure_words
+from ablate.auditing.words import Words, check_words, measure_words
+from ablate.compiling import eagerly
 from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.model.copies import same_stacks
@@ -20,24 +24,33 @@ from ablate.placement import Placement
 
 _SMALL = 128  # units: a second thread costs more than it brings below
 
+_WORDS = Edge.EMBEDDING
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What a module does, and where that is not what a placement means.
 
     found: the masks that act; checks: the laws of every module; meant: what the placement means
-    (None where none was given); disagreements: one sentence for each difference or broken law.
+    (None where none was given); disagreements: one sentence for each difference or broken law;
+    undecided: one for each question that the calls that were made leave open; unmeasured: edges of
+    which nothing can be told, and why.
     """
 
     found: tuple[Finding, ...]
     checks: tuple[Check, ...]
     meant: tuple[Meant, ...] | None
     disagreements: tuple[str, ...]
+    undecided: tuple[str, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether no law is broken and the module is the placement, where one was given."""
-        return not self.disagreements
+        """Whether no law is broken, the module is the placement, and nothing was left open.
+
+        An audit that neither agrees nor disagrees has `undecided` and no `disagreements`.
+        """
+        return not self.disagreements and not self.undecided
 
     def __str__(self) -> str:
         from ablate.auditing.table import text
@@ -52,21 +65,30 @@ class Audit:
             self.checks + other.checks,
             both,
             self.disagreements + other.disagreements,
+            self.undecided + other.undecided,
+            self.unmeasured + other.unmeasured,
         )
 
 
 # What is repeated on a copy of one of ablate's modules has to toss as the module did.
 @same_stacks()
 def audit(
-    module: nn.Module, placement: Placement | None = None, *, batch_first: bool = False
+    module: nn.Module,
+    placement: Placement | None = None,
+    *,
+    batch_first: bool | None = None,
+    edge: Edge | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Audit:
     """Find out by perturbation and by gradient where `module` drops, and compare with `placement`.
 
-    module: anything with the call and the parameter names of `torch.nn.LSTM` (x [T, B, D] or batch
-    first, which is found out), or with the interface of `torch.nn.Embedding` (tokens [T, B]; [B, T]
-    where `batch_first`). It is a black box: calls, gradients, named parameters; the audit works on
-    copies in float64 and leaves the module and every generator as they were. Without a placement it
-    reports what it found, and disagrees only where evaluation, gradients or scale are broken.
+    module: an LSTM, its embedding, a language model of the two, or a layer that only drops. It is
+    a black box: calls, gradients, named parameters; the audit works on copies in float64 and leaves
+    the module and every generator as they were. Layout, form of the state, gates and parameters are
+    found out. What cannot be is told: `batch_first` of an embedding and of a layer that only drops
+    (False by default); `edge`, at which such a layer stands (by default the one that the placement
+    drops); `names`, the module's parameters by the names of `torch.nn.LSTM`. Without a placement it
+    reports what it found, and disagrees only where a law or a scale is broken.
 
     EMBEDDING is looked at in an embedding alone, every other edge in an LSTM alone. A schedule's
     rates are those at factor 1. README.md in this folder says what cannot be told from outside.
@@ -81,51 +103,138 @@ def audit(
             f"an audit compares with a Placement, got {placement!r}; a strategy's is "
             "ablate.strategies.get(name).place()"
         )
-    with _one_thread(module):
-        if any("weight_hh" in name for name, _ in module.named_parameters()):
-            return _audit_layers(Subject.of(module), placement)
-        return _audit_words(Words.of(module, batch_first=batch_first), placement)
+    # Masks of a few numbers: compiling takes longer than running them.
+    with _one_thread(module), eagerly():
+        if names or any("weight_hh" in name for name, _ in module.named_parameters()):
+            subject = Subject.of(module, batch_first=batch_first, names=names)
+            return _audit_layers(subject, placement, batch_first=bool(batch_first))
+        layout, said = _layout(module, batch_first), []
+        try:
+            return _audit_words(Words.of(module, batch_first=layout), placement)
+        except AblateError as error:
+            said.append(f"as an embedding: {error}")
+        try:
+            bare = Bare.of(module, batch_first=layout)
+        except AblateError as error:
+            said.append(f"as a layer that only drops: {error}")
+        else:
+            return _audit_bare(bare, placement, edge, told=batch_first is not None)
+        return _audit_shaped(module, placement, batch_first, said)
 
 
-def _audit_layers(subject: Subject, placement: Placement | None) -> Audit:
-    checks = check_module(subject)
-    findings = measure(subject)
+def _audit_shaped(
+    module: nn.Module, placement: Placement | None, batch_first: bool | None, said: list[str]
+) -> Audit:
+    """An LSTM whose parameters have names of their own, or a refusal that says all."""
+    try:
+        subject = Subject.of(module, batch_first=batch_first)
+    except AblateError as error:
+        shaped = any(4 * min(p.shape) == max(p.shape) for p in module.parameters() if p.dim() == 2)
+        if shaped:
+            raise
+        raise AblateError(
+            "an audit reads an LSTM, an embedding, or a layer that only drops, and this "
+            f"{type(module).__name__} is none of them. {'; '.join(said)}; as an LSTM: {error}"
+        ) from None
+    return _audit_layers(subject, placement, batch_first=bool(batch_first))
+
+
+def _layout(module: nn.Module, batch_first: bool | None) -> bool:
+    said = getattr(module, "batch_first", False)
+    return said is True if batch_first is None else batch_first
+
+
+def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first: bool) -> Audit:
+    outlook = look_out(subject)
+    checks = check_module(subject, rows_meet_behind=outlook.rows_meet)
+    subject = replace(subject, sequence_hidden=outlook.hidden)
     wanted = None
     if placement is not None:
         wanted = tuple(one for one in meant(placement, subject.layers) if one.edge is not _WORDS)
-    sizes = {
-        "time": LONG[0],
-        "update": FEW,
-        "batch": BATCH,
-        "unit": min(subject.hidden, subject.inputs),
-        "source": subject.hidden,
-    }
-    return _judged(findings, checks, wanted, sizes)
+    found = _judged(measure(subject, wanted), checks, wanted)
+    if outlook.beside:
+        found = replace(
+            found,
+            undecided=(
+                *found.undecided,
+                f"{outlook.beside}: a mask on that way was not measured",
+            ),
+        )
+    if subject.form.vectors is None:
+        return found
+    embedding = subject.module.get_submodule(subject.form.vectors)
+    words = Words.of(embedding, batch_first=subject.form.batch_first or batch_first)
+    return _audit_words(words, placement) | found
 
 
 def _audit_words(words: Words, placement: Placement | None) -> Audit:
     wanted = None
     if placement is not None:
         wanted = tuple(one for one in meant(placement, 1) if one.edge is _WORDS)
-    return _judged(
-        measure_words(words), check_words(words), wanted, {"batch": BATCH, "update": TOSSES}
+    want = wanted[0] if wanted else None
+    return _judged(measure_words(words, want), check_words(words), wanted)
+
+
+def _audit_bare(bare: Bare, placement: Placement | None, edge: Edge | None, *, told: bool) -> Audit:
+    """told: whether the layout was said and not presumed."""
+    wanted = None
+    if placement is not None:
+        # Deep enough for every edge, and a rate by layer is that of the edge's lowest layer.
+        edges = list(placement) if edge is None else [edge]
+        if edge is None and len(edges) != 1:
+            there = ", ".join(each.label for each in edges) or "nothing"
+            raise AblateError(
+                "a layer that only drops is compared with one edge, and the placement drops "
+                f"{there}; say which by edge=Edge.INPUT, or --edge INPUT"
+            )
+        (edge,) = edges
+        wanted = _of_bare(placement, edge)
+    layer = wanted[0].layer if wanted else 0
+    want = wanted[0] if wanted else None
+
+    def read_as(bare: Bare) -> Audit:
+        return _judged(measure_bare(bare, edge, layer, want), check_bare(bare), wanted)
+
+    found = read_as(bare)
+    if told or not found.disagreements:
+        return found
+    other = replace(bare, batch_first=not bare.batch_first)
+    if read_as(other).disagreements:
+        return found
+    layouts = ("[T, B, D]", "[B, T, D]")
+    hint = (
+        f"x was read as {layouts[bare.batch_first]}; as {layouts[other.batch_first]} nothing "
+        f"differs: say batch_first={other.batch_first} if that is its layout"
     )
+    return replace(found, undecided=(*found.undecided, hint))
 
 
-_WORDS = Edge.EMBEDDING
+def _of_bare(placement: Placement, edge: Edge) -> tuple[Meant, ...]:
+    """What the placement means at `edge`, at the lowest layer at which it acts."""
+    if edge not in placement:
+        return ()
+    drop = placement[edge]
+    rate = drop.rate_of(0)
+    return (Meant(edge, 1 if edge is Edge.INTERLAYER else 0, rate, drop),) if rate else ()
 
 
 def _judged(
-    findings: tuple[Finding, ...],
-    checks: tuple[Check, ...],
-    wanted: tuple[Meant, ...] | None,
-    sizes: dict[str, int],
+    measured: Measured, checks: tuple[Check, ...], wanted: tuple[Meant, ...] | None
 ) -> Audit:
     broken = tuple(check.sentence for check in checks if not check.holds)
-    # What is still tossed in evaluation has no scale to speak of.
-    wrong = unscaled(findings) if all(c.holds for c in checks if c.name == "evaluation") else ()
-    differ = () if wanted is None else disagreements(findings, wanted, sizes=sizes)
-    return Audit(findings, checks, wanted, (*broken, *wrong, *differ))
+    judged = judge(measured, tossed=any(c.name == "evaluation" and not c.holds for c in checks))
+    differ, undecided = (), ()
+    if wanted is not None:
+        compared = compare(measured, wanted)
+        differ, undecided = compared.differ, compared.undecided
+    return Audit(
+        measured.found,
+        checks,
+        wanted,
+        (*broken, *judged.differ, *differ),
+        (*judged.undecided, *undecided),
+        measured.unmeasured,
+    )
 
 
 @contextlib.contextmanager
@@ -133,8 +242,6 @@ def _one_thread(module: nn.Module) -> Iterator[None]:
     """Let small products run on one thread."""
     threads = torch.get_num_threads()
     widest = max((max(p.shape, default=0) for p in module.parameters()), default=0)
-    if not widest:
-        raise AblateError("an audit sets a module's parameters, and this module has none")
     if widest <= 4 * _SMALL:
         torch.set_num_threads(1)
     try:

@@ -2,9 +2,8 @@
 
 import importlib.util
 import inspect
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,16 @@ def run_audit(
     *,
     module: str | None = None,
     layers: int | None = None,
+    batch_first: bool | None = None,
+    edge: Edge | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Audited:
     """Audit ablate's own module at a strategy, or the module that FILE:FACTORY makes.
 
-    With a module and no strategy it is audited without a placement. Raises AblateError for an
+    With a module and no strategy it is audited without a placement; `batch_first`, `edge` and
+    `names` are those of `ablate.audit`. Raises AblateError for an
     unknown strategy, a factory that cannot be had, or a module that cannot be audited.
     """
-    # Masks of a few numbers: compiling takes longer than running them.
-    os.environ.setdefault("ABLATE_COMPILE", "0")
     placement = None
     if strategy is not None:
         # Rates are those at a schedule's factor 1, which is where every mask shows.
@@ -64,10 +65,35 @@ def run_audit(
         made, title = own_modules(placement, layers or 2), strategy or ""
     else:
         raise AblateError("name a strategy, or a module with --module FILE:FACTORY, or both")
-    first, *others = (audit(one, placement) for one in made)
+    told: dict[str, Any] = {"batch_first": batch_first, "edge": edge, "names": names}
+    if module is None and any(told.values()):
+        raise AblateError("--batch-first, --edge and --name are for the module of --module")
+    first, *others = (audit(one, placement, **told) for one in made)
     for other in others:
         first |= other
     return Audited(first, title, placement)
+
+
+def read_edge(word: str | None) -> Edge | None:
+    """The edge that --edge names; raises AblateError for another word."""
+    if word is None:
+        return None
+    there = [edge.label for edge in Edge]
+    if word.upper() not in there:
+        near = did_you_mean(word.upper(), there) or f"; edges are {', '.join(there)}"
+        raise AblateError(f"--edge takes the name of an edge, got '{word}'{near}")
+    return Edge[word.upper()]
+
+
+def read_names(given: Iterable[str]) -> dict[str, str]:
+    """What --name says, by torch.nn.LSTM's names; raises AblateError where that is no pair."""
+    found = {}
+    for text in given:
+        key, equals, name = text.partition("=")
+        if not equals or not key.strip() or not name.strip():
+            raise AblateError(f"--name takes KEY=NAME, as in weight_ih_l0=x2h.weight, got '{text}'")
+        found[key.strip()] = name.strip()
+    return found
 
 
 def own_modules(placement: Placement, layers: int) -> tuple[nn.Module, ...]:

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.auditing.findings import Finding
-from ablate.drops import ALL, Drop, Extent, Fill, Scale
-from ablate.edges import Edge, layers_of
+from ablate.auditing.chances import ERRORS, unseen
+from ablate.auditing.findings import EXACT, Finding, Silent
+from ablate.auditing.meaning import Meant
+from ablate.auditing.measure import Measured, place_of
+from ablate.auditing.probes import SIGNAL
+from ablate.auditing.sharing import SURE
+from ablate.drops import ALL, Extent, Fill, Scale
 from ablate.noise import BERNOULLI
-from ablate.placement import Placement
 
 _LONGEST = 12  # steps: sharing over more was not looked at
-
-_SELDOM = 1e-4  # a chance smaller than this of seeing no drop is a drop that is not there
 
 _REACH = {
     "time": ("fresh at each step", "the same for the whole window", "the same for {} steps"),
@@ -25,78 +26,108 @@ _REACH = {
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """What a placement means at one edge of one layer."""
+class Compared:
+    """One sentence for each difference, and one for each question that was left open."""
 
-    edge: Edge
-    layer: int
-    rate: float
-    drop: Drop
+    differ: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
 
 
-def meant(placement: Placement, layers: int) -> tuple[Meant, ...]:
-    """What a placement means, layer by layer."""
-    placement.check(layers)
-    return tuple(
-        Meant(edge, layer, drop.rate_of(index), drop)
-        for edge, drop in placement.items()
-        for index, layer in enumerate(layers_of(edge, layers))
-        if drop.rate_of(index)
-    )
-
-
-def disagreements(
-    findings: Sequence[Finding], wanted: Sequence[Meant], *, sizes: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Every difference between what was found and what was meant.
-
-    sizes: the length of an axis, beyond which sharing cannot be told from ALL.
-    """
-    found = {(f.edge, f.layer, f.fill): f for f in findings if not f.written}
-    sentences = [
+def compare(measured: Measured, wanted: Sequence[Meant]) -> Compared:
+    """Every difference between what was found and what was meant, and what cannot be told."""
+    found = {(f.edge, f.layer, f.fill): f for f in measured.found if not f.written}
+    unmeasured = {(one.edge, one.layer): one for one in measured.unmeasured}
+    differ = [
         f"the state handed on at layer {f.layer} is masked when it is written (rate "
-        f"{f.rate:.2f}), so that the next call begins from a masked state; a mask on RECURRENT "
+        f"{_rate(f)}), so that the next call begins from a masked state; a mask on RECURRENT "
         "acts when the gates read, and leaves the state whole"
-        for f in findings
+        for f in measured.found
         if f.written
     ]
+    undecided: list[str] = []
     for want in wanted:
         finding = found.pop((want.edge, want.layer, want.drop.fill), None)
-        if finding is None:
-            if (1.0 - want.rate) ** _decisions(want, sizes) > _SELDOM:
-                continue
-            sentences.append(
-                f"{_where(want)}: nothing drops; the placement {_verb(want.drop.fill)}s there with "
-                f"rate {want.rate:g}"
-            )
+        if finding is not None:
+            differ += _differences(finding, want, measured.sizes)
+            undecided += _open(finding, want)
+        elif (one := unmeasured.get((want.edge, want.layer))) is not None:
+            silent = measured.silent.get(place_of(want))
+            if one.shut and silent is not None and not unseen(1.0 - want.rate, silent.decisions):
+                differ.append(
+                    f"{_where(want)}: nothing comes through; the placement drops there with rate "
+                    f"{want.rate:g}"
+                )
         else:
-            sentences += _differences(finding, want, sizes)
+            silent = measured.silent[place_of(want)]
+            if _gone(silent, want):
+                differ.append(
+                    f"{_where(want)}: nothing drops; the placement "
+                    f"{_verb(want.drop.fill)}s there with rate {want.rate:g}"
+                )
+            else:
+                undecided.append(
+                    f"{_where(want)}: whether anything {_verb(want.drop.fill)}s cannot be told "
+                    f"at rate {want.rate:g} with {silent.decisions:,} decisions, none of which did"
+                )
     for finding in found.values():
-        sentences.append(
-            f"{finding.where}: the module {_verb(finding.fill)}s with rate {finding.rate:.2f}; the "
+        differ.append(
+            f"{finding.where}: the module {_verb(finding.fill)}s with rate {_rate(finding)}; the "
             "placement is silent there"
         )
-    return tuple(sentences)
+    return Compared(tuple(differ), tuple(undecided))
 
 
-def unscaled(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Findings whose evaluation has not the mean of training, in sentences."""
-    return tuple(
-        f"{finding.where}: the scale is wrong: the mean of the mask is {finding.mean:.2f} in "
-        f"training, and {finding.evaluation:.2f} stands there in evaluation"
+def judge(measured: Measured, *, tossed: bool = False) -> Compared:
+    """What is wrong or left open of the findings alone, whatever was meant.
+
+    tossed: what is still tossed in evaluation has no scale to speak of.
+    """
+    findings = [finding for finding in measured.found if not finding.written and not tossed]
+    wrong = [
+        f"{finding.where}: the scale is wrong: {_scaling(finding)}"
         for finding in findings
         if finding.scaled is False
+    ]
+    undecided = [
+        f"{finding.where}: the scale is undecided: {_scaling(finding)}; a right scale, none and "
+        f"one that is applied twice cannot be told apart at rate {_rate(finding)} with "
+        f"{finding.seen:,} decisions"
+        for finding in findings
+        if finding.scaled is None and finding.evaluation is not None and finding.kept != 0.0
+    ]
+    undecided += [
+        f"{finding.where}: the scale is undecided: what stands there in evaluation was not seen"
+        for finding in findings
+        if finding.evaluation is None and finding.kept != 0.0
+    ]
+    undecided += [one.sentence for one in measured.unmeasured]
+    return Compared(tuple(wrong), tuple(undecided))
+
+
+def _scaling(finding: Finding) -> str:
+    """How training and evaluation multiply a value."""
+    if finding.fill is Fill.HOLD:
+        return (
+            f"training holds with rate {_rate(finding)}, and evaluation keeps "
+            f"{finding.evaluation:.4g} of the old value"
+        )
+    if finding.kept is None:
+        return f"the mean is {finding.mean:.4g} in training, {finding.evaluation:.4g} in evaluation"
+    return (
+        f"what is kept is multiplied by {finding.kept:.6g} in training, what stands there in "
+        f"evaluation by {finding.evaluation:.6g}, and the rate is {_rate(finding)}"
     )
 
 
-def _decisions(want: Meant, sizes: Mapping[str, int]) -> float:
-    """How many separate decisions of an edge an audit must have seen, at the least."""
-    count = 1.0
-    for axis in ("batch", "unit", "update"):
-        extent = getattr(want.drop.shared, axis)
-        if isinstance(extent, int):
-            count *= max(1, sizes.get(axis, 1) // extent)
-    return count
+def _gone(silent: Silent, want: Meant) -> bool:
+    """Whether the drop that is meant is not there."""
+    if not unseen(want.rate, silent.decisions):
+        return True
+    scaled = want.drop.scale is Scale.TRAIN and want.drop.noise == BERNOULLI
+    if want.drop.fill is Fill.HOLD or not scaled or silent.kept is None:
+        return False
+    # What is kept would be larger, whether or not a drop was seen.
+    return want.rate > 2.0 * EXACT and abs(silent.kept * (1.0 - want.rate) - 1.0) > EXACT
 
 
 def _where(want: Meant) -> str:
@@ -107,14 +138,21 @@ def _verb(fill: Fill) -> str:
     return "hold" if fill is Fill.HOLD else "drop"
 
 
+def _rate(finding: Finding) -> str:
+    """A rate in as many figures as its error leaves, two at the least."""
+    figures = 2 if finding.error > 0.002 else 3 if finding.error > 0.0002 else 4
+    return f"{finding.rate:.{figures}f}"
+
+
 def _differences(finding: Finding, want: Meant, sizes: Mapping[str, int]) -> Iterator[str]:
-    if abs(finding.rate - want.rate) > 5.0 * finding.error + 0.005:
+    wrong_rate = finding.refutes(want.rate, want.rate)
+    if wrong_rate:
         verb = _verb(finding.fill)
         sentence = (
-            f"{finding.where}: it {verb}s with rate {finding.rate:.2f}; the placement says "
+            f"{finding.where}: it {verb}s with rate {_rate(finding)}; the placement says "
             f"{want.rate:g}"
         )
-        if abs(finding.rate + want.rate - 1.0) < 5.0 * finding.error + 0.005:
+        if not finding.refutes(1.0 - want.rate, 1.0 - want.rate):
             sentence += ", the probability of dropping, not that of keeping"
         yield sentence
     for axis, extent in want.drop.shared.given():
@@ -125,10 +163,59 @@ def _differences(finding: Finding, want: Meant, sizes: Mapping[str, int]) -> Ite
             f"{finding.where}: its mask is {_reach(axis, shown)}; the placement says "
             f"{_reach(axis, extent)}"
         )
-    if finding.fill is Fill.ZERO and finding.scaled and want.drop.noise == BERNOULLI:
-        scale = want.drop.scale or Scale.TRAIN
-        if finding.scale != scale.value:
-            yield f"{finding.where}: the scale is {finding.scale}; the placement says {scale.value}"
+    # A scale that is wrong by itself has a sentence already.
+    if finding.scaled is not False and want.drop.noise == BERNOULLI:
+        yield from _scales(finding, want, rate_is_right=not wrong_rate)
+
+
+def _scales(finding: Finding, want: Meant, *, rate_is_right: bool) -> Iterator[str]:
+    """Where the scale is not what the placement says, to the accuracy of what was read."""
+    scale = want.drop.scale or Scale.TRAIN
+    if finding.scaled and finding.scale != scale.value and want.rate > 2.0 * EXACT:
+        yield f"{finding.where}: the scale is {finding.scale}; the placement says {scale.value}"
+        return
+    if not rate_is_right or not _off(finding, want, scale):
+        return
+    if finding.fill is Fill.HOLD:
+        means = f"{want.rate:g} of the old value in evaluation"
+    else:
+        kept, still = _multipliers(scale, want.rate)
+        means = f"{kept:.6g} in training and {still:.6g} in evaluation"
+    yield (
+        f"{finding.where}: the scale is not that of rate {want.rate:g}: {_scaling(finding)}; the "
+        f"placement's {scale.value} means {means}"
+    )
+
+
+def _multipliers(scale: Scale, rate: float) -> tuple[float, float]:
+    """What a scale multiplies a kept value by, and what stands there in evaluation."""
+    return (1.0, 1.0 - rate) if scale is Scale.TEST else (1.0 / (1.0 - rate), 1.0)
+
+
+def _off(finding: Finding, want: Meant, scale: Scale) -> bool:
+    """Whether a multiplier is another than the one that is meant."""
+    allowed = EXACT + ERRORS * finding.evaluation_error
+    if finding.fill is Fill.HOLD:
+        still = finding.evaluation
+        return still is not None and abs(still - want.rate) > allowed
+    kept, still = _multipliers(scale, want.rate)
+    bent = EXACT + (SIGNAL * kept) ** 2
+    if finding.kept and abs(finding.kept / kept - 1.0) > bent:
+        return True
+    return finding.evaluation is not None and abs(finding.evaluation - still) > allowed
+
+
+def _open(finding: Finding, want: Meant) -> Iterator[str]:
+    """What too few drops leave open of a finding."""
+    if finding.dropped is None:
+        return
+    seldom = min(finding.dropped, finding.seen - finding.dropped)
+    for axis, extent in want.drop.shared.given():
+        if axis in finding.sharing and finding.sharing[axis] is None and seldom < 2.0 * SURE:
+            yield (
+                f"{finding.where}: whether its mask is {_reach(axis, extent)} cannot be told at "
+                f"rate {want.rate:g} with {finding.seen:,} decisions"
+            )
 
 
 def _same(shown: Extent, extent: Extent, size: int) -> bool:

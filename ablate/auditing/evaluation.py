@@ -4,6 +4,7 @@ Shapes: as in `probes`; nothing is tossed, so that one call tells all.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,29 +14,49 @@ from ablate.auditing.probes import Array, Seen
 from ablate.drops import Fill
 from ablate.edges import Edge
 
+# Units of a module that multiplies each by one number differ by less than this part.
+_ALIKE = 1e-4
 
-def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, float | None]:
-    """The factor of each edge that acts (of a held one: the part of the old value that is kept)."""
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """What stands at an edge in evaluation, with the error of what was presumed of others."""
+
+    value: float
+    error: float = 0.0
+
+
+def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, Still | None]:
+    """The factor of each edge that acts (of a held one: the part of the old value that is kept).
+
+    None where it is not seen: nothing is read there in evaluation, or no two units read the same.
+    """
     by_place = {_place(finding): finding for finding in findings if not finding.written}
-    return {place: _factor(seen, place, by_place) for place in by_place}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {place: _factor(seen, place, by_place) for place in by_place}
+    return {
+        place: still if still is not None and np.isfinite(still.value) else None
+        for place, still in found.items()
+    }
 
 
 def _place(finding: Finding) -> Place:
     return Place(finding.edge, finding.layer, hold=finding.fill is Fill.HOLD)
 
 
-def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> float | None:
+def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> Still | None:
     layer, edge = place.layer, place.edge
     held = _held(seen, layer, top=layer == len(seen.carried_c) - 1)
     if place.hold:
-        return held[edge]
+        return Still(held[edge])
 
-    def presumed(other: Edge) -> float:
-        """What stands at another edge, if it is as it should be."""
+    def beside(value: float, other: Edge) -> Still:
+        """What is left of a product with another edge, if that is as it should be."""
         finding = findings.get(Place(other, layer))
-        if finding is None:
-            return 1.0
-        return 1.0 - finding.rate if finding.kept and abs(finding.kept - 1.0) < 0.01 else 1.0
+        if finding is None or not finding.unscaled:
+            return Still(float(value))
+        alone = float(value) / (1.0 - finding.rate)
+        return Still(alone, abs(alone) * finding.error / (1.0 - finding.rate))
 
     new_c = (1.0 - held[Edge.CELL]) * (1.0 - held[Edge.CARRY])
     new_s = (1.0 - held[Edge.CELL]) * (1.0 - held[Edge.HIDDEN]) * (1.0 - held[Edge.RECURRENT])
@@ -43,28 +64,31 @@ def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> float |
     shown = 2.0 * _of(seen.carried_s[layer] - seen.kept_s[layer]) / new_s
     if edge is Edge.CELL:
         # Every reader sees it; how far the cell itself is scaled depends on the sharing over time.
-        return shown / presumed(Edge.HIDDEN)
+        return beside(shown, Edge.HIDDEN)
     if edge is Edge.HIDDEN:
-        return shown / presumed(Edge.CELL)
+        return beside(shown, Edge.CELL)
     if edge is Edge.CARRY:
         cell = findings.get(Place(Edge.CELL, layer))
         if cell is None:
-            return carried
+            return Still(float(carried))
         # Fresh at each step CELL scales what is carried too; when that is not seen, nor is this.
         often = cell.sharing.get("time")
-        return None if often is None else carried / (presumed(Edge.CELL) if often == 1 else 1.0)
+        if often is None:
+            return None
+        return beside(carried, Edge.CELL) if often == 1 else Still(float(carried))
     if edge is Edge.UPDATE:
-        return _of(seen.written_c[layer]) / (carried * new_c)
+        return Still(float(_of(seen.written_c[layer]) / (carried * new_c)))
     if edge is Edge.OUTPUT:
-        return _of(seen.written_y) / _of(seen.written_s[layer]) * (1.0 - held[Edge.RECURRENT])
+        through = _of(seen.written_y) / _of(seen.written_s[layer])
+        return Still(float(through * (1.0 - held[Edge.RECURRENT])))
     if edge in Edge.VERTICAL:
         below = _held(seen, layer - 1, top=False)[Edge.RECURRENT] if layer else 0.0
-        return _read_of(seen.input, layer) * (1.0 - below)
+        return Still(float(_read_of(seen.input, layer) * (1.0 - below)))
     both = _read_of(seen.recurrent, layer)
-    return both / presumed(Edge.WEIGHT if edge is Edge.RECURRENT else Edge.RECURRENT)
+    return beside(both, Edge.WEIGHT if edge is Edge.RECURRENT else Edge.RECURRENT)
 
 
-def _held(seen: Seen, layer: int, *, top: bool) -> dict[Edge, float]:
+def _held(seen: Seen, layer: int, *, top: bool) -> dict[Edge, np.float64]:
     """The part of the old value that is kept, at each edge that can hold."""
     if top:
         through, shown = _of(seen.written_y) / _of(seen.written_s[layer]), _of(seen.kept_y)
@@ -73,7 +97,8 @@ def _held(seen: Seen, layer: int, *, top: bool) -> dict[Edge, float]:
     state = _of(seen.kept_h[layer])
     # With D what lies above, H and R the parts kept at HIDDEN and RECURRENT:
     # through = D / (1 - R), shown = D H, state = R + (1 - R) H.
-    recurrent = state - shown / through if through else 0.0
+    # Where what goes up is not seen, what is held is presumed to be the state's.
+    recurrent = state - np.nan_to_num(shown / through) if state else np.float64(0.0)
     hidden = (state - recurrent) / (1.0 - recurrent)
     cell = _of(seen.kept_s[layer]) / (1.0 - state)
     return {
@@ -84,11 +109,15 @@ def _held(seen: Seen, layer: int, *, top: bool) -> dict[Edge, float]:
     }
 
 
-def _of(values: Array) -> float:
-    return float(np.nanmedian(values))
+def _of(values: Array) -> np.float64:
+    """What every value says; NaN where none does, or where they differ."""
+    known = values[~np.isnan(values)]
+    if not known.size or float(np.ptp(known)) > _ALIKE * float(abs(known).max()):
+        return np.float64(np.nan)
+    return np.float64(np.median(known))
 
 
-def _read_of(table: dict[tuple[int, int, int], Array], layer: int) -> float:
+def _read_of(table: dict[tuple[int, int, int], Array], layer: int) -> np.float64:
     """What the layer's gates i and g read, each unit through its own row.
 
     The other two are read off a value of which a part may be an old one.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ablate.auditing.probes import Array, Seen, ratio
 from ablate.edges import Edge
 
-CLOSE = 1e-3  # two factors closer than this are one: the smallest signals bend by a millionth
+# Two factors closer than this part are one: kept values are read to a part in 1e7.
+CLOSE = 2e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class _Paths:
             y = np.stack([one.written_y for one in seen])
             kept_up = np.stack([one.kept_y for one in seen])
             through = ratio(y, written_s)
-            unsent = (written_s == 0.0) & (y != 0.0) & ~held_h
+            unsent = (written_s == 0.0) & (np.nan_to_num(y) != 0.0) & ~held_h
         else:
             y = None
             kept_up = np.stack([one.kept_up[layer + 1] for one in seen])
@@ -204,7 +205,7 @@ def _missed(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def _varies(values: Array) -> bool:
     alive = values[np.nan_to_num(values) != 0.0]
-    return bool(alive.size) and float(alive.max() - alive.min()) > CLOSE
+    return bool(alive.size) and float(np.ptp(alive)) > CLOSE * float(abs(alive).max())
 
 
 def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
@@ -258,8 +259,9 @@ def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
 
 def _differs(values: Array, *, axis: int) -> bool:
     """Whether two values that are seen differ along `axis`."""
-    spread = np.fmax.reduce(values, axis=axis) - np.fmin.reduce(values, axis=axis)
-    return bool((np.nan_to_num(spread) > CLOSE).any())
+    most, least = np.fmax.reduce(values, axis=axis), np.fmin.reduce(values, axis=axis)
+    allowed = CLOSE * np.fmax(1.0, np.fmax(abs(most), abs(least)))
+    return bool((np.nan_to_num(most - least) > np.nan_to_num(allowed, nan=1.0)).any())
 
 
 def first_seen(values: Array, axis: int) -> Array:

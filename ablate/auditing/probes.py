@@ -23,11 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ablate.auditing.subject import Out, Setting, Subject, Toss
+from ablate.auditing.calling import Out
+from ablate.auditing.subject import Setting, Subject, Toss
 
 Array = NDArray[np.float64]
 
-SIGNAL = 1e-3  # values: tanh bends them by a part in a million
+SIGNAL = 1e-5  # values: tanh bends them by a part in 3e10, ten thousandfold ones by a thousandth
 RISE = 1e-8  # what a raised weight adds to z: changes of second order are lost in rounding
 DEAD = 1e-9  # smaller than this part of what was sent: nothing came
 
@@ -65,6 +66,13 @@ def shifts(subject: Subject, columns: int, *further: int) -> tuple[int, ...]:
     """Shifts under which every unit is read, most of them by several rows."""
     wide = range(0, columns, subject.hidden)
     return tuple(dict.fromkeys([*wide, *(shift % columns for shift in further)]))
+
+
+def shown_of(subject: Subject, out: Out) -> Out:
+    """What came out, y not seen where it tells nothing of the units."""
+    if not subject.sequence_hidden:
+        return out
+    return out._replace(y_TBH=torch.full_like(out.y_TBH, torch.nan))
 
 
 def z_change(base: Out, raised: Out, gate: int, *, h0: float, c0: float) -> Array:
@@ -137,7 +145,7 @@ def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
         **signals: float,
     ) -> Out:
         setting = Setting(biases(subject, gates), weights or {}, **signals)
-        return subject.call(toss, setting, training=training)
+        return shown_of(subject, subject.call(toss, setting, training=training))
 
     def part(tensor: Tensor, sent: float = SIGNAL) -> Array:
         return cleaned(tensor.numpy() / sent, 1e-4)
@@ -157,11 +165,13 @@ def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
             weights = {(0, "weight_ih"): reader(subject, gate, subject.inputs, first, 1.0)}
             weight = reader(subject, gate, subject.hidden, above, RISE / SIGNAL)
             weights |= {(layer, "weight_ih"): weight for layer in range(1, subject.layers)}
-            z = z_change(base, call(gates, weights, x=RISE, c0=c0), gate, h0=0.0, c0=c0)
+            raised = call(gates, weights, x=RISE, c0=c0)
+            z = z_change(base, raised, gate, h0=0.0, c0=c0)
             for layer in range(subject.layers):
                 sent = np.ones(z.shape[1:])
                 if layer:
-                    sent = np.roll(part(base.s_LBH[layer - 1]), -above, axis=-1)
+                    # What the layer below wrote rose with what it read.
+                    sent = np.roll(part(raised.s_LBH[layer - 1]), -above, axis=-1)
                 if layer and (gate, above) == (0, 0):
                     unsent[layer - 1] = (sent == 0.0) & (np.nan_to_num(z[layer]) != 0.0)
                 if layer == 0 or number < len(shifts(subject, subject.hidden, 1)):

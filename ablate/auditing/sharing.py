@@ -24,7 +24,7 @@ def activity(values: Array) -> bool:
 def continuous(values: Array) -> bool:
     """Whether what is kept differs from one decision to the next: a noise that is not Bernoulli."""
     alive = values[np.nan_to_num(values) != 0.0]
-    return bool(alive.size > 1) and float(np.ptp(alive)) > 10.0 * CLOSE
+    return bool(alive.size > 1) and float(np.ptp(alive)) > 10.0 * CLOSE * abs(np.median(alive))
 
 
 def extent(values: Array, axis: int) -> Extent:
@@ -36,7 +36,7 @@ def extent(values: Array, axis: int) -> Extent:
     one, other = values[:-1], values[1:]
     pairs = ~np.isnan(one) & ~np.isnan(other)
     with np.errstate(invalid="ignore"):
-        differ = pairs & (abs(one - other) > CLOSE)
+        differ = pairs & (abs(one - other) > CLOSE * np.maximum(1.0, abs(one)))
     due = pairs.reshape(size - 1, -1).sum(1) * _chance(values)
     return _extent_of(np.any(differ.reshape(size - 1, -1), axis=1), due)
 

@@ -10,35 +10,36 @@ Shapes: T time, B batch, D input, H hidden, L layers.
 import contextlib
 import copy
 import random
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ablate.auditing.biases import with_biases
+from ablate.auditing.calling import (
+    Form,
+    Out,
+    forms,
+    parts,
+    readers,
+    refuse_inner,
+    y_layout,
+)
+from ablate.auditing.gates import STANDARD, Gates, Unread, read_gates
+from ablate.auditing.naming import Slots, find_slots
+from ablate.auditing.wrappers import LOOP, ONE_WAY, STATE, looped, shown
 from ablate.errors import AblateError
-
-_NAME = re.compile(r"(?P<kind>(weight|bias)_(ih|hh))(_l(?P<layer>\d+))?(?P<rest>.*)")
-
-KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-class Out(NamedTuple):
-    """What a call returned: y [T, B, H], s and c [L, B, H]."""
-
-    y_TBH: Tensor
-    s_LBH: Tensor
-    c_LBH: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What an observer chooses of a call: weights and biases by (layer, kind), input and state.
 
-    Whatever is left out is zero. `x` is one value for all units and steps, or a tensor.
+    Rows of weights and biases are those of the gates i, f, g, o. Whatever is left out is zero. `x`
+    is one value for all units and steps, or a tensor.
     """
 
     biases: Mapping[int, Tensor]
@@ -60,64 +61,38 @@ class Toss:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A module with the interface of `torch.nn.LSTM`, in float64, and what its names tell."""
+    """A module that is an LSTM, in float64: where its parameters are and how it is called.
+
+    sequence_hidden: why y tells nothing of the top layer's units; empty where it does.
+    """
 
     module: nn.Module
     layers: int
     inputs: int
     hidden: int
-    names: Mapping[tuple[int, str], str]
-    batch_first: bool = False
+    slots: Slots
+    form: Form
+    gates: Gates = STANDARD
+    sequence_hidden: str = ""
 
     @classmethod
-    def of(cls, module: nn.Module) -> "Subject":
-        """Read the names of the module's parameters and try a call.
+    def of(
+        cls,
+        module: nn.Module,
+        *,
+        batch_first: bool | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> "Subject":
+        """Find the module's parameters, how it is called, and the order of its gates.
 
-        Raises AblateError where the module has not the names or the calls of `torch.nn.LSTM`.
+        Raises AblateError where one of the three is not that of an LSTM.
         """
-        copied = _copy(module).double()
-        names = _names(copied)
-        layers = 1 + max(layer for layer, _ in names)
-        shapes = {name: tuple(value.shape) for name, value in copied.named_parameters()}
-        hidden = shapes[names[0, "weight_hh"]][1]
-        found = cls(copied, layers, shapes[names[0, "weight_ih"]][1], hidden, names)
-        if shapes[names[0, "weight_hh"]][0] != 4 * hidden:
-            raise AblateError(
-                "an audit reads LSTMs, whose weights have four rows for each unit (i, f, g, o); "
-                f"{names[0, 'weight_hh']} has the shape {shapes[names[0, 'weight_hh']]}"
-            )
-        for layer in range(layers):
-            for kind in KINDS:
-                name = names[layer, kind]
-                width = found.inputs if layer == 0 and kind == "weight_ih" else hidden
-                wanted = (4 * hidden, width) if kind.startswith("weight") else (4 * hidden,)
-                if shapes[name] != wanted:
-                    raise AblateError(
-                        f"an audit needs layers of one width: {name} should have the shape "
-                        f"{wanted}, and has {shapes[name]}"
-                    )
-        return found._with_layout()
-
-    def _with_layout(self) -> "Subject":
-        """Find out whether the batch comes first, by a call in which that makes a difference."""
-        errors = []
-        for batch_first in (False, True):
-            tried = Subject(
-                self.module, self.layers, self.inputs, self.hidden, self.names, batch_first
-            )
-            try:
-                out = tried.call(next(tosses(tried, time=2, batch=3)), tried.silent())
-            except AblateError:
-                raise
-            except Exception as error:
-                errors.append(f"{type(error).__name__}: {error}")
-                continue
-            if out.y_TBH.shape == (2, 3, self.hidden) and out.c_LBH.shape[1] == 3:
-                return tried
-            errors.append(f"it returned shapes {[tuple(part.shape) for part in out]}")
-        raise AblateError(
-            "an audit calls module(x, (h_0, c_0)) and takes (y, (h_n, c_n)) back, as "
-            f"torch.nn.LSTM does; this module would not: {errors[0]}"
+        copied = with_biases(copied_module(module))
+        slots = find_slots(copied, names or {})
+        layers = 1 + max(layer for layer, _ in slots)
+        inputs, hidden = _sizes(copied, slots, layers)
+        return _with_form(
+            cls(copied, layers, inputs, hidden, slots, Form(False, None)), batch_first
         )
 
     def silent(self) -> Setting:
@@ -135,13 +110,14 @@ class Subject:
         module = copy.deepcopy(toss.before).train(training)
         parameters = dict(module.named_parameters())
         with torch.no_grad():
-            for (layer, kind), name in self.names.items():
+            for (layer, kind), slot in self.slots.items():
+                part = slot.of(parameters[slot.name])
                 if kind == "bias_ih" and layer in setting.biases:
-                    parameters[name].copy_(setting.biases[layer])
+                    part.copy_(self.gates.bias(layer, setting.biases[layer]))
                 elif (layer, kind) in setting.weights:
-                    parameters[name].copy_(setting.weights[layer, kind])
+                    part.copy_(self.gates.rows(setting.weights[layer, kind]))
                 else:
-                    parameters[name].zero_()
+                    part.zero_()
         return module
 
     def run(self, module: nn.Module, toss: Toss, setting: Setting, *, grad: bool = False) -> Out:
@@ -150,8 +126,7 @@ class Subject:
         state = (self.layers, toss.batch, self.hidden)
         h0, c0 = _filled(setting.h0, state), _filled(setting.c0, state)
         with seeded(toss.seed), torch.set_grad_enabled(grad):
-            y, (s, c) = module(x.transpose(0, 1) if self.batch_first else x, (h0, c0))
-        return Out(y.transpose(0, 1) if self.batch_first else y, s, c)
+            return self.form.call(module, x, h0, c0)
 
 
 def tosses(subject: Subject, *, time: int, batch: int, first: int = 0) -> Iterator[Toss]:
@@ -179,15 +154,10 @@ def seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(torchs)
 
 
-def _filled(value: float | Tensor, shape: tuple[int, ...]) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.expand(shape)
-    return torch.full(shape, value, dtype=torch.float64)
-
-
-def _copy(module: nn.Module) -> nn.Module:
+def copied_module(module: nn.Module) -> nn.Module:
+    """A copy on the CPU in float64; raises AblateError where a module cannot be copied."""
     try:
-        return copy.deepcopy(module).cpu()
+        return copy.deepcopy(module).cpu().double()
     except RuntimeError as error:
         raise AblateError(
             f"an audit works on copies, and this module cannot be copied ({error}); give it one "
@@ -195,39 +165,158 @@ def _copy(module: nn.Module) -> nn.Module:
         ) from None
 
 
-def _names(module: nn.Module) -> dict[tuple[int, str], str]:
-    """The parameters' names by (layer, kind); layers in the order of the numbers in their names."""
-    found: dict[tuple[tuple[int, ...], str], str] = {}
-    for name, _ in module.named_parameters():
-        *path, last = name.split(".")
-        match = _NAME.fullmatch(last)
-        if match is None:
-            continue
-        if "reverse" in match["rest"]:
-            raise AblateError(f"an audit reads one direction; this module has two ({name})")
-        place = (*(int(part) for part in path if part.isdigit()), int(match["layer"] or 0))
-        if (place, match["kind"]) in found:
-            other = found[place, match["kind"]]
-            raise AblateError(f"an audit cannot tell two parameters apart: {other} and {name}")
-        found[place, match["kind"]] = name
-    places = sorted({place for place, _ in found})
-    names = {(places.index(place), kind): name for (place, kind), name in found.items()}
-    missing = [
-        f"{kind} of layer {layer}"
-        for layer in range(len(places))
-        for kind in KINDS
-        if (layer, kind) not in names
-    ]
-    if missing or not names:
-        there = ", ".join(name for name, _ in module.named_parameters()) or "none"
-        raise AblateError(
-            "an audit sets parameters by the names of torch.nn.LSTM (weight_ih_l0, weight_hh_l0, "
-            f"bias_ih_l0, bias_hh_l0, ...); missing: {', '.join(missing) or 'all'}; this module "
-            f"has: {there}"
-        )
-    return names
-
-
 def parameters_of(module: Any) -> dict[str, Tensor]:
     """Copies of a module's named parameters."""
     return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+def _filled(value: float | Tensor, shape: tuple[int, ...]) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.expand(shape)
+    return torch.full(shape, value, dtype=torch.float64)
+
+
+def _sizes(module: nn.Module, slots: Slots, layers: int) -> tuple[int, int]:
+    """D and H; raises AblateError where the layers are not an LSTM's, or not of one width."""
+    parameters = dict(module.named_parameters())
+
+    def shape(layer: int, kind: str) -> tuple[int, ...]:
+        slot = slots[layer, kind]
+        return tuple(slot.of(parameters[slot.name]).shape)
+
+    rows, hidden = shape(0, "weight_hh")
+    if rows != 4 * hidden:
+        other = {3: "a GRU's are three", 1: "an RNN's is one"}.get(
+            rows // hidden, "an LSTM with a projection (proj_size) is not read"
+        )
+        raise AblateError(
+            "an audit reads LSTMs, whose recurrent weights have four rows for each unit (i, f, g, "
+            f"o): {other}; {slots[0, 'weight_hh'].name} has the shape {(rows, hidden)}"
+        )
+    inputs = shape(0, "weight_ih")[1]
+    for layer in range(layers):
+        if (layer, "bias_ih") not in slots and (layer, "bias_hh") not in slots:
+            raise AblateError(
+                f"an audit opens and shuts gates by their biases; missing: bias_ih of layer {layer}"
+            )
+        for kind in (kind for of, kind in slots if of == layer):
+            width = inputs if layer == 0 and kind == "weight_ih" else hidden
+            wanted = (4 * hidden, width) if kind.startswith("weight") else (4 * hidden,)
+            if shape(layer, kind) != wanted:
+                raise AblateError(
+                    f"an audit needs layers of one width and one direction: "
+                    f"{slots[layer, kind].name} should have the shape {wanted}, and has "
+                    f"{shape(layer, kind)}; audit a net of one layer, or of one width"
+                )
+    return inputs, hidden
+
+
+_TIME, _BATCH = 2, 3  # of the first call: unequal, so that layouts differ in shape
+
+
+def _with_form(subject: Subject, batch_first: bool | None) -> Subject:
+    """The subject with the first form of a call that it takes and that shows its state."""
+    taken = [slot.name for slot in subject.slots.values()]
+    owners = list(dict.fromkeys(name.rpartition(".")[0] for name in taken))
+    batch = _BATCH + subject.layers  # unlike the number of layers, too
+    said: list[str] = []
+    unread = ""
+    without_y: Subject | None = None
+    for form in forms(subject.module, owners, subject.layers, batch_first=batch_first):
+        try:
+            tried = _shaped(replace(subject, form=form), batch, taken)
+            tried = replace(tried, gates=read_gates(tried, _first_toss(tried, batch)))
+        except Unread as error:
+            unread = unread or str(error)
+        except Exception as error:
+            said.append(refuse_inner(error))
+        else:
+            if not tried.sequence_hidden:
+                return tried
+            # A state of the wrong form may pass by broadcasting, and show in a y of another shape.
+            without_y = without_y or tried
+    if without_y is not None:
+        return without_y
+    if unread:
+        raise AblateError(f"an audit cannot measure this module: {unread}")
+    raise AblateError(_refusal(subject, said, batch_first))
+
+
+def _first_toss(subject: Subject, batch: int) -> Toss:
+    return Toss(subject.module, 0, _TIME, batch)
+
+
+def _shaped(subject: Subject, batch: int, taken: list[str]) -> Subject:
+    """The subject with the layout of what a call returns; raises where there is none."""
+    toss, form = _first_toss(subject, batch), subject.form
+    module = subject.ready(toss, subject.silent(), training=False)
+    state = torch.zeros(subject.layers, batch, subject.hidden, dtype=torch.float64)
+    x = torch.zeros(_TIME, batch, subject.inputs, dtype=torch.float64)
+    with seeded(0), torch.no_grad():
+        returned, _ = form.returned(module, x, state, state)
+    y, _ = parts(returned)
+    layout = y_layout(y, _TIME, batch, subject.hidden)
+    if layout is not None:
+        found = replace(subject, form=replace(form, y_batch_first=layout))
+    else:
+        found = _behind_reader(subject, toss, taken) or replace(
+            subject,
+            form=replace(form, sequence=False),
+            sequence_hidden=f"what is returned is no sequence [T, B, {subject.hidden}] of its "
+            "units",
+        )
+    found.call(toss, subject.silent(), training=False)
+    return found
+
+
+def _behind_reader(subject: Subject, toss: Toss, taken: list[str]) -> Subject | None:
+    """The subject with y taken where a decoder reads it, if one does."""
+    for name in readers(subject.module, subject.hidden, taken):
+        form = replace(subject.form, reader=name, y_batch_first=subject.form.batch_first)
+        tried = replace(subject, form=form)
+        try:
+            tried.call(toss, subject.silent(), training=False)
+        except (ValueError, RuntimeError, AttributeError):
+            continue
+        return tried
+    return None
+
+
+def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str:
+    """Why no form of a call would do, and which wrapper would help."""
+    layout = "" if batch_first is None else f" (batch_first={batch_first})"
+    start = (
+        "an audit calls module(x, (h_0, c_0)) and takes (y, (h_n, c_n)) back, as torch.nn.LSTM "
+        f"does{layout}; "
+    )
+    names = [name for name, _ in subject.module.named_parameters()]
+    if any("reverse" in name for name in names):
+        return f"an audit reads one direction; this module has two. {shown(ONE_WAY)}"
+    if isinstance(subject.module, nn.LSTMCell) or _is_cell(subject):
+        return f"{start}this module makes one step. {shown(LOOP)}"
+    missing = (
+        f"{start}this module would not: {said[0]}. What is missing is a state that goes in and "
+        "comes out: its forward begins from (h, c), zeros by default, and returns (y, (h, c)). "
+    )
+    cells = [name for name, each in subject.module.named_modules() if _is_stock_cell(each)]
+    if len(cells) == 1:
+        return (
+            f"{missing}Its loop, with your masks where they stand in it: {shown(looped(cells[0]))}"
+        )
+    return f"{missing}Where it does both in another form: {shown(STATE)}"
+
+
+def _is_stock_cell(module: nn.Module) -> bool:
+    return isinstance(module, nn.LSTMCell)
+
+
+def _is_cell(subject: Subject) -> bool:
+    """Whether the module makes one step: x [B, D] and (h, c) [B, H]."""
+    x = torch.zeros(_BATCH, subject.inputs, dtype=torch.float64)
+    h = torch.zeros(_BATCH, subject.hidden, dtype=torch.float64)
+    try:
+        with seeded(0), torch.no_grad():
+            returned = copy.deepcopy(subject.module).eval()(x, (h, h))
+        return [tuple(part.shape) for part in returned] == [tuple(h.shape)] * 2
+    except Exception:
+        return False

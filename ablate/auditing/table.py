@@ -20,32 +20,37 @@ def rows(audit: Audit) -> Iterator[tuple[str, ...]]:
     """The table's rows, one a mask, in the order of the listing."""
     for finding in sorted(audit.found, key=lambda one: (one.edge.number, one.layer)):
         yield (
-            "state, as written" if finding.written else finding.edge.label,
+            finding.name or ("state, as written" if finding.written else finding.edge.label),
             str(finding.layer),
             "hold" if finding.fill is Fill.HOLD else _what(finding),
-            f"{finding.rate:.3f} ± {finding.error:.3f}",
+            _rate(finding),
             _changes(finding),
             _shared(finding),
             finding.scale,
             f"{finding.seen:,}",
         )
+    for one in audit.unmeasured:
+        yield (one.edge.label, str(one.layer), "not measured", *[""] * 5)
 
 
 def verdict(audit: Audit) -> str:
     """One sentence: what the audit comes to."""
     count = len(audit.disagreements)
+    open_ = "; not everything was decided" if audit.undecided else ""
     if audit.meant is None:
         laws = "law is" if count == 1 else "laws are"
-        return f"{count or 'no'} {laws if count else 'law is'} broken{':' if count else ''}"
+        return f"{count or 'no'} {laws if count else 'law is'} broken{':' if count else open_}"
     if count:
         return f"{count} disagreement{'s' if count > 1 else ''}:"
+    if open_:
+        return f"nothing that was seen differs from the placement{open_}"
     return "the module does what the placement says"
 
 
 def renderable(audit: Audit) -> RenderableType:
     """The audit for a terminal."""
     parts: list[RenderableType] = []
-    if audit.found:
+    if audit.found or audit.unmeasured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in HEADINGS:
             table.add_column(heading, no_wrap=heading != "shared by")
@@ -58,6 +63,9 @@ def renderable(audit: Audit) -> RenderableType:
         parts.append(Text(f"{'holds ' if check.holds else 'BROKEN'}  {check.sentence}"))
     parts += [Text(), Text(verdict(audit), style="bold")]
     parts += [Text(f"  - {sentence}") for sentence in audit.disagreements]
+    if audit.undecided:
+        parts += [Text(), Text("not decided:", style="bold")]
+        parts += [Text(f"  - {sentence}") for sentence in audit.undecided]
     return Group(*parts)
 
 
@@ -66,6 +74,12 @@ def text(audit: Audit, *, width: int = 110) -> str:
     out = StringIO()
     Console(file=out, width=width, color_system=None, highlight=False).print(renderable(audit))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _rate(finding: Finding) -> str:
+    """A rate and its standard error in as many figures as the error has two of."""
+    figures = 3 if finding.error >= 0.0005 else 5
+    return f"{finding.rate:.{figures}f} ± {finding.error:.{figures}f}"
 
 
 def _what(finding: Finding) -> str:

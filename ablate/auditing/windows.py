@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from ablate.auditing import probes
+from ablate.auditing.calling import Out
 from ablate.auditing.factors import Place
 from ablate.auditing.probes import Array
-from ablate.auditing.subject import Out, Setting, Subject, Toss
+from ablate.auditing.subject import Setting, Subject, Toss
 from ablate.edges import Edge
 
 Gates = tuple[float, ...]
@@ -58,7 +59,7 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
 
     def call(gates: Mapping[int, Gates], weights: Weights, **signals: Any) -> Out:
         made = {layer: probes.biases(subject, own)[layer] for layer, own in gates.items()}
-        return subject.call(toss, Setting(made, weights, **signals))
+        return probes.shown_of(subject, subject.call(toss, Setting(made, weights, **signals)))
 
     every = range(subject.layers)
     written = call(dict.fromkeys(every, probes.WRITTEN), {})
@@ -113,6 +114,8 @@ def _upward(subject: Subject, call: Callable[..., Out], layer: int) -> tuple[Arr
     h0 = torch.zeros(subject.layers, 1, 1, dtype=torch.float64)
     h0[layer] = probes.SIGNAL
     base = call(gates, passing, h0=h0)
+    # What of the input reaches y around the layers is in both, and no difference.
+    along = call(gates, passing, h0=h0, x=probes.RISE)
     columns = subject.hidden if layer else subject.inputs
     weight = probes.RISE / probes.SIGNAL if layer else 1.0
     own = {(layer, "weight_ih"): probes.reader(subject, 0, columns, 0, weight)}
@@ -121,18 +124,20 @@ def _upward(subject: Subject, call: Callable[..., Out], layer: int) -> tuple[Arr
     again = {(layer, "weight_hh"): recall}
     recalled = call(gates, passing | again, h0=h0)
     up = _clean(base.y_TBH.numpy() / probes.SIGNAL)
-    reads = _rise(base, raised, layer, probes.RISE)
+    reads = _rise(base, raised, along, layer)
     if layer:
         sent = _clean(base.s_LBH[layer - 1].numpy() / probes.SIGNAL)
         reads[-1] = np.where(sent == 0.0, np.nan, reads[-1])
-    return up, reads, _rise(base, recalled, layer, probes.RISE)
+    return up, reads, _rise(base, recalled, base, layer)
 
 
-def _rise(base: Out, raised: Out, layer: int, unit: float) -> Array:
+def _rise(base: Out, raised: Out, less: Out, layer: int) -> Array:
     """The relative change at the top by step, and of the layer's own cell in the last."""
+    unit = probes.RISE
     with np.errstate(divide="ignore", invalid="ignore"):
         y, c = base.y_TBH.numpy(), base.c_LBH[layer].numpy()
-        by_step = (raised.y_TBH.numpy() - y) / np.where(abs(y) < 1e-9 * probes.SIGNAL, np.nan, y)
+        change = raised.y_TBH.numpy() - less.y_TBH.numpy()
+        by_step = change / np.where(abs(y) < 1e-9 * probes.SIGNAL, np.nan, y)
         last = (raised.c_LBH[layer].numpy() - c) / np.where(
             abs(c) < 1e-9 * probes.SIGNAL, np.nan, c
         )

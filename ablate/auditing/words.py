@@ -7,7 +7,7 @@ Shapes: T time, B batch, D embedding, N tosses.
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from ablate.auditing import sharing
 from ablate.auditing.checks import EXACT, STEP, Check
-from ablate.auditing.findings import Finding
+from ablate.auditing.direct import AXES, Look, rows_of_wide
+from ablate.auditing.drafts import UNITS
+from ablate.auditing.meaning import Meant
+from ablate.auditing.measure import Measured
 from ablate.auditing.probes import Array, cleaned
-from ablate.auditing.subject import parameters_of, seeded
-from ablate.drops import ALL, Extent, Fill
+from ablate.auditing.subject import copied_module, parameters_of, seeded
+from ablate.drops import ALL, Extent
 from ablate.edges import Edge
 from ablate.errors import AblateError
 
@@ -28,11 +31,16 @@ STEPS, BATCH, TOSSES = 12, 8, 48
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """An embedding in float64, with the name of its table; tokens are [T, B] or [B, T]."""
+    """An embedding in float64, with the name and the [count, width] of its table.
+
+    Tokens are [T, B] or [B, T].
+    """
 
     module: nn.Module
     table: str
     batch_first: bool
+    count: int
+    width: int
 
     @classmethod
     def of(cls, module: nn.Module, *, batch_first: bool) -> "Words":
@@ -40,21 +48,18 @@ class Words:
         tables = {n: tuple(p.shape) for n, p in module.named_parameters() if p.dim() == 2}
         if len(tables) != 1:
             raise AblateError(
-                "an audit of words needs a module with one matrix, the table of its words, as "
-                f"torch.nn.Embedding has; this one has {', '.join(tables) or 'none'}"
+                "it needs one matrix, the table of its words, as torch.nn.Embedding has; this one "
+                f"has {', '.join(tables) or 'none'}"
             )
         ((name, shape),) = tables.items()
         if shape[0] < 2:
             raise AblateError(f"an audit of words needs two of them at least, got {shape[0]}")
-        found = cls(copy.deepcopy(module).double(), name, batch_first)
+        found = cls(copied_module(module), name, batch_first, shape[0], shape[1])
         tokens = torch.zeros(2, 3, dtype=torch.int64)
         try:
             shape_of_call = tuple(found.call(found.ready(found.module), tokens, 0).shape)
         except Exception as error:
-            raise AblateError(
-                "an audit calls module(x, (h_0, c_0)) of an LSTM, or module(tokens) of an "
-                f"embedding; this module has no weight_hh and takes no tokens: {error}"
-            ) from None
+            raise AblateError(f"it takes no tokens ({error})") from None
         if shape_of_call != (2, 3, shape[1]):
             raise AblateError(
                 "an embedding makes vectors [T, B, D] of tokens [T, B]; this module made "
@@ -76,42 +81,58 @@ class Words:
         return out.transpose(0, 1) if self.batch_first else out
 
 
-def measure_words(words: Words) -> tuple[Finding, ...]:
-    """The mask on words that acts in the module, if one does."""
-    same = torch.zeros(STEPS, BATCH, dtype=torch.int64)
+def measure_words(words: Words, want: Meant | None = None) -> Measured:
+    """The mask on words that acts in the module, if one does, or how surely none does."""
+    look = _look(words, BATCH, want)
+    if look.open:
+        look = _look(words, rows_of_wide(STEPS * TOSSES, words.width), want)
+    return look.measured
+
+
+def _look(words: Words, batch: int, want: Meant | None) -> Look:
+    same = torch.zeros(STEPS, batch, dtype=torch.int64)
     # Row 0 repeats one word, and no two steps are alike in all rows: the others count in binary.
-    apart = (torch.arange(STEPS)[:, None] >> torch.arange(BATCH).clamp(min=1).sub(1)) & 1
+    apart = (torch.arange(STEPS)[:, None] >> (torch.arange(batch).clamp(min=1) - 1) % 8) & 1
     apart[:, 0] = 0
-    mixed = (torch.arange(STEPS) % 2)[:, None].expand(STEPS, BATCH).contiguous()
+    mixed = (torch.arange(STEPS) % 2)[:, None].expand(STEPS, batch).contiguous()
+    # As many words as there are steps, if there are: each is a decision of its own.
+    many = (torch.arange(STEPS) % words.count)[:, None].expand(STEPS, batch).contiguous()
     snapshots = list(itertools.islice(_walk(words, same), TOSSES))
-    one = _factors(words, snapshots, same)
-    if not sharing.activity(one) and not sharing.activity(_factors(words, snapshots, mixed)):
-        return ()
+    one, every = _factors(words, snapshots, same), _factors(words, snapshots, many)
+    still = words.call(words.ready(snapshots[0][0], training=False), same, 0).detach().numpy()
+    evaluation = float(np.median(still))
+    if not sharing.activity(one) and not sharing.activity(every):
+        return Look.silent(Edge.EMBEDDING, 0, every[:, : words.count], evaluation, want, _SIZES)
     repeated = _factors(words, list(itertools.islice(_walk(words, apart), TOSSES)), apart)[:, :, :1]
     shared: dict[str, Extent] = {}
-    values = one
-    for axis, number in (("unit", 3), ("time", 1), ("batch", 2), ("update", 0)):
-        shared[axis] = sharing.extent(repeated if axis == "time" else values, number)
-        values = sharing.first_of(values, number, shared[axis])
+    for axis, values, number in (
+        ("unit", one, 3),
+        ("time", repeated, 1),
+        ("batch", one, 2),
+        ("update", one, 0),
+    ):
+        shared[axis] = sharing.extent(_reduced(values, shared, axis), number)
+    values = every
     if shared["time"] is ALL:
         shared["word"] = _of_words(_factors(words, snapshots, mixed))
-    known = values[~np.isnan(values)]
-    alive = known[known != 0.0]
-    rate = float((known == 0.0).mean())
-    still = words.call(words.ready(snapshots[0][0], training=False), same, 0).detach().numpy()
-    return (
-        Finding(
-            edge=Edge.EMBEDDING,
-            layer=0,
-            fill=Fill.ZERO,
-            rate=rate,
-            error=(max(rate * (1.0 - rate), 1.0 / known.size) / known.size) ** 0.5,
-            kept=float(np.median(alive)) if alive.size else 0.0,
-            evaluation=float(np.median(still)),
-            sharing=shared,
-            seen=known.size,
-        ),
-    )
+        own = words.count if shared["word"] == 1 else 1
+        values = every[:, :own]
+    elif shared["time"] is None:
+        values = every[:, :1]
+    for axis in ("unit", "batch", "update"):
+        values = sharing.first_of(values, AXES[axis], shared[axis] or ALL)
+    return Look.of(Edge.EMBEDDING, 0, values, shared, evaluation, want, _SIZES | {"batch": batch})
+
+
+_SIZES = {"batch": BATCH, "update": TOSSES}
+
+
+def _reduced(values: Array, shared: Mapping[str, Extent], axis: str) -> Array:
+    """One value for each decision along the axes that were looked at before."""
+    for known, extent in shared.items():
+        if known != axis:
+            values = sharing.first_of(values, AXES[known], extent or ALL)
+    return values
 
 
 def check_words(words: Words) -> tuple[Check, ...]:
@@ -173,7 +194,10 @@ def _walk(words: Words, tokens_TB: Tensor) -> Iterator[tuple[nn.Module, int]]:
 def _factors(words: Words, snapshots: list[tuple[nn.Module, int]], tokens_TB: Tensor) -> Array:
     """What the words are multiplied by, [N, T, B, D]."""
     with torch.no_grad():
-        drawn = [words.call(words.ready(module), tokens_TB, seed) for module, seed in snapshots]
+        drawn = [
+            words.call(words.ready(module), tokens_TB, seed)[..., :UNITS]
+            for module, seed in snapshots
+        ]
     return cleaned(torch.stack(drawn).numpy(), 1e-4)
 
 

@@ -11,7 +11,6 @@ Each test says in one sentence what it holds, and each failure what to do.
 """
 # ruff: noqa: E402  (what asserts is imported after it was registered)
 
-import os
 from pkgutil import iter_modules
 
 try:
@@ -25,9 +24,6 @@ except ImportError as error:
 # Before the first import of a module that asserts, so that its failures show values. This package
 # is being imported already, so that its modules are named one by one.
 pytest.register_assert_rewrite(*(f"{__name__}.{part.name}" for part in iter_modules(__path__)))
-
-# Contracts are about equations, which eager and compiled kernels share; compiling takes minutes.
-os.environ.setdefault("ABLATE_COMPILE", "0")
 
 from ablate.testing.close import TOLERANCE, assert_close
 from ablate.testing.noise import NoiseContract

@@ -5,9 +5,20 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from ablate.compiling import eagerly
+
 
 class Contract:
     """The base of all contracts."""
+
+    @pytest.fixture(autouse=True)
+    def eager_kernels(self) -> Iterator[None]:
+        """Run kernels eagerly: equations are those of compiled ones, and compiling takes minutes.
+
+        ABLATE_COMPILE=1 in the environment compiles them all the same.
+        """
+        with eagerly():
+            yield
 
     @pytest.fixture(autouse=True)
     def one_thread(self) -> Iterator[None]:

@@ -137,11 +137,12 @@ def test_batch_first_is_found_out(batch_first):
     ("module", "words"),
     [
         pytest.param(nn.LSTM(4, 8, bidirectional=True), "one direction", id="two-directions"),
-        pytest.param(nn.LSTM(4, 8, bias=False), "missing: bias_ih of layer 0", id="no-bias"),
-        pytest.param(nn.GRU(4, 8), "reads LSTMs", id="gru"),
-        pytest.param(nn.LSTM(4, 8, proj_size=3), "reads LSTMs", id="projection"),
+        pytest.param(nn.LSTM(4, 8, 2, bidirectional=True), "one direction", id="two-deep"),
+        pytest.param(nn.GRU(4, 8), "reads LSTMs.*a GRU's are three", id="gru"),
+        pytest.param(nn.RNN(4, 8), "reads LSTMs.*an RNN's is one", id="rnn"),
+        pytest.param(nn.LSTM(4, 8, proj_size=3), "reads LSTMs.*proj_size", id="projection"),
         pytest.param(nn.Linear(4, 3), "takes no tokens", id="linear"),
-        pytest.param(nn.Dropout(0.5), "has none", id="no-parameters"),
+        pytest.param(nn.LayerNorm(8), "hangs on more than that value", id="norm"),
         pytest.param(nn.LSTM, "that was made", id="a-class"),
     ],
 )
@@ -175,6 +176,58 @@ def test_a_state_that_is_masked_when_it_is_written_is_named():
 
     found = audit(Writes(5, 8), Placement({Edge.RECURRENT: Drop(0.3)}))
     assert any("masked when it is written" in sentence for sentence in found.disagreements)
+
+
+INPUT = Placement({Edge.INPUT: Drop(0.3)})
+BOTH = Placement({Edge.INPUT: Drop(0.3), Edge.RECURRENT: Drop(0.25, VARIATIONAL)})
+DEEP = BOTH | Placement({Edge.INTERLAYER: Drop(0.4)})
+WORDS = Placement({Edge.EMBEDDING: Drop(0.3)})
+
+
+def _with_hook():
+    module = ablate.LSTM(6, 8, placement=BOTH, seed=1)
+    module.hook(Edge.RECURRENT, lambda value: value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("make", "placement"),
+    [
+        pytest.param(
+            lambda: ablate.LSTM(6, 8, batch_first=True, placement=BOTH, seed=1), BOTH, id="batch"
+        ),
+        pytest.param(lambda: ablate.LSTM(6, 8, 2, placement=DEEP, seed=1), DEEP, id="two-layers"),
+        pytest.param(
+            lambda: ablate.LSTM(6, 8, bias=False, placement=BOTH, seed=1), BOTH, id="no-bias"
+        ),
+        pytest.param(
+            lambda: ablate.LSTM(6, 8, placement=BOTH, seed=1, dtype=torch.bfloat16),
+            BOTH,
+            id="bfloat16",
+        ),
+        pytest.param(
+            lambda: ablate.LSTM(6, 8, placement=BOTH, seed=9, stack=3).double().eval(),
+            BOTH,
+            id="float64-evaluation-stack",
+        ),
+        pytest.param(_with_hook, BOTH, id="hook"),
+        pytest.param(
+            lambda: ablate.Embedding(9, 6, placement=WORDS, seed=1, batch_first=True),
+            WORDS,
+            id="embedding",
+        ),
+        pytest.param(
+            lambda: ablate.LanguageModel(11, 8, 1, 6, placement=BOTH | WORDS, seed=1),
+            BOTH | WORDS,
+            id="language-model",
+        ),
+    ],
+)
+def test_our_own_modules_are_audited_in_every_form(make, placement):
+    """Layout, layers, biases, dtype, mode, stack and hooks are no hindrance."""
+    found = audit(make(), placement)
+    assert found.agrees, found
+    assert {finding.edge for finding in found.found} == set(placement)
 
 
 def test_words_are_found_tied_and_untied():

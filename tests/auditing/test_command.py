@@ -95,3 +95,88 @@ def test_bad_input_is_one_sentence_and_2(arguments, words, module):
     assert ran.exit_code == 2
     assert words in ran.output
     assert "holds" not in ran.output
+
+
+HOME = """
+from torch import nn
+
+class Apart(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.p, self.q = nn.Linear(5, 32), nn.Linear(8, 32)
+
+    def forward(self, x, state):
+        h, c = state
+        ys = []
+        for step in x.unbind(1):
+            i, f, g, o = (self.p(step) + self.q(h)).chunk(4, -1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            ys.append(h)
+        import torch
+        return torch.stack(ys, 1), (h, c)
+
+def apart():
+    return Apart()
+
+def drops():
+    return nn.Dropout1d(0.5)
+
+def norm():
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.norm, self.drop = nn.LSTM(4, 8), nn.LayerNorm(8), nn.Dropout(0.5)
+        def forward(self, x, state):
+            y, state = self.lstm(x, state)
+            return self.drop(self.norm(y)), state
+    return Normed()
+"""
+
+
+@pytest.fixture
+def homemade(tmp_path):
+    """A file with modules of other shapes."""
+    path = tmp_path / "home.py"
+    path.write_text(HOME)
+    return path
+
+
+def test_options_tell_what_looking_does_not(homemade):
+    """Parameters by name, the layout, and the edge of a layer that only drops."""
+    kinds = ("weight_ih_l0=p.weight", "weight_hh_l0=q.weight", "bias_ih_l0=p.bias")
+    told = [part for kind in kinds for part in ("--name", kind)]
+    assert audit("none", "--module", f"{homemade}:apart", "--batch-first", *told).exit_code == 0
+    ran = audit("none", "--module", f"{homemade}:apart", "--time-first", *told)
+    assert ran.exit_code == 2
+    assert "(batch_first=False)" in ran.output
+    ran = audit("zaremba2014", "--module", f"{homemade}:drops")
+    assert (ran.exit_code, "--edge INPUT" in ran.output) == (2, True)
+    ran = audit("zaremba2014", "--module", f"{homemade}:drops", "--edge", "output")
+    assert "OUTPUT" in ran.output
+
+
+def test_what_is_not_decided_is_said_and_ends_with_0(homemade, tmp_path):
+    """On the terminal, and on the page."""
+    page = tmp_path / "audit.html"
+    ran = audit("none", "--module", f"{homemade}:norm", "--page", page)
+    assert ran.exit_code == 0
+    assert "not measured" in ran.output
+    assert "nothing that was seen differs from the placement" in ran.output
+    assert "Not decided" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["--edge", "OUTPT"], "did you mean 'OUTPUT'", id="edge"),
+        pytest.param(["--name", "weight_ih_l0"], "takes KEY=NAME", id="name"),
+        pytest.param(["--name", "w=p.weight"], "by those of torch.nn.LSTM", id="key"),
+        pytest.param(["--name", "weight_ih_l0=p.wait"], "did you mean 'p.weight'", id="parameter"),
+    ],
+)
+def test_a_wrong_adapter_is_one_sentence_and_2(arguments, words, homemade):
+    """What the options take is said."""
+    ran = audit("none", "--module", f"{homemade}:apart", *arguments)
+    assert ran.exit_code == 2
+    assert words in ran.output.replace("\n", " ")

@@ -12,7 +12,7 @@ import torch
 from conftest import assert_close
 from engine.compiled_cases import CASES
 
-from ablate.compiling import EAGER_NOTE, can_compile, lowered
+from ablate.compiling import EAGER_NOTE, can_compile, compiles, eagerly, lowered
 
 TESTS = Path(__file__).parents[1]
 
@@ -73,9 +73,9 @@ def test_other_compiled_kernels_equal_eager_ones(tmp_path):
 @pytest.fixture
 def undecided():
     """Forget what this process has decided about compiling, before and after."""
-    can_compile.cache_clear()
+    compiles.cache_clear()
     yield
-    can_compile.cache_clear()
+    compiles.cache_clear()
 
 
 def test_compiling_can_be_switched_off(undecided, monkeypatch):
@@ -86,6 +86,58 @@ def test_compiling_can_be_switched_off(undecided, monkeypatch):
     two = torch.tensor(2)
     assert lowered(lambda x: seen.append(x) or x + 1, tuple)(two) == 3
     assert seen == [two]
+
+
+def test_a_scope_is_eager_and_leaves_compiling_as_it_was(undecided, monkeypatch):
+    """Within `eagerly` the very function runs, and after it the compiled one is back."""
+    monkeypatch.delenv("ABLATE_COMPILE", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
+    monkeypatch.setattr("ablate.compiling._lower", lambda function, examples: lambda x: x + 100)
+    call = lowered(lambda x: x + 1, tuple)
+    for expected in (101, 101):
+        with eagerly():
+            assert not can_compile()
+            assert call(torch.tensor(1)) == 2
+        assert can_compile()
+        assert call(torch.tensor(1)) == expected
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    with eagerly():
+        assert can_compile()
+
+
+SCOPES = """
+import os
+import torch
+import ablate
+from ablate.auditing.command import run_audit
+from ablate.compiling import can_compile
+from ablate.testing.contract import Contract
+
+before = dict(os.environ)
+assert can_compile()
+assert run_audit("none", {}, layers=1).audit.agrees
+assert can_compile()
+scope = Contract.eager_kernels.__wrapped__(Contract())
+next(scope)
+assert not can_compile()
+next(scope, None)
+assert can_compile()
+assert dict(os.environ) == before
+"""
+
+
+@needs_compiler
+def test_contracts_and_audits_switch_nothing_off_for_the_process():
+    """A notebook that imports the contracts and audits a module trains as fast as before."""
+    environment = {name: value for name, value in os.environ.items() if name != "ABLATE_COMPILE"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import ablate.testing\n" + SCOPES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypatch):

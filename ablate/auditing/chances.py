@@ -1,0 +1,29 @@
+"""How surely a count speaks against a rate: exact tails of the binomial distribution."""
+
+from typing import Final
+
+from scipy.special import betainc
+
+# What chance would do less than once in a million looks is taken for a fact.
+SELDOM: Final = 1e-6
+
+# The same in standard errors, where there is no count.
+ERRORS: Final = 5.0
+
+
+def refuted(drops: int, decisions: int, rate: float) -> bool:
+    """Whether that many drops or more extreme ones come less often than SELDOM at `rate`."""
+    if rate <= 0.0:
+        return drops > 0
+    if rate >= 1.0:
+        return drops < decisions
+    if drops > decisions * rate:
+        return float(betainc(drops, decisions - drops + 1, rate)) < SELDOM
+    if drops < decisions * rate:
+        return float(betainc(decisions - drops, drops + 1, 1.0 - rate)) < SELDOM
+    return False
+
+
+def unseen(rate: float, decisions: float) -> bool:
+    """Whether a rate may well show no drop in so many decisions."""
+    return (1.0 - rate) ** decisions >= SELDOM

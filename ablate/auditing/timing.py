@@ -1,0 +1,177 @@
+"""Over how many steps each edge that acts shares a decision, from windows of several lengths."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from ablate.auditing import sharing
+from ablate.auditing.drafts import UNITS, Draft, is_cell
+from ablate.auditing.factors import Factors, Place
+from ablate.auditing.probes import Array
+from ablate.auditing.subject import Subject, tosses
+from ablate.auditing.windows import Watched, watch
+from ablate.drops import ALL, Extent
+from ablate.edges import Edge
+
+BATCH, WIDE = 8, 1024  # rows of a batch: first, and for what drops seldom
+FEW: Final = 24  # tosses
+SHORT, LONG = 2, (12, 8)  # steps of the longer windows; two lengths tell all bursts up to 11 apart
+
+_OTHER = {
+    Edge.CELL: Edge.CARRY,
+    Edge.CARRY: Edge.CELL,
+    Edge.HIDDEN: Edge.RECURRENT,
+    Edge.RECURRENT: Edge.HIDDEN,
+}
+
+
+def wide(subject: Subject) -> int:
+    """Rows of a batch for small rates: as many as keep a call of a wide module short."""
+    return min(WIDE, max(BATCH, 2**16 // max(subject.hidden, subject.inputs)))
+
+
+def over_time(
+    subject: Subject, drafts: Mapping[Place, Draft], factors: Factors
+) -> dict[Place, Extent]:
+    """How many steps share a decision, for each edge that acts."""
+    scale = _kept_scale(subject, factors)
+    held_c = any(place.hold and place.edge in Edge.CELL | Edge.CARRY for place in drafts)
+    held_h = any(place.hold and place.edge in Edge.RECURRENT | Edge.HIDDEN for place in drafts)
+    # Twice the drops that would be sure, in the rows of a small batch: else in those of a wide one.
+    seldom = min(min(draft.rate, 1.0 - draft.rate) for draft in drafts.values())
+    small = FEW * BATCH * min(subject.hidden, UNITS) * seldom >= 2.0 * sharing.SURE
+    batch, few = (BATCH, FEW) if small else (wide(subject), FEW // 3)
+
+    def windows(steps: int, count: int) -> list[Watched]:
+        found = tosses(subject, time=steps, batch=batch)
+        made = (watch(subject, toss, kept_scale=scale) for toss in itertools.islice(found, count))
+        return [_unheld(one, steps, held_c=held_c, held_h=held_h) for one in made]
+
+    short = windows(SHORT, few)
+    over: dict[Place, Extent] = {}
+    again: dict[Place, bool | None] = {}
+    for place, draft in drafts.items():
+        if draft.written:
+            continue
+        if place.hold:
+            if Place(_OTHER[place.edge], place.layer, hold=True) in drafts:
+                # Two that hold the same value: only the two together can be timed.
+                continue
+            over[place] = _held({SHORT: short}, place)
+            if over[place] is ALL:
+                again[place] = False
+        else:
+            again[place] = _changed(short, drafts, place)
+            over[place] = 1 if again[place] else None
+    alike = {
+        place: drafts[place].kept is None for place, changed in again.items() if changed is False
+    }
+    if alike:
+        over |= _longer(alike, windows, few)
+    return over
+
+
+def _longer(
+    places: Mapping[Place, bool], windows: Callable[[int, int], list[Watched]], few: int
+) -> dict[Place, Extent]:
+    """How far sharing reaches for places whose first two steps share; the value says: a noise."""
+    over: dict[Place, Extent] = {}
+    first = windows(LONG[0], few // 2)
+    if any(_begin(first, place, noise) is None for place, noise in places.items()):
+        first = windows(LONG[0], few)
+    second: list[Watched] | None = None
+    for place, noise in places.items():
+        if place.hold:
+            second = windows(LONG[1], few) if second is None else second
+            over[place] = _held({LONG[0]: first, LONG[1]: second}, place)
+            continue
+        if place.edge is Edge.CARRY:
+            over[place] = _step_by_step(place, windows, few)
+            continue
+        begin = _begin(first, place, noise)
+        if not begin:
+            over[place] = ALL if begin == 0 else None
+            continue
+        second = windows(LONG[1], few) if second is None else second
+        begins = [(begin, LONG[0] - 1), (_begin(second, place, noise) or 0, LONG[1] - 1)]
+        over[place] = sharing.burst(begins)
+    return over
+
+
+def _begin(watched: list[Watched], place: Place, noise: bool) -> int | None:
+    """The first step that shares the last step's decision; None where too little was seen."""
+    if place.hold or place.edge is Edge.CARRY:
+        return 0
+    return sharing.begin([one.tracks[place] for one in watched], noise=noise)
+
+
+def _step_by_step(place: Place, windows: Callable[[int, int], list[Watched]], few: int) -> Extent:
+    """CARRY is seen in the last two steps of a window alone, so that each length tells one more."""
+    for steps in range(SHORT + 1, LONG[0] + 1):
+        tracks = [one.tracks[place] for one in windows(steps, few // 2)]
+        differs = sharing.changed(tracks, steps - 2, noise=False)
+        if differs is None:
+            return None
+        if differs:
+            return steps - 1
+    return ALL
+
+
+def _changed(watched: list[Watched], drafts: Mapping[Place, Draft], place: Place) -> bool | None:
+    tracks = [one.tracks[place] for one in watched]
+    if not is_cell(place):
+        return sharing.changed(tracks, SHORT - 2, noise=drafts[place].kept is None)
+
+    def rate(edge: Edge) -> float:
+        other = drafts.get(Place(edge, place.layer))
+        return other.rate if other else 0.0
+
+    if not rate(Edge.UPDATE) and not (rate(Edge.CARRY) and rate(Edge.HIDDEN)):
+        return sharing.changed(tracks, SHORT - 2, noise=False)
+    update = rate(Edge.UPDATE)
+    if update:
+        other = Place(Edge.UPDATE, place.layer)
+        # What UPDATE shares with the step before cannot have dropped what came through there.
+        seen = [one.tracks[other] for one in watched]
+        update *= bool(sharing.changed(seen, SHORT - 2, noise=drafts[other].kept is None))
+    others = 1.0 - (1.0 - update) * (1.0 - rate(Edge.CARRY) * rate(Edge.HIDDEN))
+    return sharing.cell_changed(tracks, rate=drafts[place].rate, others=others)
+
+
+def _held(watched: Mapping[int, list[Watched]], place: Place) -> Extent:
+    """How many steps share a held value, from windows by length."""
+    cell = place.edge in Edge.CELL | Edge.CARRY
+    return sharing.over_time_held(
+        [
+            ([(one.taken_c if cell else one.taken_h)[place.layer] for one in seen], steps)
+            for steps, seen in watched.items()
+        ]
+    )
+
+
+def _unheld(watched: Watched, steps: int, *, held_c: bool, held_h: bool) -> Watched:
+    """The same without the units that held an old value, which show a step long past."""
+    tracks = {}
+    for place, track in watched.tracks.items():
+        hide = np.zeros_like(track.last, dtype=bool)
+        if held_c:
+            hide |= watched.taken_c[place.layer] != steps
+        if held_h:
+            hide |= watched.taken_h[place.layer] != steps
+        tracks[place] = replace(track, last=np.where(hide, np.nan, track.last))
+    return replace(watched, tracks=tracks)
+
+
+def _kept_scale(subject: Subject, factors: Factors) -> Array:
+    """By how much a layer's other masks scale what it takes of its own old state."""
+    scale = np.ones(subject.layers)
+    for layer in range(subject.layers):
+        for edge in Edge.RECURRENT | Edge.WEIGHT | Edge.UPDATE | Edge.CELL | Edge.HIDDEN:
+            values = factors[Place(edge, layer)]
+            alive = values[np.nan_to_num(values) != 0.0]
+            if alive.size:
+                scale[layer] *= float(np.median(alive))
+    return scale

@@ -1,0 +1,141 @@
+"""LSTMs as people write them are taken as they are, or by the wrapper that the refusal shows."""
+
+import textwrap
+
+import pytest
+import torch
+from auditing.homemade import (
+    CellLoop,
+    CellLoopAlone,
+    Encoder,
+    OneLinear,
+    TwoLinears,
+    Variational,
+    WordModel,
+)
+from torch import nn
+
+from ablate.auditing import audit
+from ablate.drops import VARIATIONAL, Drop
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.placement import Placement
+
+INPUT, OUTPUT = (Placement({edge: Drop(0.3)}) for edge in (Edge.INPUT, Edge.OUTPUT))
+LOCKED = Placement({Edge.INPUT: Drop(0.3, VARIATIONAL)})
+
+
+@pytest.mark.parametrize(
+    ("module", "placement"),
+    [
+        pytest.param(TwoLinears(), INPUT, id="two-linears-ifog"),
+        pytest.param(
+            OneLinear(),
+            Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}),
+            id="one-linear-forget-bias-lists",
+        ),
+        pytest.param(Encoder(), INPUT | OUTPUT, id="encoder-y-alone"),
+        pytest.param(Encoder(layers=2, batch_first=False), INPUT | OUTPUT, id="encoder-two-layers"),
+        pytest.param(CellLoop(), OUTPUT, id="batch-first-cells"),
+        pytest.param(Variational(), LOCKED, id="variational-alone"),
+        pytest.param(nn.Dropout(0.3), OUTPUT, id="stock-dropout"),
+        pytest.param(WordModel(), Placement({Edge.VERTICAL: Drop(0.3)}), id="language-model"),
+    ],
+)
+def test_an_ordinary_shape_is_taken_by_looking(module, placement):
+    """Parameters, gates, layouts, states and results are found; another placement disagrees."""
+    found = audit(module, placement)
+    assert found.agrees, found
+    assert {one.edge for one in found.found} == set(placement)
+    assert audit(module, _other(placement)).disagreements
+
+
+def _other(placement: Placement) -> Placement:
+    """The same edges at another rate."""
+    return Placement({edge: Drop(0.6, drop.sharing) for edge, drop in placement.items()})
+
+
+def test_the_layout_of_a_layer_that_only_drops_is_told():
+    """Rows of [T, B, D] are steps of [B, T, D]: the words say so, and the argument decides."""
+    module = Variational(time=1)
+    found = audit(module, LOCKED)
+    assert len(found.disagreements) == 2
+    assert any("say batch_first=True" in sentence for sentence in found.undecided)
+    assert audit(module, LOCKED, batch_first=True).agrees
+
+
+def test_the_edge_of_a_layer_that_only_drops_is_told_where_several_drop():
+    """Without it the refusal says how."""
+    with pytest.raises(AblateError, match=r"compared with one edge.*--edge INPUT"):
+        audit(Variational(), LOCKED | OUTPUT)
+    found = audit(Variational(), LOCKED | OUTPUT, edge=Edge.INPUT)
+    assert found.agrees
+
+
+def test_parameters_are_told_by_name():
+    """Where a module has two that looking cannot tell apart."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.LSTM(6, 8), nn.LSTM(6, 8)
+
+        def forward(self, x, state):
+            return self.one(nn.functional.dropout(x, 0.3, self.training), state)
+
+    with pytest.raises(AblateError, match="cannot tell two parameters apart"):
+        audit(Two())
+    kinds = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    assert audit(Two(), INPUT, names={kind: f"one.{kind}" for kind in kinds}).agrees
+    with pytest.raises(AblateError, match=r"has no parameter 'one.weight_ih'; did you mean"):
+        audit(Two(), names={"weight_ih_l0": "one.weight_ih"})
+
+
+class Apart(nn.Module):
+    """Two directions as two modules, and y alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.fwd, self.bwd = nn.LSTM(6, 8), nn.LSTM(6, 8)
+
+    def forward(self, x):
+        x = nn.functional.dropout(x, 0.3, self.training)
+        return torch.cat([self.fwd(x)[0], self.bwd(x.flip(0))[0].flip(0)], dim=-1)
+
+
+class Restless(nn.Module):
+    """A state in a form of its own: one tensor of both, after x."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTMCell(6, 8)
+
+    def forward(self, x, state):
+        return self.lstm(x, state)
+
+
+@pytest.mark.parametrize(
+    ("module", "placement"),
+    [
+        pytest.param(nn.LSTM(6, 8, bidirectional=True), Placement(), id="two-directions"),
+        pytest.param(Apart(), INPUT, id="two-directions-apart"),
+        pytest.param(nn.LSTMCell(6, 8), Placement(), id="cell"),
+        pytest.param(Restless(), Placement(), id="one-step"),
+        pytest.param(CellLoopAlone(), Placement(), id="loop-without-a-state"),
+    ],
+)
+def test_a_refusal_shows_a_wrapper_that_runs(module, placement):
+    """The code of the message, as it stands, makes a module that can be audited."""
+    with pytest.raises(AblateError) as refused:
+        audit(module, placement)
+    text = str(refused.value)
+    code = textwrap.dedent(
+        "\n".join(line for line in text.splitlines()[1:] if line.startswith("    ") or not line)
+    )
+    made: dict = {}
+    exec(code, made)
+    wrapper = text.partition(", and audit ")[2].partition("(module)")[0]
+    told = {}
+    if "with names=" in text:
+        told = {"names": eval(text.partition("with names=")[2])}
+    assert audit(made[wrapper](module), placement, **told).agrees

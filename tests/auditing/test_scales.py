@@ -1,0 +1,100 @@
+"""A right scale is never accused, and a wrong one is never passed where it can be seen."""
+
+import itertools
+
+import pytest
+from auditing.scaled import EDGES, HELD, HOLD_RIGHT, HOLD_WRONG, RIGHT, WRONG, DropsAt
+
+import ablate
+from ablate.auditing import audit
+from ablate.auditing.chances import SELDOM, refuted
+from ablate.drops import PER_STEP, Drop, Fill, Scale
+from ablate.edges import Edge
+from ablate.placement import Placement
+from ablate.rules import RULES
+
+
+def _placement(edge: str, rate: float, **how) -> Placement:
+    return Placement({Edge[edge]: Drop(rate, PER_STEP, **how)})
+
+
+# One rate for each edge, so that all rates and all edges are looked at: the whole matrix takes
+# half an hour of one core.
+RATES = (0.001, 0.005, 0.01, 0.02, 0.1, 0.9, 0.99)
+SLANT = tuple(zip(EDGES, RATES, strict=True))
+
+
+@pytest.mark.parametrize(("edge", "rate"), SLANT)
+def test_a_right_scale_agrees_at_every_rate(edge, rate):
+    """TRAIN where an edge allows it, and TEST: rate, scale and sharing are told."""
+    for scale in RULES[Edge[edge]].scales:
+        module = DropsAt(edge, RIGHT[scale.value.lower()](rate))
+        found = audit(module, _placement(edge, rate, scale=scale))
+        assert found.agrees, found
+        assert [one.scale for one in found.found] == [scale.value]
+
+
+@pytest.mark.parametrize(
+    ("edge", "rate", "how"),
+    [(*at, how) for at, how in zip(SLANT, itertools.cycle(WRONG), strict=False)]
+    + [("OUTPUT", 0.001, how) for how in ("none", "twice", "times")]
+    + [("HIDDEN", 0.02, how) for how in ("none", "twice", "keep")],
+)
+def test_a_wrong_scale_disagrees_at_every_rate(edge, rate, how):
+    """None, twice, 1 - p in place of 1 / (1 - p), and the keep probability's."""
+    placement = _placement(edge, rate, scale=RULES[Edge[edge]].scales[0])
+    assert audit(DropsAt(edge, WRONG[how](rate)), placement).disagreements
+
+
+@pytest.mark.parametrize(("edge", "rate"), tuple(zip(HELD, (0.001, 0.02, 0.5, 0.99), strict=True)))
+def test_a_held_value_has_its_mean_in_evaluation_or_not(edge, rate):
+    """The part of the old value is the rate; at one half the rate kept is the rate held."""
+    placement = _placement(edge, rate, fill=Fill.HOLD)
+    assert audit(DropsAt(edge, HOLD_RIGHT["mean"](rate)), placement).agrees
+    for how, of in HOLD_WRONG.items():
+        same = rate == 0.5 and how != "none"
+        assert audit(DropsAt(edge, of(rate)), placement).agrees == same, how
+
+
+def test_without_a_placement_too_few_drops_leave_a_scale_undecided():
+    """A right scale at 5e-5 might be one that is applied twice: no law is broken, none is held."""
+    found = audit(DropsAt("OUTPUT", RIGHT["train"](5e-5)))
+    assert found.disagreements == ()
+    assert not found.agrees
+    (sentence,) = found.undecided
+    assert "cannot be told apart at rate" in sentence
+    assert "decisions" in sentence
+    assert "no law is broken; not everything was decided" in str(found)
+
+
+def test_a_drop_that_no_sample_shows_is_neither_there_nor_missing():
+    """At 1e-6 nothing need drop; what is kept tells a TRAIN scale from none at 1e-4 already."""
+    silent = DropsAt("HIDDEN", (0.0, 1.0, 1.0))
+    found = audit(silent, _placement("HIDDEN", 1e-6, scale=Scale.TEST))
+    assert (found.disagreements, found.agrees) == ((), False)
+    assert "cannot be told at rate 1e-06" in found.undecided[0]
+    assert audit(silent, _placement("HIDDEN", 1e-4)).disagreements
+
+
+def test_a_rate_beside_the_placements_is_told_by_its_scale():
+    """A rate of .011 may count as one of .01, but its kept values are not multiplied by 1/.99."""
+    found = audit(DropsAt("INPUT", RIGHT["train"](0.011)), _placement("INPUT", 0.01))
+    assert any("not that of rate 0.01" in sentence for sentence in found.disagreements)
+
+
+def test_our_own_module_at_a_small_rate_agrees():
+    """`ablate audit zaremba2014 --set rate=0.005 --layers 1`."""
+    placement = ablate.strategies.get("zaremba2014").place(rate=0.005)
+    found = audit(ablate.LSTM(6, 8, placement=placement, seed=0), placement)
+    assert found.agrees
+    assert {one.scale for one in found.found} == {"TRAIN"}
+
+
+def test_tails_are_exact():
+    """Ten of ten at one in ten is 1e-10; what none, one and all rule out needs no table."""
+    assert refuted(10, 10, 0.1)
+    assert not refuted(5, 5, 0.1)
+    assert refuted(1, 10, 0.0)
+    assert not refuted(0, 10, 0.0)
+    assert refuted(9, 10, 1.0)
+    assert refuted(0, 1000, 0.02) == (0.98**1000 < SELDOM)

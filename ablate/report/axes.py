@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -164,16 +165,21 @@ def key_to_kinds(figure: Figure, placements: Iterable[str]) -> None:
 
 
 def key(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Write a legend of one line above all axes, where no data can lie under it."""
-    figure.legend(
-        handles=handles,
-        loc="outside upper left",
-        ncols=len(handles),
-        handletextpad=0.4,
-        handlelength=1.4,
-        columnspacing=1.6,
-        borderaxespad=0.1,
-    )
+    """Write a legend above all axes, where no data can lie under it: in one line if that fits."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for lines in range(1, len(handles) + 1):
+        legend = figure.legend(
+            handles=handles,
+            loc="outside upper left",
+            ncols=-(-len(handles) // lines),
+            handletextpad=0.4,
+            handlelength=1.4,
+            columnspacing=1.6,
+            borderaxespad=0.1,
+        )
+        if legend.get_window_extent(renderer).width <= figure.bbox.width or lines == len(handles):
+            return
+        legend.remove()
 
 
 def panel_grid(count: int, *, columns: int, height: float) -> tuple[Figure, np.ndarray]:

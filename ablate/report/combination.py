@@ -22,6 +22,7 @@ class Combination:
     all trials, finished or not: those that the study file asks for. `others` are the trials of the
     same combination that it does not ask for. `name` and `slug` tell it from the study's other
     combinations, on the page and in file names; the slug is empty where there is only one.
+    `asked_baseline` is the label to which differences are asked for, whether or not it has run.
     """
 
     trials: pd.DataFrame
@@ -30,6 +31,7 @@ class Combination:
     name: str
     slug: str = ""
     others: pd.DataFrame = field(default_factory=pd.DataFrame)
+    asked_baseline: str | None = None
 
     @property
     def corpus(self) -> str:
@@ -114,17 +116,26 @@ class Combination:
 
 
 def split(
-    trials: pd.DataFrame, epochs: pd.DataFrame, cells: pd.DataFrame
+    trials: pd.DataFrame, epochs: pd.DataFrame, cells: pd.DataFrame, baseline: str | None = None
 ) -> tuple[Combination, ...]:
     """Split a store's frames into its combinations, the one with the latest trial first.
 
+    `baseline` is the label that the study file gives, where it is known to give one.
     Combinations of which no trial has run yet have empty `trials` and come last, in the order of
     the study file. Where nothing that the file asks for has run, the rest stands in its place.
     """
     names, slugs = named(cells)
     parts: list[Combination] = []
     for values, own in cells.groupby(list(COMBINATION), sort=False):
-        part = Combination(trials[_same(trials, values)], epochs, own, names[values], slugs[values])
+        marked = own.loc[own["baseline"].astype(bool), "label"]
+        part = Combination(
+            trials[_same(trials, values)],
+            epochs,
+            own,
+            names[values],
+            slugs[values],
+            asked_baseline=baseline or next(iter(marked), None),
+        )
         parts.append(_as_asked(part))
     parts.sort(key=lambda part: int(part.cells["position"].min()))
     parts.sort(key=_latest, reverse=True)

@@ -142,7 +142,7 @@ def _handles(trials: pd.DataFrame, baseline: pd.DataFrame | None) -> list[Artist
         Line2D([], [], ls="", marker="o", ms=4, mfc=PAPER, mec=VALID, label="lowest validation"),
     ]
     if baseline is not None:
-        label = f"validation, {short(baseline['label'].iloc[0], LONGEST_NAME)}"
+        label = f"validation, {short(str(baseline['label'].iloc[0]), LONGEST_NAME)}"
         handles.append(Line2D([], [], color=FAINT, lw=0.9, ls=(0, (4, 3)), label=label))
     if (trials["status"] == "diverged").any():
         handles.append(Line2D([], [], color=DIVERGED, lw=0.9, ls=":", marker="x", label="diverged"))

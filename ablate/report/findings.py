@@ -55,8 +55,9 @@ def _verdict(table: Table, done: pd.DataFrame) -> str:
         if len(rows)
     ]
     differ = "differs" if len(found) == 1 else "differ"
+    placements = f"{len(tested)} placement{'' if len(tested) == 1 else 's'}"
     return (
-        f"{len(found)} of {len(tested)} placements {differ} from {table.baseline} in validation "
+        f"{len(found)} of {placements} {differ} from {table.baseline} in validation "
         f"perplexity beyond {noise} {_TEST}; {'; '.join(sides)}."
     )
 
@@ -157,7 +158,7 @@ def _same_cells(done: pd.DataFrame) -> list[str]:
         others = dict.fromkeys(seen[key] for key in row["keys"] if key in seen)
         for other in others:
             sentences.append(
-                f"{row['label']} is the same cells as {other}: one placement, trained once."
+                f"{row['label']} has the same cells as {other}: one placement, trained once."
             )
         for key in row["keys"]:
             seen.setdefault(key, row["label"])
@@ -172,11 +173,10 @@ def _lost(part: Combination) -> str:
 
 
 def _unpaired(part: Combination, table: Table) -> str:
-    marked = part.cells[part.cells["baseline"].astype(bool)]
     if table.baseline:
         return ""
-    if len(marked):
-        return f"No trial of the baseline, {marked['label'].iloc[0]}, has finished yet."
+    if part.asked_baseline:
+        return f"No trial of the baseline, {part.asked_baseline}, has finished here yet."
     return (
         'No baseline: name one in the study file (baseline = "none"), and run once more where it '
         "is new among the strategies, for paired differences."

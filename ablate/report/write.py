@@ -53,7 +53,7 @@ def build(
 
 def _build_one(store: Store, asked: Asked) -> Report:
     cells = asked.of(read_cells(store))
-    parts = split(read_trials(store, cells), read_epochs(store), cells)
+    parts = split(read_trials(store, cells), read_epochs(store), cells, asked.baseline)
     sections = tuple(
         Section(part, make_table(part), draw_figures(part), make_other_table(part))
         for part in parts

@@ -1,6 +1,9 @@
 """Figures: nothing cut off, no key over data, one combination, honest captions."""
 
+import math
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,21 +14,26 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from written_stores import QUICK, rewrite, write_study
 
-from ablate.errors import AblateError
-from ablate.report import epochs, results
+from ablate.errors import AblateError, AblateWarning
+from ablate.report import build, epochs, results
 from ablate.report.axes import perplexity_axis
 from ablate.report.combination import Combination, split
 from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.figures import PLOTS, caption, draw_figures
 from ablate.report.frame import open_store, read_cells, read_epochs, read_trials
+from ablate.report.names import ELLIPSIS
 from ablate.report.placements import gap_by_placement
 from ablate.report.statistics import Summary
 from ablate.report.style import png, svg
 from ablate.report.sweeps import curves_of, side_by_side, spotlight, without_dial
+from ablate.report.table import make_table
 from ablate.report.tradeoff import tradeoff
 from ablate.store import Store
+from ablate.store.files import write_table
+from ablate.store.schema import CELLS, table_of
 
 FOLDERS = ("three_seeds", "two_seeds", "one_seed", "sweeps")
 KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff")
@@ -243,6 +251,61 @@ def test_all_diverged(write: Callable[..., Store], tmp_path: Path):
     assert [drawn.name for drawn in draw_figures(part)] == ["learning-curves"]
 
 
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder: of three seeds one ends at 5e21, one at inf, and all of one placement."""
+    folder = tmp_path_factory.mktemp("far")
+    store = write_study(folder, seeds=3, points=QUICK[:5])
+    frame = results("placement", results=folder)
+    for label, seed, nll in (
+        ("zaremba2014 .25", 1, 50.0), ("zaremba2014 .5", 1, math.inf), ("zaremba2014 .5", 2, 800.0),
+        *(("locked .5", seed, 50.0) for seed in (1, 2, 3)),
+    ):  # fmt: skip
+        [key] = frame.loc[(frame["label"] == label) & (frame["seed"] == seed), "key"]
+        names = [f"{split}_nll_{at}" for split in ("valid", "test") for at in ("last", "best")]
+        rewrite(store, "trials", key, lambda _, names=names, nll=nll: dict.fromkeys(names, nll))
+        rewrite(store, "trials", key, lambda row: {"gap_last": row["valid_nll_last"] - 4.5})
+        rewrite(
+            store,
+            "epochs",
+            key,
+            lambda row, nll=nll: {"valid_nll": nll} if row["epoch"] > 3 else {},
+        )
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_perplexity_that_no_axis_holds_stands_at_its_end(kind: str, far: Path):
+    """5e21 and inf leave the axis to the others: it ends below ten times their highest."""
+    figure = draw(kind, far)
+    figure.draw_without_rendering()
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    axes = panels[1] if kind == "gap_by_placement" else panels[0]
+    low, high = axes.get_xlim() if kind == "gap_by_placement" else axes.get_ylim()
+    assert 0 < low < high < 2700
+    words = {text.get_text() for text in figure.findobj(Text)}
+    assert {"locked .5", "locked"} & words
+
+
+def test_the_table_has_what_the_axis_has_not(far: Path, two_seeds: Path):
+    """Captions say so, and the table has each number."""
+    [part] = combinations(far)
+    assert "drawn at the axis's end" in caption(PLOTS[3], part)
+    table = make_table(part).text(200)
+    assert "5.2e21" in table
+    assert "inf" in table
+    assert "axis's end" not in caption(PLOTS[3], combinations(two_seeds)[0])
+
+
+def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
+    """A study in which no perplexity is a number still has its figures."""
+    store = write(tmp_path, seeds=1, points=QUICK[:2])
+    for key in store.trials().column("key").to_pylist():
+        rewrite(store, "trials", key, lambda _: {"valid_nll_last": math.inf, "gap_last": math.inf})
+    [part] = combinations(tmp_path)
+    assert len(draw_figures(part)) == 4
+
+
 def test_loss_that_overflows(two_seeds: Path):
     """A diverging loss of a thousand nats draws without a warning."""
     trials = results("placement", results=two_seeds)
@@ -251,6 +314,58 @@ def test_loss_that_overflows(two_seeds: Path):
     curves.loc[curves["key"] == lost, ["train_nll", "valid_nll"]] = 1000.0
     status = trials["status"].mask(trials["key"] == lost, "diverged")
     learning_curves(trials.assign(status=status), curves)
+
+
+LONG = " with an argument of a name that nobody would want to read twice {number}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_names_fit_and_stay_apart(kind: str, three_seeds: Path):
+    """Names of 80 characters lose their middle: nothing is cut off, and no two are equal."""
+    trials = results("placement", results=three_seeds)
+    label = [f"{name}{LONG.format(number=at)}" for name, at in trials[["label", "position"]].values]
+    trials = trials.assign(label=label)
+    curves = epochs("placement", results=three_seeds)
+    figure = {
+        "by_dial": lambda: by_dial(trials),
+        "learning_curves": lambda: learning_curves(trials, curves),
+        "gap_by_placement": lambda: gap_by_placement(trials),
+        "tradeoff": lambda: tradeoff(trials),
+    }[kind]()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    box = figure.get_tightbbox(canvas.get_renderer())
+    assert box.x0 >= 0
+    assert box.x1 <= figure.get_size_inches()[0]
+    shown = [text.get_text() for text in figure.findobj(Text) if ELLIPSIS in text.get_text()]
+    assert len(shown) >= 10
+    assert len({text.replace("\n", " ") for text in shown}) >= 10
+
+
+def test_signs_without_a_glyph_are_said_once(
+    write_few: Callable[..., Store], tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
+    """Names in other scripts draw no flood of warnings: one sentence names the signs."""
+    warnings.simplefilter("always")
+    store = write_few(tmp_path, seeds=1)
+    rows = store.cells().to_pylist()
+    named = [row | {"label": f"{row['label']} \u8f8d\u5b66 \N{GAME DIE} $x_1$"} for row in rows]
+    write_table(table_of(named, CELLS), store.folder / "cells.parquet")
+    [report] = build(tmp_path)
+    [said] = recwarn.list
+    assert said.category is AblateWarning
+    assert "no \u8f8d \u5b66 \N{GAME DIE}:" in str(said.message)
+    drawing = next((report.page.parent / "figures").glob("gap-by*.svg")).read_text("utf-8")
+    assert "\u8f8d\u5b66 \N{GAME DIE} $x_1$" in drawing
+
+
+def test_a_curve_on_fewer_tokens_is_said_to_be(two_seeds: Path):
+    """Where the curve's train loss is not the headline's, the caption says what it is of."""
+    [part] = combinations(two_seeds)
+    words = "as many as the validation split has"
+    assert words not in caption(PLOTS[1], part)
+    shorter = part.epochs.assign(train_nll=part.epochs["train_nll"] + 0.01)
+    assert words in caption(PLOTS[1], replace(part, epochs=shorter))
 
 
 def test_one_epoch_is_a_point(write: Callable[..., Store], tmp_path: Path):

@@ -17,6 +17,7 @@ from ablate.report.statistics import (
     estimate,
     holm,
     improvement,
+    lead_of,
     paired_p,
 )
 
@@ -75,9 +76,44 @@ def test_no_interval_below_three_seeds(values: list[float]):
 
 
 def test_a_mean_refuses_what_diverged():
-    """A value that is not finite must be counted by the caller, never averaged."""
-    with pytest.raises(AblateError, match=r"finite values only, got \[1.0, inf\]"):
-        estimate([1.0, math.inf])
+    """A value that is no number must be counted by the caller, never averaged."""
+    with pytest.raises(AblateError, match=r"numbers only, got \[1.0, nan\]"):
+        estimate([1.0, math.nan])
+
+
+def test_a_perplexity_above_every_float_has_a_mean_and_no_interval():
+    """Three seeds of which one ends at inf: the mean is inf, and nothing is tested."""
+    found = estimate([1.0, math.inf, 2.0])
+    assert found.mean == math.inf
+    assert math.isnan(found.low)
+    assert math.isnan(paired_p([-1.0, math.inf, 2.0]))
+    frame = trials(none=[100.0, math.inf, math.inf], b=[90.0, 100.0, math.inf])
+    row = Differences()(frame).iloc[0]
+    # Of two infinite perplexities nobody knows the better one.
+    assert row["difference_values"] == (-10.0, -math.inf)
+    assert (row["pairs"], row["better"], row["equal"]) == (2, 2, 0)
+
+
+def test_the_lead_is_told_apart_from_every_other_placement_or_has_rivals():
+    """Far below both others at each seed it leads alone; beside one that is as good it does not."""
+    values = {"none": [100.0, 101.0, 102.0], "a": [80.0, 81.1, 82.0], "b": [90.0, 91.2, 92.1]}
+    alone = lead_of(trials(**values))
+    assert alone is not None
+    assert (alone.strategy, alone.rivals) == ("a", ())
+    shared = lead_of(trials(**values, c=[80.5, 80.9, 82.2]))
+    assert shared is not None
+    assert (shared.strategy, shared.rivals) == ("a", ("c",))
+    two_seeds = lead_of(trials(none=[100.0, 101.0], a=[80.0, 81.0]))
+    assert two_seeds is not None
+    assert two_seeds.rivals == ("none",)
+
+
+def test_a_second_name_of_the_lead_is_no_rival():
+    """Equal keys are one placement."""
+    values = {"none": [100.0, 101.0, 102.0], "a": [80.0, 81.1, 82.0]}
+    found = lead_of(trials(**values, a_again=values["a"]))
+    assert found is not None
+    assert found.rivals == ()
 
 
 def test_holm_by_hand():
@@ -126,10 +162,13 @@ def test_no_p_below_three_pairs():
     assert math.isnan(paired_p([1.0, 2.0]))
 
 
-def test_improvement_counts_ties_half():
-    """Of four pairs two better, one equal, one worse: 2.5 / 4."""
-    assert improvement([-1.0, -2.0, 0.0, 3.0]) == pytest.approx(0.625)
+def test_equal_is_neither_better_nor_worse():
+    """Of four pairs two are better, one is equal and one worse: 2 / 3; equal ones are no share."""
+    assert improvement([-1.0, -2.0, 0.0, 3.0]) == pytest.approx(2 / 3)
+    assert math.isnan(improvement([0.0, 0.0]))
     assert math.isnan(improvement([]))
+    row = Differences()(trials(none=[100.0, 200.0, 300.0], b=[100.0, 190.0, 300.0])).iloc[0]
+    assert (row["better"], row["equal"], row["pairs"]) == (1, 2, 3)
 
 
 def test_summary_counts_and_never_averages_the_lost():

@@ -1,11 +1,14 @@
 """The ablation table: what it shows by the number of seeds, in every form."""
 
 import io
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from written_stores import QUICK, Point
 
 from ablate.report.combination import Combination, split
 from ablate.report.findings import findings
@@ -22,6 +25,8 @@ from ablate.report.numbers import (
 )
 from ablate.report.table import Table, make_table
 from ablate.store import Store
+
+Write = Callable[..., Store]
 
 
 def combination(folder: Path) -> Combination:
@@ -65,13 +70,14 @@ def test_three_seeds_show_an_interval(three: Table):
     assert entry(three, "locked .5", "p").startswith((".", "<"))
 
 
-def test_one_seed_shows_the_value_alone(write: Callable[..., Store], tmp_path: Path):
+def test_one_seed_shows_the_value_alone(write: Write, tmp_path: Path):
     """With one seed an entry is the value, and the difference too."""
     write(tmp_path, seeds=1)
     table = make_table(combination(tmp_path))
     row = table.rows.set_index("label").loc["locked .5"]
     assert entry(table, "locked .5", "valid") == f"{row['valid_ppl']:.1f}"
     assert entry(table, "locked .5", "better") == "1 of 1"
+    assert "**" not in table.markdown()
 
 
 def test_lost_trials_are_counted(three: Table):
@@ -96,7 +102,7 @@ def test_the_baseline_is_not_compared_with_itself(two: Table):
     assert entry(two, "zaremba2014 .5", "valid difference") == "\N{EN DASH}"
 
 
-def test_no_baseline_no_columns(write: Callable[..., Store], tmp_path: Path):
+def test_no_baseline_no_columns(write: Write, tmp_path: Path):
     """A study without a baseline has no columns of differences."""
     write(tmp_path, baseline="something else")
     table = make_table(combination(tmp_path))
@@ -106,10 +112,7 @@ def test_no_baseline_no_columns(write: Callable[..., Store], tmp_path: Path):
     assert "difference" not in table.text()
     lines = findings(combination(tmp_path), table)
     assert not any("Against" in line for line in lines)
-    assert lines[-1] == (
-        'No baseline: name one in the study file (baseline = "none") and run once more, with it '
-        "among the strategies, for paired differences."
-    )
+    assert lines[-1].startswith('No baseline: name one in the study file (baseline = "none")')
 
 
 def test_csv_has_every_number_in_full(three: Table):
@@ -123,24 +126,53 @@ def test_csv_has_every_number_in_full(three: Table):
 
 
 def test_markdown_is_a_table(two: Table):
-    """Every row has as many entries as the head; the lowest perplexity is bold."""
+    """Every row has as many entries as the head; two seeds make nothing bold."""
     lines = two.markdown().splitlines()
     assert len(lines) == 16
     assert len({line.count("|") for line in lines}) == 1
-    assert lines[0].startswith("| placement | rate (dial) | n (seeds) | diverged |")
-    assert [line for line in lines if "**" in line] == [
-        line for line in lines if "merity2017" in line
-    ]
+    assert lines[0].startswith("| placement | rate (dial) | n (seeds) | train (ppl) |")
+    assert "**" not in two.markdown()
+
+
+def test_bold_is_what_can_be_told_apart_from_all_others(write: Write, tmp_path: Path):
+    """Three seeds of a placement far below the others: its perplexities are bold, in every file."""
+    write(tmp_path, seeds=3, points=(Point("none"), Point("naive", {"rate": 0.25}, 100, 150)))
+    table = make_table(combination(tmp_path))
+    assert table.leading == {"valid_ppl", "test_ppl"}
+    bold = [line for line in table.markdown().splitlines() if "**" in line]
+    assert len(bold) == 1
+    assert bold[0].startswith("| naive |")
+    assert bold[0].count("**") == 4
+    assert table.latex().count("\\textbf") == 2
+
+
+def test_what_is_all_zero_has_no_column(two: Table, three: Table):
+    """Diverged and failed are columns where a trial did, but for the CSV, which has all."""
+    for table, lost in ((two, False), (three, True)):
+        heads = [column.head for column in table.columns]
+        assert ("diverged" in heads, "failed" in heads) == (lost, lost)
+        assert ("diverged" in table.text(200)) == lost
+        assert "diverged" in table.csv()
+
+
+def test_pairs_are_shown_where_they_differ_from_seeds(write: Write, tmp_path: Path, two: Table):
+    """A baseline that lacks a seed leaves its partners unpaired, which the text says."""
+    write(tmp_path, seeds=3, diverged=((0, 2),), points=QUICK[:3])
+    table = make_table(combination(tmp_path))
+    assert entry(table, "zaremba2014 .5", "pairs") == "2"
+    assert entry(table, "zaremba2014 .5", "n") == "3"
+    assert "pairs" in table.text(100).splitlines()[0]
+    assert "pairs" not in [column.head for column in two.columns]
 
 
 def test_latex_is_escaped(two: Table):
     """Signs are LaTeX's own, and rows have as many entries as columns."""
     text = two.latex()
-    assert text.startswith("\\begin{tabular}{lrrrrrrrrrrr}\n\\toprule\n")
+    assert text.startswith("\\begin{tabular}{lrrrrrrrrr}\n\\toprule\n")
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
     assert MINUS not in text
     assert "$-$6.1" in text
-    assert all(line.count("&") == 11 for line in text.splitlines() if line.endswith("\\\\"))
+    assert all(line.count("&") == 9 for line in text.splitlines() if line.endswith("\\\\"))
 
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60])
@@ -159,20 +191,123 @@ def test_wide_text_shows_both_values_and_narrow_text_the_mean(two: Table):
     assert "(" not in two.text(70)
 
 
-def test_findings_claim_no_more_than_the_seeds_allow(two_seeds: Path, three_seeds: Path):
-    """Two seeds come with a warning; lost trials and what pairing bought are said."""
+def test_long_names_lose_their_middle_where_nothing_else_fits(two: Table):
+    """A label of 80 characters fits a terminal of 80, and two of them stay two."""
+    long = (
+        two.rows["label"] + " with an argument of a name that nobody would want to read twice =.1"
+    )
+    rows = two.rows.assign(label=[f"{name}{number}" for number, name in enumerate(long)])
+    table = Table(rows, two.baseline)
+    text = table.text(80)
+    assert max(map(len, text.splitlines())) <= 80
+    names = [line.split(".")[0] for line in text.splitlines()[3:]]
+    assert all("\N{HORIZONTAL ELLIPSIS}" in name for name in names)
+    assert len(text.splitlines()) == 3 + len(rows)
+
+
+def test_findings_of_two_seeds_claim_nothing(two_seeds: Path):
+    """The first sentence says that nothing can be told; no lowest value is named."""
     part = combination(two_seeds)
     few = findings(part, make_table(part))
-    assert not any("No baseline" in line for line in few)
-    assert few[0].endswith(
-        "Fewer than three seeds give no interval: read small differences as noise."
-    )
-    assert few[1].startswith("Lowest validation perplexity: merity2017 .4, ")
-    assert "Against zaremba2014 .5, paired by seed" in few[2]
+    assert "no difference to zaremba2014 .5 here can be told from noise" in few[0]
+    assert not any("No baseline" in line or "Lowest" in line for line in few)
+    assert "better in 2 of 2 pairs" in few[2]
+
+
+def test_findings_of_one_seed_say_that_it_shows_nothing(write: Write, tmp_path: Path):
+    """One pair is no count of better and worse."""
+    write(tmp_path, seeds=1)
+    part = combination(tmp_path)
+    said = findings(part, make_table(part))
+    assert said[0].startswith("One seed shows nothing")
+    assert not any("better" in line or "worse" in line or "Lowest" in line for line in said)
+
+
+def test_findings_name_what_differs_beyond_noise(three_seeds: Path):
+    """Counts after Holm come first; then the lowest, where it is below the baseline, and rivals."""
     part = combination(three_seeds)
-    more = findings(part, make_table(part))
-    assert "variance of a paired difference" in more[3]
-    assert more[-1] == "2 diverged and 1 failed: counted in the table, in no mean."
+    table = make_table(part)
+    said = findings(part, table)
+    significant = table.rows[table.rows["valid_p_holm"] < 0.05]
+    tested = int(table.rows["valid_p_holm"].notna().sum())
+    assert said[0].startswith(f"{len(significant)} of {tested} placements differ from none")
+    assert "Holm" in said[0]
+    assert said[1].startswith("Lowest validation perplexity: merity2017 .4, ")
+    assert "not told apart from" in said[1]
+    assert any("better in 3 of 3 pairs" in line for line in said)
+    assert any("variance of a paired difference" in line for line in said)
+    assert said[-1] == "2 diverged and 1 failed: counted in the table, in no mean."
+
+
+def test_findings_name_no_lowest_where_nothing_differs(write: Write, tmp_path: Path):
+    """Three seeds within each other's noise: a sentence that says so, and no bold."""
+    points = (Point("none"), Point("naive", {"rate": 0.25}, 100, 219.5))
+    write(tmp_path, seeds=3, points=points)
+    part = combination(tmp_path)
+    table = make_table(part)
+    said = findings(part, table)
+    assert said[0].startswith("No placement differs from none beyond the noise of 3 seeds")
+    assert not any("Lowest" in line for line in said)
+    assert not table.leading
+
+
+def test_equal_trials_are_equal(write: Write, tmp_path: Path):
+    """A placement whose every number is the baseline's is neither better nor worse, at one seed and
+    at three."""
+    for seeds in (1, 3):
+        results = tmp_path / str(seeds)
+        write(results, seeds=seeds, points=(Point("none"), Point("interlayer", {"rate": 0.5})))
+        trials = open_store("placement", None, results)
+        frame = read_trials(trials)
+        values = frame[frame["label"] == "none"].set_index("seed")
+        same = frame["seed"].map(values["valid_ppl"])
+        part = replace(combination(results), trials=frame.assign(valid_ppl=same))
+        table = make_table(part)
+        said = findings(part, table)
+        assert any(f"1 equal in {seeds} of {seeds} pair" in line for line in said)
+        assert not any("better" in line or "worse" in line for line in said)
+        assert entry(table, "interlayer .5", "better") == f"0 of {seeds}, {seeds} equal"
+
+
+def test_another_name_of_the_baselines_trials_is_called_so(write: Write, tmp_path: Path):
+    """A name under which the baseline's very cells are known is compared with nothing."""
+    store = write(tmp_path, seeds=3, points=QUICK[:2])
+    rows = [row for row in store.cells().to_pylist() if row["label"] == "none"]
+    other = {"strategy": "interlayer", "arguments": '{"rate":0.5}', "label": "interlayer .5"}
+    store.write_cells([row | other | {"position": 9, "baseline": False} for row in rows])
+    part = combination(tmp_path)
+    table = make_table(part)
+    said = findings(part, table)
+    assert any(line.startswith("interlayer .5 has the same cells as none") for line in said)
+    assert entry(table, "interlayer .5", "valid difference") == "\N{EN DASH}"
+    assert said[0].startswith("1 of 1 placement differs")
+
+
+UNKNOWN = {
+    "valid_unknown": 906, "test_unknown": 0, "valid_targets": 7_376,
+    "valid_known_nll_last": math.log(138.0), "valid_known_nll_best": math.log(138.0),
+}  # fmt: skip
+
+
+def test_unknown_words_are_counted_beside_the_headline(write: Write, tmp_path: Path):
+    """Count, share and perplexity over known words, in every form; only of the split with some."""
+    write(tmp_path, seeds=2, points=QUICK[:3], also=UNKNOWN)
+    table = make_table(combination(tmp_path))
+    heads = [column.head for column in table.columns]
+    assert heads[heads.index("valid") + 1] == "known valid"
+    assert "known test" not in heads
+    assert entry(table, "none", "known valid") == "138.0 (138.0, 138.0)"
+    words = "906 of 7,376 validation targets (12 %) are words that the training vocabulary lacks"
+    assert words in table.caption
+    assert words in table.markdown()
+    assert table.latex().startswith("% 906 of 7,376 validation targets")
+    assert "valid_known_ppl" in table.csv().splitlines()[0]
+
+
+def test_nobody_counted_unknown_words(two: Table):
+    """A store from before they were counted says nothing of them."""
+    assert two.caption == ""
+    assert not [column.head for column in two.columns if "known" in column.head]
 
 
 def test_numbers_as_written():
@@ -180,6 +315,8 @@ def test_numbers_as_written():
     assert [perplexity(216.04), perplexity(12345.6), perplexity(float("nan"))] == [
         "216.0", "12,346", "\N{EN DASH}",
     ]  # fmt: skip
+    assert [perplexity(math.exp(50)), perplexity(math.inf)] == ["5.2e21", "inf"]
+    assert [signed(-math.inf), nats(math.inf)] == [f"{MINUS}inf", "inf"]
     assert [nats(1.2344), nats(-0.5)] == ["1.234", f"{MINUS}0.500"]
     assert [signed(1.26), signed(-1.26), signed(-0.04)] == ["+1.3", f"{MINUS}1.3", "0.0"]
     assert [rate(0.5), rate(0.0), rate(None)] == [".5", "0", "\N{EN DASH}"]

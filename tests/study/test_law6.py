@@ -64,11 +64,15 @@ def _hears_interrupts() -> None:
 def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
     """Start the run, stop it when it has told of `told` events; return its code and all it said."""
     with subprocess.Popen(
-        _command(folder, 2), stdout=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+        _command(folder, 2),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_hears_interrupts,
     ) as run:
         assert run.stdout is not None
         lines = []
-        while sum(line.startswith("[") for line in lines) < told:
+        while sum(" [" in line for line in lines) < told:
             lines.append(run.stdout.readline())
             assert lines[-1], "the run ended by itself"
         run.send_signal(how)

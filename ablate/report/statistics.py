@@ -2,7 +2,7 @@
 
 The rule (a percentile bootstrap, seaborn's default, covers .74 at three seeds; Student's t about
 .95): from three seeds on a t interval, with two seeds both values and no interval, with one seed
-the value alone. Trials of one seed share initial weights and data order, so differences are
+the value alone. Trials of one seed share initial weights, so differences are
 paired by seed. No stars: a p-value is printed as a number, after Holm's correction, or not at all.
 """
 

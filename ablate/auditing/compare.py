@@ -140,8 +140,9 @@ def _verb(fill: Fill) -> str:
 
 def _rate(finding: Finding) -> str:
     """A rate in as many figures as its error leaves, two at the least."""
-    figures = 2 if finding.error > 0.002 else 3 if finding.error > 0.0002 else 4
-    return f"{finding.rate:.{figures}f}"
+    if finding.error <= 0.0002:
+        return f"{finding.rate:.3g}"
+    return f"{finding.rate:.{2 if finding.error > 0.002 else 3}f}"
 
 
 def _differences(finding: Finding, want: Meant, sizes: Mapping[str, int]) -> Iterator[str]:

@@ -78,7 +78,7 @@ def text(audit: Audit, *, width: int = 110) -> str:
 
 def _rate(finding: Finding) -> str:
     """A rate and its standard error in as many figures as the error has two of."""
-    figures = 3 if finding.error >= 0.0005 else 5
+    figures = next((n for n in (3, 5, 7) if finding.error >= 0.5 * 10.0**-n), 9)
     return f"{finding.rate:.{figures}f} ± {finding.error:.{figures}f}"
 
 

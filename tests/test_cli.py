@@ -321,7 +321,7 @@ def test_report_prints_the_table_and_names_the_page(finished: Path) -> None:
     """What `make run` ends with."""
     result = ablate("report", "--results", finished.parent / "results")
     assert result.exit_code == 0, result.output
-    assert "zaremba2014 .5" in result.stdout
+    assert re.search(r"zaremba2014 +\.5 ", result.stdout)
     page = re.search(r"page: (.*)", result.stdout)
     assert page
     assert "</html>" in Path(page[1]).read_text()

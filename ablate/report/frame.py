@@ -60,7 +60,7 @@ def tokens(
     is an ensemble: `frame.pivot(index=["split", "position"], columns="key", values="log_prob")`.
     """
     store = _whole(open_store(study, profile, results), ATTEMPT_TABLES)
-    return store.tokens(keys).to_pandas()
+    return store.tokens(keys).to_pandas(use_threads=False)
 
 
 def open_store(study: str, profile: str | None, results: str | Path) -> Store:
@@ -130,7 +130,7 @@ def read_cells(store: Store) -> pd.DataFrame:
 
     `net` and `recipe` are as today's ablate writes them, and `asked` is True or False.
     """
-    cells = store.cells().to_pandas()
+    cells = store.cells().to_pandas(use_threads=False)
     cells["label"] = _distinct_labels(cells)
     for column, completed in (("net", completed_net), ("recipe", completed_recipe)):
         cells[column] = cells[column].map(
@@ -143,7 +143,7 @@ def read_cells(store: Store) -> pd.DataFrame:
 def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a store's trials under the names that `cells` (None: its own) gives; see `results`."""
     cells = read_cells(store) if cells is None else cells
-    trials = store.trials().to_pandas()
+    trials = store.trials().to_pandas(use_threads=False)
     committed = trials[trials["status"].isin(COMMITTED)].sort_values("attempt")
     failed = trials[trials["status"] == FAILED].sort_values("attempt", ascending=False)
     # The first attempt that ended counts; where none did, the last failure says why.
@@ -166,7 +166,7 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
 
 def read_epochs(store: Store) -> pd.DataFrame:
     """Return a store's learning curves; see `epochs`."""
-    frame = store.epochs().to_pandas()
+    frame = store.epochs().to_pandas(use_threads=False)
     return frame.sort_values(["key", "epoch"], kind="stable", ignore_index=True)
 
 

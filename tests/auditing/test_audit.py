@@ -209,8 +209,9 @@ def _with_hook():
             lambda: ablate.LSTM(6, 8, placement=BOTH, seed=9, stack=3).double().eval(),
             BOTH,
             id="float64-evaluation-stack",
+            marks=pytest.mark.slow,
         ),
-        pytest.param(_with_hook, BOTH, id="hook"),
+        pytest.param(_with_hook, BOTH, id="hook", marks=pytest.mark.slow),
         pytest.param(
             lambda: ablate.Embedding(9, 6, placement=WORDS, seed=1, batch_first=True),
             WORDS,

@@ -28,7 +28,7 @@ def findings(part: Combination, table: Table) -> list[str]:
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
         sentences += [_compared(table.baseline, compared), *_pairing(compared)]
-    sentences += [*_same_cells(done), _lost(part), _unpaired(part, table)]
+    sentences += [*_same_cells(done), _lost(part), _unpaired(part, table), _unasked(part)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -181,6 +181,12 @@ def _unpaired(part: Combination, table: Table) -> str:
         'No baseline: name one in the study file (baseline = "none"), and run once more where it '
         "is new among the strategies, for paired differences."
     )
+
+
+def _unasked(part: Combination) -> str:
+    if part.cells["asked"].any():
+        return ""
+    return "The study file asks for none of these: what it asks for has not run yet."
 
 
 def _names(labels: Sequence[str] | pd.Series) -> str:

@@ -136,6 +136,7 @@ def test_where_nothing_that_is_asked_has_run_the_rest_is_shown(write: Write, tmp
     write(tmp_path, study="mine", seeds=1, points=QUICK[1:2], unasked=("zaremba2014 .25",))
     [report] = build(tmp_path)
     assert "zaremba2014   .25" in report.text
+    assert "The study file asks for none of these" in report.text
 
 
 def test_another_file_of_the_name_is_refused(store: Store):

@@ -13,6 +13,7 @@ from earlier_stores import make_first_version
 
 from ablate.errors import AblateError
 from ablate.report import Report, build
+from ablate.report.inline import inline
 from ablate.store import Store
 
 Write = Callable[..., Store]
@@ -208,6 +209,14 @@ def test_a_combination_that_has_not_begun_is_named(write_few: Write, tmp_path: P
     page = Page(build(tmp_path)[0].page)
     assert "<h2>Not begun</h2>" in page.text
     assert len([tag for tag in page.all("table") if tag.get("class") == "ablation"]) == 1
+
+
+def test_names_that_look_like_a_colour_or_an_id_stay_text():
+    """The page's colours and ids are those of tags; what a name holds is left alone."""
+    drawn = '<g id="a" style="fill: #0072b2"><text>#0072b2 id="a" url(#a)</text></g>'
+    text = inline(f'<svg width="1">{drawn}</svg>', name="mine", title="A figure")
+    assert '<g id="mine-a" style="fill: var(--between, #0072b2)">' in text
+    assert '<text>#0072b2 id="a" url(#a)</text>' in text
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -1,32 +1,31 @@
 """The command line: parses and prints, decides nothing."""
 
-import errno
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 import ablate
-from ablate import terminal
+from ablate.console import (
+    Commands,
+    entry,
+    new_console,
+    plain_table,
+    print_text,
+    say,
+    say_error,
+    say_warnings,
+)
 from ablate.docstrings import docstring
-from ablate.errors import AblateError, AblateWarning
+from ablate.errors import AblateError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from ablate.study.job import Job
     from ablate.study.sizes import Sizes
-
-_STOPPED = "stopped"
-_STOPPED_RUN = (
-    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
-    "the same command goes on from there"
-)
 
 _RESULTS = click.option(
     "--results",
@@ -46,70 +45,6 @@ _PLUGINS = click.option(
 )
 
 
-class Refusal(click.ClickException):
-    """A user's mistake: one message, exit code 2, no traceback."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        _say_error(f"ablate: {self.format_message()}")
-
-
-class Stopped(click.ClickException):
-    """Ctrl-C: one sentence, and the exit code that shells give it."""
-
-    exit_code = 130
-
-    def show(self, file: Any = None) -> None:
-        _say_error(f"ablate: {self.format_message()}")
-
-
-class Commands(click.Group):
-    """A group whose commands end in one sentence, whatever a user or a system does to them.
-
-    An AblateError, or a file that the system refuses, is a `Refusal`, and Ctrl-C is `Stopped`, from
-    the first import on.
-    """
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        terminal.prepare()
-        return super().main(*args, **extra)
-
-    def command(self, *args: Any, **extra: Any) -> Any:
-        """Add a command whose help is its docstring, under `python -OO` too."""
-        add = super().command
-
-        def decorate(function: Callable[..., Any]) -> click.Command:
-            return add(*args, help=docstring(function), **extra)(function)
-
-        return decorate
-
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        with _in_words():
-            return super().make_context(*args, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _in_words(ctx):
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _in_words(ctx: click.Context | None = None) -> Iterator[None]:
-    """Let what ends a command be one sentence; a closed pipe is click's, which says nothing."""
-    try:
-        yield
-    except AblateError as error:
-        raise Refusal(str(error)) from error
-    except OSError as error:
-        if error.errno == errno.EPIPE or error.strerror is None:
-            raise
-        where = "standard output" if error.filename is None else error.filename
-        raise Refusal(f"{where}: {error.strerror}") from error
-    except (KeyboardInterrupt, click.Abort):
-        running = ctx is not None and ctx.invoked_subcommand == "run"
-        raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ablate.__version__, prog_name="ablate")
 @click.pass_context
@@ -118,7 +53,7 @@ def main(ctx: click.Context) -> None:
 
     A study trains one net under many placements and seeds; a report shows what came of it.
     """
-    ctx.call_on_close(_say_warnings())
+    ctx.call_on_close(say_warnings())
 
 
 if main.help is None and main.callback is not None:
@@ -179,9 +114,8 @@ def run(
     The same command again trains only what is missing, and goes on from each trial's last finished
     epoch. More seeds or rates add only the new trials.
     """
-    from ablate.study import driver, words
+    from ablate.study import driver, progress, words
     from ablate.study.job import Order, prepare
-    from ablate.study.progress import say
     from ablate.study.sizes import size_cohorts
 
     order = Order(
@@ -197,17 +131,17 @@ def run(
         device=device,
         plugins=plugins,
     )
-    job, console = prepare(order), _console()
-    _say(console, words.introduction(job))
+    job, console = prepare(order), new_console()
+    say(console, words.introduction(job))
     for line in words.probing(job, cohort):
-        say(console, line)
+        progress.say(console, line)
     sizes = size_cohorts(job, cohort)
-    _say(console, words.cohorts(sizes))
+    say(console, words.cohorts(sizes))
     if dry_run:
         _preview(console, job, sizes)
         return
     for line in words.starting(job):
-        say(console, line)
+        progress.say(console, line)
     summary = driver.run(
         job.entries,
         job.store,
@@ -218,7 +152,7 @@ def run(
         about=job.about,
         listed=job.listed,
     )
-    _say(console, words.conclusion(job, summary))
+    say(console, words.conclusion(job, summary))
     ctx.exit(1 if summary.failures else 0)
 
 
@@ -231,8 +165,8 @@ def report(study: str | None, profile: str | None, results: Path) -> None:
     from ablate.report import build
 
     for built in build(results, study, profile):
-        _print(built.text)
-        _print(f"page: {built.page}\n")
+        print_text(built.text)
+        print_text(f"page: {built.page}\n")
 
 
 @main.command()
@@ -243,8 +177,8 @@ def status(study: str | None, profile: str | None, results: Path) -> None:
     """Show how far each study is: trials done, diverged, failed, missing and begun."""
     from ablate.study.status import find_statuses
 
-    console = _console()
-    table = _table("study", "profile")
+    console = new_console()
+    table = plain_table("study", "profile")
     for heading in ("ok", "diverged", "failed", "missing", "begun", "all"):
         table.add_column(heading, justify="right")
     found = find_statuses(results, study, profile)
@@ -252,8 +186,8 @@ def status(study: str | None, profile: str | None, results: Path) -> None:
         counts = (one.ok, one.diverged, one.failed, one.missing, one.begun, one.total)
         table.add_row(one.study, one.profile, *map(str, counts))
     console.print(table)
-    _say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
-    _say(console, (one.damage for one in found if one.damage))
+    say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
+    say(console, (one.damage for one in found if one.damage))
 
 
 @main.command()
@@ -284,24 +218,24 @@ def forget(
 
     if not (points or diverged):
         raise AblateError("say what to forget: labels or strategies, or --diverged")
-    store, console = open_store(study, profile, results), _console()
+    store, console = open_store(study, profile, results), new_console()
     forgetting.check_study(store, study)
     with store.lock():
         find = forgetting.find_ended_badly if diverged else forgetting.find_points
         found = find(store, points)
         if found.empty:
-            _say(console, ["nothing diverged or failed: there is nothing to forget"])
+            say(console, ["nothing diverged or failed: there is nothing to forget"])
             return
-        _say(console, forgetting.describe(store, found))
+        say(console, forgetting.describe(store, found))
         if again := forgetting.again(store, found):
-            _say(console, [again])
+            say(console, [again])
         if not (yes or _asks()):
             raise AblateError("nobody can be asked here, and nothing was deleted: add --yes")
         if not (yes or click.confirm("Delete them?")):
-            _say(console, ["nothing was deleted"])
+            say(console, ["nothing was deleted"])
             ctx.exit(1)
         forgetting.forget(store, found)
-    _say(console, [f"deleted; next: `{store.command('report')}`"])
+    say(console, [f"deleted; next: `{store.command('report')}`"])
 
 
 @main.command()
@@ -309,18 +243,18 @@ def studies() -> None:
     """List the studies that a name alone finds: the shipped ones and those in ./studies."""
     from ablate.study.file import all_studies, read_study
 
-    console = _console()
+    console = new_console()
     for name, path in all_studies().items():
         try:
             study = read_study(path)
         except AblateError as error:
-            _say(console, [f"{name}  {error}", ""])
+            say(console, [f"{name}  {error}", ""])
             continue
         profiles = (
             f"{profile} (default)" if profile == study.default_profile else profile
             for profile in study.profiles
         )
-        _entry(console, name, study.question, profiles=", ".join(profiles), file=str(path))
+        entry(console, name, study.question, profiles=", ".join(profiles), file=str(path))
 
 
 @main.command()
@@ -334,7 +268,7 @@ def cite(study: str, profile: str | None, plugins: tuple[Path, ...]) -> None:
 
     _load(plugins)
     found, _ = find_study(study)
-    _print(bibliography(used_by(found, profile)), end="")
+    print_text(bibliography(used_by(found, profile)), end="")
 
 
 @main.command()
@@ -344,10 +278,10 @@ def strategies(plugins: tuple[Path, ...]) -> None:
     from ablate.strategies import all_strategies
 
     _load(plugins)
-    console = _console()
+    console = new_console()
     for strategy in all_strategies():
         default = ", ".join(f"{name}={value}" for name, value in strategy.arguments().items())
-        _entry(
+        entry(
             console,
             strategy.name,
             strategy.summary,
@@ -384,7 +318,7 @@ def explain(
     from ablate.study.changes import read_settings
 
     _load(plugins)
-    render(strategy, read_settings(settings), console=_console(), layers=layers, n=steps)
+    render(strategy, read_settings(settings), console=new_console(), layers=layers, n=steps)
 
 
 @main.command()
@@ -465,10 +399,10 @@ def audit(
             page.write_text(text, encoding="utf-8")
         except OSError as error:
             raise AblateError(f"--page {page} cannot be written: {error.strerror}") from error
-    _say(_console(), [audited.title])
-    _console().print(renderable(audited.audit))
+    say(new_console(), [audited.title])
+    new_console().print(renderable(audited.audit))
     if page is not None:
-        _print(f"page: {page}")
+        print_text(f"page: {page}")
     ctx.exit(1 if audited.audit.disagreements else 0)
 
 
@@ -535,28 +469,15 @@ def bench(
             quick=quick,
         )
         measure = run.run_parts if parts else run.run
-        report = measure(options, _say_error, command=["ablate", *sys.argv[1:]])
+        report = measure(options, say_error, command=["ablate", *sys.argv[1:]])
         if target is not None:
             files.write(report, target)
-    _print(show.markdown(report) if as_markdown else show.text(report))
-
-
-def _say_error(line: str) -> None:
-    """Say what is under way, apart from what a command prints."""
-    click.echo(line, file=sys.stderr)
+    print_text(show.markdown(report) if as_markdown else show.text(report))
 
 
 def _asks() -> bool:
     """Whether somebody can answer a question."""
     return sys.stdin.isatty()
-
-
-def _print(text: str, end: str = "\n") -> None:
-    """Print text as it is.
-
-    To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
-    """
-    click.echo(f"{text}{end}", file=sys.stdout, nl=False)
 
 
 def _names(given: str) -> tuple[str, ...]:
@@ -573,60 +494,13 @@ def _load(plugins: Iterable[Path]) -> None:
         load_file(path)
 
 
-def _say_warnings() -> Callable[[], None]:
-    """Let ablate's own warnings be printed as sentences; return what undoes that."""
-    before = warnings.formatwarning
-
-    def say(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        line: str | None = None,
-    ) -> str:
-        if issubclass(category, AblateWarning):
-            return f"ablate: {message}\n"
-        return before(message, category, filename, lineno, line)
-
-    warnings.formatwarning = say
-    return lambda: setattr(warnings, "formatwarning", before)
-
-
 def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
     from ablate.study import preview
 
     console.print()
     console.print(preview.matrix(job))
     console.print()
-    _say(console, preview.plans(job))
+    say(console, preview.plans(job))
     console.print()
     found = preview.estimate(job, sizes)
-    _say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-def _table(*headings: str) -> "Table":
-    from rich.table import Table
-
-    return Table(*headings, box=None, pad_edge=False, header_style="bold")
-
-
-def _say(console: "Console", lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def _entry(console: "Console", name: str, summary: str, **facts: str | None) -> None:
-    """One entry of a list: its name, its sentence, and the facts that it has."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    known = "; ".join(f"{fact}: {value}" for fact, value in facts.items() if value)
-    console.print(Text(name, style="bold"))
-    for line in (Text(summary), Text(known, style="dim")):
-        console.print(Padding(line, (0, 0, 0, 4), expand=False))
+    say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from ablate.errors import AblateError, did_you_mean, in_words
-from ablate.sources import from_elsewhere, text_of
+from ablate.errors import AblateError, in_words
+from ablate.sources import text_of, value_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,19 +161,10 @@ def threshold(rate: float) -> int:
 BERNOULLI = Bernoulli()
 GAUSSIAN = Gaussian()
 
-_OWN: Final = {noise.text: noise for noise in (BERNOULLI, GAUSSIAN)}
-
 
 def parse_noise(text: str) -> Noise:
     """Return the noise of this canonical text; of one that is not ablate's own an `Unknown`.
 
     Raises AblateError for what is the text of no noise.
     """
-    if text in _OWN:
-        return _OWN[text]
-    if from_elsewhere(text):
-        return Unknown(text)
-    raise AblateError(
-        f"no noise has the text '{text}'{did_you_mean(text, _OWN)}; there are {', '.join(_OWN)}, "
-        "and another package's is written NAME#digest"
-    )
+    return value_of(text, (BERNOULLI, GAUSSIAN), Unknown, "noise")

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from ablate.errors import AblateError, did_you_mean, in_words
-from ablate.sources import from_elsewhere, text_of
+from ablate.errors import AblateError, in_words
+from ablate.sources import text_of, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +109,13 @@ CONSTANT: Final = Constant()
 CURRICULUM: Final = Curriculum()
 ANNEALED: Final = Annealed()
 
-_OWN: Final = {schedule.text: schedule for schedule in (CONSTANT, CURRICULUM, ANNEALED)}
-
 
 def parse_schedule(text: str) -> Schedule:
     """Return the schedule of this canonical text; of one that is not ablate's own an `Unknown`.
 
     Raises AblateError for what is the text of no schedule.
     """
-    if text in _OWN:
-        return _OWN[text]
-    if from_elsewhere(text):
-        return Unknown(text)
-    raise AblateError(
-        f"no schedule has the text '{text}'{did_you_mean(text, _OWN)}; there are "
-        f"{', '.join(_OWN)}, and another package's is written NAME#digest"
-    )
+    return value_of(text, (CONSTANT, CURRICULUM, ANNEALED), Unknown, "schedule")
 
 
 def factor_at(schedule: Schedule, update: int, total: int) -> float:

@@ -10,10 +10,14 @@ import functools
 import hashlib
 import inspect
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, did_you_mean
+
+# A noise or a schedule: whatever has a canonical `text`.
+Value = TypeVar("Value", bound=Any)
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 # What separates the parts of a placement's text may not stand inside one of them.
@@ -41,9 +45,22 @@ def text_of(value: Any) -> str:
     return ",".join(parts)
 
 
-def from_elsewhere(text: str) -> bool:
-    """Whether `text` is that of a noise or a schedule that is not ablate's own."""
-    return _FROM_ELSEWHERE.fullmatch(text) is not None
+def value_of(
+    text: str, own: Iterable[Value], elsewhere: Callable[[str], Value], kind: str
+) -> Value:
+    """The noise or schedule of a canonical text: one of ablate's `own`, or what `elsewhere` makes.
+
+    `kind` is the word for it. Raises AblateError for what is the text of none.
+    """
+    known = {value.text: value for value in own}
+    if text in known:
+        return known[text]
+    if _FROM_ELSEWHERE.fullmatch(text):
+        return elsewhere(text)
+    raise AblateError(
+        f"no {kind} has the text '{text}'{did_you_mean(text, known)}; there are "
+        f"{', '.join(known)}, and another package's is written NAME#digest"
+    )
 
 
 def built_in(module: str) -> bool:

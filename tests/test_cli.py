@@ -11,59 +11,15 @@ from pathlib import Path
 import click
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from tiny import ablate, run, write_study
 
 from ablate.cli import main
-from ablate.data.toy import generate_toy
 from ablate.store import Store
 from ablate.strategies import registry
 from ablate.training.capability import Measured
 
 ROOT = Path(__file__).parents[1]
-
-STUDY = """
-question = "Does dropout help?"
-baseline = "none"
-
-[profiles.quick]
-corpus = "{text}"
-net = {{layers = 1, hidden = 4}}
-precision = "fp32"
-seeds = 1
-strategies = [{{name = "none"}}, {{name = "zaremba2014", rate = [0.25, 0.5]}}]
-
-[profiles.quick.recipe]
-unroll = 10
-batch = 10
-learning_rate = 1.0
-epochs = 2
-hold = 2
-divide = 2.0
-clip = 5.0
-init = 0.1
-"""
-
-
-def ablate(*arguments: object) -> Result:
-    """Run one command in this process."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def run(study: Path, *arguments: object) -> Result:
-    """`ablate run` of a study file, on this process's CPU, with results beside the file."""
-    where = ("--results", study.parent / "results", "--device", "cpu", "--slots", 0)
-    return ablate("run", "--study", study, *where, *arguments)
-
-
-def write_study(folder: Path) -> Path:
-    """A study of three trials of a few updates each."""
-    text = folder / "text"
-    text.mkdir()
-    for split, lines in generate_toy().items():
-        (text / f"{split}.txt").write_text("".join(lines.splitlines(keepends=True)[:60]))
-    study = folder / "tiny.toml"
-    study.write_text(STUDY.format(text=text))
-    return study
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -578,7 +534,12 @@ def test_a_signal_while_modules_are_imported_is_130(tmp_path: Path) -> None:
     (tmp_path / "ablate").symlink_to(ROOT / "ablate")
     slow = tmp_path / "torch"
     slow.mkdir()
-    (slow / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    # A shell's background process ignores the signal, and so do those that it starts.
+    (slow / "__init__.py").write_text(
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
     ended = subprocess.run(
         [sys.executable, str(ROOT / "cli.py"), "run", "--study", "smoke"],
         capture_output=True, text=True, check=False,
@@ -606,45 +567,3 @@ def test_two_files_of_one_name_are_told_apart(study: Path) -> None:
     where = ("--results", study.parent / "results")
     message = refused(ablate("run", "--study", other, "--dry-run", *where))
     assert "is another file of that name" in message
-
-
-def _ended(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """One command in a process of its own, whose streams have the encoding of `environment`."""
-    command = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
-    found = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | environment
-    return subprocess.run(command, capture_output=True, check=True, env=found)
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_a_terminal_without_unicode_shows_stand_ins(finished: Path, encoding: str) -> None:
-    """A multiplication sign is an x where there is none, and a table's rule is made of dashes."""
-    ended = _ended("report", "--results", finished.parent / "results", PYTHONIOENCODING=encoding)
-    text = ended.stdout.decode(encoding)
-    times = "x" if encoding == "ascii" else "\N{MULTIPLICATION SIGN}"
-    assert f"LSTM 1 {times} 4" in text
-    assert re.search("^-{20,}$", text, re.M)
-    assert b"Traceback" not in ended.stderr
-
-
-@pytest.mark.parametrize("columns", ["0", "abc", "20", "-3", "\N{SUPERSCRIPT TWO}", ""])
-def test_any_width_is_taken(columns: str) -> None:
-    """What is no width is passed over, and what is too narrow to read is widened."""
-    lines = _ended("explain", "zaremba2014", COLUMNS=columns, LINES=columns).stdout.splitlines()
-    assert 20 <= max(map(len, lines)) <= 400
-
-
-def test_a_reader_that_leaves_sees_no_traceback() -> None:
-    """`ablate studies | head -1` ends without a word."""
-    command = [sys.executable, str(ROOT / "cli.py"), "strategies"]
-    read, write = os.pipe()
-    os.close(read)
-    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
-    os.close(write)
-    assert b"Traceback" not in ended.stderr
-
-
-def test_help_is_kept_without_docstrings() -> None:
-    """`PYTHONOPTIMIZE=2` takes docstrings out of the program; what they say is read again."""
-    texts = [_ended("run", "--help", PYTHONOPTIMIZE=level).stdout for level in ("", "2")]
-    assert texts[0] == texts[1]
-    assert b"goes on from each" in texts[0]

@@ -25,6 +25,29 @@ class Check:
     sentence: str
 
 
+def quiet(holds: bool) -> Check:
+    """The law that evaluation tosses nothing: two calls there are equal."""
+    return Check(
+        "evaluation",
+        holds,
+        "evaluation tosses nothing"
+        if holds
+        else "two calls in evaluation mode differ: something is still tossed",
+    )
+
+
+def untouched(changed: str | None) -> Check:
+    """The law that a call leaves the parameters alone; `changed` says how one does not."""
+    return Check(
+        "parameters", changed is None, changed or "a call leaves the parameters as they are"
+    )
+
+
+def same_slope(told: float, slope: float) -> bool:
+    """Whether a gradient is the slope of what is computed, by a difference quotient of `STEP`."""
+    return abs(told - slope) <= EXACT * max(abs(slope), 1e-3)
+
+
 def check_module(subject: Subject, *, rows_meet_behind: bool = False) -> tuple[Check, ...]:
     """Look at one toss of a dense net, in training and in evaluation.
 
@@ -73,14 +96,7 @@ def _evaluation(subject: Subject, toss: Toss, setting: Setting) -> Check:
     module = subject.ready(toss, setting, training=False)
     first = subject.run(module, toss, setting)
     second = subject.run(module, replace(toss, seed=toss.seed + 1), setting)
-    holds = _equal(first, second)
-    return Check(
-        "evaluation",
-        holds,
-        "evaluation tosses nothing"
-        if holds
-        else "two calls in evaluation mode differ: something is still tossed",
-    )
+    return quiet(_equal(first, second))
 
 
 def _untouched(subject: Subject, toss: Toss, setting: Setting) -> Check:
@@ -92,13 +108,11 @@ def _untouched(subject: Subject, toss: Toss, setting: Setting) -> Check:
         changed = [name for name, value in before.items() if not torch.equal(after[name], value)]
         if changed:
             mode = "training" if training else "evaluation"
-            return Check(
-                "parameters",
-                False,
+            return untouched(
                 f"a call in {mode} changes the parameter {changed[0]} itself: what is dropped "
-                "there is gone for good",
+                "there is gone for good"
             )
-    return Check("parameters", True, "a call leaves the parameters as they are")
+    return untouched(None)
 
 
 def _rows(subject: Subject, toss: Toss, setting: Setting, *, behind: bool) -> Check:
@@ -151,8 +165,7 @@ def _gradients(subject: Subject, toss: Toss, setting: Setting) -> Check:
         way = torch.randn(leaf.shape, generator=generator, dtype=torch.float64)
         slope = (moved(name, STEP * way) - moved(name, -STEP * way)) / (2.0 * STEP)
         told = float((gradient * way).sum()) if gradient is not None else 0.0
-        error = abs(told - slope) / max(abs(slope), 1e-3)
-        if error > EXACT:
+        if not same_slope(told, slope):
             return Check(
                 "gradients",
                 False,

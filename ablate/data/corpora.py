@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ablate.data import lines, unknown
 from ablate.data.folder import read_folder
 from ablate.data.lines import EOS, tokenize
-from ablate.data.note import Note, printable
+from ablate.data.note import Note, visible
 from ablate.data.text import PLAIN, Text
 from ablate.data.toy import generate_toy
 from ablate.data.treebank import read_treebank
@@ -89,7 +89,7 @@ def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corp
     folder = folder_of(spec, begins)
     texts = {split: text.spell(read) for split, read in read_folder(folder).items()}
     tokens = {split: tokenize(own) for split, own in texts.items()}
-    corpus = _corpus(printable(spec), tokens, text)
+    corpus = _corpus(visible(spec), tokens, text)
     notes = (*lines.notes(texts), *corpus.notes)
     return replace(corpus, notes=notes, folder=folder.absolute())
 

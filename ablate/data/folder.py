@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ablate.data.note import printable
+from ablate.data.note import visible
 from ablate.errors import AblateError
 
 #: The names that the file of each split may have, in order of preference.
@@ -18,7 +18,7 @@ def read_folder(folder: Path) -> dict[str, str]:
     Raises `AblateError` for a folder or file that cannot be read, for missing splits (all of them
     named at once), and for a file that is empty or not text.
     """
-    where = printable(str(folder))
+    where = visible(str(folder))
     try:
         present = {path.name for path in folder.iterdir()}
     except (OSError, ValueError) as error:
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
 
     Raises `AblateError` for a file that cannot be read, that is binary, or that holds no word.
     """
-    where = printable(str(path))
+    where = visible(str(path))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -78,6 +78,6 @@ def _listing(names: set[str], limit: int = 6) -> str:
     if not names:
         return "nothing"
     rest = len(names) - limit
-    return ", ".join(map(printable, sorted(names)[:limit])) + (
+    return ", ".join(map(visible, sorted(names)[:limit])) + (
         f" and {rest} more" if rest > 0 else ""
     )

@@ -22,14 +22,14 @@ def by_split(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{split} {count:,}" for split, count in counts.items() if count)
 
 
-def printable(text: str) -> str:
+def visible(text: str) -> str:
     """Return `text` with whatever a terminal cannot show as its escape, such as `\\ufeff`."""
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def shown(words: Iterable[str], most: int = 3) -> str:
-    """Return the first words in quotes, `'a', 'b'`, each of them printable."""
-    return ", ".join(f"'{printable(word)}'" for word in list(words)[:most])
+    """Return the first words in quotes, `'a', 'b'`, each of them visible."""
+    return ", ".join(f"'{visible(word)}'" for word in list(words)[:most])
 
 
 def _escape(char: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ablate.report.combination import Combination
 from ablate.report.numbers import perplexity, seeds, signed, spread
-from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT, lead_of
+from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT
 from ablate.report.table import Table
 
 _LISTED = 5
@@ -24,7 +24,7 @@ def findings(part: Combination, table: Table) -> list[str]:
     done = table.rows[table.rows["n"] > 0]
     sentences: list[str] = []
     if len(done):
-        sentences += [_verdict(table, done), _lowest(part, table, done), _scope(part, done)]
+        sentences += [_verdict(table, done), _lowest(table, done), _scope(part, done)]
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
         sentences += [_compared(table.baseline, compared), *_pairing(compared)]
@@ -74,9 +74,9 @@ def _untested(baseline: str, pairs: int) -> str:
     )
 
 
-def _lowest(part: Combination, table: Table, done: pd.DataFrame) -> str:
+def _lowest(table: Table, done: pd.DataFrame) -> str:
     """The lowest perplexity, where it is below the baseline's, or every other, beyond noise."""
-    lead = lead_of(part.trials)
+    lead = table.leads.get("valid_ppl")
     if lead is None:
         return ""
     best = done[(done["strategy"] == lead.strategy) & (done["arguments"] == lead.arguments)].iloc[0]

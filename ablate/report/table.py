@@ -5,8 +5,8 @@ the rule of `statistics`: a mean with its t interval from three seeds on, with b
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -20,7 +20,7 @@ from ablate.report.combination import Combination
 from ablate.report.escape import comment, markdown, tex
 from ablate.report.names import shortened
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
-from ablate.report.statistics import PLACEMENT, Differences, Summary, baseline_of, lead_of
+from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
 from ablate.report.unknown import Unknown, caption, unknown_in
 
 # What did not finish; a column that would be all zero is left out.
@@ -43,15 +43,19 @@ _SHORTEST_NAME = 16
 class Table:
     """One row a placement, in the order of the study file; `rows` has the numbers in full.
 
-    `leading` are the perplexities, of `valid_ppl` and `test_ppl`, whose lowest value can be told
-    apart from that of every other placement; the others are never bold. `caption` is what a reader
-    must know of all numbers, and empty where there is nothing.
+    `leads` has the placement of the lowest `valid_ppl` and of the lowest `test_ppl`. `caption` is
+    what a reader must know of all numbers, and empty where there is nothing.
     """
 
     rows: pd.DataFrame
     baseline: str | None
-    leading: frozenset[str] = frozenset()
+    leads: Mapping[str, Lead] = field(default_factory=dict)
     caption: str = ""
+
+    @property
+    def leading(self) -> frozenset[str]:
+        """The perplexities whose lowest value is told apart from every other; no other is bold."""
+        return frozenset(metric for metric, lead in self.leads.items() if not lead.rivals)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -199,9 +203,12 @@ def make_table(combination: Combination) -> Table:
     missing = combination.missing.groupby(list(PLACEMENT)).size().rename("missing")
     rows = rows.merge(missing, on=list(PLACEMENT), how="left")
     rows["missing"] = rows["missing"].fillna(0).astype(int)
-    leads = {metric: lead_of(trials, metric) for metric in ("valid_ppl", "test_ppl")}
-    leading = frozenset(metric for metric, lead in leads.items() if lead and not lead.rivals)
-    return Table(rows, _label(trials), leading, caption(found))
+    leads = {
+        metric: lead
+        for metric in ("valid_ppl", "test_ppl")
+        if (lead := lead_of(trials, metric)) is not None
+    }
+    return Table(rows, _label(trials), leads, caption(found))
 
 
 def make_other_table(combination: Combination) -> Table | None:

@@ -104,7 +104,7 @@ def prepare(order: Order) -> Job:
         profile = select(profile, order.strategies)
     threads = named_threads(order.threads)
     slots = _slots(order, threads.count if threads else None)
-    corpus = study.place(name).load(profile.corpus, profile.text)
+    corpus = study.corpus_path(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
     about = About.of(path, study.question, shipped=is_shipped(path))
     refuse_other(store.about(), about, store.folder)

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
+from ablate.study.corpus_path import CorpusPath
 from ablate.study.grid import Choice, Mistake, Point, baseline_of, distinct, read_choice
 from ablate.study.mistakes import refusal, value_mistakes
-from ablate.study.place import Place
 from ablate.study.schema import Head, Profile
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -38,9 +38,9 @@ class Study:
     plugins: tuple[PluginFile, ...] = ()
     typed: frozenset[str] = frozenset()
 
-    def place(self, profile: str) -> Place:
+    def corpus_path(self, profile: str) -> CorpusPath:
         """Return where the path of that profile's corpus begins."""
-        return _place(profile, self.folder, self.typed)
+        return _corpus_path(profile, self.folder, self.typed)
 
     def profile(self, name: str | None = None) -> Profile:
         """Return the profile called `name`, or the default one; AblateError if there is none."""
@@ -87,8 +87,8 @@ def parse_study(
         mistakes.append((("default_profile",), words))
     profiles = {}
     for key, own in tables.items():
-        place = _place(key, folder, typed)
-        profile, found = _read_profile(own, table.get("baseline"), place, complete=complete)
+        path = _corpus_path(key, folder, typed)
+        profile, found = _read_profile(own, table.get("baseline"), path, complete=complete)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
@@ -99,8 +99,8 @@ def parse_study(
     return Study(*given, typed=frozenset(typed))
 
 
-def _place(profile: str, folder: Path, typed: Set[str]) -> Place:
-    return Place.typed(folder) if profile in typed else Place.in_file(folder)
+def _corpus_path(profile: str, folder: Path, typed: Set[str]) -> CorpusPath:
+    return CorpusPath.typed(folder) if profile in typed else CorpusPath.in_file(folder)
 
 
 def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], list[Mistake]]:
@@ -118,11 +118,11 @@ def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], lis
 
 
 def _read_profile(
-    table: Any, baseline: Any, place: Place, *, complete: bool
+    table: Any, baseline: Any, corpus_path: CorpusPath, *, complete: bool
 ) -> tuple[Profile | None, list[Mistake]]:
     """Read one profile; `baseline` is the study's, for a profile that has none of its own.
 
-    `place` is where the path of its corpus begins.
+    `corpus_path` says where its corpus is looked for.
     Where the strategies are not `complete`, since a plugin is broken, a name that is not known is
     no mistake of its own.
     """
@@ -140,7 +140,7 @@ def _read_profile(
             mistakes += _about_baseline(name, points, whole=complete and not mistakes)
         table["strategies"] = choices
     try:
-        profile = Profile.model_validate(table, context=place)
+        profile = Profile.model_validate(table, context=corpus_path)
     except ValidationError as error:
         return None, [*value_mistakes(Profile, error), *mistakes]
     return profile, [*mistakes, *_check_layers(profile)]

@@ -14,7 +14,7 @@ from ablate.store import Row
 from ablate.store.integrity import put_aside
 from ablate.study.cells import Entry
 from ablate.study.mirror import Mirror, damaged, reason
-from ablate.study.order import Order
+from ablate.study.waiting import Waiting
 
 FILE: Final = "queue.sqlite3"
 
@@ -32,7 +32,7 @@ class Queue:
     def __init__(self, folder: Path) -> None:
         self.notes: list[str] = []
         self._path = folder / FILE
-        self._order = Order()
+        self._waiting = Waiting()
         self._mirror: Mirror | None = None
 
     def __enter__(self) -> Self:
@@ -68,16 +68,16 @@ class Queue:
 
     def put(self, entry: Entry, groups: Iterable[Hashable] = ()) -> None:
         """Enqueue a cell behind those that wait, in the `groups` by which it may be asked for."""
-        self._order.put(entry, groups)
+        self._waiting.put(entry, groups)
         self._tell(lambda mirror: mirror.put(entry))
 
     def waiting(self) -> tuple[str, ...]:
         """The keys of the cells that wait, in their order."""
-        return self._order.waiting()
+        return self._waiting.keys()
 
     def pop(self, *groups: Hashable) -> Entry | None:
         """The next cell, or the next of the first of `groups` that has one; it runs from now on."""
-        entry = self._order.pop(*groups)
+        entry = self._waiting.pop(*groups)
         if entry is not None:
             self._tell(lambda mirror: mirror.start(entry.cell.key))
         return entry

@@ -22,8 +22,8 @@ from pydantic_core import PydanticCustomError
 from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError, did_you_mean
 from ablate.model.net import Net
+from ablate.study.corpus_path import CorpusPath
 from ablate.study.grid import Choice
-from ablate.study.place import Place
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
@@ -45,9 +45,9 @@ def _in_words(check: Callable[[Given], Taken]) -> Callable[[Given], Taken]:
 
 
 def _corpus(spec: str, info: ValidationInfo) -> str:
-    """Check `spec` at the place that validation has as its context."""
-    place = info.context if isinstance(info.context, Place) else Place()
-    _in_words(place.check)(spec)
+    """Check `spec` by the rule that validation has as its context."""
+    path = info.context if isinstance(info.context, CorpusPath) else CorpusPath()
+    _in_words(path.check)(spec)
     return spec
 
 
@@ -85,7 +85,7 @@ class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
     A preset fills `net` and `recipe`, whose own keys go before it. `text` says how the corpus is
-    read, whose path begins at the `Place` that is the context of validation. `baseline` is the
+    read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated.
     """

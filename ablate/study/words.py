@@ -65,7 +65,7 @@ def about_corpus(job: Job) -> Iterator[str]:
     if changed := job.corpus.text.changed():
         options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in changed.items())
         yield f"text: {options}"
-    hidden = job.study.place(job.profile_name).hidden_folder(job.profile.corpus)
+    hidden = job.study.corpus_path(job.profile_name).hidden_folder(job.profile.corpus)
     if hidden:
         yield f"warning: {hidden}"
     for note in job.corpus.notes:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from ablate.study.cells import Entry
 
 
-class Order:
+class Waiting:
     """Cells in the order in which they came; the first of any group is at hand, however many wait.
 
     A cell is in as many groups as it was put with, and in the group of all.
@@ -36,6 +36,6 @@ class Order:
             del self._groups[group][first]
         return self._all.pop(first)
 
-    def waiting(self) -> tuple[str, ...]:
+    def keys(self) -> tuple[str, ...]:
         """The keys of the cells that wait, in their order."""
         return tuple(self._all)

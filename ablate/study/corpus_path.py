@@ -12,13 +12,13 @@ from pathlib import Path
 
 from ablate.data import Corpus, corpora, load_corpus
 from ablate.data.corpora import check_name, folder_of
-from ablate.data.note import printable
+from ablate.data.note import visible
 from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CorpusPath:
     """Where a corpus's path begins, and `other`: where else it may have been meant to begin.
 
     `rule` says why. `mend` takes the path that would be read from the other place as `path`.
@@ -30,14 +30,14 @@ class Place:
     mend: str = ""
 
     @classmethod
-    def in_file(cls, folder: Path) -> "Place":
+    def in_file(cls, folder: Path) -> "CorpusPath":
         """Of a path that a study file in `folder` holds."""
         return cls(
             folder, Path(), "a path in a study file begins at that file", "write corpus = {toml}"
         )
 
     @classmethod
-    def typed(cls, folder: Path) -> "Place":
+    def typed(cls, folder: Path) -> "CorpusPath":
         """Of a path typed on the command line, to a study whose file is in `folder`."""
         rule = "a path on the command line begins at the working directory"
         return cls(Path(), folder, rule, "write --data {shell}")
@@ -66,7 +66,7 @@ class Place:
         if spec not in corpora() or not os.path.isdir(folder):
             return None
         return (
-            f"corpus {spec} is the built-in one: the folder {printable(str(folder))} is not read; "
+            f"corpus {spec} is the built-in one: the folder {visible(str(folder))} is not read; "
             f"write ./{spec} for it"
         )
 
@@ -77,7 +77,5 @@ class Place:
         path = os.path.relpath(there, self.begins)
         # A bare word is looked up as a name first.
         path = path if os.sep in path else os.path.join(os.curdir, path)
-        mend = self.mend.format(
-            toml=json.dumps(printable(path)), shell=shlex.quote(printable(path))
-        )
-        return AblateError(f"{error}; {self.rule}, and {printable(str(there))} is there: {mend}")
+        mend = self.mend.format(toml=json.dumps(visible(path)), shell=shlex.quote(visible(path)))
+        return AblateError(f"{error}; {self.rule}, and {visible(str(there))} is there: {mend}")

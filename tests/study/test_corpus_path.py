@@ -10,10 +10,10 @@ from rich.console import Console
 from ablate.data.toy import generate_toy
 from ablate.errors import AblateError
 from ablate.study.changes import change
+from ablate.study.corpus_path import CorpusPath
 from ablate.study.driver import run
 from ablate.study.file import read_study
 from ablate.study.job import Job, Order, prepare
-from ablate.study.place import Place
 from ablate.study.words import introduction
 
 STUDY = """
@@ -145,11 +145,11 @@ def test_a_change_of_something_else_leaves_the_place(here: Path) -> None:
     study = write_study(here.parent / "elsewhere", "texts")
     write_texts(study.parent / "texts")
     once = change(read_study(study), "quick", {"recipe.epochs": 2})
-    assert once.place("quick") == Place.in_file(study.parent)
+    assert once.corpus_path("quick") == CorpusPath.in_file(study.parent)
     write_texts(here / "other")
     typed = change(change(once, "quick", {"corpus": "other"}), "quick", {"seeds": 2})
-    assert typed.place("quick") == Place.typed(study.parent)
-    assert typed.place("quick").load("other").folder == here / "other"
+    assert typed.corpus_path("quick") == CorpusPath.typed(study.parent)
+    assert typed.corpus_path("quick").load("other").folder == here / "other"
 
 
 @pytest.mark.parametrize("typed", [True, False], ids=["typed", "in-file"])

@@ -1,0 +1,151 @@
+"""How commands speak and how they end: lines, lists, and one sentence with an exit code."""
+
+import errno
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ablate import terminal
+from ablate.docstrings import docstring
+from ablate.errors import AblateError, AblateWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_STOPPED: Final = "stopped"
+_STOPPED_RUN: Final = (
+    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
+    "the same command goes on from there"
+)
+
+
+class Refusal(click.ClickException):
+    """A user's mistake: one message, exit code 2, no traceback."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        say_error(f"ablate: {self.format_message()}")
+
+
+class Stopped(click.ClickException):
+    """Ctrl-C: one sentence, and the exit code that shells give it."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        say_error(f"ablate: {self.format_message()}")
+
+
+class Commands(click.Group):
+    """A group whose commands end in one sentence, whatever a user or a system does to them.
+
+    An AblateError, or a file that the system refuses, is a `Refusal`, and Ctrl-C is `Stopped`, from
+    the first import on.
+    """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        terminal.prepare()
+        return super().main(*args, **extra)
+
+    def command(self, *args: Any, **extra: Any) -> Any:
+        """Add a command whose help is its docstring, under `python -OO` too."""
+        add = super().command
+
+        def decorate(function: Callable[..., Any]) -> click.Command:
+            return add(*args, help=docstring(function), **extra)(function)
+
+        return decorate
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with one_sentence():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with one_sentence(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def one_sentence(ctx: click.Context | None = None) -> Iterator[None]:
+    """Let what ends a command be one sentence; a closed pipe is click's, which says nothing."""
+    try:
+        yield
+    except AblateError as error:
+        raise Refusal(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.strerror is None:
+            raise
+        where = "standard output" if error.filename is None else error.filename
+        raise Refusal(f"{where}: {error.strerror}") from error
+    except (KeyboardInterrupt, click.Abort):
+        running = ctx is not None and ctx.invoked_subcommand == "run"
+        raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
+
+
+def say_error(line: str) -> None:
+    """Say what is under way, apart from what a command prints."""
+    click.echo(line, file=sys.stderr)
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    """Print text as it is.
+
+    To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
+    """
+    click.echo(f"{text}{end}", file=sys.stdout, nl=False)
+
+
+def say_warnings() -> Callable[[], None]:
+    """Let ablate's own warnings be printed as sentences; return what undoes that."""
+    before = warnings.formatwarning
+
+    def formatted(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, AblateWarning):
+            return f"ablate: {message}\n"
+        return before(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+    return lambda: setattr(warnings, "formatwarning", before)
+
+
+def new_console() -> "Console":
+    """Where a command prints; rich is imported by those that print with it alone."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def plain_table(*headings: str) -> "Table":
+    """A table without lines."""
+    from rich.table import Table
+
+    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+
+
+def say(console: "Console", lines: Iterable[str]) -> None:
+    """Print lines of prose, which a terminal breaks where it ends."""
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def entry(console: "Console", name: str, summary: str, **facts: str | None) -> None:
+    """One entry of a list: its name, its sentence, and the facts that it has."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    known = "; ".join(f"{fact}: {value}" for fact, value in facts.items() if value)
+    console.print(Text(name, style="bold"))
+    for line in (Text(summary), Text(known, style="dim")):
+        console.print(Padding(line, (0, 0, 0, 4), expand=False))

@@ -1,0 +1,200 @@
+"""What a change of the engine must not change, and what it costs: losses, and seconds an update.
+
+    python benchmarks/engine.py losses before.json          # at the commit before
+    python benchmarks/engine.py losses after.json           # at the commit after
+    python benchmarks/engine.py compare before.json after.json
+    python benchmarks/engine.py times ../before . --rounds 7 --out times.json
+    python benchmarks/engine.py ratios times.json
+
+`losses` keeps the loss of each of the first 50 updates of twelve placements, each alone and all in
+one cohort, in float32 and in bfloat16. `times` runs the updates of two checkouts in turns, each in
+a process of its own, and measures CPU time; `ratios` shows second against first. The machine does
+nothing else meanwhile.
+"""
+
+import itertools
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+PLACEMENTS: Final = (
+    "none", "zaremba2014", "locked", "everywhere", "gal2016", "moon2015", "semeniuta2016",
+    "zoneout", "merity2017", "token", "gaussian", "morerio2017",
+)  # fmt: skip
+PRECISIONS: Final = ("fp32", "bf16")
+UPDATES: Final = 50
+WORDS: Final = 2_000
+
+# One process: each strategy at each of these, in turns with the other checkout.
+SIZES: Final = {"small": (200, 0.1), "medium": (650, 0.05)}
+_WARM: Final = 2
+
+
+@click.group()
+def main() -> None:
+    """Compare two states of the engine."""
+
+
+def window(words: int) -> tuple[Any, Any]:
+    """Words and targets of one window, [35, 20] each: the same ones again and again are learnt."""
+    import torch
+
+    drawn = torch.Generator().manual_seed(1)
+    text = torch.randint(words, (36, 20), generator=drawn)
+    return text[:-1].contiguous(), text[1:].contiguous()
+
+
+def followed(
+    names: Sequence[str], precision: str, hidden: int, words: int
+) -> Iterator[list[float]]:
+    """The losses of one update after the other of a cohort of these strategies, nats a target."""
+    import torch
+
+    from ablate.model.net import Net
+    from ablate.model.parameters import initial_parameters
+    from ablate.strategies import get
+    from ablate.training.repeated import Repeated
+    from ablate.training.update import Task
+
+    net = Net(layers=2, hidden=hidden)
+    values = initial_parameters(net, words, seed=1, radius=0.1)
+    tasks = [
+        Task.planned(net, get(name).place(), 1, "cpu", updates=10_000, precision=precision)
+        for name in names
+    ]
+    cohort = {name: torch.stack([value] * len(tasks)) for name, value in values.items()}
+    x_TB, y_TB = window(words)
+    update = Repeated(cohort, tasks, (x_TB, y_TB), learning_rate=1.0, clip=5.0, first=1_000)
+    for number in range(10**9):
+        done: Any = update(number)
+        yield [nll / x_TB.numel() for nll in done.nlls]
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path))
+def losses(out: Path) -> None:
+    """Keep the first losses of every placement, alone and together."""
+    import torch
+
+    torch.set_num_threads(1)
+    kept: dict[str, dict[str, list[float]]] = {}
+    for precision in PRECISIONS:
+        for names in (*((name,) for name in PLACEMENTS), PLACEMENTS):
+            rows = [*itertools.islice(followed(names, precision, 200, WORDS), UPDATES)]
+            where = f"{precision}, " + ("alone" if len(names) == 1 else "together")
+            for name, own in zip(names, zip(*rows, strict=True), strict=True):
+                kept.setdefault(where, {})[name] = list(own)
+            click.echo(f"{where}: {', '.join(names)}")
+    out.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path, exists=True))
+@click.argument("after", type=click.Path(path_type=Path, exists=True))
+def compare(before: Path, after: Path) -> None:
+    """Show how far losses lie apart: the first, and the furthest of all."""
+    old, new = json.loads(before.read_text()), json.loads(after.read_text())
+    for where, placements in old.items():
+        for name, losses in placements.items():
+            apart = [abs(a - b) for a, b in zip(losses, new[where][name], strict=True)]
+            verdict = "equal" if not any(apart) else f"first {apart[0]:.1e}, most {max(apart):.1e}"
+            click.echo(f"{where:16} {name:14} {verdict}")
+
+
+@main.command()
+@click.argument("size", type=click.Choice(list(SIZES)))
+@click.argument("precision", type=click.Choice(PRECISIONS))
+@click.argument("name")
+@click.argument("trials", type=int)
+@click.argument("updates", type=int)
+def seconds(size: str, precision: str, name: str, trials: int, updates: int) -> None:
+    """CPU seconds an update, the least of some, of a cohort of one strategy."""
+    import torch
+
+    torch.set_num_threads(1)
+    run = followed((name,) * trials, precision, SIZES[size][0], 10_000)
+    taken = []
+    for number in range(_WARM + updates):
+        began = time.process_time()
+        next(run)
+        if number >= _WARM:
+            taken.append(time.process_time() - began)
+    click.echo(json.dumps(taken))
+
+
+@main.command()
+@click.argument("first", type=click.Path(path_type=Path, exists=True))
+@click.argument("second", type=click.Path(path_type=Path, exists=True))
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--updates", default=7, show_default=True)
+@click.option("--trials", default=1, show_default=True)
+@click.option("--sizes", default=",".join(SIZES), show_default=True)
+@click.option("--precisions", default=",".join(PRECISIONS), show_default=True)
+@click.option("--strategies", default=",".join(PLACEMENTS), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def times(
+    first: Path, second: Path, rounds: int, updates: int, trials: int,
+    sizes: str, precisions: str, strategies: str, out: Path,
+) -> None:  # fmt: skip
+    """Time the updates of two checkouts in turns, a process each."""
+    rows = []
+    for size in sizes.split(","):
+        for precision in precisions.split(","):
+            for name in strategies.split(","):
+                found: dict[str, list[list[float]]] = {"first": [], "second": []}
+                for _ in range(rounds):
+                    for which, checkout in (("first", first), ("second", second)):
+                        given = (size, precision, name, str(trials), str(updates))
+                        found[which].append(_elsewhere(checkout, given))
+                rows.append({"size": size, "precision": precision, "strategy": name,
+                             "trials": trials, **found})  # fmt: skip
+                out.write_text(json.dumps(rows) + "\n")
+                click.echo(_line(rows[-1]))
+
+
+def _elsewhere(checkout: Path, given: Sequence[str]) -> list[float]:
+    """The seconds that the script of another checkout measures of that checkout's engine."""
+    script = checkout.resolve() / "benchmarks" / "engine.py"
+    environment = os.environ | {"PYTHONPATH": str(checkout.resolve()), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script), "seconds", *given],
+        env=environment, cwd=checkout, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _line(row: dict[str, Any]) -> str:
+    first, second = ([min(each) for each in row[which]] for which in ("first", "second"))
+    ratios = [b / a for a, b in zip(first, second, strict=True)]
+    ratio = statistics.median(ratios)
+    spread = (max(first) - min(first)) / statistics.median(first)
+    return (
+        f"{row['size']:6} {row['precision']} x{row['trials']} {row['strategy']:14} "
+        f"{1e3 * statistics.median(first):7.1f} ms, ratio {ratio:.3f} "
+        f"(from {min(ratios):.3f} to {max(ratios):.3f}; the first alone spreads {spread:.3f})"
+    )
+
+
+@main.command()
+@click.argument("given", type=click.Path(path_type=Path, exists=True))
+def ratios(given: Path) -> None:
+    """Show the second checkout against the first, and the geometric mean over all."""
+    rows, logs = json.loads(given.read_text()), []
+    for row in rows:
+        click.echo(_line(row))
+        pairs = zip(row["first"], row["second"], strict=True)
+        logs.append(math.log(statistics.median(min(b) / min(a) for a, b in pairs)))
+    click.echo(f"geometric mean {math.exp(statistics.fmean(logs)):.3f} of {len(logs)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,14 @@
 """One source for compiled and eager pointwise code.
 
-Inductor, PyTorch's compiler, needs a C++ compiler on the CPU. Where there is none, or
-ABLATE_COMPILE=0 says so, the same function runs eagerly and one sentence says what that costs.
+Inductor, PyTorch's compiler, needs a C++ compiler on the CPU and Triton on a GPU. Where there is
+none, where it fails, or where ABLATE_COMPILE=0 says so, the same function runs eagerly and one
+sentence says what that costs.
 `eagerly` does the same for a while, and leaves compilation as it was.
 """
 
 import contextlib
 import functools
+import importlib.util
 import os
 import shutil
 import warnings
@@ -14,9 +16,19 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
+from ablate.errors import in_words
+
 EAGER_NOTE = (
     "no C++ compiler was found (looked for $CXX, c++, g++, clang++): pointwise kernels run "
     "eagerly, slower; install g++ to compile them"
+)
+TRITON_NOTE = (
+    "Triton was not found: what lies between the products runs eagerly on this GPU, slower; "
+    "install triton to compile it"
+)
+FAILED_NOTE = (
+    "what lies between the products could not be compiled for {device} ({error}) and runs eagerly, "
+    "slower; ABLATE_COMPILE=0 asks for that without a word"
 )
 
 # As many threads as the process has when it calls; the rest parallelises over K and over B too,
@@ -41,43 +53,60 @@ def eagerly() -> Iterator[None]:
         _EAGER.reset(token)
 
 
-def can_compile() -> bool:
-    """Whether pointwise kernels are compiled here; warns once where they cannot be."""
-    return not _EAGER.get() and compiles()
+def can_compile(device: str = "cpu") -> bool:
+    """Whether pointwise kernels are compiled here for this kind of device, "cpu" or "cuda"."""
+    return not _EAGER.get() and compiles(device)
 
 
 @functools.cache
-def compiles() -> bool:
-    """Whether this process compiles outside of `eagerly`, decided once."""
+def compiles(device: str = "cpu") -> bool:
+    """Whether this process compiles outside of `eagerly`, decided once; warns where it cannot."""
     if os.environ.get("ABLATE_COMPILE", "1") == "0":
         return False
-    if any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++")):
-        return True
-    warnings.warn(EAGER_NOTE, RuntimeWarning, stacklevel=3)
-    return False
+    if device == "cuda":
+        found, note = importlib.util.find_spec("triton") is not None, TRITON_NOTE
+    else:
+        named = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
+        found, note = any(shutil.which(name) for name in named), EAGER_NOTE
+    if not found:
+        warnings.warn(note, RuntimeWarning, stacklevel=3)
+    return found
 
 
 def lowered(
-    function: Callable[..., Any], examples: Callable[[], tuple[Any, ...]]
+    function: Callable[..., Any], examples: Callable[[Any], tuple[Any, ...]]
 ) -> Callable[..., Any]:
     """Compile a pure function of tensors ahead of its first call, where that is possible.
 
     A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
     more than its arithmetic. Nothing is guarded here, so that the caller answers for dtypes and for
-    which sizes are equal; the sizes themselves stay free. `examples` gives arguments whose unequal
-    sizes all differ, as a product of sizes does from a size. What is not on the CPU runs eagerly: a
-    GPU's kernels are Triton's.
+    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device,
+    whose unequal sizes all differ, as a product of sizes does from a size. Inductor makes C++ on a
+    CPU and Triton on a GPU; where neither can be had, or it fails, the function runs eagerly.
     """
 
     @functools.cache
-    def compiled() -> Callable[..., Any]:
-        return _lower(function, examples())
+    def compiled(device: str) -> Callable[..., Any]:
+        import torch
+
+        try:
+            return _lower(function, examples(torch.device(device)))
+        except Exception as error:  # of the compiler's internals, which may raise anything
+            _warn_once(FAILED_NOTE.format(device=device, error=in_words(error)))
+            return function
 
     def call(*args: Any) -> Any:
-        on_cpu = args[0].device.type == "cpu" and _plain()(args[0])
-        return (compiled() if on_cpu and can_compile() else function)(*args)
+        device = args[0].device.type
+        if device in ("cpu", "cuda") and can_compile(device) and _plain()(args[0]):
+            return compiled(device)(*args)
+        return function(*args)
 
     return call
+
+
+@functools.cache
+def _warn_once(note: str) -> None:
+    warnings.warn(note, RuntimeWarning, stacklevel=4)
 
 
 @functools.cache

@@ -14,9 +14,9 @@ the generator (four units each).
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -130,84 +130,111 @@ def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple
     return torch.broadcast_tensors(c0, c1, c2, c3)
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Make multipliers of words at once: `scale` where the word reaches `threshold`, else 0."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinates:
+    """The addresses of a window's masks at one edge in K trials, each divided by its sharing.
 
-    threshold: int
-    scale: float
-    dtype: torch.dtype
-
-
-class _Coordinates(NamedTuple):
-    """What an address is made of, an axis each; a shared axis has length 1."""
+    All of it lies on the device but the numbers of the updates, which `words` is given. An axis
+    that every trial shares as a whole has length 1; `units` of them share by `per_unit` (None: all
+    do). `per_update_K` is 0 where all updates share; None stands for 1 everywhere. `of_word_K` is 1
+    where each word of the text decides for itself; None where none does.
+    """
 
     key_2K: Tensor
-    update_K: Tensor
-    step_TG: Tensor
-    row_B: Tensor
-    word_TB: Tensor
+    per_update_K: Tensor | None
+    step_KTG: Tensor
+    row_KB: Tensor
+    word_KTB: Tensor
+    of_word_K: Tensor | None
     group_N: Tensor
+    units: int
+    per_unit: int | None
 
+    @classmethod
+    def of(
+        cls,
+        addresses: Sequence[Address],
+        sharings: Sequence[Sharing],
+        *,
+        time: int,
+        batch: int,
+        units: int,
+        device: torch.device | str = "cpu",
+    ) -> "Coordinates":
+        """The coordinates of a window of `time` steps, `batch` rows and `units` units.
 
-def _word_lanes(*coordinates: Tensor) -> Tensor:
-    """The words at all coordinates, [K, T, B, G, 4 N], a call's four side by side."""
-    return torch.stack(_drawn(*coordinates), dim=-1).flatten(-2)
+        Of a weight the rows are its sources, which share by "source", and there is one step. Trials
+        of one table share their units alike. Raises AblateError for a coordinate without an
+        address.
+        """
+        check("unit", units - 1)
+        for address in addresses:
+            check("time", address.start + time - 1)
+            check("batch", address.batch_offset + batch - 1)
+        row = "batch" if sharings[0].source is None else "source"
+        starts = [(own.start, own.batch_offset) for own in addresses]
+        words = [int(own.word == 1) for own in sharings]
+        # A word is a coordinate of each step and row, also where those share.
+        whole = any(words)
+        step_KT = _shared(sharings, "time", [step for step, _ in starts], time, whole=whole)
+        gate_KG = _shared(sharings, "gate", [0] * len(words), LIMITS["gate"])
+        row_KB = _shared(sharings, row, [first for _, first in starts], batch, whole=whole)
+        per_update = [own.divisor("update") or 0 for own in sharings]
+        per_unit = sharings[0].divisor("unit")
+        calls = 1 if per_unit is None else -(-units // (4 * per_unit))
+        key_2K = torch.tensor([own.key for own in addresses]).t().contiguous()
+        word_KTB = torch.zeros(*step_KT.shape, row_KB.shape[1], dtype=torch.int64)
+        step_KTG = step_KT.unsqueeze(2) << 2 | gate_KG.unsqueeze(1)
+        return cls(
+            key_2K.to(device),
+            None if set(per_update) == {1} else torch.tensor(per_update, device=device),
+            step_KTG.to(device),
+            row_KB.to(device),
+            word_KTB.to(device),
+            torch.tensor(words, device=device) if whole else None,
+            torch.arange(calls, device=device),
+            units,
+            per_unit,
+        )
 
+    def given(self, updates_K: Tensor, tokens_TB: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What the generator is called with at these updates, and for the words of these tokens."""
+        per_K = self.per_update_K
+        if per_K is not None:
+            updates_K = torch.where(per_K == 0, 0, updates_K // per_K.clamp(min=1))
+        word_KTB = self.word_KTB
+        if self.of_word_K is not None and tokens_TB is not None:
+            word_KTB = tokens_TB * self.of_word_K.view(-1, 1, 1)
+        return self.key_2K, updates_K, self.step_KTG, self.row_KB, word_KTB, self.group_N
 
-def _keep_lanes(threshold_K: Tensor, scale_K: Tensor, *coordinates: Tensor) -> Tensor:
-    """As `_word_lanes`, thresholded while the words are still in registers."""
-    each = (-1, 1, 1, 1, 1)
-    threshold, scale = threshold_K.view(each), scale_K.view(each)
-    kept = [torch.where(word >= threshold, scale, 0.0) for word in _drawn(*coordinates)]
-    return torch.stack(kept, dim=-1).flatten(-2)
+    def spread(self, lanes: Tensor) -> Tensor:
+        """What was made of the generator's calls, one value a unit: [K, T, B, G, U]."""
+        if self.per_unit is None:
+            return lanes[..., :1]
+        if self.per_unit == 1:
+            return lanes[..., : self.units]
+        count = -(-self.units // self.per_unit)
+        return lanes[..., :count].repeat_interleave(self.per_unit, dim=-1)[..., : self.units]
 
+    def words(self, updates_K: Tensor, tokens_TB: Tensor | None = None) -> Tensor:
+        """The words at all coordinates, [K, T, B, G, U]."""
+        return self.spread(_words_lowered(*self.given(updates_K, tokens_TB)))
 
-def _drawn(
-    key_2K: Tensor,
-    update_K: Tensor,
-    step_TG: Tensor,
-    row_B: Tensor,
-    word_TB: Tensor,
-    group_N: Tensor,
-) -> tuple[Tensor, ...]:
-    """The four words of each call, each [K, T, B, G, N].
+    def kept(
+        self,
+        updates_K: Tensor,
+        threshold_K: Tensor,
+        scale_K: Tensor,
+        tokens_TB: Tensor | None = None,
+    ) -> Tensor:
+        """`scale_K` where the word reaches `threshold_K`, else 0: [K, T, B, G, U].
 
-    Every counter is expanded first: rounds on parts of the axes would each go through memory.
-    """
-    trials, (steps, rows), gates = update_K.shape[0], word_TB.shape, step_TG.shape[1]
-    shape = (trials, steps, rows, gates, group_N.shape[0])
-    counter = (
-        update_K.view(trials, 1, 1, 1, 1).expand(shape),
-        step_TG.view(1, steps, 1, gates, 1).expand(shape),
-        row_B.view(1, 1, rows, 1, 1).expand(shape),
-        word_TB.view(1, steps, rows, 1, 1).expand(shape) << 12 | group_N.expand(shape),
-    )
-    return philox(key_2K.view(2, trials, 1, 1, 1, 1).expand(2, *shape), counter)
-
-
-def _examples() -> tuple[Tensor, ...]:
-    """Coordinates that share nothing, for the compiler."""
-    shapes = ((2, 3), (3,), (35, 4), (20,), (35, 20), (163,))
-    return tuple(torch.zeros(shape, dtype=torch.int64) for shape in shapes)
-
-
-_words_lowered = lowered(_word_lanes, _examples)
-
-
-@functools.cache
-def _keeps_lowered(dtype: torch.dtype) -> Callable[..., Tensor]:
-    def examples() -> tuple[Tensor, ...]:
-        return torch.zeros(3, dtype=torch.int64), torch.zeros(3, dtype=dtype), *_examples()
-
-    return lowered(_keep_lanes, examples)
-
-
-def _coordinates(divisor: int | None, start: int, count: int, device: torch.device) -> Tensor:
-    """`count` neighbours from `start`, divided by their sharing; one coordinate where ALL share."""
-    if divisor is None:
-        return torch.zeros(1, dtype=torch.int64, device=device)
-    return torch.arange(start, start + count, dtype=torch.int64, device=device) // divisor
+        Thresholded while the words are still in registers.
+        """
+        lanes = _kept_lowered(scale_K.dtype)(
+            threshold_K, scale_K, *self.given(updates_K, tokens_TB)
+        )
+        return self.spread(lanes)
 
 
 def activation_words(
@@ -219,41 +246,14 @@ def activation_words(
     units: int,
     tokens_TB: Tensor | None = None,
     device: torch.device | str = "cpu",
-    keep: Keep | None = None,
 ) -> Tensor:
-    """Words (multipliers where `keep` is given) of an activation: [T, B, G, U].
+    """The words of an activation in one window, [T, B, G, U].
 
-    An axis that ALL share has length 1.
-
-    `tokens_TB` gives the words of the text to EMBEDDING, [T, B]; with `word=1` equal words share.
+    An axis that ALL share has length 1. `tokens_TB` gives the words of the text to EMBEDDING,
+    [T, B]; with `word=1` equal words share.
     """
-    keeps = None if keep is None else [keep]
-    step, row = _steps_and_rows(address, sharing, time, batch, torch.device(device))
-    word = None
-    if tokens_TB is not None and sharing.word == 1:
-        # On the meta device there are no words to look at.
-        if not tokens_TB.is_meta:
-            check("word", int(tokens_TB.max()))
-        word = tokens_TB
-    return _draw([address], sharing, step, row, units, keeps, word)[0]
-
-
-def activation_keeps(
-    addresses: Sequence[Address],
-    sharing: Sharing,
-    *,
-    time: int,
-    batch: int,
-    units: int,
-    keeps: Sequence[Keep],
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Multipliers of K trials whose drops share alike, in one draw: [K, T, B, G, U].
-
-    Each is what `activation_words` makes of its own address and `Keep`; all stand at one window.
-    """
-    step, row = _steps_and_rows(addresses[0], sharing, time, batch, torch.device(device))
-    return _draw(addresses, sharing, step, row, units, keeps)
+    own = Coordinates.of([address], [sharing], time=time, batch=batch, units=units, device=device)
+    return own.words(torch.tensor([address.update], device=device), tokens_TB)[0]
 
 
 def weight_words(
@@ -263,69 +263,81 @@ def weight_words(
     sources: int,
     units: int,
     device: torch.device | str = "cpu",
-    keep: Keep | None = None,
 ) -> Tensor:
-    """Words (multipliers where `keep` is given) of a weight: [G, U, S].
-
-    An axis that ALL share has length 1."""
-    device = torch.device(device)
-    check("source", sources - 1)
-    gate = _coordinates(sharing.divisor("gate"), 0, 4, device)
-    source = _coordinates(sharing.divisor("source"), 0, sources, device)
-    keeps = None if keep is None else [keep]
-    drawn = _draw([address], sharing, gate.unsqueeze(0), source, units, keeps)
-    return drawn[0, 0].permute(1, 2, 0)
+    """The words of a weight, [G, U, S]; an axis that ALL share has length 1."""
+    sharing = replace(sharing, source=sharing.source or 1)
+    drawn = activation_words(address, sharing, time=1, batch=sources, units=units, device=device)
+    return drawn[0].permute(1, 2, 0)
 
 
-def _steps_and_rows(
-    address: Address, sharing: Sharing, time: int, batch: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """An activation's counters over steps and gates, and over the rows of the batch."""
-    check("time", address.start + time - 1)
-    check("batch", address.batch_offset + batch - 1)
-    step = _coordinates(sharing.divisor("time"), address.start, time, device)
-    gate = _coordinates(sharing.divisor("gate"), 0, 4, device)
-    row = _coordinates(sharing.divisor("batch"), address.batch_offset, batch, device)
-    return step.unsqueeze(1) << 2 | gate, row
-
-
-def _draw(
-    addresses: Sequence[Address],
-    sharing: Sharing,
-    step_TG: Tensor,
-    row_B: Tensor,
-    units: int,
-    keeps: Sequence[Keep] | None,
-    word_TB: Tensor | None = None,
+def _shared(
+    sharings: Sequence[Sharing],
+    axis: str,
+    starts: Sequence[int],
+    count: int,
+    *,
+    whole: bool = False,
 ) -> Tensor:
-    """Add the units and draw, [K, T, B, G, U]: K addresses that differ in seed and update alone."""
-    check("unit", units - 1)
-    device = row_B.device
-    if word_TB is None:
-        word_TB = torch.zeros(len(step_TG), len(row_B), dtype=torch.int64, device=device)
-    else:
-        # A word is a coordinate of each step and row, also where those share.
-        step_TG = step_TG.expand(len(word_TB), -1).contiguous()
-        row_B = row_B.expand(word_TB.shape[1]).contiguous()
-    per_unit, per_update = sharing.divisor("unit"), sharing.divisor("update")
-    count = 1 if per_unit is None else -(-units // per_unit)
-    updates = [0 if per_update is None else own.update // per_update for own in addresses]
-    # Tensors rather than numbers, so that compiled code is not specialised on an update or a seed.
-    given = _Coordinates(
-        torch.tensor(list(zip(*(own.key for own in addresses), strict=True)), device=device),
-        torch.tensor(updates, device=device),
-        step_TG,
-        row_B,
-        word_TB,
-        torch.arange(-(-count // 4), device=device),
+    """`count` neighbours from each trial's start, divided by its sharing: [K, count].
+
+    [K, 1] where ALL share in every trial, unless the `whole` axis is asked for.
+    """
+    divisors = [own.divisor(axis) for own in sharings]
+    if not whole and all(divisor is None for divisor in divisors):
+        return torch.zeros(len(divisors), 1, dtype=torch.int64)
+    by_start = torch.tensor(starts).unsqueeze(1) + torch.arange(count)
+    per = torch.tensor([divisor or LIMITS["batch"] for divisor in divisors]).unsqueeze(1)
+    return by_start // per
+
+
+def _word_lanes(*coordinates: Tensor) -> Tensor:
+    """The words at all coordinates, [K, T, B, G, 4 N], a call's four side by side."""
+    return torch.stack(_drawn(*coordinates), dim=-1).flatten(-2)
+
+
+def _kept_lanes(threshold_K: Tensor, scale_K: Tensor, *coordinates: Tensor) -> Tensor:
+    each = (-1, 1, 1, 1, 1)
+    threshold, scale = threshold_K.view(each), scale_K.view(each)
+    kept = [torch.where(word >= threshold, scale, 0.0) for word in _drawn(*coordinates)]
+    return torch.stack(kept, dim=-1).flatten(-2)
+
+
+def _drawn(
+    key_2K: Tensor,
+    update_K: Tensor,
+    step_KTG: Tensor,
+    row_KB: Tensor,
+    word_KTB: Tensor,
+    group_N: Tensor,
+) -> tuple[Tensor, ...]:
+    """The four words of each call, each [K, T, B, G, N].
+
+    Every counter is expanded first: rounds on parts of the axes would each go through memory.
+    """
+    (trials, steps, gates), rows = step_KTG.shape, row_KB.shape[1]
+    shape = (trials, steps, rows, gates, group_N.shape[0])
+    counter = (
+        update_K.view(trials, 1, 1, 1, 1).expand(shape),
+        step_KTG.view(trials, steps, 1, gates, 1).expand(shape),
+        row_KB.view(trials, 1, rows, 1, 1).expand(shape),
+        word_KTB.view(trials, steps, rows, 1, 1).expand(shape) << 12 | group_N.expand(shape),
     )
-    if keeps is None:
-        lanes = _words_lowered(*given)
-    else:
-        limits = torch.tensor([own.threshold for own in keeps], device=device)
-        scales = torch.tensor([own.scale for own in keeps], dtype=keeps[0].dtype, device=device)
-        lanes = _keeps_lowered(keeps[0].dtype)(limits, scales, *given)
-    drawn = lanes[..., :count]
-    if per_unit is None or per_unit == 1:
-        return drawn
-    return drawn.repeat_interleave(per_unit, dim=-1)[..., :units]
+    return philox(key_2K.view(2, trials, 1, 1, 1, 1).expand(2, *shape), counter)
+
+
+def _examples(device: torch.device) -> tuple[Tensor, ...]:
+    """Coordinates that share nothing, for the compiler."""
+    shapes = ((2, 3), (3,), (3, 35, 4), (3, 20), (3, 35, 20), (163,))
+    return tuple(torch.zeros(shape, dtype=torch.int64, device=device) for shape in shapes)
+
+
+_words_lowered = lowered(_word_lanes, _examples)
+
+
+@functools.cache
+def _kept_lowered(dtype: torch.dtype) -> Callable[..., Tensor]:
+    def examples(device: torch.device) -> tuple[Tensor, ...]:
+        threshold_K = torch.zeros(3, dtype=torch.int64, device=device)
+        return threshold_K, torch.zeros(3, dtype=dtype, device=device), *_examples(device)
+
+    return lowered(_kept_lanes, examples)

@@ -6,9 +6,10 @@ state, the same on every device, reproducible from coordinates alone.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ablate.errors import AblateError, in_words
 from ablate.sources import text_of, value_of
@@ -49,8 +50,13 @@ class Noise:
         """The stated variance of the multiplier."""
         raise NotImplementedError
 
-    def multiplier(self, word: Tensor, rate: float) -> Tensor:
-        """Map int64 words in [0, 2**32) to float64 multipliers of the same shape."""
+    def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
+        """Map int64 words in [0, 2**32) to float64 multipliers of the same shape.
+
+        A cohort on a GPU gives its trials' rates as a float64 tensor that broadcasts against the
+        words. A noise that cannot take one is called trial by trial with a number, and its updates
+        are not captured in a CUDA graph.
+        """
         raise NotImplementedError
 
     @property
@@ -76,7 +82,7 @@ class Bernoulli(Noise):
     def variance(self, rate: float) -> float:
         return rate * (1.0 - rate)
 
-    def multiplier(self, word: Tensor, rate: float) -> Tensor:
+    def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         return (word >= threshold(rate)).double()
 
 
@@ -98,7 +104,7 @@ class Gaussian(Noise):
     def variance(self, rate: float) -> float:
         return rate / (1.0 - rate)
 
-    def multiplier(self, word: Tensor, rate: float) -> Tensor:
+    def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         import torch
 
         uniform = (2 * (word >> 9) + 1).double() / 2.0**24
@@ -118,7 +124,7 @@ class Unknown(Noise):
     def variance(self, rate: float) -> float:
         self._refuse()
 
-    def multiplier(self, word: Tensor, rate: float) -> Tensor:
+    def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
@@ -153,9 +159,26 @@ def check(noise: Noise, rate: float) -> None:
             raise AblateError(f"{where} must state a finite {name}, got {value!r}")
 
 
-def threshold(rate: float) -> int:
-    """The smallest word that is kept at `rate`: round(rate * 2**32)."""
-    return round(rate * 2**32)
+@functools.cache
+def takes_tensors(noise: Noise) -> bool:
+    """Whether `noise` makes of a tensor of rates what it makes of each of them."""
+    import torch
+
+    words = torch.linspace(0, 2**32 - 1, 66, dtype=torch.float64).long().view(2, 33)
+    rates = (0.25, 0.5)
+    given = torch.tensor(rates, dtype=torch.float64).unsqueeze(1)
+    try:
+        made = noise.multiplier(words, given)
+        each = [noise.multiplier(own, rate) for own, rate in zip(words, rates, strict=True)]
+        return made.shape == words.shape and torch.allclose(made, torch.stack(each), rtol=1e-12)
+    except Exception:  # another's code may raise anything
+        return False
+
+
+def threshold(rate: float | Tensor) -> Any:
+    """The smallest word that is kept at `rate`: round(rate * 2**32), int64 of a tensor."""
+    scaled = rate * 2**32
+    return round(scaled) if isinstance(scaled, float | int) else scaled.round().long()
 
 
 BERNOULLI = Bernoulli()

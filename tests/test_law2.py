@@ -11,7 +11,7 @@ import torch
 
 from ablate.drops import Drop, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
 from ablate.engine.stack import run_stack

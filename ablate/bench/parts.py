@@ -120,13 +120,15 @@ def step_library(values: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) 
 
 def step_ours(values: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> object:
     """What an update does."""
-    return sgd.step(
+    own = {name: gradient.unsqueeze(0) for name, gradient in gradients.items()}
+    norm_K = sgd.norms(own)
+    sgd.step(
         {name: value.unsqueeze(0) for name, value in values.items()},
-        {name: gradient.unsqueeze(0) for name, gradient in gradients.items()},
-        losses=[0.0],
-        learning_rates=[-_ALPHA],
-        clip=5.0,
+        own,
+        _ALPHA * (5.0 / norm_K).clamp(max=1.0),
+        torch.ones_like(norm_K, dtype=torch.bool),
     )
+    return norm_K
 
 
 WAYS: Final[Mapping[str, Mapping[str, Callable[..., object]]]] = {

@@ -5,7 +5,6 @@ Shapes: T time, B batch, K trials, N tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
@@ -16,15 +15,15 @@ from ablate.bench.shapes import Shape
 from ablate.bench.stock import StockTrainer
 from ablate.drops import ALL
 from ablate.edges import Edge
-from ablate.engine.factors import layer_factors, sequence_factor
 from ablate.engine.plan import Path
 from ablate.model import parameters
 from ablate.model.parameters import Parameters
 from ablate.placement import Placement
 from ablate.strategies import get
+from ablate.training.epoch import repeatedly
 from ablate.training.evaluation import evaluate
-from ablate.training.repeated import Repeated
-from ablate.training.update import Task
+from ablate.training.graph import WARM_UPS
+from ablate.training.update import Task, Update
 
 #: Windows of one evaluation: what it prepares once is shared by as few as it ever is.
 EVALUATED: Final = 2
@@ -119,15 +118,28 @@ def gates(placement: Placement) -> str:
     return "apart" if apart else "shared" if len(placement) else "-"
 
 
-def _repeated(case: Case, device: str, values: Parameters, tasks: Sequence[Task]) -> Repeated:
-    return Repeated(
-        values,
-        tasks,
-        window_of(case.shape, device),
-        learning_rate=_LEARNING_RATE,
-        clip=case.shape.clip,
-        first=_BEGUN,
-    )
+class Updates:
+    """Updates on one window again and again, as training makes them, captured where it captures."""
+
+    def __init__(self, case: Case, device: str, values: Parameters, tasks: Sequence[Task]) -> None:
+        """`values` [K, ...] are trained in place."""
+        self.window, trials = window_of(case.shape, device), len(tasks)
+        self.whole = Update.of(
+            values,
+            tasks,
+            (case.shape.unroll, case.shape.batch),
+            updates=[_BEGUN] * trials,
+            learning_rates=[_LEARNING_RATE] * trials,
+            clips=[case.shape.clip] * trials,
+        )
+        self._call = repeatedly(self.whole, tasks)
+        # What is timed is replayed.
+        for _ in range(WARM_UPS if self._call is not self.whole else 0):
+            self._call(*self.window)
+
+    def __call__(self) -> object:
+        """One update; what it returns is to be kept until the device has done it."""
+        return self._call(*self.window)
 
 
 class Alone:
@@ -138,14 +150,14 @@ class Alone:
         self.task = task_of(case, device)
         # A trial alone is a cohort of one.
         own = {name: value.unsqueeze(0) for name, value in values.items()}
-        self.updates = _repeated(case, device, own, [self.task])
+        self.updates = Updates(case, device, own, [self.task])
         words = np.random.default_rng(0)
         self.tokens_N = words.integers(
             case.shape.vocabulary, size=EVALUATED * case.shape.tokens, dtype=np.int32
         )
 
     def update(self, number: int) -> object:
-        return self.updates(number)
+        return self.updates()
 
     def evaluate(self, number: int) -> object:
         return evaluate(
@@ -154,25 +166,12 @@ class Alone:
         )  # fmt: skip
 
     def masks(self, number: int) -> list[Any]:
-        """Toss every mask of an update, and do nothing with them."""
-        net, placement = self.shape.net, self.task.placement_at(_BEGUN + number)
-        window = replace(
-            self.task.window(self.values["decoder.weight"], update=_BEGUN + number),
-            time=self.shape.unroll,
-            batch=self.shape.batch,
-        )
-        outside = partial(sequence_factor, placement=placement, window=window)
-        of_layers = [
-            layer_factors(
-                placement, layer, window,
-                inputs=net.hidden if layer else net.inputs, hidden=net.hidden,
-            )
-            for layer in range(net.layers)
-        ]  # fmt: skip
+        """Draw every mask of an update, and do nothing with them."""
+        masks = self.updates.whole.masks
+        outside = [(masks.embedding, self.updates.window[0]), (masks.output, None)]
         return [
-            outside(Edge.EMBEDDING, 0, units=net.inputs, tokens_TB=self.updates.window[0]),
-            *of_layers,
-            outside(Edge.OUTPUT, net.layers - 1, units=net.hidden),
+            *(masks.factors(layer) for layer in range(self.shape.net.layers)),
+            *(source.draw(masks.clock, tokens) for source, tokens in outside if source),
         ]
 
 
@@ -181,10 +180,10 @@ class Cohort:
 
     def __init__(self, case: Case, device: str, values: Parameters) -> None:
         tasks = [task_of(case, device, seed=seed) for seed in range(1, 1 + (case.size or 1))]
-        self.updates = _repeated(case, device, values, tasks)
+        self.updates = Updates(case, device, values, tasks)
 
     def update(self, number: int) -> object:
-        return self.updates(number)
+        return self.updates()
 
     def evaluate(self, number: int) -> object:
         raise NotImplementedError("cohorts are timed in training")

@@ -1,17 +1,17 @@
-"""From a placement to numbers: the factor that stands at each slot of a layer's listing.
+"""From placements to numbers: the factor that stands at each slot of each layer's listing.
 
-Training tosses; the deterministic evaluation takes each tossed value's mean under the placement.
-Both give the same kind of table, so that every path of the engine is written once and knows neither
-placements nor seeds.
+Training draws; the deterministic evaluation takes each drawn value's mean under the placement.
+Both give the same kind of source, so that every path of the engine is written once and knows
+neither placements nor seeds. A trial never knows its companions: where one has a slot that it has
+not, its factor there is 1, which changes no bit of it.
 
-Shapes: T time, B batch, G gates, U units, S source units; 1 where an axis shares a decision.
+Shapes: K trials, T time, B batch, G gates, U units, S source units; 1 where an axis shares.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
-from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,280 +19,301 @@ from torch import Tensor
 from ablate.drops import Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, folds
-from ablate.masks import Address, Keep, activation_keeps, activation_words, weight_words
-from ablate.noise import BERNOULLI, threshold
+from ablate.engine.slots import (
+    HOLD_SLOT,
+    ZERO_SLOT,
+    Factors,
+    Slot,
+    Trial,
+    Window,
+    mean_factor,
+    rate_index,
+    slot_of,
+)
+from ablate.engine.table import Clock, Joined, MaskTable, Means, Source
+from ablate.masks import Coordinates, check_types
 from ablate.placement import Placement
 
 
-class Slot(Enum):
-    """A place of one layer's step at which a factor acts: x * factor, or old + factor (new - old).
+class Form(Enum):
+    """How multipliers [K, T, B, G, U] become a slot's factor."""
 
-    Most are edges under another name. BEGIN and READ are how CELL's mean acts when a decision is
-    longer than a step: the read is scaled, and the carried cell where a new decision begins.
+    ACTIVATION = "as they are"
+    COLUMN = "of a weight's columns: [K, G, 1, U]"
+    WEIGHT = "of a weight, whose sources are rows: [K, G, U, S]"
+
+
+class Mask(NamedTuple):
+    """What stands at one slot of one layer."""
+
+    slot: Slot
+    form: Form
+    source: Source
+
+
+class Acting(NamedTuple):
+    """A drop that acts in one trial at one layer, and its rate there."""
+
+    drop: Drop
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetMasks:
+    """Everything that K trials' placements multiply a net by, in windows of one shape.
+
+    None where no trial drops.
     """
 
-    INPUT = "x [T, B, D] before W_ih: times [T, B, G, D]"
-    INPUT_WEIGHT = "W_ih [4H, D]: times [G, 1, D]"
-    WEIGHT = "W_hh [4H, H]: times [G, H, H]"
-    RECURRENT = "s_{t-1} before W_hh: times [T, B, G, H]"
-    STATE_HOLD = "s_t = s_{t-1} + factor (h_t - s_{t-1}), [T, B, H]"
-    UPDATE = "tanh(z_g): times [T, B, H]"
-    BEGIN = "c_{t-1}: times [T, 1, 1]"
-    CELL = "c~: times [T, B, H]"
-    CELL_HOLD = "c~: c_{t-1} + factor (new - c_{t-1}), [T, B, H]"
-    READ = "c~ inside tanh: times [1, 1, 1]"
-    CARRY = "c_t: times [T, B, H]"
-    CARRY_HOLD = "c_t: c_{t-1} + factor (c~ - c_{t-1}), [T, B, H]"
-    HIDDEN = "h_t: times [T, B, H]"
-    HIDDEN_HOLD = "h_t: s_{t-1} + factor (h~ - s_{t-1}), [T, B, H]"
+    clock: Clock
+    embedding: Source | None
+    layers: tuple[tuple[Mask, ...], ...]
+    output: Source | None
 
+    @classmethod
+    def of(
+        cls,
+        trials: Sequence[Trial],
+        *,
+        inputs: int,
+        hidden: int,
+        layers: int,
+        clock: Clock | None = None,
+        words: int | None = None,
+        fold: bool = True,
+    ) -> "NetMasks":
+        """The masks of a net of `layers` layers of `hidden` units that reads `inputs`.
 
-Factors = Mapping[Slot, Tensor]
-
-SILENT: Factors = MappingProxyType({})
-
-ZERO_SLOT = {
-    Edge.INPUT: Slot.INPUT,
-    Edge.INTERLAYER: Slot.INPUT,
-    Edge.WEIGHT: Slot.WEIGHT,
-    Edge.RECURRENT: Slot.RECURRENT,
-    Edge.HIDDEN: Slot.HIDDEN,
-    Edge.UPDATE: Slot.UPDATE,
-    Edge.CELL: Slot.CELL,
-    Edge.CARRY: Slot.CARRY,
-}
-HOLD_SLOT = {
-    Edge.RECURRENT: Slot.STATE_HOLD,
-    Edge.HIDDEN: Slot.HIDDEN_HOLD,
-    Edge.CELL: Slot.CELL_HOLD,
-    Edge.CARRY: Slot.CARRY_HOLD,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Where a call stands: all that a mask depends on besides the placement.
-
-    `time` and `batch` are the window's lengths, `start` the first step's number in the sequence,
-    `batch_offset` the first row's number in the whole batch, `update` the window's number.
-    """
-
-    seed: int
-    update: int
-    time: int
-    batch: int
-    start: int = 0
-    batch_offset: int = 0
-    stack: int = 0
-    mode: Mode = Mode.TRAIN
-    device: torch.device | str = "cpu"
-    dtype: torch.dtype = torch.float32
-
-    def address(self, edge: Edge, layer: int) -> Address:
-        """The address of `edge` at `layer` in this window."""
-        return Address(
-            seed=self.seed,
-            edge=edge,
-            layer=layer,
-            stack=self.stack,
-            update=self.update,
-            start=self.start,
-            batch_offset=self.batch_offset,
+        Unless there is a `clock`, the windows' updates stand. `words` is the size of the vocabulary
+        where it is known. Masks that are constant over window and batch move into the columns of
+        their weights, unless `fold` is False. Raises AblateError for a coordinate without an
+        address.
+        """
+        if clock is None:
+            windows = [window for _, window in trials]
+            clock = Clock.at([own.update for own in windows], device=windows[0].device)
+        for placement, _ in trials:
+            drop = placement.get(Edge.EMBEDDING)
+            if drop and words is not None:
+                check_types(drop.shared, words)
+        each = [
+            _layer_masks(
+                trials, layer, inputs=hidden if layer else inputs, hidden=hidden, fold=fold
+            )
+            for layer in range(layers)
+        ]
+        return cls(
+            clock,
+            sequence_source(Edge.EMBEDDING, 0, trials, inputs),
+            tuple(each),
+            sequence_source(Edge.OUTPUT, layers - 1, trials, hidden),
         )
 
+    def drop_words(self, x_KTBD: Tensor, tokens_TB: Tensor) -> Tensor:
+        """Apply EMBEDDING to the vectors of the words `tokens_TB`."""
+        return _dropped(x_KTBD, self.embedding, self.clock, tokens_TB)
 
-def _drawn(drop: Drop, rate: float, dtype: torch.dtype, draw: Callable[..., Tensor]) -> Tensor:
-    """Call `draw` for words and make them the drop's multipliers."""
-    if drop.noise == BERNOULLI:
-        return draw(keep=_keep(drop, rate, dtype))
-    return drop.noise.multiplier(draw(), rate).to(dtype)
+    def drop_output(self, y_KTBH: Tensor) -> Tensor:
+        """Apply OUTPUT."""
+        return _dropped(y_KTBH, self.output, self.clock)
+
+    def factors(self, layer: int) -> Factors:
+        """A layer's factors in this window, K in front; slots that would be 1 are left out."""
+        made: dict[Slot, Tensor] = {}
+        for slot, form, source in self.layers[layer]:
+            factor = source.draw(self.clock)
+            if form is Form.COLUMN:
+                factor = factor[:, 0, 0].unsqueeze(2)
+            elif form is Form.WEIGHT:
+                factor = factor[:, 0].permute(0, 2, 3, 1)
+            made[slot] = made[slot] * factor if slot in made else factor
+        return made
 
 
-def _keep(drop: Drop, rate: float, dtype: torch.dtype) -> Keep:
-    return Keep(threshold(rate), 1.0 / (1.0 - rate) if drop.scale is Scale.TRAIN else 1.0, dtype)
+def sequence_source(edge: Edge, layer: int, trials: Sequence[Trial], units: int) -> Source | None:
+    """What an edge outside the layers (EMBEDDING, OUTPUT) multiplies by; None where it is 1."""
+    acting = [_acting(edge, layer, trial) for trial in trials]
+    if not any(acting):
+        return None
+    if trials[0].window.mode is Mode.TRAIN:
+        return _drawn(edge, layer, trials, acting, units)
+    means = [1.0 if own is None else mean_factor(*own) for own in acting]
+    return None if all(mean == 1.0 for mean in means) else _means(means, trials[0].window)
 
 
-def mean_factor(drop: Drop, rate: float) -> float:
-    """The mean of a tossed multiplier under the placement (1 where training keeps the scale)."""
-    if drop.noise != BERNOULLI:
-        return drop.noise.mean(rate)
-    return 1.0 if drop.scale is Scale.TRAIN else 1.0 - rate
+def drop_sequence(
+    x_TBU: Tensor,
+    edge: Edge,
+    layer: int,
+    placement: Placement,
+    window: Window,
+    *,
+    tokens_TB: Tensor | None = None,
+) -> Tensor:
+    """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
+    source = sequence_source(edge, layer, [Trial(placement, window)], x_TBU.shape[-1])
+    clock = Clock.at([window.update], device=window.device)
+    return _dropped(x_TBU.unsqueeze(0), source, clock, tokens_TB).squeeze(0)
 
 
-def activation_mask(
+def mask(
     drop: Drop,
     edge: Edge,
     layer: int,
-    index: int,
     units: int,
     window: Window,
     *,
     tokens_TB: Tensor | None = None,
 ) -> Tensor:
-    """The tossed multipliers of an activation's edge, [T, B, G, U], 1 where an axis shares.
+    """The multipliers that training draws at one edge: [T, B, G, U], WEIGHT's [G, U, S].
 
-    For HOLD 1 takes the new value and 0 holds the old.
+    1 where an axis shares.
     """
-    draw = partial(
-        activation_words,
-        window.address(edge, layer),
-        drop.shared,
-        time=window.time,
-        batch=window.batch,
-        units=units,
-        tokens_TB=tokens_TB,
-        device=window.device,
-    )
-    return _drawn(drop, drop.rate_of(index), window.dtype, draw)
+    own = Acting(drop, drop.rate_of(rate_index(edge, layer)))
+    table = _drawn(edge, layer, [Trial(Placement(), window)], [own], units)
+    drawn = table.draw(Clock.at([window.update], device=window.device), tokens_TB)[0]
+    return drawn[0].permute(1, 2, 0) if edge is Edge.WEIGHT else drawn
 
 
-def activation_masks(
-    drops: Sequence[Drop],
-    edge: Edge,
-    layer: int,
-    index: int,
-    units: int,
-    windows: Sequence[Window],
-) -> Tensor:
-    """`activation_mask` of K trials at once, [K, T, B, G, U]: Bernoulli drops that share alike."""
-    rates = [drop.rate_of(index) for drop in drops]
-    window = windows[0]
-    return activation_keeps(
-        [own.address(edge, layer) for own in windows],
-        drops[0].shared,
-        time=window.time,
-        batch=window.batch,
-        units=units,
-        keeps=[_keep(drop, rate, window.dtype) for drop, rate in zip(drops, rates, strict=True)],
-        device=window.device,
-    )
-
-
-def sequence_factor(
-    edge: Edge,
-    layer: int,
-    placement: Placement,
-    window: Window,
-    units: int,
-    *,
-    tokens_TB: Tensor | None = None,
-    drawn: Mapping[Edge, Tensor] = MappingProxyType({}),
-) -> Tensor | None:
-    """The factor [T, B, U] of an edge outside the layers (EMBEDDING, OUTPUT); None where it is 1.
-
-    Axes that share a decision have length 1.
-    """
-    drop = placement.get(edge)
-    if drop is None:
-        return None
-    if window.mode is Mode.MEAN:
-        mean = mean_factor(drop, drop.rate_of(0))
-        return None if mean == 1.0 else _full(mean, window, (1, 1, 1))
-    if edge in drawn:
-        return drawn[edge]
-    return activation_mask(drop, edge, layer, 0, units, window, tokens_TB=tokens_TB)[:, :, 0]
-
-
-def weight_mask(drop: Drop, layer: int, index: int, units: int, window: Window) -> Tensor:
-    """The tossed multipliers of W_hh, [G, U, S]."""
-    draw = partial(
-        weight_words,
-        window.address(Edge.WEIGHT, layer),
-        drop.shared,
-        sources=units,
-        units=units,
-        device=window.device,
-    )
-    return _drawn(drop, drop.rate_of(index), window.dtype, draw)
-
-
-def layer_factors(
-    placement: Placement,
-    layer: int,
-    window: Window,
-    *,
-    inputs: int,
-    hidden: int,
-    fold: bool = True,
-    drawn: Mapping[Edge, Tensor] = MappingProxyType({}),
-) -> Factors:
-    """The factors of one layer in one window, by slot; slots that would be 1 are left out.
-
-    `inputs` is the width of the layer's input. EMBEDDING and OUTPUT act outside the layers and are
-    not here. Foldable RECURRENT masks arrive folded into WEIGHT, unless `fold` is False. `drawn`
-    has masks that a cohort drew for its trials at once.
-    """
-    vertical = Edge.INPUT if layer == 0 else Edge.INTERLAYER
-    factors: dict[Slot, Tensor] = {}
-    for edge, drop in placement.items():
+def _layer_masks(
+    trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int, fold: bool
+) -> tuple[Mask, ...]:
+    """The masks of one layer, in the order of the slots."""
+    vertical = Edge.INTERLAYER if layer else Edge.INPUT
+    masks: list[Mask] = []
+    for edge in Edge:
         if edge in Edge.EMBEDDING | Edge.OUTPUT or (edge in Edge.VERTICAL and edge is not vertical):
             continue
-        index = rate_index(edge, layer)
-        rate = drop.rate_of(index)
-        if rate == 0.0:
+        acting = [_acting(edge, layer, trial) for trial in trials]
+        if not any(acting):
             continue
-        if window.mode is Mode.MEAN:
-            factors |= _means(edge, drop, rate, window)
-            continue
-        if edge is Edge.WEIGHT:
-            factors[Slot.WEIGHT] = weight_mask(drop, layer, index, hidden, window)
+        if trials[0].window.mode is Mode.MEAN:
+            masks += _mean_masks(edge, acting, trials[0].window, fold=fold)
             continue
         units = inputs if edge is vertical else hidden
-        factors[slot_of(edge, drop)] = (
-            drawn[edge]
-            if edge in drawn
-            else activation_mask(drop, edge, layer, index, units, window)
-        )
-    return _fold(factors, placement, vertical, window.mode) if fold else factors
+        # Trials may fill, and fold, the same edge otherwise: each to its own slot.
+        places = [None if own is None else _place(edge, own.drop, fold=fold) for own in acting]
+        for place in dict.fromkeys(filter(None, places)):
+            here = [own if at == place else None for own, at in zip(acting, places, strict=True)]
+            masks.append(Mask(*place, _drawn(edge, layer, trials, here, units)))
+    order = list(Slot)
+    return tuple(sorted(masks, key=lambda own: order.index(own.slot)))
 
 
-def slot_of(edge: Edge, drop: Drop) -> Slot:
-    """Where the multipliers of a drop act."""
-    return (HOLD_SLOT if drop.fill is Fill.HOLD else ZERO_SLOT)[edge]
+def _acting(edge: Edge, layer: int, trial: Trial) -> Acting | None:
+    """The drop of a trial at this edge and layer; None where it never drops."""
+    drop = trial.placement.get(edge)
+    rate = 0.0 if drop is None else drop.rate_of(rate_index(edge, layer))
+    return Acting(drop, rate) if drop is not None and rate else None
 
 
-def _full(value: float, window: Window, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Tensor:
-    return torch.full(shape, value, dtype=window.dtype, device=window.device)
-
-
-def rate_index(edge: Edge, layer: int) -> int:
-    """Which of a drop's rates is that of `edge` at `layer`."""
-    if edge in Edge.EMBEDDING | Edge.OUTPUT:
-        return 0
-    return layer - 1 if edge is Edge.INTERLAYER else layer
-
-
-def _means(edge: Edge, drop: Drop, rate: float, window: Window) -> dict[Slot, Tensor]:
-    """What the deterministic evaluation puts in place of a tossed factor."""
-    if drop.fill is Fill.HOLD:
-        return {HOLD_SLOT[edge]: _full(1.0 - rate, window)}
-    mean = mean_factor(drop, rate)
-    if mean == 1.0:
-        return {}
+def _place(edge: Edge, drop: Drop, *, fold: bool) -> tuple[Slot, Form]:
+    """Where training's multipliers act, and in which form."""
     if edge is Edge.WEIGHT:
-        return {Slot.WEIGHT: _full(mean, window, (1, 1, 1))}
-    time = drop.shared.divisor("time")
-    if edge is not Edge.CELL or time == 1:
-        return {ZERO_SLOT[edge]: _full(mean, window)}
-    # Within a decision m * m = m, so that the cell accumulates unscaled and each read is scaled
-    # once; a new decision multiplies what the one before it left.
-    means = {Slot.READ: _full(mean, window)}
-    if time is not None:
-        steps = torch.arange(window.start, window.start + window.time, device=window.device)
-        begins = (steps % time == 0) & (steps > 0)
-        means[Slot.BEGIN] = torch.where(begins, _full(mean, window), _full(1.0, window)).view(
-            -1, 1, 1, 1
+        return Slot.WEIGHT, Form.WEIGHT
+    if fold and folds(edge, drop, Mode.TRAIN):
+        return Slot.WEIGHT if edge is Edge.RECURRENT else Slot.INPUT_WEIGHT, Form.COLUMN
+    return slot_of(edge, drop), Form.ACTIVATION
+
+
+def _drawn(
+    edge: Edge,
+    layer: int,
+    trials: Sequence[Trial],
+    acting: Sequence[Acting | None],
+    units: int,
+) -> Source:
+    """The table of an edge that acts in some trials: one for each noise and sharing of units."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for k, own in enumerate(acting):
+        if own is not None:
+            alike = (own.drop.noise, own.drop.shared.divisor("unit"))
+            groups.setdefault(alike, []).append(k)
+    device = trials[0].window.device
+    parts = []
+    for members in groups.values():
+        drops = [own for own in (acting[k] for k in members) if own is not None]
+        windows = [trials[k].window for k in members]
+        weight = edge is Edge.WEIGHT
+        at = Coordinates.of(
+            [window.address(edge, layer) for window in windows],
+            [own.drop.shared for own in drops],
+            time=1 if weight else windows[0].time,
+            batch=units if weight else windows[0].batch,
+            units=units,
+            device=device,
         )
-    return means
+        table = MaskTable.of(
+            at,
+            drops[0].drop.noise,
+            [own.rate for own in drops],
+            [own.drop.scale is Scale.TRAIN for own in drops],
+            dtype=windows[0].dtype,
+            device=device,
+        )
+        parts.append((torch.tensor(members, device=device), table))
+    if len(parts) == 1 and len(parts[0][0]) == len(trials):
+        return parts[0][1]
+    return Joined(len(trials), tuple(parts))
 
 
-def _fold(factors: dict[Slot, Tensor], placement: Placement, vertical: Edge, mode: Mode) -> Factors:
-    """Move factors that are constant over window and batch into the columns of their weights."""
-    for edge, slot, weight in (
-        (vertical, Slot.INPUT, Slot.INPUT_WEIGHT),
-        (Edge.RECURRENT, Slot.RECURRENT, Slot.WEIGHT),
-    ):
-        if slot in factors and folds(edge, placement[edge], mode):
-            columns = factors.pop(slot)[0, 0][:, None, :]
-            factors[weight] = factors[weight] * columns if weight in factors else columns
-    return factors
+def _mean_masks(
+    edge: Edge, acting: Sequence[Acting | None], window: Window, *, fold: bool
+) -> list[Mask]:
+    """What the deterministic evaluation puts in place of drawn multipliers."""
+    found: dict[tuple[Slot, Form], list[float]] = {}
+    begins: dict[int, float] = {}
+
+    def put(slot: Slot, form: Form, k: int, mean: float) -> None:
+        found.setdefault((slot, form), [1.0] * len(acting))[k] = mean
+
+    for k, own in enumerate(acting):
+        if own is None:
+            continue
+        mean = 1.0 - own.rate if own.drop.fill is Fill.HOLD else mean_factor(*own)
+        if own.drop.fill is Fill.HOLD:
+            put(HOLD_SLOT[edge], Form.ACTIVATION, k, mean)
+        elif mean == 1.0:
+            continue
+        elif edge is Edge.CELL and own.drop.shared.divisor("time") != 1:
+            # Within a decision m * m = m, so that the cell accumulates unscaled and each read is
+            # scaled once; a new decision multiplies what the one before it left.
+            put(Slot.READ, Form.ACTIVATION, k, mean)
+            begins[k] = mean
+        elif edge is Edge.WEIGHT or (fold and folds(edge, own.drop, Mode.MEAN)):
+            put(Slot.WEIGHT, Form.COLUMN, k, mean)
+        else:
+            put(ZERO_SLOT[edge], Form.ACTIVATION, k, mean)
+    masks = [Mask(*place, _means(means, window)) for place, means in found.items()]
+    divisors = {k: acting[k].drop.shared.divisor("time") for k in begins}  # pyright: ignore[reportOptionalMemberAccess]
+    if any(divisors.values()):
+        masks.append(Mask(Slot.BEGIN, Form.ACTIVATION, _begins(begins, divisors, acting, window)))
+    return masks
+
+
+def _means(means: Sequence[float], window: Window) -> Means:
+    made = torch.tensor(means, dtype=window.dtype, device=window.device)
+    return Means(made.view(-1, 1, 1, 1, 1))
+
+
+def _begins(
+    means: dict[int, float],
+    divisors: dict[int, int | None],
+    acting: Sequence[Acting | None],
+    window: Window,
+) -> Means:
+    """CELL's mean at those steps at which a new decision begins, made from its divisor."""
+    factor_KT = torch.ones(len(acting), window.time, dtype=window.dtype, device=window.device)
+    steps_T = torch.arange(window.start, window.start + window.time, device=window.device)
+    for k, mean in means.items():
+        divisor = divisors[k]
+        if divisor is not None:
+            factor_KT[k, (steps_T % divisor == 0) & (steps_T > 0)] = mean
+    return Means(factor_KT.view(len(acting), -1, 1, 1, 1))
+
+
+def _dropped(
+    x_KTBU: Tensor, source: Source | None, clock: Clock, tokens_TB: Tensor | None = None
+) -> Tensor:
+    # A sequence outside the layers has no gates.
+    return x_KTBU if source is None else x_KTBU * source.draw(clock, tokens_TB)[:, :, :, 0]

@@ -1,9 +1,11 @@
-"""Any placement: one `autograd.Function` over a layer's window, its backward pass written by hand.
+"""Any placement: one `autograd.Function` over a layer's window, which runs the loop back by itself.
 
 What does not depend on h_{t-1} is one large product over all steps: the input projection forward;
 the gradients of both weights and of the input backward. In the loop remain one product and one
 fused pointwise kernel a step. So a layer takes T + 1 products forward and T + 3 backward, and four
 times as many where INPUT or RECURRENT gives each gate its own mask.
+
+The equations of a step and their derivatives are `step.kernels`.
 
 All trials of a cohort run at once, their products batched; a trial alone is a cohort of one.
 Products are taken in the dtype of the weight, everything else in the dtype of the input.
@@ -11,7 +13,7 @@ Products are taken in the dtype of the weight, everything else in the dtype of t
 Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, g, o).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,61 +21,74 @@ import torch
 from torch import Tensor
 
 from ablate.engine.capturing import batched
-from ablate.engine.factors import Factors, Slot
-from ablate.engine.kernels import Kind, read
 from ablate.engine.precision import without_autocast
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
-from ablate.engine.steps import Prepared, Steps, in_registers, takes_triton, written_out
-from ablate.engine.triton_toss import Toss
+from ablate.engine.slots import Factors, Slot
+from ablate.engine.step import Kind, kernels
 
 # Slots that act on a weight or on the whole input are applied before the loop.
 _BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
 
+# A step's inputs before its bias and factors: projection, product, c and s.
+_CHANGING = 4
+
 
 def looped_layer(
-    x_KTBD: Tensor,
-    state: tuple[Tensor, Tensor],
-    weights: LayerWeights,
-    factors: Factors,
-    *,
-    tosses: Mapping[Slot, Toss] | None = None,
+    x_KTBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
 ) -> LayerOutput:
     """Run one layer of K trials over a window, each as `reference_layer`.
 
-    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front. Given
-    `tosses`, slots inside the loop that have no factor, the loop takes the GPU's kernels, which
-    toss for themselves; without them it takes those where they run.
+    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front.
     """
     w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT))
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT))
     bias = weights.bias
-    u_KGNDs = _read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype)
-    values = {**factors, **(tosses or {})}
-    slots = tuple(slot for slot in Slot if slot in values and slot not in _BEFORE_THE_LOOP)
+    u_KGND = _read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype)
+    slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
+    recurrent = factors.get(Slot.RECURRENT)
     kind = Kind(
         slots,
-        apart=_reads_apart(values.get(Slot.RECURRENT)),
+        apart=recurrent is not None and recurrent.shape[3] > 1,
         bias=bias is not None,
         value=x_KTBD.dtype,
         product=w_hh.dtype,
     )
     shape = (x_KTBD.shape[1], *state[0].shape)
-    triton = tosses is not None or takes_triton(x_KTBD)
-    prepared = (in_registers if triton else written_out)(kind, values, shape)
-    given = (u_KGNDs, *state, w_ih, w_hh, bias)
+    by_step = [_by_step(kind, slot, factors[slot], shape) for slot in slots]
+    s, c = (value.contiguous() for value in state)
+    first = by_step[slots.index(Slot.RECURRENT)][0] if recurrent is not None else None
+    given = (u_KGND, kind.read(first, s), s, c, w_ih, w_hh, bias)
     # Without gradients there is no backward pass to keep a tape for.
     if torch.is_grad_enabled():
-        out = _Layer.apply(*given, kind, prepared.make, *prepared.tensors)
+        out = _Layer.apply(*given, kind, *by_step)
     else:
-        out = _run(*given, kind, prepared, tape=None)
+        out = _run(*given, kind, by_step, tape=None)
     return LayerOutput(*out)  # pyright: ignore[reportGeneralTypeIssues]
 
 
-def _reads_apart(recurrent: Tensor | Toss | None) -> bool:
-    """Whether some trial's gates each read a state of their own."""
-    if isinstance(recurrent, Toss):
-        return recurrent.apart
-    return recurrent is not None and recurrent.shape[3] > 1
+def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, 4, B, H] apart.
+
+    Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
+    shared factor is not copied. In RECURRENT's place stands the factor that the first step's
+    product reads; a step itself applies the next one's.
+    """
+    steps, trials, batch, hidden = shape
+    value = factor.transpose(0, 1)
+    value = value.transpose(2, 3) if kind.apart and slot is Slot.RECURRENT else value[:, :, :, 0]
+    gates = value.shape[2:3] if value.dim() == 5 else ()
+    value = value.expand(-1, trials, *gates, batch, hidden).contiguous()
+    return value.expand(steps, *value.shape[1:])
+
+
+def _rows(kind: Kind, by_step: Sequence[Tensor], steps: int) -> list[tuple[Tensor, ...]]:
+    """The factors that each step's kernel takes, RECURRENT's of the step that follows."""
+    columns = []
+    for slot, value in zip(kind.slots, by_step, strict=True):
+        column = value.unbind(0)
+        # Nobody reads what the last step hands on.
+        columns.append(column[1:] + column[-1:] if slot is Slot.RECURRENT else column)
+    return list(zip(*columns, strict=True)) if columns else [()] * steps
 
 
 def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
@@ -86,11 +101,10 @@ def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
 
 
 class _Tape(NamedTuple):
-    """What the backward pass reads, by step; `cells` and `reads` are c_{t-1} and r_t."""
+    """What the backward pass reads, by step: r_t, and what a step's kernel keeps."""
 
-    saved: list[tuple[Tensor, ...]]
-    cells: list[Tensor]
     reads: list[Tensor]
+    kept: list[tuple[Tensor, ...]]
 
 
 def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
@@ -150,62 +164,67 @@ def _projection(u_KGND: Tensor, w_ih: Tensor, kind: Kind, batch: int) -> Tensor:
 
 def _run(
     u_KGND: Tensor,
+    r: Tensor,
     s: Tensor,
     c: Tensor,
     w_ih: Tensor,
     w_hh: Tensor,
     bias: Tensor | None,
     kind: Kind,
-    prepared: Prepared,
+    by_step: Sequence[Tensor],
     *,
     tape: _Tape | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
-    steps = prepared.make(prepared.tensors, None if bias is None else bias.unflatten(1, (4, -1)))
+    step = kernels(kind, s.device.type)
+    biases = () if bias is None else (bias.unflatten(1, (4, -1)),)
     projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
     read_by = _step_product(_by_gate(w_hh) if kind.apart else w_hh)
+    # Of a step's inputs the tape keeps the state; factors are at hand.
+    state = [place for place in step.reads if place < _CHANGING]
     shape = projections[0].shape
-    s, c = s.contiguous(), c.contiguous()
-    r = read(kind, steps.first, s)
     outputs = []
-    for t, projection in enumerate(projections):
-        z = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
+    for projection, factors in zip(
+        projections, _rows(kind, by_step, len(projections)), strict=True
+    ):
+        product = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
+        inputs = (projection, product, c, s, *biases, *factors)
+        made = step.forward(*inputs)
         if tape is not None:
-            tape.cells.append(c)
             tape.reads.append(r)
-        i, f, a, o, q, c, h, *rest = steps.forward(t, projection, z, c, s)
-        s = rest[0] if kind.has(Slot.STATE_HOLD) else h
-        r = rest[-1] if kind.reads else s
+            tape.kept.append((*(inputs[place] for place in state), *made[step.distinct :]))
+        c, h, *held, r = (made[place] for place in step.places)
+        s = held[0] if held else h
         outputs.append(h)
-        if tape is not None:
-            tape.saved.append((i, f, a, o, q))
     return torch.stack(outputs, dim=1), s, c
 
 
 class _Layer(torch.autograd.Function):
-    """One layer's window: u, s_0, c_0, W_ih, W_hh, b -> y, s_T, c_T."""
+    """One layer's window: u, r_1, s_0, c_0, W_ih, W_hh, b -> y, s_T, c_T.
+
+    r_1 is what the first step's product reads of s_0: its factor is autograd's to differentiate.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         u_KGND: Tensor,
+        r: Tensor,
         s: Tensor,
         c: Tensor,
         w_ih: Tensor,
         w_hh: Tensor,
         bias: Tensor | None,
         kind: Kind,
-        make: Callable[..., Steps],
-        *tensors: Tensor,
+        *by_step: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        tape = _Tape([], [], [])
-        prepared = Prepared(tensors, make)
-        out = _run(u_KGND, s, c, w_ih, w_hh, bias, kind, prepared, tape=tape)
-        ctx.kind, ctx.make, ctx.steps = kind, make, len(tape.reads)
+        tape = _Tape([], [])
+        out = _run(u_KGND, r, s, c, w_ih, w_hh, bias, kind, by_step, tape=tape)
+        ctx.kind, ctx.steps = kind, len(tape.reads)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
-        flat = [tensor for step in tape.saved for tensor in step]
-        ctx.save_for_backward(u_KGND, w_ih, w_hh, *tape.cells, *tape.reads, *flat, *tensors)
+        flat = [tensor for step in tape.kept for tensor in step]
+        ctx.save_for_backward(u_KGND, w_ih, w_hh, *by_step, *tape.reads, *flat)
         return out
 
     @staticmethod
@@ -223,32 +242,35 @@ class _Layer(torch.autograd.Function):
 
 
 def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
-    """The loop run backward: gradients of u, s_0, c_0, W_ih, W_hh and b, None for the rest."""
+    """The loop run back: gradients of u, r_1, s_0, c_0, W_ih, W_hh and b, None for the rest."""
     kind: Kind = ctx.kind
     length: int = ctx.steps
-    u_KGND, w_ih, w_hh, *kept = ctx.saved_tensors
-    cells, reads, flat = kept[:length], kept[length : 2 * length], kept[2 * length : 7 * length]
-    saved = [flat[5 * t : 5 * t + 5] for t in range(length)]
-    steps: Steps = ctx.make(kept[7 * length :], None)
+    step = kernels(kind, gy.device.type)
+    u_KGND, w_ih, w_hh, *saved = ctx.saved_tensors
+    by_step, reads = saved[: len(kind.slots)], saved[len(kind.slots) :][:length]
+    flat = saved[len(kind.slots) + length :]
+    kept = list(zip(*[iter(flat)] * (len(flat) // length), strict=True))
+    rows = _rows(kind, by_step, length)
+    factors = [place - _CHANGING - kind.bias for place in step.reads if place >= _CHANGING]
+    state = len(step.reads) - len(factors)
     gradients = list(gy.contiguous().unbind(1))
     read_back = _step_product_back(_by_gate(w_hh) if kind.apart else w_hh)
     # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
-    ds_held, dc = (gs if kind.holds else torch.zeros_like(gs)).contiguous(), gc.contiguous()
+    dc, held = gc.contiguous(), [gs.contiguous()] if kind.holds else []
     if not kind.holds:
         gradients[-1] = gradients[-1] + gs
-    p = torch.zeros_like(reads[-1])
+    dr = torch.zeros_like(reads[-1])
     dzs: list[Tensor] = []
     for t in range(length - 1, -1, -1):
-        dz, dc, *held = steps.backward(t, gradients[t], p, ds_held, dc, saved[t], cells[t])
-        ds_held = held[0] if held else ds_held
-        dz_step = dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3)
-        p = read_back(dz_step)
-        p = p.unflatten(0, (-1, 4)) if kind.apart else p
+        own = kept[t]
+        table = (rows[t][number] for number in factors)
+        dz, dc, *held = step.backward(
+            dc, gradients[t], *held, dr, *own[:state], *table, *own[state:]
+        )
+        dr = read_back(dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3))
+        dr = dr.unflatten(0, (-1, 4)) if kind.apart else dr
         dzs.append(dz)
-    ds = p.to(kind.value)
-    first = steps.first
-    ds = ds if first is None else first * ds
-    ds = (ds.sum(1) if kind.apart else ds) + ds_held
+    ds = held[0] if held else torch.zeros_like(dc)
     dzs.reverse()
     dz = torch.stack(dzs, dim=1)
     r = torch.stack(reads, dim=1)
@@ -257,8 +279,8 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
     r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
     dw_hh = _weight_gradient(_gates(dz, kind, r_KGNH.shape[1]), r_KGNH)
     db = _bias_gradient(_gates(dz, kind, 1)[:, 0], kind) if kind.bias else None
-    rest = (None,) * (len(ctx.needs_input_grad) - 6)
-    return (du, ds, dc, dw_ih, dw_hh, db, *rest)
+    rest = (None,) * (len(ctx.needs_input_grad) - 7)
+    return (du, dr, ds, dc, dw_ih, dw_hh, db, *rest)
 
 
 def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:

@@ -16,14 +16,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ablate.cells import Gates
 from ablate.edges import Edge
-from ablate.engine.factors import Factors, Slot
+from ablate.engine.slots import Factors, Slot
+from ablate.engine.step import Multiply, step
 
 # What replaces the value at an edge's place of the listing, dropout applied: (value, step=t) ->
 # value. INPUT is whatever the layer reads, INTERLAYER's place included.
 LayerHooks = Mapping[Edge, Callable[..., Tensor]]
 
 NO_HOOKS: LayerHooks = MappingProxyType({})
+
+_OF_WEIGHTS = frozenset({Slot.INPUT_WEIGHT, Slot.WEIGHT})
+_OF_GATES = frozenset({Slot.INPUT, Slot.RECURRENT})
 
 
 class LayerWeights(NamedTuple):
@@ -78,35 +83,23 @@ def reference_layer(
     s, c = state
     outputs = []
     for t, x in enumerate(x_TBD):
-
-        def times(slot: Slot, value: Tensor, t: int = t) -> Tensor:
-            factor = factors.get(slot)
-            return value if factor is None else value * _at(factor, t)[:, 0]
-
-        def held(slot: Slot, new: Tensor, old: Tensor, t: int = t) -> Tensor:
-            factor = factors.get(slot)
-            return new if factor is None else old + _at(factor, t)[:, 0] * (new - old)
-
-        def gates(slot: Slot, value: Tensor, t: int = t) -> Tensor:
-            factor = factors.get(slot)
-            ones = value[:, None].expand(-1, 4, -1)
-            return ones if factor is None else ones * _at(factor, t)
-
-        u = hooked(Edge.INPUT, gates(Slot.INPUT, x), t)
-        r = hooked(Edge.RECURRENT, gates(Slot.RECURRENT, s), t)
+        now = {slot: _at(factor, t) for slot, factor in factors.items() if slot not in _OF_WEIGHTS}
+        # Slots inside the step have one value for all gates.
+        inside = {slot: f[:, 0] for slot, f in now.items() if slot not in _OF_GATES}
+        u = hooked(Edge.INPUT, _for_gates(x, now.get(Slot.INPUT)), t)
+        r = hooked(Edge.RECURRENT, _for_gates(s, now.get(Slot.RECURRENT)), t)
         z = _product(u, w_ih) + _product(r, w_hh)
         z = z if bias is None else z + bias.unflatten(0, (4, -1))
-        i, f, o = z[:, 0].sigmoid(), z[:, 1].sigmoid(), z[:, 3].sigmoid()
-        g = hooked(Edge.UPDATE, times(Slot.UPDATE, z[:, 2].tanh()), t)
-        c_before = times(Slot.BEGIN, c)
-        cell = held(Slot.CELL_HOLD, times(Slot.CELL, f * c_before + i * g), c_before)
-        cell = hooked(Edge.CELL, cell, t)
-        lifted = o * times(Slot.READ, cell).tanh()
-        c = hooked(Edge.CARRY, held(Slot.CARRY_HOLD, times(Slot.CARRY, cell), c_before), t)
-        h = hooked(Edge.HIDDEN, held(Slot.HIDDEN_HOLD, times(Slot.HIDDEN, lifted), s), t)
-        s = held(Slot.STATE_HOLD, h, s)
+        at = Multiply(inside, lambda edge, value, t=t: hooked(edge, value, t))
+        c, h, s = step(Gates(*z.unbind(1)), c, s, at)
         outputs.append(h)
     return LayerOutput(torch.stack(outputs), s, c)
+
+
+def _for_gates(value_BX: Tensor, factor: Tensor | None) -> Tensor:
+    """What each gate reads, [B, G, X]."""
+    read = value_BX[:, None].expand(-1, 4, -1)
+    return read if factor is None else read * factor
 
 
 def _product(u_BGX: Tensor, w_GHX: Tensor) -> Tensor:

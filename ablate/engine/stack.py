@@ -1,6 +1,9 @@
-"""Layers on top of each other under one placement: the part of the engine that a model calls.
+"""Layers on top of each other under a placement, or under K placements side by side, a cohort.
 
-Shapes: T time, B batch, D input, H hidden, L layers.
+A trial never knows its companions: see `factors`. On the CPU products are taken so that in float32
+a trial has equal bits alone and in a cohort.
+
+Shapes: K trials, T time, B batch, D input, H hidden, L layers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +15,25 @@ import torch
 from torch import Tensor
 
 from ablate.edges import Edge, layers_of
-from ablate.engine.cohort import State, Trial, drop_sequences, run_cohort
-from ablate.engine.factors import Window, layer_factors
+from ablate.engine.factors import NetMasks
+from ablate.engine.library import library_layer
+from ablate.engine.looped import looped_layer
 from ablate.engine.plan import Path
-from ablate.engine.reference import LayerHooks, LayerWeights, reference_layer
+from ablate.engine.reference import LayerHooks, LayerOutput, LayerWeights, reference_layer
+from ablate.engine.slots import Trial, Window
 from ablate.placement import Placement
+
+State = tuple[Tensor, Tensor]
 
 # What replaces the value at an edge's place of the listing: (value, layer=l, step=t) -> value.
 Hooks = Mapping[Edge, Callable[..., Tensor]]
 
 NO_HOOKS: Hooks = MappingProxyType({})
+
+_LAYERS: dict[Path, Callable[..., LayerOutput]] = {
+    Path.LOOPED: looped_layer,
+    Path.FUSED: library_layer,
+}
 
 
 class StackOutput(NamedTuple):
@@ -30,6 +42,35 @@ class StackOutput(NamedTuple):
     y_TBH: Tensor
     s_LBH: Tensor
     c_LBH: Tensor
+
+
+class CohortOutput(NamedTuple):
+    """The top layers' sequences (OUTPUT applied) and the states handed on."""
+
+    y_KTBH: Tensor
+    s_LKBH: Tensor
+    c_LKBH: Tensor
+
+
+def run_cohort(
+    x_KTBD: Tensor,
+    state: State,
+    weights: Sequence[LayerWeights],
+    masks: NetMasks,
+    path: Path = Path.LOOPED,
+) -> CohortOutput:
+    """Run all layers of K trials over a window; `state` is (s, c), each [L, K, B, H].
+
+    `weights` are each layer's, with K in front. EMBEDDING is its owner's to apply.
+    """
+    value, states, cells = x_KTBD, [], []
+    for number, layer_weights in enumerate(weights):
+        given = (state[0][number], state[1][number])
+        out = _LAYERS[path](value, given, layer_weights, masks.factors(number))
+        value = out.y_TBH
+        states.append(out.s_BH)
+        cells.append(out.c_BH)
+    return CohortOutput(masks.drop_output(value), torch.stack(states), torch.stack(cells))
 
 
 def run_stack(
@@ -46,12 +87,20 @@ def run_stack(
     OUTPUT drops the sequence that is returned, not the state. EMBEDDING is its owner's to apply.
     `hooks` run on the reference path, whatever `path` says.
     """
+    masks = NetMasks.of(
+        [Trial(placement - Edge.EMBEDDING, window)],
+        inputs=x_TBD.shape[-1],
+        hidden=weights[0].hidden,
+        layers=len(weights),
+        # A hook at an edge sees what the edge dropped, so that nothing may move into a weight.
+        fold=not hooks,
+    )
     if path is Path.REFERENCE or hooks:
-        return _reference_stack(x_TBD, state, weights, placement, window, hooks)
+        return _reference_stack(x_TBD, state, weights, masks, hooks)
     # A trial alone is a cohort of one.
     alone = [_alone(layer) for layer in weights]
     state_LKBH = (state[0].unsqueeze(1), state[1].unsqueeze(1))
-    y, s, c = run_cohort(x_TBD.unsqueeze(0), state_LKBH, alone, [Trial(placement, window)], path)
+    y, s, c = run_cohort(x_TBD.unsqueeze(0), state_LKBH, alone, masks, path)
     return StackOutput(y.squeeze(0), s.squeeze(1), c.squeeze(1))
 
 
@@ -64,31 +113,21 @@ def _reference_stack(
     x_TBD: Tensor,
     state: State,
     weights: Sequence[LayerWeights],
-    placement: Placement,
-    window: Window,
+    masks: NetMasks,
     hooks: Hooks,
 ) -> StackOutput:
     value, states, cells = x_TBD, [], []
     for number, layer_weights in enumerate(weights):
-        # A hook at an edge sees what the edge dropped, so that nothing may move into a weight.
-        factors = layer_factors(
-            placement,
-            number,
-            window,
-            inputs=value.shape[-1],
-            hidden=layer_weights.hidden,
-            fold=not hooks,
-        )
+        factors = {slot: factor[0] for slot, factor in masks.factors(number).items()}
         own = _layer_hooks(hooks, number, len(weights))
         value, s, c = reference_layer(
             value, (state[0][number], state[1][number]), layer_weights, factors, own
         )
         states.append(s)
         cells.append(c)
-    top = len(weights) - 1
-    value = drop_sequence(value, Edge.OUTPUT, top, placement, window)
+    value = masks.drop_output(value.unsqueeze(0)).squeeze(0)
     if Edge.OUTPUT in hooks:
-        value = hooks[Edge.OUTPUT](value, layer=top, step=0)
+        value = hooks[Edge.OUTPUT](value, layer=len(weights) - 1, step=0)
     return StackOutput(value, torch.stack(states), torch.stack(cells))
 
 
@@ -99,17 +138,3 @@ def _layer_hooks(hooks: Hooks, layer: int, layers: int) -> LayerHooks:
         for edge, hook in hooks.items()
         if edge is not Edge.OUTPUT and layer in layers_of(edge, layers)
     }
-
-
-def drop_sequence(
-    x_TBU: Tensor,
-    edge: Edge,
-    layer: int,
-    placement: Placement,
-    window: Window,
-    *,
-    tokens_TB: Tensor | None = None,
-) -> Tensor:
-    """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
-    own = [Trial(placement, window)]
-    return drop_sequences(x_TBU.unsqueeze(0), edge, layer, own, tokens_TB=tokens_TB).squeeze(0)

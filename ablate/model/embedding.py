@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate.edges import Edge
-from ablate.engine.factors import activation_mask
-from ablate.engine.stack import drop_sequence
+from ablate.engine.factors import drop_sequence, mask
 from ablate.errors import AblateError, did_you_mean
 from ablate.masks import check_types
 from ablate.model.hooks import in_window
@@ -155,7 +154,7 @@ class Embedding(Masked, nn.Embedding):
         time, rows = tokens_TB.shape
         window = self._window(time, rows, number, start, batch_offset, self.weight)
         drop, units = self.placement[Edge.EMBEDDING], self.embedding_dim
-        return activation_mask(drop, Edge.EMBEDDING, 0, 0, units, window, tokens_TB=tokens_TB)
+        return mask(drop, Edge.EMBEDDING, 0, units, window, tokens_TB=tokens_TB)
 
     def extra_repr(self) -> str:
         batch_first = ", batch_first=True" if self.batch_first else ""

@@ -30,7 +30,7 @@ from typing import Final
 from torch import Tensor, nn
 
 from ablate.edges import Edge
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.stack import Hooks
 from ablate.errors import AblateError, did_you_mean
 

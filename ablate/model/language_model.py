@@ -3,23 +3,12 @@
 Shapes: K trials, T time, B batch, D embedding, H hidden, L layers.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from ablate.edges import Edge
-from ablate.engine.cohort import (
-    CohortOutput,
-    State,
-    Trial,
-    drop_sequences,
-    run_cohort,
-    run_layers,
-)
+from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Path
-from ablate.engine.tossed import CohortTosses
+from ablate.engine.stack import CohortOutput, State, run_cohort
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, layer_weights
 
@@ -41,30 +30,12 @@ def read_cohort(
     tokens_TB: Tensor,
     state: State,
     net: Net,
-    trials: Sequence[Trial],
+    masks: NetMasks,
     path: Path,
 ) -> CohortOutput:
     """Drop EMBEDDING from the vectors of the words `tokens_TB` and run the layers over them.
 
     `parameters` are those of the layers, [K, ...] each; `state` is (s, c), each [L, K, B, H].
     """
-    time, batch = tokens_TB.shape
-    trials = [
-        Trial(placement, replace(window, time=time, batch=batch)) for placement, window in trials
-    ]
-    x_KTBD = drop_sequences(x_KTBD, Edge.EMBEDDING, 0, trials, tokens_TB=tokens_TB)
-    return run_cohort(x_KTBD, state, layer_weights(parameters, net.layers), trials, path)
-
-
-def read_tossed(
-    parameters: Parameters,
-    x_KTBD: Tensor,
-    tokens_TB: Tensor,
-    state: State,
-    net: Net,
-    tosses: CohortTosses,
-) -> CohortOutput:
-    """As `read_cohort` on the looped path, every mask from tosses: no number comes from Python."""
-    x_KTBD = tosses.drop_words(x_KTBD, tokens_TB)
-    out = run_layers(x_KTBD, state, layer_weights(parameters, net.layers), tosses.masks)
-    return out._replace(y_KTBH=tosses.drop_output(out.y_KTBH))
+    x_KTBD = masks.drop_words(x_KTBD, tokens_TB)
+    return run_cohort(x_KTBD, state, layer_weights(parameters, net.layers), masks, path)

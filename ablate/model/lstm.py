@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ablate.edges import LSTM_EDGES, Edge, layers_of
-from ablate.engine.factors import Window, activation_mask, weight_mask
+from ablate.engine.factors import mask
 from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.reference import LayerWeights
+from ablate.engine.slots import Window
 from ablate.engine.stack import State, run_stack
 from ablate.errors import AblateError
 from ablate.model.arguments import Shape, check_input, check_options, check_state
@@ -221,11 +222,8 @@ class LSTM(Masked, nn.LSTM):
             )
         like = self._weights()[0].w_ih
         window = self._window(time or 1, batch or 1, number, start, batch_offset, like)
-        drop, index = self.placement[edge], layers.index(layer)
-        if edge is Edge.WEIGHT:
-            return weight_mask(drop, layer, index, self.hidden_size, window)
         units = self.input_size if edge is Edge.INPUT else self.hidden_size
-        return activation_mask(drop, edge, layer, index, units, window)
+        return mask(self.placement[edge], edge, layer, units, window)
 
     def extra_repr(self) -> str:
         return super().extra_repr() + self._masks_repr()

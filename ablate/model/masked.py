@@ -17,8 +17,8 @@ from torch.utils.hooks import RemovableHandle
 
 from ablate.edges import Edge
 from ablate.engine.capturing import refuse_capture
-from ablate.engine.factors import Window
 from ablate.engine.plan import Mode
+from ablate.engine.slots import Window
 from ablate.errors import AblateError
 from ablate.masks import LIMITS, check
 from ablate.model.copies import Lineage, duplicate, keeps_stacks

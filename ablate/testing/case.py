@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ablate.edges import Edge
-from ablate.engine.factors import Window
+from ablate.engine.factors import drop_sequence
 from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
-from ablate.engine.stack import StackOutput, State, drop_sequence, run_stack
+from ablate.engine.slots import Window
+from ablate.engine.stack import StackOutput, State, run_stack
 from ablate.placement import Placement
 
 T, B, D, H = 7, 3, 5, 13

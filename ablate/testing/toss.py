@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ablate.drops import Drop, Scale
 from ablate.edges import Edge
-from ablate.engine.factors import Window, activation_mask, weight_mask
+from ablate.engine.factors import mask
+from ablate.engine.slots import Window
 from ablate.noise import BERNOULLI
 
 # Odd, small, and no number of units is a multiple of the four words of a call of the generator.
@@ -128,13 +129,13 @@ class Site:
         }
         numbers = {axis: _numbers(sharing.divisor(axis), *span) for axis, span in spans.items()}
         if edge is Edge.WEIGHT:
-            mask_GUS = weight_mask(self.drop, self.layer, self.index, units, window)
+            mask_GUS = mask(self.drop, edge, self.layer, units, window)
             decisions = {axis: numbers[axis] for axis in ("gate", "unit", "source")}
             return Toss(mask_GUS.expand(4, units, units), decisions)
         tokens_TB = torch.arange(window.time * window.batch).view(-1, window.batch) % VOCABULARY
-        mask_TBGU = activation_mask(
-            self.drop, edge, self.layer, self.index, units, window, tokens_TB=tokens_TB
-        ).expand(window.time, window.batch, 4, units)
+        mask_TBGU = mask(self.drop, edge, self.layer, units, window, tokens_TB=tokens_TB).expand(
+            window.time, window.batch, 4, units
+        )
         decisions = {axis: numbers[axis] for axis in ("time", "batch", "gate", "unit")}
         if edge is not Edge.EMBEDDING or sharing.word != 1:
             return Toss(mask_TBGU, decisions)

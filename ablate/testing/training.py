@@ -1,16 +1,17 @@
 """The contract of training: an update of a tiny language model is finite, can be repeated, and is
 the same beside other trials as alone."""
 
+import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from ablate.engine.plan import alike
-from ablate.model.language_model import zero_cohort_state, zero_state
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters
 from ablate.testing.points import OfAStrategy
-from ablate.training.update import Task, Updated, cohort_update, train_update
+from ablate.training.update import Task, Update
 
 # Odd, and no two alike: what is transposed by mistake does not fit.
 VOCABULARY, HIDDEN, EMBEDDING, T, B = 23, 13, 5, 7, 3
@@ -27,9 +28,11 @@ class TrainingContract(OfAStrategy):
         """An update changes parameters, stays finite, and gives the same bits again."""
         for layers in self.layers:
             before, after, again = (_parameters(layers) for _ in range(3))
-            done = self._update(after, layers)
+            nll, norm = self._update(after, layers)
             self._update(again, layers)
-            assert done.finite, f"the loss of an update is {done.nll}, its gradient {done.norm}"
+            told = f"the loss of an update is {nll}, its gradient {norm}"
+            assert math.isfinite(nll), told
+            assert math.isfinite(norm), told
             assert any(not torch.equal(after[name], before[name]) for name in before)
             for name, value in after.items():
                 assert value.isfinite().all(), f"an update makes {name} infinite"
@@ -48,30 +51,33 @@ class TrainingContract(OfAStrategy):
                 Task.planned(net, placement, seed=seed, device="cpu", updates=2)
                 for seed, placement in enumerate(points, start=1409)
             ]
-            state = zero_cohort_state(net, len(tasks), _ROWS, torch.zeros(1))
             together = _side_by_side(net, tasks)
             alone = _side_by_side(net, tasks[:1])
             for parameters, size in ((together, len(tasks)), (alone, 1)):
-                cohort_update(
-                    parameters, _WORDS[:-1], _WORDS[1:],
-                    (state[0][:, :size], state[1][:, :size]), tasks[:size],
-                    updates=[1] * size, learning_rates=[0.1] * size, clip=5.0,
-                )  # fmt: skip
+                _update(parameters, _WORDS, tasks[:size])
             for name, value in alone.items():
                 assert torch.equal(together[name][0], value[0]), (
                     f"beside {len(tasks) - 1} other trials, {name} of a trial of "
                     f"'{self.strategy}' gets other values than alone"
                 )
 
-    def _update(self, parameters: Parameters, layers: int) -> Updated:
-        """Change `parameters` by the second of two updates, where a schedule is under way."""
+    def _update(self, parameters: Parameters, layers: int) -> tuple[float, float]:
+        """Change `parameters` by an update; return its nll and the norm of its gradient."""
         task = Task.planned(_net(layers), self.place({}), seed=1409, device="cpu", updates=2)
-        state = zero_state(task.net, B, parameters["decoder.weight"])
         words_TB = torch.arange((T + 1) * B).view(T + 1, B) ** 2 % VOCABULARY
-        return train_update(
-            parameters, words_TB[:-1], words_TB[1:], state, task,
-            update=1, learning_rate=0.1, clip=5.0,
-        )  # fmt: skip
+        alone = {name: value.unsqueeze(0) for name, value in parameters.items()}
+        nll, norm = _update(alone, words_TB, [task]).flatten().tolist()
+        return nll, norm
+
+
+def _update(parameters: Parameters, words_TB: Tensor, tasks: Sequence[Task]) -> Tensor:
+    """The second of two updates, where a schedule is under way; nll and norm, [2, K]."""
+    (time, batch), size = words_TB[1:].shape, len(tasks)
+    update = Update.of(
+        parameters, tasks, (time, batch),
+        updates=[1] * size, learning_rates=[0.1] * size, clips=[5.0] * size,
+    )  # fmt: skip
+    return update(words_TB[:-1], words_TB[1:])
 
 
 def _net(layers: int) -> Net:
@@ -84,6 +90,5 @@ def _side_by_side(net: Net, tasks: Sequence[Task]) -> Parameters:
 
 
 def _parameters(layers: int) -> Parameters:
-    """A tiny net's initial values, as leaves."""
-    parameters = initial_parameters(_net(layers), VOCABULARY, seed=1409, radius=0.5)
-    return {name: value.requires_grad_() for name, value in parameters.items()}
+    """A tiny net's initial values."""
+    return initial_parameters(_net(layers), VOCABULARY, seed=1409, radius=0.5)

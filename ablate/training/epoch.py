@@ -1,27 +1,23 @@
 """An epoch's windows: a cohort is taken through them, and each trial's sums are gathered.
 
-On a GPU where `tensor_update.capturable` says so an update is one CUDA graph, captured anew each
-epoch: the trials are stacked anew then, the first updates are its warm-up, and between two epochs
-the evaluation has its memory. Elsewhere `cohort_update` is called window by window. Both end with
-the same sums, each trial's up to its last finite update. By hand a trial that is not finite leaves
-the cohort with that update; in a graph it stays, frozen, to the end of the epoch.
+On a GPU where `update.capturable` says so an update is one CUDA graph, else it is called window by
+window. A trial that is not finite stays, frozen, to the end of the epoch; its sums end with its
+last finite update.
 
 Shapes: K trials, T time, B batch, U updates.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.model import language_model
 from ablate.model.parameters import Parameters
 from ablate.training.graph import CapturedUpdate
-from ablate.training.tensor_update import TensorUpdate, capturable
-from ablate.training.update import Task, cohort_update, product_copies
+from ablate.training.update import Task, Update, capturable
 
 
 @dataclass(slots=True)
@@ -61,86 +57,28 @@ def advance(
     *,
     updates: Sequence[int],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
 ) -> Epoch:
     """Take K trials through an epoch's windows from a zero state; their `parameters` are consumed.
 
     `updates` are the numbers of the first window's updates. Whose update is not finite stays as its
     last finite one left it.
     """
-    take = _captured if capturable(tasks, parameters["decoder.weight"]) else _plain
-    return take(parameters, tasks, windows, updates, learning_rates, clip)
-
-
-def one(parameters: Parameters, k: int) -> Parameters:
-    """The parameters of one trial, in memory of its own."""
-    return {name: value[k].clone() for name, value in parameters.items()}
-
-
-def _plain(
-    parameters: Parameters,
-    tasks: Sequence[Task],
-    windows: Sequence[tuple[Tensor, Tensor]],
-    updates: Sequence[int],
-    learning_rates: Sequence[float],
-    clip: float,
-) -> Epoch:
-    net, precision = tasks[0].net, tasks[0].precision
-    like, batch = parameters["decoder.weight"], windows[0][0].shape[1]
-    state = language_model.zero_cohort_state(net, len(tasks), batch, like)
-    copies = product_copies(parameters, precision)
-    live, left = list(range(len(tasks))), {}
-    sums = [Sums() for _ in tasks]
-    for number, (x_TB, y_TB) in enumerate(windows):
-        done = cohort_update(
-            parameters,
-            x_TB.to(like.device),
-            y_TB.to(like.device),
-            state,
-            [tasks[at] for at in live],
-            updates=[updates[at] + number for at in live],
-            learning_rates=[learning_rates[at] for at in live],
-            clip=clip,
-            copies=copies,
-        )
-        state = done.state
-        told = zip(live, done.nlls, done.norms, strict=True)
-        finite = [sums[at].take(nll, norm, y_TB.numel()) for at, nll, norm in told]
-        if not all(finite):
-            left |= {at: one(parameters, k) for k, at in enumerate(live) if not finite[k]}
-            live = [at for at, fine in zip(live, finite, strict=True) if fine]
-            if not live:
-                break
-            parameters = {name: value[finite] for name, value in parameters.items()}
-            copies = product_copies(parameters, precision)
-            state = (state[0][:, finite], state[1][:, finite])
-    return Epoch(parameters, live, left, sums)
-
-
-def _captured(
-    parameters: Parameters,
-    tasks: Sequence[Task],
-    windows: Sequence[tuple[Tensor, Tensor]],
-    updates: Sequence[int],
-    learning_rates: Sequence[float],
-    clip: float,
-) -> Epoch:
     like, (time, batch) = parameters["decoder.weight"], windows[0][0].shape
-    update = CapturedUpdate(
-        TensorUpdate.of(
-            parameters,
-            tasks,
-            (time, batch),
-            updates=updates,
-            learning_rates=learning_rates,
-            clip=clip,
-        )
+    update = Update.of(
+        parameters,
+        tasks,
+        (time, batch),
+        updates=updates,
+        learning_rates=learning_rates,
+        clips=clips,
     )
+    call = repeatedly(update, tasks)
     # One copy to the device and one back: an update that asked the host would wait for it.
     x_UTB, y_UTB = (torch.stack(part).to(like.device) for part in zip(*windows, strict=True))
     told_U2K = like.new_empty((len(windows), 2, len(tasks)), dtype=torch.float64)
     for told_2K, x_TB, y_TB in zip(told_U2K, x_UTB, y_UTB, strict=True):
-        told_2K.copy_(update(x_TB, y_TB))
+        told_2K.copy_(call(x_TB, y_TB))
     live, left = [], {}
     sums = [Sums() for _ in tasks]
     for k, (nll_U, norm_U) in enumerate(told_U2K.permute(2, 1, 0).tolist()):
@@ -152,3 +90,14 @@ def _captured(
     if left:
         parameters = {name: value[live] for name, value in parameters.items()}
     return Epoch(parameters, live, left, sums)
+
+
+def repeatedly(update: Update, tasks: Sequence[Task]) -> Callable[[Tensor, Tensor], Tensor]:
+    """An update as training calls it: on a GPU captured in a CUDA graph, else as it is."""
+    device = update.live_K.device
+    return CapturedUpdate(update) if capturable(tasks, device) else update
+
+
+def one(parameters: Parameters, k: int) -> Parameters:
+    """The parameters of one trial, in memory of its own."""
+    return {name: value[k].clone() for name, value in parameters.items()}

@@ -6,14 +6,18 @@ given `<eos>`, each stream's remainder counts too.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ablate.data.windows import evaluation_order, evaluation_windows
+from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode
+from ablate.engine.slots import Trial
 from ablate.model import language_model
 from ablate.model.parameters import Parameters
 from ablate.training.softmax import losses
@@ -78,22 +82,25 @@ def evaluate_cohort(
     task, like = tasks[0], parameters["decoder.weight"]
     streams = min(streams, len(tokens_N))
     state = language_model.zero_cohort_state(task.net, len(tasks), streams, like)
-    trials = [
-        own.trial(like, update=update, mode=Mode.MEAN)
-        for own, update in zip(tasks, updates, strict=True)
-    ]
     # A buffer from the start: small results kept between the windows' large scores would each split
     # a freed block of the heap, and memory would grow by the scores of every window.
     size = -(-len(tokens_N) // streams) * streams
     losses_KN = torch.zeros(len(tasks), size, device=like.device)
-    done = 0
+    done, masks = 0, dict[int, NetMasks]()
     with torch.inference_mode():
         copies = product_copies(parameters, task.precision)
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
-            x_KTBD = parameters["embedding.weight"][:, x_TB]
+            if len(x_TB) not in masks:
+                masks[len(x_TB)] = _means(tasks, updates, like, x_TB.shape)
             out = language_model.read_cohort(
-                copies.layers, x_KTBD, x_TB, state, task.net, trials, task.evaluate_path
+                copies.layers,
+                parameters["embedding.weight"][:, x_TB],
+                x_TB,
+                state,
+                task.net,
+                masks[len(x_TB)],
+                task.evaluate_path,
             )
             state = (out.s_LKBH, out.c_LKBH)
             # Steps after a stream's end are scored against any word, and left out below.
@@ -105,3 +112,15 @@ def evaluate_cohort(
             done += len(targets_N)
         ordered_KN = -losses_KN[:, evaluation_order(len(tokens_N), streams)].cpu()
     return [Evaluated(own_N.numpy()) for own_N in ordered_KN]
+
+
+def _means(
+    tasks: Sequence[Task], updates: Sequence[int], like: Tensor, window: tuple[int, ...]
+) -> NetMasks:
+    """What the deterministic evaluation multiplies by in windows of (T, B)."""
+    (time, batch), net = window, tasks[0].net
+    trials = []
+    for own, update in zip(tasks, updates, strict=True):
+        at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
+        trials.append(Trial(own.placement_at(update), at))
+    return NetMasks.of(trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers)

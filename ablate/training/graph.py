@@ -1,15 +1,12 @@
 """A whole update as one CUDA graph: captured once, replayed with what was copied in.
 
 A graph repeats the very numbers that Python held while it was captured. So all that changes from
-one update to the next lies in tensors: the tokens, the states, and a cohort's `Pace`.
-
-Shapes: K trials.
+one update to the next lies in tensors: the tokens, the states, and a cohort's clock.
 """
 
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import torch
@@ -22,32 +19,6 @@ Result = TypeVar("Result")
 #: Calls before a capture: libraries choose their algorithms and kernels are compiled in them, which
 #: a capture does not allow.
 WARM_UPS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Where each trial of a cohort stands, on the device: what a replay must not bake in.
-
-    `updates_K` (int64) are the updates' numbers, which its tosses read; `rates_K` (float64) the
-    rates of learning.
-    """
-
-    updates_K: Tensor
-    rates_K: Tensor
-
-    @classmethod
-    def at(
-        cls, updates: Sequence[int], rates: Sequence[float], *, device: torch.device | str = "cpu"
-    ) -> "Pace":
-        """The pace of trials at these updates and rates of learning."""
-        return cls(
-            torch.tensor(updates, dtype=torch.int64, device=device),
-            torch.tensor(rates, dtype=torch.float64, device=device),
-        )
-
-    def advance(self) -> None:
-        """Go on by one update, in place and without a word to the host."""
-        self.updates_K.add_(1)
 
 
 class CapturedUpdate(Generic[Result]):

@@ -7,8 +7,7 @@ Shapes: K trials, T time, B batch, N = T * B, R different words of a window, D e
 """
 
 import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ class Rows(NamedTuple):
     def of(cls, tokens_TB: Tensor, dx_KTBD: Tensor) -> "Rows":
         """Sum the gradients of equal words, in the order of the text."""
         words_N, flat_KND = tokens_TB.flatten(), dx_KTBD.flatten(1, 2)
-        if not _counted(words_N):
+        if not _on_cpu(words_N):
             return cls(words_N, _at_first_places(words_N, flat_KND))
         at_R, row_N = torch.unique(words_N, return_inverse=True)
         values = flat_KND.new_zeros(flat_KND.shape[0], len(at_R), flat_KND.shape[2])
@@ -42,54 +41,89 @@ class Rows(NamedTuple):
 Gradient = Sequence[Tensor] | Tensor | Rows
 
 
-def total_norm(gradients: Sequence[Tensor]) -> float:
-    """The norm over all gradients of a trial, taken in float32 at least."""
-    return math.sqrt(sum(float(_squares(g.dtype, g.dim())(g)[0]) for g in gradients))
+def norms(gradients: Mapping[str, Gradient]) -> Tensor:
+    """Each trial's norm over all gradients, [K]: squares in float32 at least, sums in float64."""
+    total_K = 0.0
+    for given in gradients.values():
+        each = given.values_KRD if isinstance(given, Rows) else given
+        total_K = total_K + _squares_K(each).double()
+    return torch.as_tensor(total_K).sqrt()
 
 
 def step(
     parameters: Mapping[str, Tensor],
     gradients: Mapping[str, Gradient],
-    *,
-    losses: Sequence[float],
-    learning_rates: Sequence[float],
-    clip: float,
+    by_K: Tensor,
+    live_K: Tensor,
     copies: Mapping[str, Sequence[Tensor] | Tensor] = MappingProxyType({}),
-) -> list[float]:
-    """Take one step of each trial; return the norms before clipping.
+) -> None:
+    """parameter += by * gradient in each live trial, in place; the others stay as they are.
 
-    A trial whose loss or norm is not finite stays where it is. Gradients may be in bfloat16 where
-    parameters are in float32. `copies` are parameters in another dtype, kept as current as they.
+    Gradients may be in bfloat16 where parameters are in float32. `copies` are parameters in another
+    dtype, kept as current as they.
     """
-    norms = []
-    with torch.no_grad():
-        for k, (loss, rate) in enumerate(zip(losses, learning_rates, strict=True)):
-            own = {
-                name: given.values_KRD[k] if isinstance(given, Rows) else given[k]
-                for name, given in gradients.items()
-            }
-            norm = total_norm(list(own.values()))
-            norms.append(norm)
-            if not (math.isfinite(norm) and math.isfinite(loss)):
-                continue
-            alpha = -rate * (min(1.0, clip / norm) if norm else 1.0)
-            for name, gradient in own.items():
-                value, given = parameters[name][k], gradients[name]
-                if isinstance(given, Rows):
-                    value.index_add_(0, given.at_R, gradient, alpha=alpha)
-                    continue
-                by, copy = value.new_tensor(alpha), copies.get(name)
-                into = () if copy is None else (copy[k],)
-                dtypes = (value.dtype, gradient.dtype, *(own.dtype for own in into))
-                _add(dtypes, value.dim())(value, gradient, by, *into)
-    return norms
+    for name, gradient in gradients.items():
+        value = parameters[name]
+        if isinstance(gradient, Rows):
+            _step_rows(value, gradient, by_K, live_K)
+            continue
+        copy = copies.get(name)
+        for own in _parts(value, gradient, by_K.to(value.dtype), live_K, copy):
+            dtypes = tuple(part.dtype for part in own if part.dtype != torch.bool)
+            _move(dtypes, own[0].dim(), at_once=own[2].dim() > 0)(*own)
 
 
-def _example(dtype: torch.dtype, dim: int) -> Tensor:
-    """A vector, or a matrix whose rows lie apart, as the softmax layer's gradient."""
-    return (
-        torch.zeros(400, 208, dtype=dtype)[:, :200] if dim == 2 else torch.zeros(800, dtype=dtype)
-    )
+def _parts(
+    value: Tensor,
+    gradient: Sequence[Tensor] | Tensor,
+    by_K: Tensor,
+    live_K: Tensor,
+    copy: Sequence[Tensor] | Tensor | None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """What one kernel moves: a trial's parameter, or on a GPU that of all trials at once."""
+    if isinstance(gradient, Tensor) and not _on_cpu(value):
+        each = (-1, *(1 for _ in value.shape[1:]))
+        into = () if copy is None else (copy,)
+        yield value, gradient, by_K.view(each), live_K.view(each), *into  # pyright: ignore[reportReturnType]
+        return
+    for k, own in enumerate(gradient):
+        into = () if copy is None else (copy[k],)
+        yield value[k], own, by_K[k], live_K[k], *into
+
+
+def _step_rows(value_KVD: Tensor, rows: Rows, by_K: Tensor, live_K: Tensor) -> None:
+    if _on_cpu(value_KVD):
+        for k, (by, live) in enumerate(zip(by_K.tolist(), live_K.tolist(), strict=True)):
+            if live:
+                value_KVD[k].index_add_(0, rows.at_R, rows.values_KRD[k], alpha=by)
+        return
+    by_K11, live_K11 = by_K.to(value_KVD.dtype).view(-1, 1, 1), live_K.view(-1, 1, 1)
+    # -0 is what leaves every value as it is, 0 and its sign too.
+    moves = torch.where(live_K11, by_K11 * rows.values_KRD, -0.0)
+    value_KVD.index_add_(1, rows.at_R, moves)
+
+
+def _on_cpu(value: Tensor) -> bool:
+    """Whether the host reads a number without waiting, and a cohort's trials go one by one.
+
+    One by one a sum has the same order, and so the same bits, in every cohort.
+    """
+    return value.device.type == "cpu"
+
+
+def _squares_K(gradient: Sequence[Tensor] | Tensor) -> Tensor:
+    """Each trial's sum of squares, in float32 at least."""
+    if isinstance(gradient, Tensor) and not _on_cpu(gradient):
+        wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+        return (wide * wide).flatten(1).sum(1)
+    return torch.stack([_squares(own.dtype, own.dim())(own)[0] for own in gradient])
+
+
+def _example(dtype: torch.dtype, dim: int, device: torch.device) -> Tensor:
+    """A vector, a matrix whose rows lie apart, as the softmax layer's gradient, or K matrices."""
+    sizes = {1: (800,), 2: (400, 208), 3: (3, 400, 208)}[dim]
+    made = torch.zeros(sizes, dtype=dtype, device=device)
+    return made if dim == 1 else made[..., :200]
 
 
 @functools.cache
@@ -100,31 +134,34 @@ def _squares(dtype: torch.dtype, dim: int) -> Callable[[Tensor], tuple[Tensor]]:
         wide = gradient.to(torch.promote_types(dtype, torch.float32))
         return ((wide * wide).sum(),)
 
-    return lowered(squares, lambda: (_example(dtype, dim),))
+    return lowered(squares, lambda device: (_example(dtype, dim, device),))
 
 
 @functools.cache
-def _add(dtypes: tuple[torch.dtype, ...], dim: int) -> Callable[..., object]:
-    """value += by * gradient, in place, and a copy of it in a third dtype, if there is one."""
+def _move(dtypes: tuple[torch.dtype, ...], dim: int, *, at_once: bool) -> Callable[..., object]:
+    """value += by * gradient where live, in place, and a copy in another dtype, if there is one.
 
-    def add(value: Tensor, given: Tensor, by: Tensor, *into: Tensor) -> tuple[()]:
-        moved = value + by * given.to(value.dtype)
+    `dtypes` are those of value, gradient, by and the copy. Where all trials are moved `at_once`,
+    `by` and `live` are [K, 1, ...].
+    """
+
+    def move(value: Tensor, given: Tensor, by: Tensor, live: Tensor, *into: Tensor) -> tuple[()]:
+        moved = torch.where(live, value + by * given.to(value.dtype), value)
         value.copy_(moved)
         for copy in into:
             copy.copy_(moved)
         return ()
 
-    def examples() -> tuple[Tensor, ...]:
-        value = _example(dtypes[0], dim).contiguous()
-        by = torch.zeros((), dtype=dtypes[0])
-        return value, _example(dtypes[1], dim), by, *(_example(d, dim) for d in dtypes[2:])
+    def examples(device: torch.device) -> tuple[Tensor, ...]:
+        value = _example(dtypes[0], dim, device).contiguous()
+        by = torch.zeros((), dtype=dtypes[2], device=device)
+        if at_once:
+            by = by.expand(value.shape[:1]).clone().view(-1, *(1 for _ in value.shape[1:]))
+        given = _example(dtypes[1], dim, device)
+        into = (_example(own, dim, device) for own in dtypes[3:])
+        return value, given, by, torch.zeros_like(by, dtype=torch.bool), *into
 
-    return lowered(add, examples)
-
-
-def _counted(words_N: Tensor) -> bool:
-    """Whether it is known, without waiting for a device, how many different words there are."""
-    return words_N.device.type == "cpu"
+    return lowered(move, examples)
 
 
 def _at_first_places(words_N: Tensor, values_KND: Tensor) -> Tensor:

@@ -21,10 +21,11 @@ from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
 from ablate.training.busy import disturbed, wanted
 from ablate.training.capability import synchronize
+from ablate.training.epoch import repeatedly
+from ablate.training.graph import WARM_UPS
 from ablate.training.place import Cell
 from ablate.training.recipe import Recipe
-from ablate.training.repeated import Repeated
-from ablate.training.update import Task
+from ablate.training.update import Task, Update
 
 #: The largest cohort that is taken unasked.
 MOST: Final = 16
@@ -164,13 +165,17 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> tup
         for cell in cells
     ]
     x_TB, y_TB = next(iter(training_windows(corpus.train, recipe.batch, recipe.unroll)))
-    update = Repeated(
+    whole = Update.of(
         parameters,
         tasks,
-        (x_TB.to(device), y_TB.to(device)),
-        learning_rate=recipe.learning_rate,
-        clip=recipe.clip,
+        (recipe.unroll, recipe.batch),
+        updates=[0] * len(tasks),
+        learning_rates=[recipe.learning_rate] * len(tasks),
+        clips=[recipe.clip] * len(tasks),
     )
+    update, window = repeatedly(whole, tasks), (x_TB.to(device), y_TB.to(device))
+    for _ in range(WARM_UPS if update is not whole else 0):
+        update(*window)
     seconds: list[float] = []
     others: list[float] = []
     while len(seconds) < 1 + _TIMED:
@@ -178,7 +183,7 @@ def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> tup
             break
         synchronize(device)
         began = time.perf_counter()
-        update(len(seconds))
+        update(*window)
         synchronize(device)
         seconds.append(time.perf_counter() - began)
         others.append(wanted())

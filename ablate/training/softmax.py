@@ -243,20 +243,22 @@ def _wide(value: Tensor) -> Tensor:
 @functools.cache
 def _of_scores(function: Callable[..., Any], dtype: torch.dtype, count: int) -> Callable[..., Any]:
     """A function of `count` blocks of scores, lowered."""
-    return lowered(
-        function, lambda: tuple(torch.zeros(400, 2_480, dtype=dtype) for _ in range(count))
-    )
+
+    def examples(device: torch.device) -> tuple[Tensor, ...]:
+        return tuple(torch.zeros(400, 2_480, dtype=dtype, device=device) for _ in range(count))
+
+    return lowered(function, examples)
 
 
 @functools.cache
 def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
     """`_weighed` lowered for `count` blocks."""
 
-    def examples() -> tuple[Tensor, ...]:
+    def examples(device: torch.device) -> tuple[Tensor, ...]:
         wide = torch.promote_types(dtype, torch.float32)
-        rows = [torch.zeros(400, 208, dtype=dtype) for _ in range(2)]
-        blocks = (torch.zeros(400, dtype=wide) for _ in range(2 * count))
-        return *rows, torch.zeros((), dtype=wide), *blocks
+        rows = [torch.zeros(400, 208, dtype=dtype, device=device) for _ in range(2)]
+        blocks = (torch.zeros(400, dtype=wide, device=device) for _ in range(2 * count))
+        return *rows, torch.zeros((), dtype=wide, device=device), *blocks
 
     return lowered(_weighed, examples)
 
@@ -265,10 +267,13 @@ def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
 def _pulling(dtype: torch.dtype) -> Callable[..., Any]:
     """`_pulled`, lowered."""
 
-    def examples() -> tuple[Tensor, ...]:
+    def examples(device: torch.device) -> tuple[Tensor, ...]:
+        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
         wide = torch.promote_types(dtype, torch.float32)
-        given = torch.zeros(400, 208, dtype=dtype), torch.zeros(5, 400, 208, dtype=dtype)
-        shares, scale = torch.zeros(5, 400, dtype=wide), torch.zeros((), dtype=wide)
-        return torch.zeros(400, 200, dtype=wide), *given, shares, scale
+        given = zeros(400, 208, dtype=dtype), zeros(5, 400, 208, dtype=dtype)
+        shares, scale = zeros(5, 400, dtype=wide), zeros(dtype=wide)
+        return zeros(400, 200, dtype=wide), *given, shares, scale
 
     return lowered(_pulled, examples)

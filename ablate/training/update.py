@@ -6,22 +6,27 @@ cohort of one.
 Shapes: K trials, T time, B batch, D embedding, H hidden, L layers, V vocabulary.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.engine.cohort import CohortOutput, State, Trial
-from ablate.engine.factors import Window
+from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, Path, plan
+from ablate.engine.slots import Trial, Window
+from ablate.engine.stack import State
+from ablate.engine.table import Clock
+from ablate.errors import AblateWarning
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
+from ablate.noise import takes_tensors
 from ablate.placement import Placement
-from ablate.schedules import CONSTANT
+from ablate.schedules import CONSTANT, factor_at
 from ablate.sources import built_in
 from ablate.training import sgd
 from ablate.training.softmax import biased, losses_and_gradients
@@ -70,10 +75,6 @@ class Task:
         """The placement that the schedule leaves after `update` updates."""
         return self.placement.at(update, self.updates)
 
-    def trial(self, like: Tensor, *, update: int, mode: Mode = Mode.TRAIN) -> Trial:
-        """What the task brings to a cohort at an update."""
-        return Trial(self.placement_at(update), self.window(like, update=update, mode=mode))
-
     def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
         """The window of an update, on the device and in the dtype of `like`."""
         return Window(
@@ -85,26 +86,6 @@ class Task:
             device=like.device,
             dtype=like.dtype,
         )
-
-
-class Updated(NamedTuple):
-    """What an update tells: nll in nats summed over all targets, the norm before clipping."""
-
-    nll: float
-    norm: float
-    state: State
-
-    @property
-    def finite(self) -> bool:
-        return math.isfinite(self.nll) and math.isfinite(self.norm)
-
-
-class CohortUpdated(NamedTuple):
-    """As `Updated`, a value for each trial; the states are [L, K, B, H]."""
-
-    nlls: list[float]
-    norms: list[float]
-    state: State
 
 
 class Differentiated(NamedTuple):
@@ -139,106 +120,154 @@ class Copies(NamedTuple):
             wide_WP[:words, hidden] = bias_V
 
 
-def train_update(
-    parameters: Parameters,
-    x_TB: Tensor,
-    y_TB: Tensor,
-    state: State,
-    task: Task,
-    *,
-    update: int,
-    learning_rate: float,
-    clip: float,
-) -> Updated:
-    """Change `parameters` in place by one update; a non-finite one changes nothing.
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """An update of a cohort; all that it reads and writes lies in tensors that stay where they are.
 
-    The state that is returned is detached: truncated back-propagation through time.
+    It waits for nothing on the device and asks Python for no number, so that a CUDA graph can hold
+    it. `parameters` and `copies` are changed in place, `state` (s, c), [L, K, B, H], goes on from
+    window to window. `live_K` says whose updates were all finite so far: who is not finite stays as
+    its last finite update left it, and its companions do not notice.
     """
-    done = cohort_update(
-        {name: value.detach().unsqueeze(0) for name, value in parameters.items()},
-        x_TB,
-        y_TB,
-        (state[0].unsqueeze(1), state[1].unsqueeze(1)),
-        [task],
-        updates=[update],
-        learning_rates=[learning_rate],
-        clip=clip,
-    )
-    s, c = done.state
-    return Updated(done.nlls[0], done.norms[0], (s.squeeze(1), c.squeeze(1)))
 
+    net: Net
+    path: Path
+    parameters: Parameters
+    copies: Copies
+    state: State
+    masks: NetMasks
+    learning_rates_K: Tensor  # float64, as `clips_K`
+    clips_K: Tensor
+    live_K: Tensor
 
-def cohort_update(
-    parameters: Parameters,
-    x_TB: Tensor,
-    y_TB: Tensor,
-    state: State,
-    tasks: Sequence[Task],
-    *,
-    updates: Sequence[int],
-    learning_rates: Sequence[float],
-    clip: float,
-    copies: Copies | None = None,
-) -> CohortUpdated:
-    """Change the `parameters` [K, ...] of K trials in place by one update each, on one window.
+    @classmethod
+    def of(
+        cls,
+        parameters: Parameters,
+        tasks: Sequence[Task],
+        window: tuple[int, int],
+        *,
+        updates: Sequence[int],
+        learning_rates: Sequence[float],
+        clips: Sequence[float],
+    ) -> "Update":
+        """The update of K trials with `parameters` [K, ...], from a zero state, on windows (T, B).
 
-    Trials may differ in placement, seed, number of the update and rate of learning, not in net,
-    path or precision. A trial whose update is not finite stays as it is, and its companions do not
-    notice. `copies`, from `product_copies`, are brought along where one update follows another;
-    they are made where they are not given.
-    """
-    task, like = tasks[0], parameters["decoder.weight"]
-    copies = copies or product_copies(parameters, task.precision)
-    trials = [own.trial(like, update=update) for own, update in zip(tasks, updates, strict=True)]
-
-    def read(layers: Parameters, x_KTBD: Tensor) -> CohortOutput:
-        return language_model.read_cohort(
-            layers, x_KTBD, x_TB, state, task.net, trials, task.train_path
+        Trials may differ in placement, schedule, seed, number of the update, learning rate and
+        clip, not in net, path or precision. Raises AblateError for a mask without an address.
+        """
+        task, like, (time, batch) = tasks[0], parameters["decoder.weight"], window
+        net, device = task.net, like.device
+        trials = [
+            Trial(own.placement, replace(own.window(like), time=time, batch=batch)) for own in tasks
+        ]
+        masks = NetMasks.of(
+            trials,
+            inputs=net.inputs,
+            hidden=net.hidden,
+            layers=net.layers,
+            clock=Clock.at(updates, device=device, factors=_factors(tasks)),
+            words=like.shape[1],
+        )
+        return cls(
+            net,
+            task.train_path,
+            parameters,
+            product_copies(parameters, task.precision),
+            language_model.zero_cohort_state(net, len(tasks), batch, like),
+            masks,
+            torch.tensor(learning_rates, dtype=torch.float64, device=device),
+            torch.tensor(clips, dtype=torch.float64, device=device),
+            torch.ones(len(tasks), dtype=torch.bool, device=device),
         )
 
-    done = differentiate(parameters, copies, x_TB, y_TB, read)
-    nlls: list[float] = done.nll_K.tolist()
-    norms = sgd.step(
-        parameters,
-        done.gradients,
-        losses=nlls,
-        learning_rates=learning_rates,
-        clip=clip,
-        copies=copies.beside(parameters),
-    )
-    copies.take_bias(parameters)
-    return CohortUpdated(nlls, norms, done.state)
+    def begin(self, updates: Sequence[int], learning_rates: Sequence[float]) -> None:
+        """Go to an epoch's start: a zero state, these updates, these learning rates; all live."""
+        self.masks.clock.updates_K.copy_(torch.tensor(updates))
+        self.learning_rates_K.copy_(torch.tensor(learning_rates, dtype=torch.float64))
+        self.live_K.fill_(True)
+        for part in self.state:
+            part.zero_()
+
+    def __call__(self, x_TB: Tensor, y_TB: Tensor) -> Tensor:
+        """Update on one window; each trial's nll over all targets, and norm: [2, K], float64."""
+        done = self._differentiated(x_TB, y_TB)
+        nll_K, norm_K = done.nll_K.double(), sgd.norms(done.gradients)
+        with torch.no_grad():
+            self.live_K.logical_and_(nll_K.isfinite() & norm_K.isfinite())
+            # A norm of 0 gives inf, and 1 below.
+            by_K = -self.learning_rates_K * (self.clips_K / norm_K).clamp(max=1.0)
+            copies = self.copies.beside(self.parameters)
+            sgd.step(self.parameters, done.gradients, by_K, self.live_K, copies)
+            self.copies.take_bias(self.parameters)
+            for own, new in zip(self.state, done.state, strict=True):
+                own.copy_(new)
+            self.masks.clock.advance()
+        return torch.stack((nll_K, norm_K))
+
+    def _differentiated(self, x_TB: Tensor, y_TB: Tensor) -> Differentiated:
+        """The losses of K trials on one window, and their gradients."""
+        parameters, softmax = self.parameters, self.copies.softmax
+        layers = {
+            name: value.detach().requires_grad_() for name, value in self.copies.layers.items()
+        }
+        x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
+        leaves = [x_KTBD, *layers.values()]
+        with torch.enable_grad():
+            out = language_model.read_cohort(
+                layers, x_KTBD, x_TB, self.state, self.net, self.masks, self.path
+            )
+        y_KNH, targets_N = out.y_KTBH.detach().flatten(1, 2), y_TB.flatten()
+        words = parameters["decoder.weight"].shape[1]
+        losses = losses_and_gradients(y_KNH, softmax, targets_N, 1.0 / x_TB.shape[1], words)
+        dy_KTBH = torch.stack([loss.y_NH for loss in losses]).view_as(out.y_KTBH)
+        dx_KTBD, *of_layers = torch.autograd.grad(out.y_KTBH, leaves, dy_KTBH)
+        gradients: dict[str, sgd.Gradient] = {
+            "embedding.weight": sgd.Rows.of(x_TB, dx_KTBD),
+            **dict(zip(layers, of_layers, strict=True)),
+            "decoder.weight": [loss.weight_VH for loss in losses],
+            "decoder.bias": [loss.bias_V for loss in losses],
+        }
+        nll_K = torch.stack([loss.nll_N.sum() for loss in losses])
+        return Differentiated(nll_K, gradients, (out.s_LKBH.detach(), out.c_LKBH.detach()))
 
 
-def differentiate(
-    parameters: Parameters,
-    copies: Copies,
-    x_TB: Tensor,
-    y_TB: Tensor,
-    read: Callable[[Parameters, Tensor], CohortOutput],
-) -> Differentiated:
-    """The losses of K trials on one window, where `read(layers, x_KTBD)` runs the layers over it.
+def capturable(tasks: Sequence[Task], device: torch.device) -> bool:
+    """Whether a cohort's updates are captured in a CUDA graph: on a GPU, on the looped path.
 
-    Waits for nothing on the device.
+    ABLATE_GRAPH=0 calls them instead. A noise that takes no tensor of rates is asked trial by
+    trial, which a graph cannot hold; that is said.
     """
-    layers = {name: value.detach().requires_grad_() for name, value in copies.layers.items()}
-    x_KTBD = parameters["embedding.weight"][:, x_TB].requires_grad_()
-    leaves = [x_KTBD, *layers.values()]
-    with torch.enable_grad():
-        out = read(layers, x_KTBD)
-    y_KNH, targets_N = out.y_KTBH.detach().flatten(1, 2), y_TB.flatten()
-    words = parameters["decoder.weight"].shape[1]
-    losses = losses_and_gradients(y_KNH, copies.softmax, targets_N, 1.0 / x_TB.shape[1], words)
-    dy_KTBH = torch.stack([loss.y_NH for loss in losses]).view_as(out.y_KTBH)
-    dx_KTBD, *of_layers = torch.autograd.grad(out.y_KTBH, leaves, dy_KTBH)
-    gradients = {
-        "embedding.weight": sgd.Rows.of(x_TB, dx_KTBD),
-        **dict(zip(layers, of_layers, strict=True)),
-        "decoder.weight": [loss.weight_VH for loss in losses],
-        "decoder.bias": [loss.bias_V for loss in losses],
-    }
-    nll_K = torch.stack([loss.nll_N.sum() for loss in losses])
-    return Differentiated(nll_K, gradients, (out.s_LKBH.detach(), out.c_LKBH.detach()))
+    if device.type != "cuda" or any(task.train_path is not Path.LOOPED for task in tasks):
+        return False
+    if os.environ.get("ABLATE_GRAPH", "1") == "0":
+        return False
+    drops = [drop for task in tasks for drop in task.placement.values()]
+    slow = sorted({drop.noise.name for drop in drops if not takes_tensors(drop.noise)})
+    if slow:
+        warnings.warn(
+            f"the noise {', '.join(slow)} takes no tensor of rates: updates of its cohorts are not "
+            "captured in a CUDA graph, and are slower",
+            AblateWarning,
+            stacklevel=2,
+        )
+    return not slow
+
+
+def _factors(tasks: Sequence[Task]) -> list[list[float]] | None:
+    """What each trial's schedule leaves of its rates at each update; None where all are constant.
+
+    Raises AblateError for a factor outside [0, 1], before anything is trained.
+    """
+    schedules = [task.placement.schedule for task in tasks]
+    if all(schedule == CONSTANT for schedule in schedules):
+        return None
+    return [
+        [1.0]
+        if schedule == CONSTANT
+        else [factor_at(schedule, update, task.updates) for update in range(task.updates + 1)]
+        for schedule, task in zip(schedules, tasks, strict=True)
+    ]
 
 
 def product_copies(parameters: Parameters, precision: str) -> Copies:

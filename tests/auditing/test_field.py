@@ -18,7 +18,7 @@ from auditing.field.table import SUBJECTS, WORDS, Subject
 from torch import Tensor, nn
 
 from ablate.drops import Scale
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
 from ablate.engine.stack import run_stack

@@ -17,7 +17,7 @@ from engine.case import forward
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.plan import Mode
 from ablate.engine.reference import LayerWeights
 from ablate.placement import Placement

@@ -10,7 +10,7 @@ import ablate
 from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.engine.cohort import Trial
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.plan import Mode, plan
 from ablate.errors import AblateError
 from ablate.model import language_model

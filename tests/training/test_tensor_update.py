@@ -17,7 +17,7 @@ from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.engine import plan, steps
 from ablate.engine.cohort import Trial
-from ablate.engine.factors import Window
+from ablate.engine.slots import Window
 from ablate.engine.plan import Path as EnginePath
 from ablate.engine.tossed import CohortTosses
 from ablate.errors import AblateError

@@ -8,14 +8,14 @@ cohorts: trials run one after the other.
 import torch
 from torch import Tensor
 
-from ablate.engine.factors import Factors, Slot
 from ablate.engine.looped import looped_layer
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
+from ablate.engine.slots import Factors, Slot
 
 FUSABLE = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
 
 
-def fused_layer(
+def library_layer(
     x_KTBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
 ) -> LayerOutput:
     """Run one layer of K trials as `looped_layer`; raises ValueError for a slot inside.
@@ -24,12 +24,12 @@ def fused_layer(
     state, too, in the dtype of its products.
     """
     if inside := set(factors) - FUSABLE:
-        raise ValueError(f"the fused path has no place for {', '.join(s.name for s in inside)}")
+        raise ValueError(f"the library path has no place for {', '.join(s.name for s in inside)}")
     if weights.w_hh.dtype != x_KTBD.dtype:
         return looped_layer(x_KTBD, state, weights, factors)
     mask = factors.get(Slot.INPUT)
     if mask is not None and mask.shape[3] > 1:
-        raise ValueError("the fused path reads one input for all gates")
+        raise ValueError("the library path reads one input for all gates")
     x_KTBD = x_KTBD if mask is None else x_KTBD * mask[:, :, :, 0]
     w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT))
     w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT))

@@ -1,0 +1,151 @@
+"""One step of a layer between its products: the cell's equations, applied to numbers.
+
+What every cell shares stands around the cell's own step: the old cell at the beginning of a
+decision (BEGIN), the state that HOLD on RECURRENT hands on, and what the next step's product reads.
+
+Shapes: K trials, B batch, H hidden; gates are [K, B, 4, H], or [K, 4, B, H] where they are apart.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ablate.cells import LSTM, Gates, State
+from ablate.compiling import lowered
+from ablate.edges import Edge
+from ablate.engine.derived import Derived, derive
+from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
+
+Hooked = Callable[[Edge, Tensor], Tensor]
+
+
+class Multiply:
+    """What stands at an edge: a factor of this step, and behind it whatever is `hooked` there."""
+
+    def __init__(self, factors: Mapping[Slot, Tensor], hooked: Hooked | None = None) -> None:
+        self._factors, self._hooked = factors, hooked
+
+    def __call__(self, edge: Edge, new: Tensor, old: Tensor | None = None) -> Tensor:
+        new = self.times(ZERO_SLOT[edge], new)
+        if old is not None:
+            new = self.held(HOLD_SLOT[edge], new, old)
+        return new if self._hooked is None else self._hooked(edge, new)
+
+    def read(self, edge: Edge, value: Tensor) -> Tensor:
+        """Of all edges CELL alone has a mean that acts on its readers."""
+        return self.times(Slot.READ, value)
+
+    def times(self, slot: Slot, value: Tensor) -> Tensor:
+        factor = self._factors.get(slot)
+        return value if factor is None else factor * value
+
+    def held(self, slot: Slot, new: Tensor, old: Tensor) -> Tensor:
+        """The mean of both that the factor weighs: exact at 0 and at 1, as both are finite."""
+        weight = self._factors.get(slot)
+        return new if weight is None else weight * new + (1.0 - weight) * old
+
+
+class Stepped(NamedTuple):
+    """c_t, h_t, and s_t, which differs from h_t where RECURRENT holds."""
+
+    c: Tensor
+    h: Tensor
+    s: Tensor
+
+
+def step(z: Gates, c: Tensor, s: Tensor, at: Multiply) -> Stepped:
+    """One step from the gates' preactivations and c_{t-1}, s_{t-1}."""
+    new = LSTM.step(z, State(h=s, c=at.times(Slot.BEGIN, c)), at)
+    return Stepped(new.c, new.h, at.held(Slot.STATE_HOLD, new.h, s))
+
+
+class Kind(NamedTuple):
+    """What a step's kernels are specialised on; `product` is the dtype of products."""
+
+    slots: tuple[Slot, ...]
+    apart: bool = False
+    bias: bool = True
+    value: torch.dtype = torch.float32
+    product: torch.dtype = torch.float32
+
+    @property
+    def holds(self) -> bool:
+        """Whether the state's old value can come back, so that its gradient skips a step."""
+        return Slot.STATE_HOLD in self.slots or Slot.HIDDEN_HOLD in self.slots
+
+    @property
+    def gate_dim(self) -> int:
+        """The dimension of the gates."""
+        return 1 if self.apart else 2
+
+    def read(self, factor: Tensor | None, s: Tensor) -> Tensor:
+        """r, as the product takes it: [K, B, H], or [K, 4, B, H] where gates are apart."""
+        if factor is None:
+            return s.to(self.product)
+        return (factor * (s.unsqueeze(1) if self.apart else s)).to(self.product)
+
+
+@functools.cache
+def kernels(kind: Kind, device: str) -> Derived:
+    """A step of `kind` on a kind of device, forward and back, made once a process.
+
+    The function that is derived takes projection, product, c, s, (bias,) *factors; in RECURRENT's
+    place stands the factor of the next step. Its outputs are c_t, h_t, (s_t,) r_{t+1}, s_t only
+    where the kind holds. Gradients are those of z, in the dtype of products, of c and, where it
+    holds, of s.
+    """
+    forward = functools.partial(_forward, kind)
+    # Small, and all different: where nothing compiles the graph runs as it is traced here.
+    inputs, outputs = _examples(kind, torch.device(device), (2, 3, 5, 7))
+    # z is a sum of projection, product and bias: the gradient of one is that of each.
+    pair = derive(forward, inputs, outputs, wrt=(0, 2, 3) if kind.holds else (0, 2))
+
+    def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        inputs, outputs = _examples(kind, device, (3, 2, 20, 200))
+        kept = pair.forward(*inputs)[pair.distinct :]
+        return tuple(inputs), (*outputs, *(inputs[place] for place in pair.reads), *kept)
+
+    return pair._replace(
+        forward=lowered(pair.forward, lambda device: examples(device)[0]),
+        backward=lowered(pair.backward, lambda device: examples(device)[1]),
+    )
+
+
+def _forward(
+    kind: Kind, projection: Tensor, product: Tensor, c: Tensor, s: Tensor, *rest: Tensor
+) -> tuple[Tensor, ...]:
+    z = projection.to(kind.value) + product.to(kind.value)
+    if kind.bias:
+        bias, *rest = rest  # pyright: ignore[reportAssignmentType]
+        z = z + bias.unsqueeze(3 - kind.gate_dim)
+    factors = dict(zip(kind.slots, rest, strict=True))
+    new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
+    read = kind.read(factors.get(Slot.RECURRENT), new.s)
+    return (*new, read) if kind.holds else (new.c, new.h, read)
+
+
+def _examples(
+    kind: Kind, device: torch.device, sizes: tuple[int, int, int, int]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs and outputs' gradients as the loop hands them over: steps of a window are slices."""
+    trials, steps, batch, hidden = sizes
+
+    def value(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
+        return torch.zeros(trials, *shape, dtype=dtype, device=device)
+
+    def of_window(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
+        return value(steps, *shape, dtype=dtype)[:, 0]
+
+    gates = (4, batch, hidden) if kind.apart else (batch, 4, hidden)
+    read = (4, batch, hidden) if kind.apart else (batch, hidden)
+    state = [value(batch, hidden) for _ in range(2)]
+    bias = [value(4, hidden)] if kind.bias else []
+    factors = [value(*(read if slot is Slot.RECURRENT else (batch, hidden))) for slot in kind.slots]
+    z = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
+    held = [value(batch, hidden)] if kind.holds else []
+    outputs = [value(batch, hidden), of_window(batch, hidden), *held]
+    outputs.append(value(*read, dtype=kind.product))
+    return [*z, *state, *bias, *factors], outputs

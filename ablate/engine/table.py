@@ -1,0 +1,164 @@
+"""What stands at an edge in K trials: a table of addresses on the device, and how to draw from it.
+
+A table is made once for a cohort. What changes from one update to the next lies in tensors, in the
+cohort's `Clock`, so that a window may be captured in a CUDA graph and replayed with the numbers
+that follow.
+
+Shapes: K trials, T time, B batch, G gates, U units, M updates of a trial; 1 where an axis shares.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ablate.drops import SMALLEST_RATE
+from ablate.masks import Coordinates
+from ablate.noise import BERNOULLI, Noise, takes_tensors, threshold
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clock:
+    """Where each trial of a cohort stands, on the device.
+
+    `updates_K` (int64) are the updates' numbers; `factors_KM` (float64) is what each trial's
+    schedule leaves of its rates at an update, None where every schedule is constant.
+    """
+
+    updates_K: Tensor
+    factors_KM: Tensor | None = None
+
+    @classmethod
+    def at(
+        cls,
+        updates: Sequence[int],
+        *,
+        device: torch.device | str = "cpu",
+        factors: Sequence[Sequence[float]] | None = None,
+    ) -> "Clock":
+        """The clock of trials at these updates; each trial's `factors` have one for every update.
+
+        Shorter ones go on with their last.
+        """
+        numbers = torch.tensor(updates, dtype=torch.int64, device=device)
+        if factors is None:
+            return cls(numbers)
+        longest = max(map(len, factors))
+        whole = [[*own, *(own[-1:] * (longest - len(own)))] for own in map(list, factors)]
+        return cls(numbers, torch.tensor(whole, dtype=torch.float64, device=device))
+
+    def advance(self) -> None:
+        """Go on by one update, in place and without a word to the host."""
+        self.updates_K.add_(1)
+
+    def factors_K(self) -> Tensor | None:
+        """What the schedules leave of the rates now."""
+        if self.factors_KM is None:
+            return None
+        last = self.factors_KM.shape[1] - 1
+        return self.factors_KM.gather(1, self.updates_K.clamp(max=last).unsqueeze(1)).squeeze(1)
+
+
+class Source(Protocol):
+    """What gives an edge's multipliers in K trials."""
+
+    def draw(self, clock: Clock, tokens_TB: Tensor | None = None) -> Tensor:
+        """The multipliers of a window, [K, T, B, G, U]; an axis that all trials share has length 1.
+
+        `tokens_TB` are the words of the text, for EMBEDDING. For HOLD 1 takes the new value and 0
+        holds the old.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Means:
+    """The deterministic evaluation: multipliers that nothing is drawn for, [K, T, 1, 1, 1]."""
+
+    values: Tensor
+
+    def draw(self, clock: Clock, tokens_TB: Tensor | None = None) -> Tensor:
+        return self.values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskTable:
+    """The masks of one edge in K trials of one noise, which share their units alike.
+
+    A row of each trial: its addresses, its rate and whether what is kept is divided by 1 - p.
+    """
+
+    at: Coordinates
+    noise: Noise
+    rates_K: Tensor  # float64
+    divided_K: Tensor  # bool
+    threshold_K: Tensor  # int64, at the full rates; as `scale_K`
+    scale_K: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        at: Coordinates,
+        noise: Noise,
+        rates: Sequence[float],
+        divided: Sequence[bool],
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str,
+    ) -> "MaskTable":
+        """The table of trials with these rates; their multipliers come in `dtype`."""
+        rates_K = torch.tensor(rates, dtype=torch.float64, device=device)
+        divided_K = torch.tensor(divided, device=device)
+        return cls(at, noise, rates_K, divided_K, *_limits(rates_K, divided_K, dtype))
+
+    def draw(self, clock: Clock, tokens_TB: Tensor | None = None) -> Tensor:
+        rates_K, factors_K = self.rates_K, clock.factors_K()
+        threshold_K, scale_K = self.threshold_K, self.scale_K
+        if factors_K is not None:
+            # A rate too small for an address's 32 bits is 0, as in `Drop.scaled`.
+            scaled_K = rates_K * factors_K
+            rates_K = torch.where(scaled_K >= SMALLEST_RATE, scaled_K, 0.0)
+            threshold_K, scale_K = _limits(rates_K, self.divided_K, scale_K.dtype)
+        if self.noise == BERNOULLI:
+            return self.at.kept(clock.updates_K, threshold_K, scale_K, tokens_TB)
+        words = self.at.words(clock.updates_K, tokens_TB)
+        if takes_tensors(self.noise):
+            made = self.noise.multiplier(words, rates_K.view(-1, 1, 1, 1, 1))
+        else:
+            own = zip(words, rates_K.tolist(), strict=True)
+            made = torch.stack([self.noise.multiplier(*given) for given in own])
+        # No noise at a rate of 0, whatever it would make of it.
+        silent = (rates_K == 0.0).view(-1, 1, 1, 1, 1)
+        return torch.where(silent, 1.0, made).to(scale_K.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """Tables side by side, each of those of `trials` trials that it is given with, 1 elsewhere."""
+
+    trials: int
+    parts: tuple[tuple[Tensor, MaskTable], ...]
+
+    def draw(self, clock: Clock, tokens_TB: Tensor | None = None) -> Tensor:
+        drawn = [
+            (members, table.draw(_of(clock, members), tokens_TB)) for members, table in self.parts
+        ]
+        shape = torch.broadcast_shapes(*(own.shape[1:] for _, own in drawn))
+        joined = drawn[0][1].new_ones(self.trials, *shape)
+        for members, own in drawn:
+            joined.index_copy_(0, members, own.expand(-1, *shape))
+        return joined
+
+
+def _limits(rates_K: Tensor, divided_K: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """From which word on a value is kept, and what it is multiplied by then."""
+    scale_K = torch.where(divided_K, 1.0 / (1.0 - rates_K), 1.0)
+    return threshold(rates_K), scale_K.to(dtype)
+
+
+def _of(clock: Clock, members: Tensor) -> Clock:
+    """The clock of some of a cohort's trials."""
+    factors_KM = clock.factors_KM
+    return Clock(clock.updates_K[members], None if factors_KM is None else factors_KM[members])

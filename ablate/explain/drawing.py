@@ -5,6 +5,7 @@ A mark's number is its decision's: the same number on two steps is one decision 
 
 from typing import Final
 
+from ablate.cells import LSTM
 from ablate.drops import Fill
 from ablate.edges import Edge, layers_of
 from ablate.explain.words import decision, rate_words
@@ -17,14 +18,6 @@ COLUMN: Final = LEFT + 1 + INNER + 1 + RIGHT
 
 # What a terminal without these characters shows instead, one for one.
 ASCII: Final = str.maketrans("●≈▲▶│─┌┐└┘┴", "o~^>|-+++++")
-
-# The edges inside a box, from top to bottom, with the tensor that is dropped.
-_INSIDE: Final = (
-    (Edge.HIDDEN, "h"),
-    (Edge.CELL, "c~"),
-    (Edge.UPDATE, "g"),
-    (Edge.WEIGHT, "W_hh"),
-)
 
 
 def columns_that_fit(width: int) -> int:
@@ -91,10 +84,14 @@ class _Net:
         """One layer: the cell's line, what is dropped inside, the state's line."""
         half = "─" * (INNER // 2)
         rows = [self._plain(f"layer {layer + 1}", f"┌{half}┴{half}┐"), self._cell(layer)]
-        for edge, tensor in _INSIDE:
+        # CARRY stands on the cell's line, and what a product reads below what it makes.
+        inside = {edge: name for edge, name in LSTM.edges.items() if edge is not Edge.CARRY}
+        for edge, tensor in (inside | {Edge.WEIGHT: "W_hh"}).items():
             if self.live(edge, layer):
-                inside = [f"│ {tensor:<4} {self.mark(edge, k):<5}│" for k in range(len(self.steps))]
-                rows.append(self._sides(self.label(edge, layer), inside))
+                columns = [
+                    f"│ {tensor:<4} {self.mark(edge, k):<5}│" for k in range(len(self.steps))
+                ]
+                rows.append(self._sides(self.label(edge, layer), columns))
         return [*rows, self._state(layer), self._plain("", f"└{half}▲{half}┘")]
 
     def _plain(self, label: str, box: str) -> str:

@@ -2,7 +2,8 @@
 
 A node is a tensor of the listing at a layer and a step; a route says which tensor reads which, and
 which edge's dropout stands between them. A path may run through a gate: i, f and o read u and r and
-multiply what the cell carries.
+multiply what the cell carries. What lies inside a step is read off the cell's own function, by
+running it on symbols.
 """
 
 import operator
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ablate.cells import LSTM, Cell, Gates, State
 from ablate.drops import Fill
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
@@ -43,6 +45,48 @@ class Route:
     only_held: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """What an expression of a step is made of: names of tensors, and how many steps back."""
+
+    reads: tuple[tuple[str, int], ...]
+
+    def __add__(self, other: "Symbol") -> "Symbol":
+        return Symbol(tuple(dict.fromkeys(self.reads + other.reads)))
+
+    __mul__ = __add__
+
+    def sigmoid(self) -> "Symbol":
+        return self
+
+    tanh = sigmoid
+
+
+class _Record:
+    """A cell's step run on symbols: each edge's tensor, and the routes that lead to it."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self.routes: list[Route] = []
+
+    def __call__(self, edge: Edge, new: Symbol, old: Symbol | None = None) -> Symbol:
+        head = self._cell.edges[edge]
+        self.routes += [Route(tail, head, edge, back) for tail, back in new.reads]
+        kept = () if old is None else (read for read in old.reads if read not in new.reads)
+        self.routes += [Route(tail, head, edge, back, only_held=True) for tail, back in kept]
+        return Symbol(((head, 0),))
+
+    def read(self, edge: Edge, value: Symbol) -> Symbol:
+        return value
+
+
+def _inside(cell: Cell) -> list[Route]:
+    """The routes between z and the new state, read off the cell's own step."""
+    record, z = _Record(cell), Symbol((("z", 0),))
+    cell.step(Gates(z, z, z, z), State(h=Symbol((("s", 1),)), c=Symbol((("c", 1),))), record)
+    return record.routes
+
+
 # In the order of the listing, so that within a step every tensor is read after it is written.
 LISTING: Final[tuple[Route, ...]] = (
     Route("word", "x", Edge.EMBEDDING),
@@ -51,20 +95,7 @@ LISTING: Final[tuple[Route, ...]] = (
     Route("s", "r", Edge.RECURRENT, back=1, fills=(Fill.ZERO,)),
     Route("u", "z"),
     Route("r", "z", Edge.WEIGHT),
-    Route("z", "i"),
-    Route("z", "f"),
-    Route("z", "o"),
-    Route("z", "g", Edge.UPDATE),
-    Route("f", "c~", Edge.CELL),
-    Route("c", "c~", Edge.CELL, back=1),
-    Route("i", "c~", Edge.CELL),
-    Route("g", "c~", Edge.CELL),
-    Route("o", "h~"),
-    Route("c~", "h~"),
-    Route("c~", "c", Edge.CARRY),
-    Route("c", "c", Edge.CARRY, back=1, only_held=True),
-    Route("h~", "h", Edge.HIDDEN),
-    Route("h", "h", Edge.HIDDEN, back=1, only_held=True),
+    *_inside(LSTM),
     Route("h", "s", Edge.RECURRENT, fills=(Fill.HOLD,)),
     Route("s", "s", Edge.RECURRENT, back=1, only_held=True),
     Route("h", "y", Edge.OUTPUT),

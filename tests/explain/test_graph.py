@@ -84,7 +84,7 @@ def test_counts_equal_an_enumeration_of_all_paths():
             yield from (len(arc.edge) + rest for rest in walk(arc.head))
 
     every = list(walk(Node("word", 0, 0)))
-    assert len(every) > 1000
+    assert len(every) > 400
     assert _counts(placement, layers, n) == (min(every), max(every))
 
 

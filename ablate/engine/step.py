@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ablate.cells import LSTM, Gates, State
 from ablate.compiling import lowered
@@ -63,13 +64,17 @@ def step(z: Gates, c: Tensor, s: Tensor, at: Multiply) -> Stepped:
 
 
 class Kind(NamedTuple):
-    """What a step's kernels are specialised on; `product` is the dtype of products."""
+    """What a step's kernels are specialised on; `product` is the dtype of products.
+
+    `padding` zeros stand behind each row that a product reads.
+    """
 
     slots: tuple[Slot, ...]
     apart: bool = False
     bias: bool = True
     value: torch.dtype = torch.float32
     product: torch.dtype = torch.float32
+    padding: int = 0
 
     @property
     def holds(self) -> bool:
@@ -83,9 +88,14 @@ class Kind(NamedTuple):
 
     def read(self, factor: Tensor | None, s: Tensor) -> Tensor:
         """r, as the product takes it: [K, B, H], or [K, 4, B, H] where gates are apart."""
-        if factor is None:
-            return s.to(self.product)
-        return (factor * (s.unsqueeze(1) if self.apart else s)).to(self.product)
+        if factor is not None:
+            s = factor * (s.unsqueeze(1) if self.apart else s)
+        return padded(s.to(self.product), self.padding)
+
+
+def padded(value: Tensor, padding: int) -> Tensor:
+    """So many zeros behind each row."""
+    return functional.pad(value, (0, padding)) if padding else value
 
 
 @functools.cache
@@ -147,5 +157,5 @@ def _examples(
     z = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
     held = [value(batch, hidden)] if kind.holds else []
     outputs = [value(batch, hidden), of_window(batch, hidden), *held]
-    outputs.append(value(*read, dtype=kind.product))
+    outputs.append(value(*read[:-1], hidden + kind.padding, dtype=kind.product))
     return [*z, *state, *bias, *factors], outputs

@@ -10,94 +10,88 @@ Shapes: K trials, T time, B batch, U updates.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ablate.model.parameters import Parameters
-from ablate.training.graph import CapturedUpdate
+from ablate.training.evaluation import Evaluation
+from ablate.training.graph import Captured
 from ablate.training.update import Task, Update, capturable
 
 
 @dataclass(slots=True)
 class Sums:
-    """What one trial gathers over an epoch; nll in nats."""
+    """What one trial gathers over an epoch, up to its last finite update; nll in nats."""
 
     nll: float = 0.0
     targets: int = 0
     norms: list[float] = field(default_factory=list)
+    finite: bool = True
 
-    def take(self, nll: float, norm: float, targets: int) -> bool:
-        """Add an update of so many targets; whether it was finite, else it is left out."""
-        if not (math.isfinite(nll) and math.isfinite(norm)):
-            return False
-        self.nll += nll
-        self.targets += targets
-        self.norms.append(norm)
-        return True
+    def take(self, nll: float, norm: float, targets: int) -> None:
+        """Add an update of so many targets; from the first that is not finite on none."""
+        self.finite = self.finite and math.isfinite(nll) and math.isfinite(norm)
+        if self.finite:
+            self.nll += nll
+            self.targets += targets
+            self.norms.append(norm)
 
 
-class Epoch(NamedTuple):
-    """What an epoch made of K trials: `parameters` [K', ...] are those of the `live` ones.
+class Training:
+    """K trials under way: their parameters, side by side, and the update that changes them.
 
-    `left` has the others' by their number, as their last finite update left them; `sums` are all's.
+    Made once for as long as the trials stay the same, so that on a GPU an update is captured once.
     """
 
-    parameters: Parameters
-    live: list[int]
-    left: dict[int, Parameters]
-    sums: list[Sums]
+    def __init__(
+        self,
+        parameters: Parameters,
+        tasks: Sequence[Task],
+        window: tuple[int, int],
+        *,
+        clips: Sequence[float],
+    ) -> None:
+        """`parameters` [K, ...] are changed in place, by windows of (T, B)."""
+        still = [0] * len(tasks)
+        self._update = Update.of(
+            parameters, tasks, window, updates=still, learning_rates=still, clips=clips
+        )
+        self._call = repeatedly(self._update, tasks)
+        self.evaluation = Evaluation(parameters, self._update.copies, tasks)
 
+    def epoch(
+        self,
+        windows: Sequence[tuple[Tensor, Tensor]],
+        *,
+        updates: Sequence[int],
+        learning_rates: Sequence[float],
+    ) -> list[Sums]:
+        """Take the trials through an epoch's windows from a zero state; return each one's sums.
 
-def advance(
-    parameters: Parameters,
-    tasks: Sequence[Task],
-    windows: Sequence[tuple[Tensor, Tensor]],
-    *,
-    updates: Sequence[int],
-    learning_rates: Sequence[float],
-    clips: Sequence[float],
-) -> Epoch:
-    """Take K trials through an epoch's windows from a zero state; their `parameters` are consumed.
+        `updates` are the numbers of the first window's updates. Whose update is not finite stays as
+        its last finite one left it.
+        """
+        self._update.begin(updates, learning_rates)
+        like = self._update.live_K
+        # One copy to the device and one back: an update that asked the host would wait for it.
+        x_UTB, y_UTB = (torch.stack(part).to(like.device) for part in zip(*windows, strict=True))
+        told_U2K = torch.empty(
+            (len(windows), 2, len(updates)), dtype=torch.float64, device=like.device
+        )
+        for told_2K, x_TB, y_TB in zip(told_U2K, x_UTB, y_UTB, strict=True):
+            told_2K.copy_(self._call(x_TB, y_TB))
+        sums = [Sums() for _ in updates]
+        for own, (nll_U, norm_U) in zip(sums, told_U2K.permute(2, 1, 0).tolist(), strict=True):
+            for nll, norm in zip(nll_U, norm_U, strict=True):
+                own.take(nll, norm, y_UTB[0].numel())
+        return sums
 
-    `updates` are the numbers of the first window's updates. Whose update is not finite stays as its
-    last finite one left it.
-    """
-    like, (time, batch) = parameters["decoder.weight"], windows[0][0].shape
-    update = Update.of(
-        parameters,
-        tasks,
-        (time, batch),
-        updates=updates,
-        learning_rates=learning_rates,
-        clips=clips,
-    )
-    call = repeatedly(update, tasks)
-    # One copy to the device and one back: an update that asked the host would wait for it.
-    x_UTB, y_UTB = (torch.stack(part).to(like.device) for part in zip(*windows, strict=True))
-    told_U2K = like.new_empty((len(windows), 2, len(tasks)), dtype=torch.float64)
-    for told_2K, x_TB, y_TB in zip(told_U2K, x_UTB, y_UTB, strict=True):
-        told_2K.copy_(call(x_TB, y_TB))
-    live, left = [], {}
-    sums = [Sums() for _ in tasks]
-    for k, (nll_U, norm_U) in enumerate(told_U2K.permute(2, 1, 0).tolist()):
-        told = zip(nll_U, norm_U, strict=True)
-        if all(sums[k].take(nll, norm, time * batch) for nll, norm in told):
-            live.append(k)
-        else:
-            left[k] = one(parameters, k)
-    if left:
-        parameters = {name: value[live] for name, value in parameters.items()}
-    return Epoch(parameters, live, left, sums)
+    def one(self, k: int) -> Parameters:
+        """The parameters of one trial as they are now, in memory of its own."""
+        return {name: value[k].clone() for name, value in self._update.parameters.items()}
 
 
 def repeatedly(update: Update, tasks: Sequence[Task]) -> Callable[[Tensor, Tensor], Tensor]:
     """An update as training calls it: on a GPU captured in a CUDA graph, else as it is."""
-    device = update.live_K.device
-    return CapturedUpdate(update) if capturable(tasks, device) else update
-
-
-def one(parameters: Parameters, k: int) -> Parameters:
-    """The parameters of one trial, in memory of its own."""
-    return {name: value[k].clone() for name, value in parameters.items()}
+    return Captured(update) if capturable(tasks, update.live_K.device) else update

@@ -5,8 +5,9 @@ given `<eos>`, each stream's remainder counts too.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,10 +19,13 @@ from ablate.data.windows import evaluation_order, evaluation_windows
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode
 from ablate.engine.slots import Trial
+from ablate.engine.stack import State
 from ablate.model import language_model
 from ablate.model.parameters import Parameters
+from ablate.schedules import CONSTANT
+from ablate.training.graph import Captured
 from ablate.training.softmax import losses
-from ablate.training.update import Task, product_copies
+from ablate.training.update import Copies, Task, capturable, product_copies
 
 #: By how much a window may be longer than an update's, as no tape is kept of it: the large products
 #: are larger. Beyond that what one of them leaves for the next is no longer in the cache.
@@ -48,6 +52,94 @@ def perplexity(nll: float) -> float:
     return math.exp(nll) if nll < 700.0 else math.inf
 
 
+class Evaluation:
+    """K trials' scores, window by window together; on a GPU a window is captured once a shape.
+
+    `parameters` [K, ...] and `copies` are read where they lie: whoever trains goes on changing
+    them between two calls.
+    """
+
+    def __init__(self, parameters: Parameters, copies: Copies, tasks: Sequence[Task]) -> None:
+        self._parameters, self._copies, self._tasks = parameters, copies, tasks
+        self._like = parameters["decoder.weight"]
+        self._states: dict[int, State] = {}
+        self._windows: dict[Hashable, Callable[[Tensor, Tensor], Tensor]] = {}
+
+    @classmethod
+    def of(cls, parameters: Parameters, tasks: Sequence[Task]) -> "Evaluation":
+        """The evaluation of trials that nobody trains."""
+        return cls(parameters, product_copies(parameters, tasks[0].precision), tasks)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        tokens_N: NDArray[np.int32],
+        *,
+        streams: int,
+        unroll: int,
+        eos: int,
+        updates: Sequence[int],
+    ) -> list[Evaluated]:
+        """Score every token once, in `streams` streams whose state windows carry on.
+
+        `updates` count the updates of training that are done, for a placement with a schedule.
+        """
+        streams = min(streams, len(tokens_N))
+        for part in self._state(streams):
+            part.zero_()
+        # A buffer from the start: small results kept between the windows' large scores would each
+        # split a freed block of the heap, and memory would grow by the scores of every window.
+        size = -(-len(tokens_N) // streams) * streams
+        losses_KN = torch.zeros(len(self._tasks), size, device=self._like.device)
+        done = 0
+        for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
+            x_TB, y_TB = x_TB.to(self._like.device), y_TB.to(self._like.device)
+            # Steps after a stream's end are scored against any word, and left out below.
+            scored_KN = self._window(x_TB.shape, updates)(x_TB, y_TB.clamp(min=0))
+            losses_KN[:, done : done + y_TB.numel()] = scored_KN
+            done += y_TB.numel()
+        ordered_KN = -losses_KN[:, evaluation_order(len(tokens_N), streams)].cpu()
+        return [Evaluated(own_N.numpy()) for own_N in ordered_KN]
+
+    def _state(self, streams: int) -> State:
+        """The state of so many streams, which windows go on with in place."""
+        if streams not in self._states:
+            self._states[streams] = language_model.zero_cohort_state(
+                self._tasks[0].net, len(self._tasks), streams, self._like
+            )
+        return self._states[streams]
+
+    def _window(
+        self, shape: torch.Size, updates: Sequence[int]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """What scores a window (T, B): the losses of all trials, [K, N]."""
+        moves = any(task.placement.schedule != CONSTANT for task in self._tasks)
+        key = (shape, tuple(updates) if moves else None)
+        if key not in self._windows:
+            run = partial(self._scored, _means(self._tasks, updates, self._like, shape))
+            captured = capturable(self._tasks, self._like.device, evaluates=True)
+            self._windows[key] = Captured(run) if captured else run
+        return self._windows[key]
+
+    def _scored(self, masks: NetMasks, x_TB: Tensor, y_TB: Tensor) -> Tensor:
+        task, state = self._tasks[0], self._state(x_TB.shape[1])
+        out = language_model.read_cohort(
+            self._copies.layers,
+            self._parameters["embedding.weight"][:, x_TB],
+            x_TB,
+            state,
+            task.net,
+            masks,
+            task.evaluate_path,
+        )
+        for own, new in zip(state, (out.s_LKBH, out.c_LKBH), strict=True):
+            own.copy_(new)
+        scored_KN = self._like.new_empty(len(self._tasks), y_TB.numel())
+        for k, y_TBH in enumerate(out.y_KTBH):
+            scored_KN[k] = losses(y_TBH.flatten(0, 1), self._copies.softmax[k], y_TB.flatten())
+        return scored_KN
+
+
 def evaluate(
     parameters: Parameters,
     tokens_N: NDArray[np.int32],
@@ -58,60 +150,10 @@ def evaluate(
     eos: int,
     update: int = 0,
 ) -> Evaluated:
-    """Score every token once, in `streams` streams whose state is carried from window to window.
-
-    `update` counts the updates of training that are done, for a placement with a schedule.
-    """
+    """Score a trial alone, after `update` updates."""
     alone = {name: value.detach().unsqueeze(0) for name, value in parameters.items()}
-    return evaluate_cohort(
-        alone, tokens_N, [task], streams=streams, unroll=unroll, eos=eos, updates=[update]
-    )[0]
-
-
-def evaluate_cohort(
-    parameters: Parameters,
-    tokens_N: NDArray[np.int32],
-    tasks: Sequence[Task],
-    *,
-    streams: int,
-    unroll: int,
-    eos: int,
-    updates: Sequence[int],
-) -> list[Evaluated]:
-    """As `evaluate` for K trials, whose `parameters` are [K, ...], window by window together."""
-    task, like = tasks[0], parameters["decoder.weight"]
-    streams = min(streams, len(tokens_N))
-    state = language_model.zero_cohort_state(task.net, len(tasks), streams, like)
-    # A buffer from the start: small results kept between the windows' large scores would each split
-    # a freed block of the heap, and memory would grow by the scores of every window.
-    size = -(-len(tokens_N) // streams) * streams
-    losses_KN = torch.zeros(len(tasks), size, device=like.device)
-    done, masks = 0, dict[int, NetMasks]()
-    with torch.inference_mode():
-        copies = product_copies(parameters, task.precision)
-        for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
-            x_TB, y_TB = x_TB.to(like.device), y_TB.to(like.device)
-            if len(x_TB) not in masks:
-                masks[len(x_TB)] = _means(tasks, updates, like, x_TB.shape)
-            out = language_model.read_cohort(
-                copies.layers,
-                parameters["embedding.weight"][:, x_TB],
-                x_TB,
-                state,
-                task.net,
-                masks[len(x_TB)],
-                task.evaluate_path,
-            )
-            state = (out.s_LKBH, out.c_LKBH)
-            # Steps after a stream's end are scored against any word, and left out below.
-            targets_N = y_TB.flatten().clamp(min=0)
-            for k, y_TBH in enumerate(out.y_KTBH):
-                losses_KN[k, done : done + len(targets_N)] = losses(
-                    y_TBH.flatten(0, 1), copies.softmax[k], targets_N
-                )
-            done += len(targets_N)
-        ordered_KN = -losses_KN[:, evaluation_order(len(tokens_N), streams)].cpu()
-    return [Evaluated(own_N.numpy()) for own_N in ordered_KN]
+    evaluation = Evaluation.of(alone, [task])
+    return evaluation(tokens_N, streams=streams, unroll=unroll, eos=eos, updates=[update])[0]
 
 
 def _means(

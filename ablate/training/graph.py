@@ -1,4 +1,4 @@
-"""A whole update as one CUDA graph: captured once, replayed with what was copied in.
+"""A function of tensors as one CUDA graph: captured once, replayed with what was copied in.
 
 A graph repeats the very numbers that Python held while it was captured. So all that changes from
 one update to the next lies in tensors: the tokens, the states, and a cohort's clock.
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 WARM_UPS: Final = 3
 
 
-class CapturedUpdate(Generic[Result]):
+class Captured(Generic[Result]):
     """`function(*inputs)` on a CUDA device: called `WARM_UPS` times, then captured and replayed.
 
     Every call does its work, the first ones as well: nothing is done twice or put back.
@@ -36,7 +36,7 @@ class CapturedUpdate(Generic[Result]):
         self._replay: Callable[[], Result] | None = None
 
     def __call__(self, *inputs: Tensor) -> Result:
-        """Do the update with these inputs; all calls' have the shapes and dtypes of the first ones.
+        """Call with these inputs; all calls' have the shapes and dtypes of the first ones.
 
         Raises AblateError for others: a graph cannot be replayed with them.
         """
@@ -46,7 +46,7 @@ class CapturedUpdate(Generic[Result]):
         given = [_kind(value) for value in inputs]
         if own != given:
             raise AblateError(
-                f"this update was captured with inputs {own}, got {given}; capture it anew for them"
+                f"this call was captured with inputs {own}, got {given}; capture it anew for them"
             )
         for static, value in zip(self._inputs, inputs, strict=True):
             static.copy_(value, non_blocking=True)

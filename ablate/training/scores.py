@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
-from ablate.model.parameters import Parameters
 from ablate.training.curve import best_epoch
-from ablate.training.evaluation import LONGER, Evaluated, evaluate_cohort, perplexity
+from ablate.training.evaluation import LONGER, Evaluated, Evaluation, perplexity
 from ablate.training.place import Place, stacked, updates_of
 from ablate.training.recipe import Recipe
 
@@ -52,11 +51,9 @@ def sample_tokens(corpus: Corpus, recipe: Recipe) -> int:
 
 
 def curve_points(
-    parameters: Parameters, places: Sequence[Place], corpus: Corpus
+    evaluation: Evaluation, places: Sequence[Place], corpus: Corpus
 ) -> list[dict[str, float]]:
-    """`train_nll` and `valid_nll` of each trial, whose `parameters` are those after its epoch."""
-    if not places:
-        return []
+    """`train_nll` and `valid_nll` of each trial that is evaluated, after its epoch."""
     recipe = places[0].cell.recipe
     epochs = [place.epoch for place in places]
     texts = {
@@ -64,7 +61,7 @@ def curve_points(
         "valid_nll": corpus.valid,
     }
     found = {
-        name: _scored(parameters, text, places, corpus, epochs, streams=recipe.evaluation_streams)
+        name: _scored(evaluation, text, places, corpus, epochs, streams=recipe.evaluation_streams)
         for name, text in texts.items()
     }
     return [{name: each[k].nll for name, each in found.items()} for k in range(len(places))]
@@ -84,7 +81,7 @@ def headlines(places: Sequence[Place], corpus: Corpus) -> list[Measured]:
 
 
 def _scored(
-    parameters: Parameters,
+    evaluation: Evaluation,
     tokens: NDArray[np.int32],
     places: Sequence[Place],
     corpus: Corpus,
@@ -96,10 +93,8 @@ def _scored(
     recipe = places[0].cell.recipe
     # As many targets a window at any number of streams: the softmax's products stay large.
     unroll = LONGER * recipe.unroll * max(1, recipe.evaluation_streams // streams)
-    return evaluate_cohort(
-        parameters,
+    return evaluation(
         tokens,
-        [place.task for place in places],
         streams=streams,
         unroll=unroll,
         eos=corpus.eos,
@@ -122,11 +117,12 @@ def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> di
             for place, epoch in zip(places, epochs, strict=True)
         ]
     )
+    evaluation = Evaluation.of(parameters, [place.task for place in places])
     recipe = places[0].cell.recipe
     sample = corpus.train[: sample_tokens(corpus, recipe)]
     texts = ((sample, recipe.evaluation_streams), (corpus.valid, 1), (corpus.test, 1))
     found = [
-        _scored(parameters, text, places, corpus, epochs, streams=streams)
+        _scored(evaluation, text, places, corpus, epochs, streams=streams)
         for text, streams in texts
     ]
     return {

@@ -232,16 +232,22 @@ class Update:
         return Differentiated(nll_K, gradients, (out.s_LKBH.detach(), out.c_LKBH.detach()))
 
 
-def capturable(tasks: Sequence[Task], device: torch.device) -> bool:
-    """Whether a cohort's updates are captured in a CUDA graph: on a GPU, on the looped path.
+def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool = False) -> bool:
+    """Whether a cohort's updates, or its evaluation, are captured in a CUDA graph.
+
+    On a GPU, on the looped path.
 
     ABLATE_GRAPH=0 calls them instead. A noise that takes no tensor of rates is asked trial by
     trial, which a graph cannot hold; that is said.
     """
-    if device.type != "cuda" or any(task.train_path is not Path.LOOPED for task in tasks):
+    paths = {task.evaluate_path if evaluates else task.train_path for task in tasks}
+    if device.type != "cuda" or paths != {Path.LOOPED}:
         return False
     if os.environ.get("ABLATE_GRAPH", "1") == "0":
         return False
+    if evaluates:
+        # Means are numbers that nothing is drawn for.
+        return True
     drops = [drop for task in tasks for drop in task.placement.values()]
     slow = sorted({drop.noise.name for drop in drops if not takes_tensors(drop.noise)})
     if slow:

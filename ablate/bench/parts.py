@@ -125,7 +125,7 @@ def step_ours(values: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> 
         {name: gradient.unsqueeze(0) for name, gradient in gradients.items()},
         losses=[0.0],
         learning_rates=[-_ALPHA],
-        clip=5.0,
+        clips=[5.0],
     )
 
 

@@ -55,7 +55,7 @@ class TrainingContract(OfAStrategy):
                 cohort_update(
                     parameters, _WORDS[:-1], _WORDS[1:],
                     (state[0][:, :size], state[1][:, :size]), tasks[:size],
-                    updates=[1] * size, learning_rates=[0.1] * size, clip=5.0,
+                    updates=[1] * size, learning_rates=[0.1] * size, clips=[5.0] * size,
                 )  # fmt: skip
             for name, value in alone.items():
                 assert torch.equal(together[name][0], value[0]), (

@@ -61,7 +61,7 @@ def advance(
     *,
     updates: Sequence[int],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
 ) -> Epoch:
     """Take K trials through an epoch's windows from a zero state; their `parameters` are consumed.
 
@@ -69,7 +69,7 @@ def advance(
     last finite one left it.
     """
     take = _captured if capturable(tasks, parameters["decoder.weight"]) else _plain
-    return take(parameters, tasks, windows, updates, learning_rates, clip)
+    return take(parameters, tasks, windows, updates, learning_rates, clips)
 
 
 def one(parameters: Parameters, k: int) -> Parameters:
@@ -83,7 +83,7 @@ def _plain(
     windows: Sequence[tuple[Tensor, Tensor]],
     updates: Sequence[int],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
 ) -> Epoch:
     net, precision = tasks[0].net, tasks[0].precision
     like, batch = parameters["decoder.weight"], windows[0][0].shape[1]
@@ -100,7 +100,7 @@ def _plain(
             [tasks[at] for at in live],
             updates=[updates[at] + number for at in live],
             learning_rates=[learning_rates[at] for at in live],
-            clip=clip,
+            clips=[clips[at] for at in live],
             copies=copies,
         )
         state = done.state
@@ -123,7 +123,7 @@ def _captured(
     windows: Sequence[tuple[Tensor, Tensor]],
     updates: Sequence[int],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
 ) -> Epoch:
     like, (time, batch) = parameters["decoder.weight"], windows[0][0].shape
     update = CapturedUpdate(
@@ -133,7 +133,7 @@ def _captured(
             (time, batch),
             updates=updates,
             learning_rates=learning_rates,
-            clip=clip,
+            clips=clips,
         )
     )
     # One copy to the device and one back: an update that asked the host would wait for it.

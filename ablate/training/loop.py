@@ -208,7 +208,7 @@ def _epoch(places: Sequence[Place], corpus: Corpus) -> list[Place]:
         list(training_windows(corpus.train, recipe.batch, recipe.unroll)),
         updates=[updates_of(place.cell, corpus, place.state.epochs) for place in places],
         learning_rates=[place.learning_rate for place in places],
-        clip=recipe.clip,
+        clips=[recipe.clip for _ in places],
     )
     points = curve_points(done.parameters, [places[at] for at in done.live], corpus)
     share = (time.perf_counter() - began) / len(places)

@@ -67,5 +67,5 @@ class Repeated:
         return {
             "updates": [self._first + number] * trials,
             "learning_rates": [self._rate] * trials,
-            "clip": self._clip,
+            "clips": [self._clip] * trials,
         }

@@ -53,7 +53,7 @@ def step(
     *,
     losses: Sequence[float],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
     copies: Mapping[str, Sequence[Tensor] | Tensor] = MappingProxyType({}),
 ) -> list[float]:
     """Take one step of each trial; return the norms before clipping.
@@ -63,7 +63,8 @@ def step(
     """
     norms = []
     with torch.no_grad():
-        for k, (loss, rate) in enumerate(zip(losses, learning_rates, strict=True)):
+        each = zip(losses, learning_rates, clips, strict=True)
+        for k, (loss, rate, clip) in enumerate(each):
             own = {
                 name: given.values_KRD[k] if isinstance(given, Rows) else given[k]
                 for name, given in gradients.items()

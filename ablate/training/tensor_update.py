@@ -49,7 +49,7 @@ class TensorUpdate:
     """
 
     net: Net
-    clip: float
+    clips_K: Tensor
     parameters: Parameters
     copies: Copies
     state: State
@@ -66,7 +66,7 @@ class TensorUpdate:
         *,
         updates: Sequence[int],
         learning_rates: Sequence[float],
-        clip: float,
+        clips: Sequence[float],
     ) -> "TensorUpdate":
         """From a zero state, over windows of (T, B); the rest is `cohort_update`'s.
 
@@ -88,7 +88,7 @@ class TensorUpdate:
         )
         return cls(
             net,
-            clip,
+            torch.tensor(clips, dtype=torch.float64, device=like.device),
             parameters,
             product_copies(parameters, tasks[0].precision),
             language_model.zero_cohort_state(net, len(tasks), batch, like),
@@ -110,7 +110,7 @@ class TensorUpdate:
         with torch.no_grad():
             self.live_K.logical_and_(nll_K.isfinite() & norm_K.isfinite())
             # A norm of 0 gives inf, and 1 below.
-            by_K = -self.pace.rates_K * (self.clip / norm_K).clamp(max=1.0)
+            by_K = -self.pace.rates_K * (self.clips_K / norm_K).clamp(max=1.0)
             for name, gradient in done.gradients.items():
                 _step(self.parameters[name], gradient, by_K, self.live_K)
             for name, copy in self.copies.beside(self.parameters).items():

@@ -162,7 +162,7 @@ def train_update(
         [task],
         updates=[update],
         learning_rates=[learning_rate],
-        clip=clip,
+        clips=[clip],
     )
     s, c = done.state
     return Updated(done.nlls[0], done.norms[0], (s.squeeze(1), c.squeeze(1)))
@@ -177,14 +177,14 @@ def cohort_update(
     *,
     updates: Sequence[int],
     learning_rates: Sequence[float],
-    clip: float,
+    clips: Sequence[float],
     copies: Copies | None = None,
 ) -> CohortUpdated:
     """Change the `parameters` [K, ...] of K trials in place by one update each, on one window.
 
-    Trials may differ in placement, seed, number of the update and rate of learning, not in net,
-    path or precision. A trial whose update is not finite stays as it is, and its companions do not
-    notice. `copies`, from `product_copies`, are brought along where one update follows another;
+    Trials may differ in placement, seed, number of the update, rate of learning and clip, not in
+    net, path or precision. A trial whose update is not finite stays as it is, and its companions do
+    not notice. `copies`, from `product_copies`, are brought along where one update follows another;
     they are made where they are not given.
     """
     task, like = tasks[0], parameters["decoder.weight"]
@@ -203,7 +203,7 @@ def cohort_update(
         done.gradients,
         losses=nlls,
         learning_rates=learning_rates,
-        clip=clip,
+        clips=clips,
         copies=copies.beside(parameters),
     )
     copies.take_bias(parameters)

@@ -82,7 +82,8 @@ class Case(NamedTuple):
     def given(self) -> dict[str, Any]:
         trials = range(len(self.placements))
         rates = [0.1 * (k + 1) for k in trials]
-        return {"updates": [3 + k for k in trials], "learning_rates": rates, "clip": self.clip}
+        clips = [self.clip for _ in trials]
+        return {"updates": [3 + k for k in trials], "learning_rates": rates, "clips": clips}
 
     def parameters(self) -> Parameters:
         own = [initial_parameters(self.net, V, seed=task.seed, radius=0.5) for task in self.tasks]

@@ -1,13 +1,14 @@
 """Which trials train together, and how many: cells of one kind, balanced over the slots."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablate.drops import Fill
 from ablate.edges import Edge
-from ablate.engine.plan import Reach, alike, plan
+from ablate.engine.plan import Reach, plan
 from ablate.study.cells import Cell, Entry
-from ablate.training.update import Task
+from ablate.training.place import CohortKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,41 @@ class Cohorts:
 
     def kind(self, cell: Cell) -> Hashable:
         """Cells of equal kind may train together, and alone with the same result."""
-        net, precision = cell.net, cell.precision
-        task = Task.planned(net, cell.placement, cell.seed, self.device, precision=precision)
-        return (
-            net,
-            cell.recipe,
-            cell.corpus_digest,
-            precision,
-            # A schedule may evaluate on another path than its placement at the full rates.
-            task.evaluate_path,
-            alike(cell.placement, net.layers, device=self.device, precision=precision),
-        )
+        return cell.corpus_digest, CohortKind.of(cell, self.device)
+
+    def formed(self, entries: Iterable[Entry], slots: int) -> Iterator[tuple[Entry, ...]]:
+        """The cohorts in which `entries` train on so many slots, in the order of their first ones.
+
+        Entries come seed by seed, and within a seed kind by kind. The first that is left takes as
+        companions, each in that order, those that toss inside the same steps, and where places are
+        left others of its kind: a trial is multiplied by ones where a companion tosses and it does
+        not.
+        """
+        entries = list(entries)
+        kinds = {entry.cell.key: self.kind(entry.cell) for entry in entries}
+        ordered = in_order(entries, kinds)
+        places = {
+            kind: self.places(kind, count, slots) for kind, count in Counter(kinds.values()).items()
+        }
+        suited: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
+        alike: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
+        for entry in ordered:
+            kind = kinds[entry.cell.key]
+            suited[kind, inside(entry.cell)].append(entry)
+            alike[kind].append(entry)
+        taken: set[str] = set()
+        for first in ordered:
+            kind, cohort = kinds[first.cell.key], list[Entry]()
+            if first.cell.key in taken:
+                continue
+            # The first of all that are left is the first of either line.
+            for line in (suited[kind, inside(first.cell)], alike[kind]):
+                while line and len(cohort) < places[kind]:
+                    entry = line.popleft()
+                    if entry.cell.key not in taken:
+                        taken.add(entry.cell.key)
+                        cohort.append(entry)
+            yield tuple(cohort)
 
 
 def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
@@ -49,15 +74,6 @@ def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
     reaches = plan(cell.placement, cell.net.layers).reaches
     edges = [reached.edge for reached in reaches if reached.reach is Reach.INSIDE]
     return frozenset((edge, cell.placement[edge].fill) for edge in edges)
-
-
-def groups(cell: Cell, kind: Hashable) -> tuple[Hashable, Hashable]:
-    """What a cell of this kind is asked for by, as a companion: who suits best, and who may join.
-
-    Those that toss inside the same steps go first: where a trial does not toss and a companion
-    does, it is multiplied by ones.
-    """
-    return (kind, inside(cell)), kind
 
 
 def balanced(waiting: int, slots: int, most: int) -> int:

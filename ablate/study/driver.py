@@ -48,7 +48,8 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
+    goes on from each trial's last saved epoch: its last finished one, or the one before it where
+    that one was still being written. A damaged file of the store is set aside with its
     attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
     `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
     the store, where it cannot be written, and where it is that of another study file.

@@ -23,7 +23,7 @@ from ablate.data.windows import training_windows
 from ablate.errors import AblateError, AblateWarning
 from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.training import checkpoint as checkpoints
-from ablate.training.checkpoint import Checkpoint
+from ablate.training.checkpoint import Checkpoint, Writer
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, advance, one
 from ablate.training.place import Cell, CohortKind, Member, Place, stacked, updates_of
@@ -78,24 +78,28 @@ def train_cohort(
     """Train `members` side by side, each to its own end, after which its place stays empty.
 
     A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
-    the end of each epoch every member's checkpoint is written and its row handed to `on_epoch`; who
-    has ended goes to `on_outcome`. Members are of one `CohortKind`, else AblateError; also where
-    the text is shorter than a window or a placement does not fit the net.
+    the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
+    written beside the next epoch; who has ended goes to `on_outcome` once its last one is. However
+    this ends, nothing is left to be written. Members are of one `CohortKind`, else AblateError;
+    also where the text is shorter than a window or a placement does not fit the net.
     """
     for member in members[1:]:
         _check_alike(members[0].cell, member.cell, device)
     places = [_open(member, corpus, device) for member in members]
-    while True:
-        ended = [place for place in places if _ended(place, corpus)]
-        for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
-            on_outcome(place.member, outcome)
-        places = [place for place in places if place not in ended]
-        if not places:
-            return
-        places = _epoch(places, corpus)
-        for place in places:
-            checkpoints.save(place.member.folder, place.state)
-            on_epoch(place.member, place.state.rows[-1])
+    with Writer() as writer:
+        while True:
+            ended = [place for place in places if _ended(place, corpus)]
+            for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
+                # Whoever takes the outcome may delete the folder.
+                writer.wait(place.member.folder)
+                on_outcome(place.member, outcome)
+            places = [place for place in places if place not in ended]
+            if not places:
+                return
+            places = _epoch(places, corpus)
+            for place in places:
+                writer.save(place.member.folder, place.state)
+                on_epoch(place.member, place.state.rows[-1])
 
 
 def _open(member: Member, corpus: Corpus, device: str) -> Place:

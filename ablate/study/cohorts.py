@@ -34,35 +34,36 @@ class Cohorts:
         """Cells of equal kind may train together, and alone with the same result."""
         return cell.corpus_digest, CohortKind.of(cell, self.device)
 
-    def formed(self, entries: Iterable[Entry], slots: int) -> Iterator[tuple[Entry, ...]]:
-        """The cohorts in which `entries` train on so many slots, in the order of their first ones.
+    def formed(self, entries: Sequence[Entry], slots: int) -> Iterator[tuple[Entry, ...]]:
+        """The cohorts in which `entries` train on so many slots, in the order in which they train.
 
-        Entries come seed by seed, and within a seed kind by kind. The first that is left takes as
-        companions, each in that order, those that toss inside the same steps, and where places are
-        left others of its kind: a trial is multiplied by ones where a companion tosses and it does
-        not.
+        The order of the trials is seed by seed, and within a seed kind by kind. The first that is
+        left begins a cohort. It is joined by those that toss inside the same steps, and where
+        places are left by others of its kind, each in that order: where a trial does not toss and a
+        companion does, it is multiplied by ones.
         """
-        entries = list(entries)
-        kinds = {entry.cell.key: self.kind(entry.cell) for entry in entries}
+        by_key = {entry.cell.key: entry for entry in entries}
+        kinds = {key: self.kind(entry.cell) for key, entry in by_key.items()}
         ordered = in_order(entries, kinds)
         places = {
             kind: self.places(kind, count, slots) for kind, count in Counter(kinds.values()).items()
         }
-        suited: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
-        alike: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
+        # Each trial stands in two lines and is passed over in the second: a search among all that
+        # wait would take a time that grows with its square.
+        lines: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
+        of = {key: ((kinds[key], inside(entry.cell)), kinds[key]) for key, entry in by_key.items()}
         for entry in ordered:
-            kind = kinds[entry.cell.key]
-            suited[kind, inside(entry.cell)].append(entry)
-            alike[kind].append(entry)
+            for line in of[entry.cell.key]:
+                lines[line].append(entry)
         taken: set[str] = set()
         for first in ordered:
-            kind, cohort = kinds[first.cell.key], list[Entry]()
             if first.cell.key in taken:
                 continue
-            # The first of all that are left is the first of either line.
-            for line in (suited[kind, inside(first.cell)], alike[kind]):
-                while line and len(cohort) < places[kind]:
-                    entry = line.popleft()
+            # Of all that are left it is the first in both of its lines, and joins itself.
+            cohort: list[Entry] = []
+            for line in of[first.cell.key]:
+                while lines[line] and len(cohort) < places[kinds[first.cell.key]]:
+                    entry = lines[line].popleft()
                     if entry.cell.key not in taken:
                         taken.add(entry.cell.key)
                         cohort.append(entry)

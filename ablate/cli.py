@@ -111,7 +111,7 @@ def run(
 ) -> None:
     """Train what is missing of a study.
 
-    The same command again trains only what is missing, and goes on from each trial's last finished
+    The same command again trains only what is missing, and goes on from each trial's last saved
     epoch. More seeds or rates add only the new trials.
     """
     from ablate.study import driver, progress, words

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _STOPPED: Final = "stopped"
 _STOPPED_RUN: Final = (
-    "stopped: every finished trial is stored, and those under way keep their last finished epoch; "
+    "stopped: every finished trial is stored, and those under way keep their last saved epoch; "
     "the same command goes on from there"
 )
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ablate.study.events import Epoch, Event, Failed, Finished, Row, Started
+from ablate.study.events import EpochDone, Event, Failed, Finished, Row, Started
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Board:
             case Started(task):
                 name = self.names[task.cell.key]
                 self.running[task.cell.key] = Running(name, task.cell.recipe.epochs, now)
-            case Epoch(task, row):
+            case EpochDone(task, row):
                 trial = self.running[task.cell.key]
                 trial.row, trial.wall, trial.since = row, now - trial.since, now
             case Finished(task, _, trial):

@@ -1,13 +1,14 @@
 """Which trials train together, and how many: cells of one kind, balanced over the slots."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablate.drops import Fill
 from ablate.edges import Edge
-from ablate.engine.plan import Reach, alike, plan
+from ablate.engine.plan import Reach, plan
 from ablate.study.cells import Cell, Entry
-from ablate.training.update import Task
+from ablate.training.place import CohortKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,42 @@ class Cohorts:
 
     def kind(self, cell: Cell) -> Hashable:
         """Cells of equal kind may train together, and alone with the same result."""
-        net, precision = cell.net, cell.precision
-        task = Task.planned(net, cell.placement, cell.seed, self.device, precision=precision)
-        return (
-            net,
-            cell.recipe,
-            cell.corpus_digest,
-            precision,
-            # A schedule may evaluate on another path than its placement at the full rates.
-            task.evaluate_path,
-            alike(cell.placement, net.layers, device=self.device, precision=precision),
-        )
+        return cell.corpus_digest, CohortKind.of(cell, self.device)
+
+    def formed(self, entries: Sequence[Entry], slots: int) -> Iterator[tuple[Entry, ...]]:
+        """The cohorts in which `entries` train on so many slots, in the order in which they train.
+
+        The order of the trials is seed by seed, and within a seed kind by kind. The first that is
+        left begins a cohort. It is joined by those that toss inside the same steps, and where
+        places are left by others of its kind, each in that order: where a trial does not toss and a
+        companion does, it is multiplied by ones.
+        """
+        by_key = {entry.cell.key: entry for entry in entries}
+        kinds = {key: self.kind(entry.cell) for key, entry in by_key.items()}
+        ordered = in_order(entries, kinds)
+        places = {
+            kind: self.places(kind, count, slots) for kind, count in Counter(kinds.values()).items()
+        }
+        # Each trial stands in two lines and is passed over in the second: a search among all that
+        # wait would take a time that grows with its square.
+        lines: defaultdict[Hashable, deque[Entry]] = defaultdict(deque)
+        of = {key: ((kinds[key], inside(entry.cell)), kinds[key]) for key, entry in by_key.items()}
+        for entry in ordered:
+            for line in of[entry.cell.key]:
+                lines[line].append(entry)
+        taken: set[str] = set()
+        for first in ordered:
+            if first.cell.key in taken:
+                continue
+            # Of all that are left it is the first in both of its lines, and joins itself.
+            cohort: list[Entry] = []
+            for line in of[first.cell.key]:
+                while lines[line] and len(cohort) < places[kinds[first.cell.key]]:
+                    entry = lines[line].popleft()
+                    if entry.cell.key not in taken:
+                        taken.add(entry.cell.key)
+                        cohort.append(entry)
+            yield tuple(cohort)
 
 
 def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
@@ -49,15 +75,6 @@ def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
     reaches = plan(cell.placement, cell.net.layers).reaches
     edges = [reached.edge for reached in reaches if reached.reach is Reach.INSIDE]
     return frozenset((edge, cell.placement[edge].fill) for edge in edges)
-
-
-def groups(cell: Cell, kind: Hashable) -> tuple[Hashable, Hashable]:
-    """What a cell of this kind is asked for by, as a companion: who suits best, and who may join.
-
-    Those that toss inside the same steps go first: where a trial does not toss and a companion
-    does, it is multiplied by ones.
-    """
-    return (kind, inside(cell)), kind
 
 
 def balanced(waiting: int, slots: int, most: int) -> int:

@@ -1,6 +1,5 @@
 """The driver's desk: hands out tasks, and takes in what comes of them."""
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,6 @@ import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Store
 from ablate.study.cells import Entry
-from ablate.study.cohorts import groups
 from ablate.study.events import Event, Failed, Finished, Task
 from ablate.study.names import columns
 from ablate.study.progress import Progress
@@ -31,48 +29,30 @@ def name_of(entry: Entry) -> str:
 class Desk:
     """Hands out tasks and takes events in: first to the store, then to Optuna, then to the eye.
 
-    Cells of equal `kinds`, by their keys, may join one cohort, of so many `places` as their kind
-    has. A cell that failed in company, or whose worker died, is handed out alone.
+    A cell that failed in company, or whose worker died, is handed out alone.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        queue: Queue,
-        progress: Progress,
-        kinds: Mapping[str, Hashable],
-        *,
-        places: Mapping[Hashable, int],
-        retries: int,
-    ) -> None:
+    def __init__(self, store: Store, queue: Queue, progress: Progress, *, retries: int) -> None:
         self._store, self._queue, self._progress = store, queue, progress
-        self._kinds, self._places, self._retries = kinds, places, retries
+        self._retries = retries
         # Once: whoever holds the lock is the only one who adds to them.
         self._attempts = store.last_attempts()
         self._running: dict[str, Entry] = {}
         self._deaths: dict[str, int] = {}
-        self._alone: set[str] = set()
         self.trained = self.diverged = 0
         self.failures: list[Failure] = []
 
-    def pull(self, companion: Task | None) -> Task | None:
-        """The next task, or the next that may join its `companion`; None for none."""
-        entry = self._queue.pop() if companion is None else self._joining(companion)
+    def pull(self) -> tuple[Task, ...]:
+        """The next cohort; empty where none waits."""
+        cohort = self._queue.pop()
         self.show_notes()
-        if entry is None:
-            return None
+        return tuple(self._begun(entry) for entry in cohort)
+
+    def _begun(self, entry: Entry) -> Task:
         key = entry.cell.key
         self._running[key] = entry
         self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
-        places = 1 if key in self._alone else self._places[self._kinds[key]]
-        return Task(entry.cell, attempt, self._store.work(key), places)
-
-    def _joining(self, companion: Task) -> Entry | None:
-        """The next that may join; nobody joins who is tried alone."""
-        key = companion.cell.key
-        if key in self._alone:
-            return None
-        return self._queue.pop(*groups(companion.cell, self._kinds[key]))
+        return Task(entry.cell, attempt, self._store.work(key))
 
     def emit(self, event: Event) -> None:
         """Keep what came of a task, and show it."""
@@ -115,9 +95,7 @@ class Desk:
             self._deaths[key] = self._deaths.get(key, 0) + event.died
             again = event.died and self._deaths[key] <= self._retries
         if again:
-            self._alone.add(key)
-            # In no group: nobody asks for it as a companion.
-            self._queue.put(entry)
+            self._queue.put([entry])
         else:
             self.failures.append(Failure(name_of(entry), event.error))
 

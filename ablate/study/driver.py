@@ -1,6 +1,5 @@
 """Runs what is missing of a matrix: the one process that writes the store and the queue."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +10,7 @@ from ablate.store import Row, Store, left_out
 from ablate.store.about import About
 from ablate.study.board import Board
 from ablate.study.cells import Entry, first_names
-from ablate.study.cohorts import Cohorts, groups, in_order
+from ablate.study.cohorts import Cohorts
 from ablate.study.desk import Desk, Failure, name_of
 from ablate.study.events import Executor
 from ablate.study.names import register
@@ -49,7 +48,8 @@ def run(
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
-    goes on from each trial's last finished epoch. A damaged file of the store is set aside with its
+    goes on from each trial's last saved epoch: its last finished one, or the one before it where
+    that one was still being written. A damaged file of the store is set aside with its
     attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
     `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
     the store, where it cannot be written, and where it is that of another study file.
@@ -67,17 +67,12 @@ def run(
         with Queue(store.folder) as queue:
             _teach(queue, store, committed, cells)
             missing = [entry for key, entry in cells.items() if key not in committed]
-            kinds = {entry.cell.key: cohorts.kind(entry.cell) for entry in missing}
-            for entry in in_order(missing, kinds):
-                queue.put(entry, groups(entry.cell, kinds[entry.cell.key]))
+            for cohort in cohorts.formed(missing, slots):
+                queue.put(cohort)
             names = {key: name_of(entry) for key, entry in cells.items()}
             board = Board(names, len(cells), len(cells) - len(missing), slots)
             progress = Progress(console, board)
-            places = {
-                kind: cohorts.places(kind, count, slots)
-                for kind, count in Counter(kinds.values()).items()
-            }
-            desk = Desk(store, queue, progress, kinds, places=places, retries=retries)
+            desk = Desk(store, queue, progress, retries=retries)
             desk.show_notes()
             for note in filter(None, [damaged, left_out(store)]):
                 progress.say(note)

@@ -3,7 +3,7 @@
 All of it is plain values and NumPy arrays, so that a worker may live in another process.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,15 +27,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a cell; `folder` is where its checkpoint lies.
-
-    `places` is how many tasks, it included, its worker may train at once where it begins with it.
-    """
+    """One attempt at a cell; `folder` is where its checkpoint lies."""
 
     cell: "Cell"
     attempt: int
     folder: Path
-    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class EpochDone:
     """An epoch of the task ended; `row` is its row of the table `epochs`."""
 
     task: Task
@@ -86,30 +82,26 @@ class Noted:
     text: str
 
 
-Event = Started | Epoch | Finished | Failed | Noted
+Event = Started | EpochDone | Finished | Failed | Noted
 
-#: Hands out a task: any, or one that may join the given one's cohort; None where there is none.
-Pull = Callable[[Task | None], Task | None]
+#: Hands out the next cohort, tasks that train side by side; an empty one where nothing is left.
+Pull = Callable[[], Sequence[Task]]
 Emit = Callable[[Event], None]
-#: What training asks a worker for: the next task of its cohort.
-Take = Callable[[], Task | None]
 
 
 class Train(Protocol):
-    """Trains a cohort of tasks on a slot, `places` at once; must be picklable.
+    """Trains a cohort of tasks on a slot; must be picklable.
 
-    The first call of `take` gives a task; every later one gives another that is alike, or None
-    where there is none now. A place that becomes free may be filled as long as others are under
-    way. `emit` takes each task's epochs and its end; an exception fails all that have not ended.
+    `emit` takes each task's epochs and its end; an exception fails all that have not ended.
     """
 
     def __call__(
-        self, take: Take, places: int, slot: Slot, emit: Callable[[Epoch | Finished], None]
+        self, tasks: Sequence[Task], slot: Slot, emit: Callable[[EpochDone | Finished], None]
     ) -> None: ...
 
 
 class Executor(Protocol):
-    """Long-lived workers that pull tasks and send events."""
+    """Long-lived workers that pull cohorts and send events."""
 
     def run(self, pull: Pull, emit: Emit) -> None:
         """Run what `pull` hands out until it has nothing more and no worker is busy.

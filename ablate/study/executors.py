@@ -1,11 +1,10 @@
 """Where trials run: in this process, or in one spawned process a slot."""
 
 import contextlib
-import functools
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -15,7 +14,7 @@ from typing import Final
 from ablate.errors import AblateError
 from ablate.strategies.plugins import PluginFile
 from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
-from ablate.study.worker import IDLE, MORE, READY, attempt, work
+from ablate.study.worker import IDLE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Large tensors on large pages, where the C library knows how: fewer addresses to translate.
@@ -32,35 +31,26 @@ class InProcess:
 
     def run(self, pull: Pull, emit: Emit) -> None:
         """See `Executor`."""
-        while tasks := _gather(pull):
-            attempt(self.train, tasks, functools.partial(pull, tasks[0]), self.slot, emit)
+        while tasks := pull():
+            attempt(self.train, tasks, self.slot, emit)
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A spawned process and the tasks that it holds; `first` of them began their cohort."""
+    """A spawned process and the tasks of its cohort that have not ended."""
 
     slot: Slot
     process: BaseProcess
     connection: Connection
-    first: Task
     held: dict[str, Task] = field(default_factory=dict)
     ready: bool = False
 
-    def begin(self, tasks: list[Task]) -> None:
-        """Hand it the tasks with which a cohort begins."""
-        self.first = tasks[0]
-        self._send(tasks, tasks)
-
-    def add(self, task: Task | None) -> None:
-        """Answer that it asked for one task more: with a task, or that there is none."""
-        self._send(task, [task] if task else [])
-
-    def _send(self, message: list[Task] | Task | None, tasks: list[Task]) -> None:
-        self.held |= {task.cell.key: task for task in tasks}
+    def begin(self, tasks: Sequence[Task]) -> None:
+        """Hand it a cohort."""
+        self.held = {task.cell.key: task for task in tasks}
         # A worker that died just now is found at the end of its connection, these tasks in hand.
         with contextlib.suppress(OSError):
-            self.connection.send(message)
+            self.connection.send(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +71,7 @@ class Local:
 
         def hire() -> None:
             # What failed elsewhere may be handed out again where there was nothing left to do.
-            while free and (tasks := _gather(pull)):
+            while free and (tasks := pull()):
                 worker = _start(self.train, free.pop(0), self.plugins, tasks)
                 workers[worker.connection] = worker
 
@@ -99,17 +89,6 @@ class Local:
                 worker.process.terminate()
             for worker in workers.values():
                 _stop(worker)
-
-
-def _gather(pull: Pull) -> list[Task]:
-    """The tasks with which a cohort begins; none where nothing is left to do."""
-    first = pull(None)
-    if first is None:
-        return []
-    tasks = [first]
-    while len(tasks) < first.places and (task := pull(first)):
-        tasks.append(task)
-    return tasks
 
 
 def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
@@ -132,10 +111,8 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
         raise message
     if message == READY:
         worker.ready = True
-    elif message == MORE:
-        worker.add(pull(worker.first))
     elif message == IDLE:
-        following = _gather(pull)
+        following = pull()
         if not following:
             return False
         worker.begin(following)
@@ -146,7 +123,9 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
     return True
 
 
-def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: list[Task]) -> _Worker:
+def _start(
+    train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: Sequence[Task]
+) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, slot, train, plugins), daemon=True)
@@ -154,7 +133,7 @@ def _start(train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: lis
         process.start()
     # Ours must be the only end on this side, or the worker's death would not end the connection.
     theirs.close()
-    worker = _Worker(slot, process, ours, tasks[0])
+    worker = _Worker(slot, process, ours)
     worker.begin(tasks)
     return worker
 

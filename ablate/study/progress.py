@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from ablate.study.board import Board
-from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Row, Started
+from ablate.study.events import EpochDone, Event, Failed, Finished, Noted, Row, Started
 
 # The heading, the bar, and the lines that a terminal scrolls by.
 _OTHER_LINES: Final = 4
@@ -38,7 +38,7 @@ class Progress:
             if event.text not in self._noted:
                 self.say(event.text)
             self._noted.add(event.text)
-        elif not (self._console.is_terminal and isinstance(event, Started | Epoch)):
+        elif not (self._console.is_terminal and isinstance(event, Started | EpochDone)):
             done, total = self._board.done, self._board.total
             self.say(f"[{done}/{total}] {self._board.names[event.task.cell.key]}: {words(event)}")
 
@@ -85,13 +85,13 @@ def say(console: Console, line: str) -> None:
     console.print(clock + line, markup=False, highlight=False, soft_wrap=True)
 
 
-def words(event: Started | Epoch | Finished | Failed) -> str:
+def words(event: Started | EpochDone | Finished | Failed) -> str:
     """What happened, in a phrase."""
     match event:
         case Started(task, slot):
             again = f", attempt {task.attempt}" if task.attempt > 1 else ""
             return f"started on {slot.device}, {slot.threads} thread(s){again}"
-        case Epoch(task, row):
+        case EpochDone(task, row):
             return (
                 f"epoch {row['epoch']}/{task.cell.recipe.epochs}, perplexity train "
                 f"{perplexity(row, 'train_nll')} valid {perplexity(row, 'valid_nll')}, "

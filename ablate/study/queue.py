@@ -1,11 +1,12 @@
-"""The queue of a study: which trial is next, and its mirror in Optuna, without which it goes on.
+"""The queue of a study: which trials are next, and its mirror in Optuna, without which it goes on.
 
 Only the driver opens Optuna's storage: with one writer SQLite is safe, with several one trial is
 taken twice. It holds nothing that the store does not: without it, it is built again from there.
 """
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -14,7 +15,6 @@ from ablate.store import Row
 from ablate.store.integrity import put_aside
 from ablate.study.cells import Entry
 from ablate.study.mirror import Mirror, damaged, reason
-from ablate.study.waiting import Waiting
 
 FILE: Final = "queue.sqlite3"
 
@@ -32,7 +32,7 @@ class Queue:
     def __init__(self, folder: Path) -> None:
         self.notes: list[str] = []
         self._path = folder / FILE
-        self._waiting = Waiting()
+        self._waiting: deque[tuple[Entry, ...]] = deque()
         self._mirror: Mirror | None = None
 
     def __enter__(self) -> Self:
@@ -66,21 +66,18 @@ class Queue:
         """The keys of the trials that Optuna knows to have ended, well or diverged."""
         return self._tell(Mirror.ended) or frozenset()
 
-    def put(self, entry: Entry, groups: Iterable[Hashable] = ()) -> None:
-        """Enqueue a cell behind those that wait, in the `groups` by which it may be asked for."""
-        self._waiting.put(entry, groups)
-        self._tell(lambda mirror: mirror.put(entry))
+    def put(self, cohort: Sequence[Entry]) -> None:
+        """Enqueue cells that are to train together, behind those that wait."""
+        self._waiting.append(tuple(cohort))
+        for entry in cohort:
+            self._tell(lambda mirror, entry=entry: mirror.put(entry))
 
-    def waiting(self) -> tuple[str, ...]:
-        """The keys of the cells that wait, in their order."""
-        return self._waiting.keys()
-
-    def pop(self, *groups: Hashable) -> Entry | None:
-        """The next cell, or the next of the first of `groups` that has one; it runs from now on."""
-        entry = self._waiting.pop(*groups)
-        if entry is not None:
-            self._tell(lambda mirror: mirror.start(entry.cell.key))
-        return entry
+    def pop(self) -> tuple[Entry, ...]:
+        """The next cells that train together, which run from now on; empty where none waits."""
+        cohort = self._waiting.popleft() if self._waiting else ()
+        for entry in cohort:
+            self._tell(lambda mirror, key=entry.cell.key: mirror.start(key))
+        return cohort
 
     def finish(self, row: Row, curve: Iterable[Row]) -> None:
         """Note how the committed attempt `row` of a running cell ended."""

@@ -1,20 +1,20 @@
 """The real training of a cohort of tasks: what a worker runs unless it is given something else."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ablate.data import Corpus, load_corpus
 from ablate.data.text import Text
 from ablate.errors import AblateError
-from ablate.study.events import Epoch, Finished, Row, Slot, Take, Task
+from ablate.study.events import EpochDone, Finished, Row, Slot, Task
 
 
 def train_tasks(
-    take: Take, places: int, slot: Slot, emit: Callable[[Epoch | Finished], None]
+    tasks: Sequence[Task], slot: Slot, emit: Callable[[EpochDone | Finished], None]
 ) -> None:
-    """Train the tasks that `take` gives on the slot, each from its checkpoint; see `Train`.
+    """Train a cohort on the slot, each task from its checkpoint; see `Train`.
 
     Raises AblateError where a corpus is not the one that its cell was enumerated with.
     """
@@ -24,29 +24,19 @@ def train_tasks(
     from ablate.training.loop import Member, Outcome, train_cohort
 
     torch.set_num_threads(slot.threads)
-    first = take()
-    if first is None:
-        return
-    corpus, waiting, tasks = _corpus_of(first), [first], dict[str, Task]()
-
-    def next_member() -> Member | None:
-        task = waiting.pop() if waiting else take()
-        if task is None:
-            return None
-        tasks[task.cell.key] = task
-        return Member(task.cell, task.folder)
+    by_key = {task.cell.key: task for task in tasks}
 
     def on_epoch(member: Member, row: Row) -> None:
-        emit(Epoch(tasks[member.cell.key], row))
+        emit(EpochDone(by_key[member.cell.key], row))
 
     def on_outcome(member: Member, ended: Outcome) -> None:
-        task = tasks.pop(member.cell.key)
+        task = by_key[member.cell.key]
         emit(Finished(task, ended.status, ended.trial, ended.epochs, ended.tokens))
 
     train_cohort(
-        next_member,
-        corpus,
-        size=places,
+        [Member(task.cell, task.folder) for task in tasks],
+        # Of the first task alone: those of one cohort agree in the digest.
+        _corpus_of(tasks[0]),
         on_epoch=on_epoch,
         on_outcome=on_outcome,
         device=slot.device,
@@ -54,7 +44,6 @@ def train_tasks(
 
 
 def _corpus_of(task: Task) -> Corpus:
-    # Of the first task alone: those of one cohort agree in the digest.
     corpus = _corpus(task.cell.corpus, task.cell.folder, task.cell.text)
     if corpus.digest != task.cell.corpus_digest:
         raise AblateError(

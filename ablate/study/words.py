@@ -39,7 +39,7 @@ def introduction(job: Job) -> Iterator[str]:
     begun = len(missing & set(job.store.checkpointed()))
     yield (
         f"{len(cells)} trials: {len(cells) - len(missing)} done, {len(missing)} to run"
-        + (f" ({begun} from the last finished epoch)" if begun else "")
+        + (f" ({begun} from the last saved epoch)" if begun else "")
         + f"; results in {job.store.folder}"
     )
     larger = job.larger()

@@ -1,4 +1,4 @@
-"""What runs in a worker's process: take tasks, train them, send events, while the driver lives."""
+"""What runs in a worker's process: take a cohort, train it, send events, while the driver lives."""
 
 import contextlib
 import multiprocessing
@@ -13,29 +13,26 @@ from typing import Any, Final
 from ablate.errors import AblateError, AblateWarning, printable
 from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import (
-    Epoch,
+    EpochDone,
     Event,
     Failed,
     Finished,
     Noted,
     Slot,
     Started,
-    Take,
     Task,
     Train,
 )
 
-#: What a worker says besides events: it has started; it asks for one task more of its cohort,
-#: which is answered by a task or None; it holds none and waits for another cohort.
+#: What a worker says besides events: it has started; its cohort has ended and it waits for another.
 READY: Final = "ready"
-MORE: Final = "more"
 IDLE: Final = "idle"
 
 
 def work(
     connection: Connection, slot: Slot, train: Train, plugins: tuple[PluginFile, ...] = ()
 ) -> None:
-    """Train each cohort whose first tasks arrive; return at the end of the connection.
+    """Train each cohort that arrives; return at the end of the connection.
 
     A plugin that is not what the driver loaded is sent as the error that ends the run.
     """
@@ -51,10 +48,6 @@ def work(
         own = issubclass(category, AblateWarning)
         send(Noted(f"{message}" if own else f"{category.__name__}: {message}"))
 
-    def more() -> Task | None:
-        send(MORE)
-        return connection.recv()
-
     warnings.showwarning = forward
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
@@ -65,54 +58,39 @@ def work(
             return
         send(READY)
         while True:
-            attempt(train, connection.recv(), more, slot, send)
+            attempt(train, connection.recv(), slot, send)
             send(IDLE)
 
 
-def attempt(
-    train: Train, tasks: Sequence[Task], more: Take, slot: Slot, emit: Callable[[Event], Any]
-) -> None:
-    """Run a cohort that begins with `tasks` to the last event of each that it takes.
+def attempt(train: Train, tasks: Sequence[Task], slot: Slot, emit: Callable[[Event], Any]) -> None:
+    """Run a cohort to the last event of each of its tasks.
 
-    An exception of the training becomes that event for all that had not ended. What `more` and
-    `emit` raise is the caller's own.
+    An exception of the training becomes that event for all that had not ended. What `emit` raises
+    is the caller's own.
     """
-    waiting, held = list(tasks), dict[str, Task]()
+    held = {task.cell.key: task for task in tasks}
     outside: list[BaseException] = []
 
-    def ours(call: Callable[[], Any]) -> Any:
+    def tell(event: EpochDone | Finished) -> None:
+        if isinstance(event, Finished):
+            del held[event.task.cell.key]
         try:
-            return call()
+            emit(event)
         except BaseException as error:
             outside.append(error)
             raise
 
-    def take() -> Task | None:
-        if waiting:
-            task = waiting.pop(0)
-        else:
-            # A cohort that all have left ends: the next may be of another kind.
-            task = ours(more) if held else None
-        if task is not None:
-            held[task.cell.key] = task
-            ours(lambda: emit(Started(task, slot)))
-        return task
-
-    def tell(event: Epoch | Finished) -> None:
-        if isinstance(event, Finished):
-            del held[event.task.cell.key]
-        ours(lambda: emit(event))
-
+    for task in tasks:
+        emit(Started(task, slot))
     try:
-        train(take, tasks[0].places, slot, tell)
+        train(tasks, slot, tell)
     except Exception as error:
         if outside:
             raise
         whole = isinstance(error, AblateError)
         words = printable(str(error) if whole else traceback.format_exc().strip())
-        failed = [*held.values(), *waiting]
-        for task in failed:
-            emit(Failed(task, words, died=False, company=len(failed)))
+        for task in held.values():
+            emit(Failed(task, words, died=False, company=len(held)))
 
 
 def _leave_with_driver() -> None:

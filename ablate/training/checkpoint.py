@@ -6,12 +6,14 @@ no generator state to save.
 
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from ablate.disk import sync_folder
 from ablate.model.parameters import Parameters
@@ -38,16 +40,49 @@ class Checkpoint:
         return len(self.rows)
 
 
+class Writer:
+    """Writes checkpoints in a thread of its own, one after the other, while training goes on.
+
+    A context manager: at its end all that was given to it is written. A write that failed raises in
+    the thread that trains: at the folder's next `save` or `wait`, or at that end.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._pending: dict[Path, Future[None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown()
+        # What ends the block already is told rather than what befell its last writes.
+        while self._pending and error is None:
+            self.wait(next(iter(self._pending)))
+
+    def save(self, folder: Path, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint some time after the folder's last one, for which this waits."""
+        self.wait(folder)
+        # Nothing is copied on a CPU. Nobody changes what a checkpoint holds: an epoch trains
+        # parameters that were stacked into other memory, and ends with rows and tensors of its own.
+        # From a GPU the copy is made here, since no thread may copy while a graph is captured.
+        state = _plain(checkpoint)
+        self._pending[folder] = self._thread.submit(_write, folder, state)
+
+    def wait(self, folder: Path) -> None:
+        """Wait until the folder's checkpoint is written; raises what its write raised."""
+        if (pending := self._pending.pop(folder, None)) is not None:
+            pending.result()
+
+
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically: temporary name, fsync, rename, fsync of the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{NAME}"
-    with temporary.open("wb") as file:
-        torch.save(_detached(asdict(checkpoint)), file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / NAME)
-    sync_folder(folder)
+    """Write a checkpoint atomically: temporary name, fsync, rename, fsync of the folder."""
+    _write(folder, _plain(checkpoint))
 
 
 def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | None:
@@ -66,10 +101,29 @@ def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | Non
     return found
 
 
-def _detached(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: {k: v.detach() if isinstance(v, torch.Tensor) else v for k, v in value.items()}
-        if isinstance(value, dict)
-        else value
-        for name, value in state.items()
-    }
+def _write(folder: Path, state: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{NAME}"
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / NAME)
+    sync_folder(folder)
+
+
+def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a file holds. Parameters that are the best ones are one dictionary, hence saved once."""
+    state = {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
+    parameters = _apart(checkpoint.parameters)
+    best = parameters if checkpoint.best is checkpoint.parameters else _apart(checkpoint.best)
+    return state | {"parameters": parameters, "best": best}
+
+
+def _apart(parameters: Parameters) -> Parameters:
+    return {name: _own(value.detach().cpu()) for name, value in parameters.items()}
+
+
+def _own(value: Tensor) -> Tensor:
+    """The tensor in memory of its own: a view is saved with all of the tensor that it looks at."""
+    return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()

@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
-from ablate.engine.plan import alike
 from ablate.errors import AblateError, AblateWarning
 from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.training import checkpoint as checkpoints
-from ablate.training.checkpoint import Checkpoint
+from ablate.training.checkpoint import Checkpoint, Writer
 from ablate.training.curve import best_epoch, diverged
-from ablate.training.epoch import Sums, advance, one
-from ablate.training.place import Cell, Member, Place, stacked, updates_of
+from ablate.training.epoch import Sums, Training
+from ablate.training.place import Cell, CohortKind, Member, Place, stacked, updates_of
 from ablate.training.provenance import device_name, surroundings
 from ablate.training.scores import curve_points, headlines
 from ablate.training.update import Task
@@ -57,12 +56,10 @@ def train(
     device: str = "cpu",
 ) -> Outcome:
     """Train `cell` on `corpus` alone, a cohort of one; see `train_cohort`."""
-    members = iter([Member(cell, folder)])
     outcomes: list[Outcome] = []
     train_cohort(
-        lambda: next(members, None),
+        [Member(cell, folder)],
         corpus,
-        size=1,
         on_epoch=lambda _, row: on_epoch(row),
         on_outcome=lambda _, outcome: outcomes.append(outcome),
         device=device,
@@ -71,39 +68,40 @@ def train(
 
 
 def train_cohort(
-    next_member: Callable[[], Member | None],
+    members: Sequence[Member],
     corpus: Corpus,
     *,
-    size: int,
     on_epoch: Callable[[Member, dict[str, Any]], None],
     on_outcome: Callable[[Member, Outcome], None],
     device: str = "cpu",
 ) -> None:
-    """Train what `next_member` gives, up to `size` trials side by side, until it gives None.
+    """Train `members` side by side, each to its own end, after which its place stays empty.
 
-    A member resumes from its checkpoint where its folder holds one. At the end of each epoch every
-    member's checkpoint is written and its row handed to `on_epoch`; who has ended goes to
-    `on_outcome`, and its place to the next. Members agree in net, recipe and precision, in float32
-    also in what `ablate.engine.plan.alike` says, else
-    AblateError; also where the text is shorter than a window or a placement does not fit the net.
+    A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
+    the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
+    written beside the next epoch; who has ended goes to `on_outcome` once its last one is. However
+    this ends, nothing is left to be written. Members are of one `CohortKind`, else AblateError;
+    also where the text is shorter than a window or a placement does not fit the net.
     """
-    places: list[Place] = []
-    while True:
-        while len(places) < size and (member := next_member()) is not None:
-            places.append(_open(member, corpus, device))
-            _check_alike(places[0], places[-1], device)
-        ended = [place for place in places if _ended(place, corpus)]
-        for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
-            on_outcome(place.member, outcome)
-        places = [place for place in places if place not in ended]
-        if ended:
-            continue
-        if not places:
-            return
-        places = _epoch(places, corpus)
-        for place in places:
-            checkpoints.save(place.member.folder, place.state)
-            on_epoch(place.member, place.state.rows[-1])
+    for member in members[1:]:
+        _check_alike(members[0].cell, member.cell, device)
+    places, training = [_open(member, corpus, device) for member in members], None
+    with Writer() as writer:
+        while True:
+            ended = [place for place in places if _ended(place, corpus)]
+            for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
+                # Whoever takes the outcome may delete the folder.
+                writer.wait(place.member.folder)
+                on_outcome(place.member, outcome)
+            places = [place for place in places if place not in ended]
+            if not places:
+                return
+            if training is None or ended:
+                training = _training(places)
+            places = _epoch(training, places, corpus)
+            for place in places:
+                writer.save(place.member.folder, place.state)
+                on_epoch(place.member, place.state.rows[-1])
 
 
 def _open(member: Member, corpus: Corpus, device: str) -> Place:
@@ -132,27 +130,19 @@ def _warn_of_other_threads(state: Checkpoint) -> None:
         )
 
 
-def _check_alike(one: Place, other: Place, device: str) -> None:
-    cells = (one.cell, other.cell)
-    for what in ("net", "recipe", "precision"):
-        first, second = (getattr(cell, what) for cell in cells)
-        if first != second:
+def _check_alike(one: Cell, other: Cell, device: str) -> None:
+    first, second = (CohortKind.of(cell, device) for cell in (one, other))
+    for what in ("net", "windows", "precision"):
+        ours, theirs = getattr(first, what), getattr(second, what)
+        if ours != theirs:
             raise AblateError(
-                f"trials of a cohort have one {what}, got {first!r} and {second!r}; "
-                "train them apart"
+                f"trials of a cohort agree in {what}, got {ours!r} and {theirs!r}; train them apart"
             )
-    kinds = {
-        # A schedule may evaluate on another path than its placement at the full rates.
-        (
-            place.task.evaluate_path,
-            alike(cell.placement, cell.net.layers, device=device, precision=cell.precision),
-        )
-        for place, cell in zip((one, other), cells, strict=True)
-    }
-    if one.cell.precision == "fp32" and len(kinds) > 1:
+    if first.path != second.path:
         raise AblateError(
-            "trials of a cohort have equal bits alone only on one path of the engine and with the "
-            f"same gates apart, got {cells[0].placement} and {cells[1].placement}; train them apart"
+            "trials of a cohort have the bits that they have alone only on one path of the engine "
+            f"and with the same gates apart, got {one.placement} and {other.placement}; "
+            "train them apart"
         )
 
 
@@ -195,32 +185,40 @@ def _first(cell: Cell, corpus: Corpus, device: str) -> Checkpoint:
     return Checkpoint(cell.key, parameters, parameters)
 
 
-def _epoch(places: Sequence[Place], corpus: Corpus) -> list[Place]:
+def _training(places: Sequence[Place]) -> Training:
+    """What trains these trials for as long as none of them ends."""
+    recipe = places[0].cell.recipe
+    return Training(
+        stacked([place.state.parameters for place in places]),
+        [place.task for place in places],
+        (recipe.unroll, recipe.batch),
+        clips=[place.cell.recipe.clip for place in places],
+    )
+
+
+def _epoch(training: Training, places: Sequence[Place], corpus: Corpus) -> list[Place]:
     """One epoch over the text and its evaluation, each trial from one checkpoint to the next.
 
-    Of who diverges the row ends where its last finite update did.
+    Of who diverges the row ends where its last finite update did, and has no scores.
     """
     recipe = places[0].cell.recipe
     began = time.perf_counter()
-    done = advance(
-        stacked([place.state.parameters for place in places]),
-        [place.task for place in places],
+    sums = training.epoch(
         list(training_windows(corpus.train, recipe.batch, recipe.unroll)),
         updates=[updates_of(place.cell, corpus, place.state.epochs) for place in places],
         learning_rates=[place.learning_rate for place in places],
-        clips=[place.cell.recipe.clip for place in places],
     )
-    points = curve_points(done.parameters, [places[at] for at in done.live], corpus)
+    points = curve_points(training.evaluation, places, corpus)
     share = (time.perf_counter() - began) / len(places)
-    after = done.left | {at: one(done.parameters, k) for k, at in enumerate(done.live)}
-    scored = dict(zip(done.live, points, strict=True))
     return [
         replace(
             place,
-            state=_advanced(place, after[at], done.sums[at], scored.get(at, {}), share),
+            state=_advanced(
+                place, training.one(k), sums[k], points[k] if sums[k].finite else {}, share
+            ),
             cohort=max(place.cohort, len(places)),
         )
-        for at, place in enumerate(places)
+        for k, place in enumerate(places)
     ]
 
 

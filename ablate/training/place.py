@@ -1,19 +1,20 @@
 """A place of a cohort: a trial at work, and how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import torch
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates
+from ablate.engine.plan import alike
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
 from ablate.placement import Placement
 from ablate.training.checkpoint import Checkpoint
-from ablate.training.recipe import Recipe
+from ablate.training.recipe import Recipe, Windows
 from ablate.training.update import Task
 
 
@@ -34,8 +35,32 @@ class Cell(Protocol):
     def precision(self) -> str: ...
 
 
+class CohortKind(NamedTuple):
+    """What trials agree in that train together on one corpus, each with the result it has alone.
+
+    Rates of dropout, learning rate, clip, initial weights and headline are each trial's own.
+    """
+
+    net: Net
+    windows: Windows
+    precision: str
+    path: Hashable
+
+    @classmethod
+    def of(cls, cell: Cell, device: str) -> Self:
+        """The kind of a cell whose trial trains on the device."""
+        net, precision = cell.net, cell.precision
+        task = Task.planned(net, cell.placement, cell.seed, device, precision=precision)
+        # A schedule may evaluate on another path than its placement at the full rates.
+        path = (
+            task.evaluate_path,
+            alike(cell.placement, net.layers, device=device, precision=precision),
+        )
+        return cls(net, cell.recipe.windows, precision, path)
+
+
 class Member(NamedTuple):
-    """A trial that takes a place of a cohort; `folder` is where its checkpoint lies."""
+    """A trial of a cohort; `folder` is where its checkpoint lies."""
 
     cell: Cell
     folder: Path

@@ -5,12 +5,22 @@ global norm, then plain SGD; the state is carried from window to window and is z
 start.
 """
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ablate.facts import Founded
 from ablate.model.net import Net
+
+
+class Windows(NamedTuple):
+    """What decides which windows a trial reads, in training and in evaluation, and how often."""
+
+    unroll: int
+    batch: int
+    epochs: int
+    train_eval_tokens: int
+    evaluation_streams: int
 
 
 class Recipe(Founded):
@@ -43,6 +53,11 @@ class Recipe(Founded):
     headline: Literal["last", "best"] = "last"
     train_eval_tokens: int = Field(default=100_000, ge=1)
     evaluation_streams: int = Field(default=20, ge=1)
+
+    @property
+    def windows(self) -> Windows:
+        """All that trials which train together agree in; the rest of a recipe is each one's own."""
+        return Windows(*(getattr(self, name) for name in Windows._fields))
 
     def rate_of(self, epoch: int) -> float:
         """The rate of learning in `epoch`, counted from 1."""

@@ -80,10 +80,10 @@ def _update() -> dict[str, Tensor]:
     tasks = [Task(net, placement, seed) for seed, placement in enumerate(drops)]
     each = [initial_parameters(net, 29, seed=task.seed, radius=0.5) for task in tasks]
     words = torch.arange(42).view(2, 7, 3) ** 2 % 29
-    shared = {"learning_rates": [0.5], "updates": [4], "clip": 1.0}
+    shared = {"learning_rates": [0.5], "updates": [4], "clips": [1.0]}
     together = {name: torch.stack([own[name] for own in each]) for name in each[0]}
     state = zero_cohort_state(net, 3, 3, together["decoder.weight"])
-    three = {name: given * 3 if name != "clip" else given for name, given in shared.items()}
+    three = {name: given * 3 for name, given in shared.items()}
     cohort_update(together, *words, state, tasks, **three)
     alone = {name: value.unsqueeze(0) for name, value in each[1].items()}
     state = zero_cohort_state(net, 1, 3, alone["decoder.weight"])

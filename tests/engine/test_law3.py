@@ -71,7 +71,7 @@ def _together(tasks, parameters, state):
         tasks,
         updates=[3 + k for k in range(len(tasks))],
         learning_rates=[0.1 * (k + 1) for k in range(len(tasks))],
-        clip=1.0,
+        clips=[1.0 + k for k in range(len(tasks))],
     )
     values = {**stacked, "s": done.state[0].transpose(0, 1), "c": done.state[1].transpose(0, 1)}
     numbers = list(zip(done.nlls, done.norms, strict=True))
@@ -82,7 +82,7 @@ def _alone(k, task, parameters, state):
     own = {name: value.clone() for name, value in parameters[k].items()}
     done = train_update(
         own, *_words(), (state[0][:, k], state[1][:, k]), task,
-        update=3 + k, learning_rate=0.1 * (k + 1), clip=1.0,
+        update=3 + k, learning_rate=0.1 * (k + 1), clip=1.0 + k,
     )  # fmt: skip
     return {**own, "s": done.state[0], "c": done.state[1]}, (done.nll, done.norm)
 
@@ -210,7 +210,7 @@ def test_copies_that_are_brought_along_are_those_made_anew(precision):
     """Three updates with one set of copies, and with new ones each time, have the same bits."""
     tasks = _tasks(MIXED[:3], precision=precision)
     parameters, state = _start(tasks)
-    given = {"learning_rates": [0.1] * 3, "clip": 1.0}
+    given = {"learning_rates": [0.1] * 3, "clips": [1.0] * 3}
     kept, anew = (
         {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
         for _ in range(2)

@@ -8,17 +8,16 @@ from mutants.mutant import Function
 def batch_for_unroll(cohort_update: Function) -> Function:
     """Take the mean over all targets times the batch, so that gradients are B / T of the paper's.
 
-    Clipping gradients of B / T the size at `clip` is clipping whole ones at T / B of it.
+    Clipping gradients of B / T the size at a clip is clipping whole ones at T / B of it.
     """
 
     @wraps(cohort_update)
-    def wrong(parameters, x_TB, *rest, learning_rates, clip, **options):
+    def wrong(parameters, x_TB, *rest, learning_rates, clips, **options):
         unroll, batch = x_TB.shape
         size = batch / unroll
         rates = [rate * size for rate in learning_rates]
-        done = cohort_update(
-            parameters, x_TB, *rest, learning_rates=rates, clip=clip / size, **options
-        )
+        own = [clip / size for clip in clips]
+        done = cohort_update(parameters, x_TB, *rest, learning_rates=rates, clips=own, **options)
         return done._replace(norms=[norm * size for norm in done.norms])
 
     return wrong

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import AblateError
-from ablate.study.events import Epoch, Finished, Row, Slot, Take, Task
+from ablate.study.events import EpochDone, Finished, Row, Slot, Task
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,9 @@ class Fake:
     raises_crowded: tuple[int, ...] = ()
     dies_crowded: tuple[int, ...] = ()
 
-    def __call__(self, take: Take, places: int, slot: Slot, emit: Callable[[Any], None]) -> None:
-        held: list[_Place] = []
-        while True:
-            while len(held) < places and (task := take()):
-                held.append(self._open(task))
-            if not held:
-                return
+    def __call__(self, tasks: Sequence[Task], slot: Slot, emit: Callable[[Any], None]) -> None:
+        held = [self._open(task) for task in tasks]
+        while held:
             time.sleep(self.pause)
             crowd = len(held)
             for place in list(held):
@@ -65,7 +61,7 @@ class Fake:
         if len(rows) < task.cell.recipe.epochs:
             rows.append(_epoch(task.cell, len(rows) + 1))
             _write(place.checkpoint, rows)
-            emit(Epoch(task, rows[-1]))
+            emit(EpochDone(task, rows[-1]))
             crowded = crowd > 1
             once = seed in self.dies_once and len(rows) == 1
             if seed in self.dies_always or once or (seed in self.dies_crowded and crowded):
@@ -92,12 +88,12 @@ class _Place:
     crowd: int = 1
 
 
-def slot_environment(take: Take, places: int, slot: Slot, emit: Callable[[Any], None]) -> None:
+def slot_environment(tasks: Sequence[Task], slot: Slot, emit: Callable[[Any], None]) -> None:
     """Report what this worker's process was given, as the columns of its trials."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
     seen = {name: os.environ.get(name) for name in names}
     seen |= {"process": os.getpid(), "device": slot.device}
-    while task := take():
+    for task in tasks:
         emit(Finished(task, "ok", seen, [], {}))
 
 

@@ -1,5 +1,6 @@
-"""Cohorts: which trials are of one kind, in which order they wait, and how many train at once."""
+"""Cohorts: which trials are of one kind, how many train at once, and who with whom."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +53,8 @@ APART = Placement({Edge.RECURRENT: Drop(0.25, Sharing(time=ALL, gate=1))})
 
 
 def test_what_makes_a_kind() -> None:
-    """Seed and rate do not; net, precision, corpus, recipe and the engine's path do."""
+    """Net, windows, epochs, precision, corpus and the engine's path do; what a trial has for itself
+    does not: seed, rate, and of its recipe all but the windows."""
     kind, one = Cohorts().kind, _entry(OUTSIDE).cell
     assert kind(one) == kind(_entry(Placement({Edge.OUTPUT: Drop(0.1)}), seed=9).cell)
     for other in (
@@ -61,10 +63,16 @@ def test_what_makes_a_kind() -> None:
         _entry(APART).cell,
         replace(one, precision="bf16"),
         replace(one, corpus_digest="d2"),
-        replace(one, recipe=one.recipe.model_copy(update={"epochs": 9})),
+        *(
+            replace(one, recipe=one.recipe.model_copy(update={name: 9}))
+            for name in ("unroll", "batch", "epochs", "train_eval_tokens", "evaluation_streams")
+        ),
     ):
         assert kind(other) != kind(one)
     assert kind(replace(one, corpus="elsewhere")) == kind(one)
+    own = {"learning_rate": 0.3, "hold": 1, "divide": 3.0, "clip": 0.2, "init": 0.4}
+    recipe = one.recipe.model_copy(update=own | {"headline": "best"})
+    assert kind(replace(one, recipe=recipe)) == kind(one)
 
 
 @dataclass(frozen=True)
@@ -100,3 +108,45 @@ def test_kinds_stand_together_within_a_seed() -> None:
     ordered = [(entry.cell.seed, entry.cell.placement) for entry in in_order(wanted, kinds)]
     own = [OUTSIDE, Placement(), INSIDE, INSIDE]
     assert ordered == [(7, p) for p in own] + [(3, p) for p in own]
+
+
+def _formed(wanted: list[Entry], size: int) -> list[list[tuple[int, Placement]]]:
+    cohorts = Cohorts(pinned=size).formed(wanted, slots=1)
+    return [[(entry.cell.seed, entry.cell.placement) for entry in each] for each in cohorts]
+
+
+HIDDEN, UPDATE = (Placement({edge: Drop(0.25)}) for edge in (Edge.HIDDEN, Edge.UPDATE))
+
+
+def test_cohorts_come_in_the_order_of_their_first_trials() -> None:
+    """Seed by seed and kind by kind, a cohort stands where the first of its trials would."""
+    wanted = [_entry(p, seed=s) for s in (7, 3) for p in (OUTSIDE, INSIDE, Placement())]
+    assert _formed(wanted, 1) == [[(s, p)] for s in (7, 3) for p in (OUTSIDE, Placement(), INSIDE)]
+    assert _formed(wanted, 3) == [
+        [(7, OUTSIDE), (7, Placement()), (3, OUTSIDE)],
+        [(7, INSIDE), (3, INSIDE)],
+        [(3, Placement())],
+    ]
+
+
+def test_who_tosses_inside_the_same_steps_goes_first() -> None:
+    """From a later seed too; places that are left go to others of the kind."""
+    wanted = [_entry(p, seed=s) for s in (1, 2) for p in (UPDATE, HIDDEN)]
+    assert _formed(wanted, 2) == [[(1, p), (2, p)] for p in (UPDATE, HIDDEN)]
+    assert _formed(wanted, 3) == [[(1, UPDATE), (2, UPDATE), (1, HIDDEN)], [(2, HIDDEN)]]
+
+
+@pytest.mark.parametrize("size", [None, 1, 2, 5, 64])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_each_trial_is_in_one_cohort_of_its_kind(size: int | None, slots: int) -> None:
+    """None is lost, none comes twice, and no cohort has more places than its kind."""
+    placements = (OUTSIDE, INSIDE, HIDDEN, UPDATE, Placement(), APART)
+    wanted = [_entry(p, seed=s, hidden=h) for s in (1, 2, 3) for p in placements for h in (4, 5)]
+    kind = Cohorts().kind
+    counts = Counter(kind(entry.cell) for entry in wanted)
+    cohorts = Cohorts({each: 4 for each in counts}, size)
+    found = list(cohorts.formed(wanted, slots))
+    assert sorted(e.cell.key for each in found for e in each) == sorted(e.cell.key for e in wanted)
+    for each in found:
+        (own,) = {kind(entry.cell) for entry in each}
+        assert 1 <= len(each) <= cohorts.places(own, counts[own], slots)

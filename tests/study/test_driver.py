@@ -148,20 +148,17 @@ def test_retries_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slots", [0, 2], ids=["in-process", "local"])
 def test_cohorts_share_a_worker(tmp_path: Path, slots: int) -> None:
-    """Three at once where seven wait: the first three, and each place again as it becomes free."""
+    """Three at once where seven wait: the first, the next, and one alone; nobody joins later."""
     store, wanted = new_store(tmp_path), entries(range(7))
     summary, lines = fill(store, wanted, Fake(diverges=(1,)), slots=slots, cohort=3)
 
     assert summary == Summary(7, 1, ())
     rows = {row["seed"]: row for row in store.committed().values()}
+    assert [row["cohort"] for _, row in sorted(rows.items())] == [3] * 6 + [1]
     if not slots:
         assert [line[-30:] for line in lines[:3]] == [
             f"seed {seed}: started on cpu, 1 thread(s)"[-30:] for seed in range(3)
         ]
-        # The place of seed 1, which leaves in its first epoch, goes to seed 3.
-        assert [row["cohort"] for _, row in sorted(rows.items())] == [3] * 7
-    assert {row["cohort"] for row in rows.values()} <= {1, 2, 3}
-    assert {rows[seed]["cohort"] for seed in range(3)} == {3}
 
 
 def test_cohorts_are_as_even_as_they_can_be(tmp_path: Path) -> None:

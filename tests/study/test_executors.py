@@ -1,4 +1,4 @@
-"""Executors: tasks go out, events come back, and a worker's death costs one task at most."""
+"""Executors: cohorts go out, events come back, and a worker's death costs its cohort at most."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from fake_training import Fake, slot_environment
 
 from ablate.errors import AblateError
 from ablate.study.events import (
-    Epoch,
+    EpochDone,
     Event,
     Executor,
     Failed,
@@ -36,18 +36,18 @@ SLOT = Slot("cpu", 1)
 
 @dataclass
 class Desk:
-    """Hands out tasks, again where a worker died, and keeps the events."""
+    """Hands out cohorts, a task again alone where its worker died, and keeps the events."""
 
-    tasks: deque[Task]
+    cohorts: deque[tuple[Task, ...]]
     events: list[Event] = field(default_factory=list)
 
-    def pull(self, companion: Task | None) -> Task | None:
-        return self.tasks.popleft() if self.tasks else None
+    def pull(self) -> tuple[Task, ...]:
+        return self.cohorts.popleft() if self.cohorts else ()
 
     def emit(self, event: Event) -> None:
         self.events.append(event)
         if isinstance(event, Failed) and event.died and event.task.attempt == 1:
-            self.tasks.append(Task(event.task.cell, 2, event.task.folder))
+            self.cohorts.append((Task(event.task.cell, 2, event.task.folder),))
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -55,12 +55,13 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Callable[[Iterable[int]], Desk]:
-    """A desk with a task for each seed."""
+    """A desk with a task for each seed, so many of them a cohort."""
 
-    def make(seeds: Iterable[int]) -> Desk:
+    def make(seeds: Iterable[int], size: int = 1) -> Desk:
         recipe = SimpleNamespace(epochs=3)
         cells = [SimpleNamespace(key=f"k{seed}", seed=seed, recipe=recipe) for seed in seeds]
-        return Desk(deque(Task(cell, 1, tmp_path / cell.key) for cell in cells))
+        tasks = tuple(Task(cell, 1, tmp_path / cell.key) for cell in cells)
+        return Desk(deque(tasks[at : at + size] for at in range(0, len(tasks), size)))
 
     return make
 
@@ -77,39 +78,33 @@ def test_every_task_is_run_to_its_end(desk: Callable[..., Desk], kind: int) -> N
 
     for seed in range(5):
         own = [event for event in work.events if event.task.cell.seed == seed]
-        assert [type(event) for event in own] == [Started, Epoch, Epoch, Epoch, Finished]
+        assert [type(event) for event in own] == [Started, *[EpochDone] * 3, Finished]
         assert [event.row["epoch"] for event in own[1:4]] == [1, 2, 3]
         assert own[-1].tokens["valid"].shape == (7,)
 
 
-def test_a_place_is_filled_while_others_are_under_way(desk: Callable[..., Desk]) -> None:
-    """Four tasks in two places: the third joins when one has left, and none joins an empty one."""
-    work = desk(range(4))
-    first, *rest = work.tasks
-    work.tasks = deque(replace(task, places=2) for task in (first, *rest))
+def test_a_place_that_falls_free_stays_empty(desk: Callable[..., Desk]) -> None:
+    """Four tasks in two cohorts: the second begins when all of the first have ended."""
+    work = desk(range(4), 2)
     InProcess(Fake(diverges=(0,)), SLOT).run(work.pull, work.emit)
 
     told = [(type(event).__name__, event.task.cell.seed) for event in work.events]
     assert told[:6] == [
         ("Started", 0),
         ("Started", 1),
-        ("Epoch", 0),
+        ("EpochDone", 0),
         ("Finished", 0),
-        ("Epoch", 1),
-        ("Started", 2),
+        ("EpochDone", 1),
+        ("EpochDone", 1),
     ]
-    # Seed 1 ends two epochs later, and 3 takes its place beside 2.
-    assert told.index(("Started", 3)) > told.index(("Finished", 1))
-    assert {e.task.cell.seed: e.trial["cohort"] for e in work.of(Finished)} == dict.fromkeys(
-        range(4), 2
-    )
+    assert told[7:10] == [("Finished", 1), ("Started", 2), ("Started", 3)]
+    assert {event.trial["cohort"] for event in work.of(Finished)} == {2}
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
 def test_an_exception_fails_all_that_have_not_ended(desk: Callable[..., Desk], kind: int) -> None:
     """Who has ended keeps its result; the others fail in company, with one traceback."""
-    work = desk(range(3))
-    work.tasks = deque(replace(task, places=3) for task in work.tasks)
+    work = desk(range(3), 3)
     _executors(Fake(diverges=(0,), raises=(1,)))[kind].run(work.pull, work.emit)
 
     assert [event.task.cell.seed for event in work.of(Finished)] == [0]
@@ -157,7 +152,7 @@ def test_a_dead_worker_is_replaced(desk: Callable[..., Desk]) -> None:
     assert failed.died
     assert failed.error == "its worker died (SIGKILL)"
     assert sorted(event.task.cell.seed for event in work.of(Finished)) == [0, 1, 2]
-    epochs = [event.row["epoch"] for event in work.of(Epoch) if event.task.cell.seed == 1]
+    epochs = [event.row["epoch"] for event in work.of(EpochDone) if event.task.cell.seed == 1]
     assert epochs == [1, 2, 3]
 
 
@@ -196,8 +191,8 @@ def test_a_worker_that_cannot_start_ends_the_run(desk: Callable[..., Desk], tmp_
         "from ablate.study.events import Slot, Task\n"
         "from ablate.study.executors import Local\n"
         "from fake_training import Fake\n"
-        "tasks = deque([Task(SimpleNamespace(key=1, seed=1), 1, None)])\n"
-        "Local(Fake(), (Slot('cpu', 1),)).run(lambda _: tasks.popleft(), print)\n"
+        "tasks = deque([(Task(SimpleNamespace(key=1, seed=1), 1, None),)])\n"
+        "Local(Fake(), (Slot('cpu', 1),)).run(tasks.popleft, print)\n"
     )
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
@@ -229,17 +224,17 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from fake_training import Fake
-from ablate.study.events import Epoch, Slot, Task
+from ablate.study.events import EpochDone, Slot, Task
 from ablate.study.executors import Local
 
 cell = SimpleNamespace(key="k", seed=1, recipe=SimpleNamespace(epochs=10**6))
-tasks = [Task(cell, 1, Path(sys.argv[1]))]
+cohorts = [(Task(cell, 1, Path(sys.argv[1])),)]
 def emit(event):
-    if isinstance(event, Epoch) and event.row["epoch"] == 2:
+    if isinstance(event, EpochDone) and event.row["epoch"] == 2:
         children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
         print(children, flush=True)
 if __name__ == "__main__":
-    Local(Fake(pause=0.05), (Slot("cpu", 1),)).run(lambda _: tasks.pop() if tasks else None, emit)
+    Local(Fake(pause=0.05), (Slot("cpu", 1),)).run(lambda: cohorts.pop() if cohorts else (), emit)
 """
 
 

@@ -36,7 +36,7 @@ strategies = [
 unroll = 10
 batch = 10
 learning_rate = 1.0
-epochs = 6
+epochs = 8
 hold = 2
 divide = 2.0
 clip = 5.0
@@ -93,14 +93,15 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     subprocess.run(_command(whole, 1), check=True, stdout=subprocess.DEVNULL)
 
     drawn = random.Random(6)
-    # Four trials start, so that with the fifth event an epoch of one has ended; six epochs keep
-    # either cohort from ending before the other is under way.
-    code, _ = _run_until(stopped, drawn.randint(5, 7), signal.SIGKILL)
+    # Four trials start and each ends its first epoch, so that the ninth event ends a second one,
+    # before which the first was saved; eight epochs keep either cohort from ending before the other
+    # is under way.
+    code, _ = _run_until(stopped, drawn.randint(9, 11), signal.SIGKILL)
     assert code == -signal.SIGKILL
     code, words = _run_until(stopped, drawn.randint(5, 7), signal.SIGINT)
     assert code == 130
-    assert "from the last finished epoch); results in" in words
-    assert "those under way keep their last finished epoch; the same command goes on" in words
+    assert "from the last saved epoch); results in" in words
+    assert "those under way keep their last saved epoch; the same command goes on" in words
     code, _ = _run_until(stopped, drawn.randint(5, 8), signal.SIGKILL)
     assert code == -signal.SIGKILL
     subprocess.run(_command(stopped, 2), check=True, stdout=subprocess.DEVNULL)

@@ -273,8 +273,8 @@ def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:
     assert {row["plugin"] for row in rows} == {found.plugins[0].text}
 
 
-def tasks(study: Path, seeds: int) -> deque[Task]:
-    """Tasks whose placement holds what the plugin defines."""
+def cohorts(study: Path, seeds: int) -> deque[tuple[Task]]:
+    """Cohorts of one task, whose placement holds what the plugin defines."""
     load_file(study.parent / "sub" / "mine.py")
     placement = get("mine").place()
     cells = [
@@ -283,25 +283,25 @@ def tasks(study: Path, seeds: int) -> deque[Task]:
         )
         for seed in range(seeds)
     ]
-    return deque(Task(cell, 1, study.parent / cell.key) for cell in cells)
+    return deque((Task(cell, 1, study.parent / cell.key),) for cell in cells)
 
 
 def test_workers_know_what_a_plugin_defines(study: Path) -> None:
     """A placement with the plugin's noise goes to a spawned process and comes back equal."""
-    work, events = tasks(study, 2), list[Event]()
-    placement = work[0].cell.placement
+    work, events = cohorts(study, 2), list[Event]()
+    placement = work[0][0].cell.placement
     found = read_study(study).plugins
-    Local(Fake(), (SLOT,), found).run(lambda _: work.popleft() if work else None, events.append)
+    Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else (), events.append)
     ended = [event for event in events if isinstance(event, Finished)]
     assert [event.task.cell.placement for event in ended] == [placement, placement]
 
 
 def test_a_plugin_that_changes_during_a_run_ends_it(study: Path) -> None:
     """A worker that would train something else says so before it takes a task."""
-    work = tasks(study, 1)
+    work = cohorts(study, 1)
     found = read_study(study).plugins
     (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
     with pytest.raises(
         AblateError, match=r"mine\.py changed since this run began: it was [0-9a-f]"
     ):
-        Local(Fake(), (SLOT,), found).run(lambda _: work.popleft() if work else None, print)
+        Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else (), print)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ablate.study.board import Board
 from ablate.study.desk import name_of
-from ablate.study.events import Epoch, Event, Failed, Finished, Noted, Started, Task
+from ablate.study.events import EpochDone, Event, Failed, Finished, Noted, Started, Task
 from ablate.study.progress import Progress, duration, perplexity
 
 TASKS = [Task(entry.cell, 1, Path("work")) for entry in entries((1, 2, 3))]
@@ -37,7 +37,7 @@ def test_time_left_of_a_trial_and_of_the_run() -> None:
     ahead = board()
     ahead.take(Started(TASKS[0], SLOT), now=0.0)
     ahead.take(Started(TASKS[1], SLOT), now=0.0)
-    ahead.take(Epoch(TASKS[0], ROW), now=10.0)
+    ahead.take(EpochDone(TASKS[0], ROW), now=10.0)
 
     assert ahead.running[TASKS[0].cell.key].left(now=14.0) == 16.0
     # 16 s of the first, and by its measure 30 s of each of the other two, on two slots.
@@ -54,7 +54,7 @@ def test_time_left_in_a_cohort() -> None:
     for task in TASKS[:2]:
         ahead.take(Started(task, SLOT), now=0.0)
     for task in TASKS[:2]:
-        ahead.take(Epoch(task, ROW), now=20.0)
+        ahead.take(EpochDone(task, ROW), now=20.0)
 
     # Epochs of 20 s in which each of the two had 10: two more of 20 s to come.
     assert ahead.running[TASKS[0].cell.key].left(now=25.0) == 35.0
@@ -84,7 +84,7 @@ STORY: list[Event] = [
     Started(TASKS[1], SLOT),
     Noted("RuntimeWarning: no C++ compiler was found"),
     Noted("RuntimeWarning: no C++ compiler was found"),
-    Epoch(TASKS[0], ROW),
+    EpochDone(TASKS[0], ROW),
     Failed(TASKS[1], "Traceback ...\nRuntimeError: out of memory", died=False),
     Failed(TASKS[1], "its worker died (SIGKILL)", died=True, company=3),
     Finished(
@@ -152,7 +152,7 @@ def test_a_terminal_shows_as_many_trials_as_fit(clock: SimpleNamespace) -> None:
     for task in many:
         progress.show(Started(task, SLOT))
     clock.now = 10.0
-    progress.show(Epoch(many[-1], ROW))
+    progress.show(EpochDone(many[-1], ROW))
     with console.capture() as captured:
         console.print(progress.table())
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ablate.store import Row
 from ablate.study import mirror
 from ablate.study.cells import Entry
-from ablate.study.events import Slot, Take
+from ablate.study.cohorts import Cohorts
+from ablate.study.events import Slot, Task
 from ablate.study.mirror import STUDY_NAME
 from ablate.study.queue import FILE, Queue
 
@@ -48,21 +49,18 @@ def test_cells_come_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
     wanted = entries((1, 2), (0.5, 0.25))
     with Queue(tmp_path) as queue:
         for entry in wanted:
-            queue.put(entry)
-        assert [queue.pop() for _ in range(5)] == [*wanted, None]
+            queue.put([entry])
+        assert [queue.pop() for _ in range(5)] == [*((entry,) for entry in wanted), ()]
 
 
-def test_a_wanted_cell_goes_before_others(tmp_path: Path) -> None:
-    """It runs in Optuna under its own parameters; who was passed over keeps its place."""
-    wanted = entries((1, 2), (0.5, 0.25))
+def test_cells_that_train_together_come_together(tmp_path: Path) -> None:
+    """Each runs in Optuna under its own parameters, from the moment at which its cohort begins."""
+    first, second, third, fourth = entries((1, 2), (0.5, 0.25))
     with Queue(tmp_path) as queue:
-        for entry in wanted:
-            queue.put(entry, [entry.label, "all"])
-        assert queue.pop("input 0.75", "input 0.25") == wanted[1]
-        assert queue.pop("input 0.75") is None
-        assert queue.waiting() == tuple(wanted[at].cell.key for at in (0, 2, 3))
-        assert queue.pop() == wanted[0]
-        queue.finish(row(wanted[1]), CURVE)
+        queue.put([first, second])
+        queue.put([third, fourth])
+        assert queue.pop() == (first, second)
+        queue.finish(row(second), CURVE)
 
     states = {(t.user_attrs["label"], t.user_attrs["seed"]): t.state for t in trials(tmp_path)}
     assert states == {
@@ -79,7 +77,7 @@ def test_a_finished_trial_in_optuna(tmp_path: Path) -> None:
     """Optuna knows its rates, names, curve, and the valid nll at the headline epoch."""
     (entry,) = entries([7], [0.25])
     with Queue(tmp_path) as queue:
-        queue.put(entry)
+        queue.put([entry])
         queue.pop()
         queue.finish(row(entry, headline="best", valid_nll_best=4.25), CURVE)
 
@@ -110,7 +108,7 @@ def test_a_trial_without_a_usable_number_fails_there(tmp_path: Path, ending: Row
     """Optuna's own minimum and importance never see a trial that diverged."""
     (entry,) = entries([1])
     with Queue(tmp_path) as queue:
-        queue.put(entry)
+        queue.put([entry])
         queue.pop()
         queue.finish(row(entry, **ending), CURVE)
         assert queue.ended() == {entry.cell.key}
@@ -124,12 +122,12 @@ def test_a_failed_cell_may_be_put_again(tmp_path: Path) -> None:
     """A failure is kept with its reason, and does not count as an end."""
     (entry,) = entries([1])
     with Queue(tmp_path) as queue:
-        queue.put(entry)
+        queue.put([entry])
         queue.pop()
         queue.fail(entry.cell.key, "its worker died (SIGKILL)")
         assert queue.ended() == frozenset()
-        queue.put(entry)
-        assert queue.pop() == entry
+        queue.put([entry])
+        assert queue.pop() == (entry,)
 
     failed, again = trials(tmp_path)
     assert failed.state is TrialState.FAIL
@@ -141,13 +139,13 @@ def test_what_a_killed_run_left_is_closed(tmp_path: Path) -> None:
     """Trials that ran or waited when their driver died are closed with a reason and put anew."""
     first, second = entries((1, 2))
     with Queue(tmp_path) as queue:
-        queue.put(first)
-        queue.put(second)
+        queue.put([first])
+        queue.put([second])
         queue.pop()
     with Queue(tmp_path) as queue:
-        queue.put(second)
-        assert queue.pop() == second
-        assert queue.pop() is None
+        queue.put([second])
+        assert queue.pop() == (second,)
+        assert queue.pop() == ()
 
     *left, current = trials(tmp_path)
     assert [trial.state for trial in left] == [TrialState.FAIL] * 2
@@ -317,11 +315,11 @@ def test_a_queue_that_fails_in_the_middle_is_gone_without(
     harmed: list[bool] = []
 
     class Harming(Fake):
-        def __call__(self, take: Take, places: int, slot: Slot, emit: Callable[..., None]) -> None:
+        def __call__(self, tasks: Sequence[Task], slot: Slot, emit: Callable[..., None]) -> None:
             if not harmed:
                 harmed.append(True)
                 harm(store.folder)
-            super().__call__(take, places, slot, emit)
+            super().__call__(tasks, slot, emit)
 
     found = fill(store, wanted, Harming(raises_crowded=(2,)), cohort=3)
     while HELD:
@@ -356,19 +354,15 @@ def test_a_folder_of_any_name_has_its_queue(tmp_path: Path, name: str) -> None:
 
 
 def test_a_large_matrix_costs_little(tmp_path: Path) -> None:
-    """Of 10,000 cells a tenth is enqueued, popped by turns and ended, in less than 6 s of CPU.
-
-    Who suits nobody is not searched for: the groups are emptied one after the other.
-    """
+    """Of 10,000 cells a tenth forms cohorts, is enqueued and ended, in less than 6 s of CPU."""
     wanted = entries(range(100), [number / 20 for number in range(1, 11)])
     began = time.process_time()
     with Queue(tmp_path) as queue:
-        for entry in wanted:
-            queue.put(entry, [entry.label])
-        for label in dict.fromkeys(entry.label for entry in reversed(wanted)):
-            while popped := queue.pop(label):
-                queue.finish(row(popped), CURVE)
-        assert queue.pop() is None
+        for cohort in Cohorts(pinned=4).formed(wanted, slots=1):
+            queue.put(cohort)
+        while popped := queue.pop():
+            for entry in popped:
+                queue.finish(row(entry), CURVE)
         assert queue.ended() == {entry.cell.key for entry in wanted}
     assert time.process_time() - began < 6
     assert {trial.state for trial in trials(tmp_path)} == {TrialState.COMPLETE}

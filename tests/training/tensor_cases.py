@@ -82,7 +82,8 @@ class Case(NamedTuple):
     def given(self) -> dict[str, Any]:
         trials = range(len(self.placements))
         rates = [0.1 * (k + 1) for k in trials]
-        return {"updates": [3 + k for k in trials], "learning_rates": rates, "clip": self.clip}
+        clips = [self.clip for _ in trials]
+        return {"updates": [3 + k for k in trials], "learning_rates": rates, "clips": clips}
 
     def parameters(self) -> Parameters:
         own = [initial_parameters(self.net, V, seed=task.seed, radius=0.5) for task in self.tasks]
@@ -195,12 +196,10 @@ WINDOWS = 6
 
 def trained(folder: Path) -> dict[str, Outcome]:
     """The outcomes by key of the cells in one cohort, on our own loop on every device."""
-    members = iter([Member(cell, folder / cell.key) for cell in CELLS])
     outcomes: dict[str, Outcome] = {}
     train_cohort(
-        lambda: next(members, None),
+        [Member(cell, folder / cell.key) for cell in CELLS],
         toys.corpus(train=B * (T * WINDOWS + 1), valid=29, test=31),
-        size=2,
         on_epoch=lambda member, row: None,
         on_outcome=lambda member, outcome: outcomes.setdefault(member.cell.key, outcome),
     )

@@ -1,4 +1,4 @@
-"""Trials side by side from their first epoch to their rows: places, refills, who leaves."""
+"""Trials side by side from their first epoch to their rows: what they share, and who leaves."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.model.net import Net
 from ablate.placement import Placement
+from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM
 from ablate.training import epoch
 from ablate.training.loop import Member, train, train_cohort
 
@@ -38,64 +39,114 @@ def _timeless(outcome):
     return {k: v for k, v in outcome.trial.items() if k not in clocks}, rows
 
 
-def _together(cells, folder, *, size, corpus=None):
-    """Train `cells` in cohorts of `size`: the outcomes by key, and the keys in order of events."""
-    members = iter([Member(cell, folder / cell.key) for cell in cells])
+def _together(cells, folder):
+    """Train `cells` in one cohort: the outcomes by key, and key and epoch of each row as told."""
     outcomes, told = {}, []
     train_cohort(
-        lambda: next(members, None),
-        corpus or toys.corpus(),
-        size=size,
+        [Member(cell, folder / cell.key) for cell in cells],
+        toys.corpus(),
         on_epoch=lambda member, row: told.append((member.cell.key, row["epoch"])),
         on_outcome=lambda member, outcome: outcomes.setdefault(member.cell.key, outcome),
     )
     return outcomes, told
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_each_trial_is_what_it_is_alone(tmp_path, size):
-    """Curves, measurements and every token's log-probability, bit for bit, whatever the size."""
-    cells = _cells(epochs=2)
-    outcomes, _ = _together(cells, tmp_path / "together", size=size)
-    assert list(outcomes) == [cell.key for cell in cells]
+class Killed(Exception):
+    """Stands in for a kill at the moment an epoch's row is handed over."""
+
+
+def _stop(cell, folder, *, epoch):
+    """Train a cell alone, and stop when it has told of that epoch."""
+
+    def stop(row):
+        if row["epoch"] == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(cell, toys.corpus(), folder=folder / cell.key, on_epoch=stop)
+
+
+def _as_alone(outcomes, cells, folder):
+    """Each has the curve, measurements and tokens of its cell trained alone, bit for bit."""
+    assert sorted(outcomes) == sorted(cell.key for cell in cells)
     for cell in cells:
-        folder = tmp_path / f"alone-{cell.key}"
-        alone = train(cell, toys.corpus(), folder=folder, on_epoch=lambda row: None)
+        alone = train(cell, toys.corpus(), folder=folder / cell.key, on_epoch=lambda row: None)
         found = outcomes[cell.key]
+        assert found.status == alone.status
         assert _timeless(found) == _timeless(alone)
         assert alone.trial["cohort"] == 1
+        assert found.tokens.keys() == alone.tokens.keys()
         for split, expected in alone.tokens.items():
             np.testing.assert_array_equal(found.tokens[split], expected)
 
 
-def test_a_place_is_refilled_at_the_end_of_an_epoch(tmp_path):
-    """Two places, three trials: the third begins when a first has ended, not before."""
-    outcomes, told = _together(_cells(epochs=2), tmp_path, size=2)
-    assert told == [
-        ("cell0", 1), ("cell1", 1), ("cell0", 2), ("cell1", 2), ("cell2", 1), ("cell2", 2),
-    ]  # fmt: skip
-    assert [outcome.trial["cohort"] for outcome in outcomes.values()] == [2, 2, 1]
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_each_trial_is_what_it_is_alone(tmp_path, size):
+    """Bit for bit, whoever its companions are."""
+    cells = _cells(epochs=2)[:size]
+    outcomes, told = _together(cells, tmp_path / "together")
+    _as_alone(outcomes, cells, tmp_path / "alone")
+    assert {outcome.trial["cohort"] for outcome in outcomes.values()} == {size}
+    assert told == [(cell.key, epoch) for epoch in (1, 2) for cell in cells]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_each_trial_has_a_recipe_of_its_own(tmp_path, precision):
+    """Learning rate and its schedule, clip, initial weights and headline may differ; all windows
+    are the same, and each trial is what it is alone, bit for bit."""
+    own = (
+        {"learning_rate": 0.5, "hold": 1, "divide": 2.0, "clip": 0.3, "init": 0.5},
+        {"learning_rate": 0.1, "hold": 2, "divide": 1.0, "clip": 50.0, "init": 0.1},
+        {"learning_rate": 0.9, "hold": 1, "divide": 4.0, "clip": 1.0, "headline": "best"},
+    )
+    # In bfloat16 bits are equal from some size of the products on: 16 units by 4 rows are below it.
+    cells = [
+        replace(
+            cell,
+            net=Net(layers=1, hidden=32),
+            recipe=toys.recipe(batch=8, epochs=3, **changes),
+            precision=precision,
+        )
+        for cell, changes in zip(_cells(), own, strict=True)
+    ]
+    outcomes, _ = _together(cells, tmp_path / "together")
+    _as_alone(outcomes, cells, tmp_path / "alone")
+    norms = [row["gradient_norm"] for o in outcomes.values() for row in o.epochs]
+    assert min(norms) > 0.3, "the first trial's clip holds nothing back"
+    rates = [[row["learning_rate"] for row in outcomes[cell.key].epochs] for cell in cells]
+    assert rates == [[0.5, 0.25, 0.125], [0.1, 0.1, 0.1], [0.9, 0.225, 0.05625]]
+
+
+SCHEDULES = (CURRICULUM, ANNEALED, CONSTANT)
+
+
+def test_schedules_of_the_rates_of_dropout_stand_side_by_side(tmp_path):
+    """One whose rates rise, one whose rates fall, and one that stays: each as alone."""
+    placement = Placement({Edge.CELL: Drop(0.5)})
+    cells = [
+        replace(cell, placement=Placement(placement, schedule))
+        for cell, schedule in zip(_cells(epochs=2), SCHEDULES, strict=True)
+    ]
+    outcomes, _ = _together(cells, tmp_path / "together")
+    _as_alone(outcomes, cells, tmp_path / "alone")
+
+
+def test_an_empty_place_stays_empty(tmp_path):
+    """A trial that is nearly done goes on beside a new one, ends first, and nobody follows it."""
+    one, two, _ = _cells(epochs=3)
+    _stop(one, tmp_path, epoch=2)
+    outcomes, told = _together([one, two], tmp_path)
+    assert told == [("cell0", 3), ("cell1", 1), ("cell1", 2), ("cell1", 3)]
+    assert list(outcomes) == ["cell0", "cell1"]
 
 
 def test_a_trial_resumes_beside_a_new_one(tmp_path):
     """One from its second epoch, one from its first: both as they are alone."""
-    cells = _cells(epochs=3)
-
-    class Killed(Exception):
-        pass
-
-    def stop(row):
-        raise Killed
-
-    folder = tmp_path / "together"
-    with pytest.raises(Killed):
-        train(cells[0], toys.corpus(), folder=folder / cells[0].key, on_epoch=stop)
-    outcomes, told = _together(cells[:2], folder, size=2)
+    cells = _cells(epochs=3)[:2]
+    _stop(cells[0], tmp_path / "together", epoch=1)
+    outcomes, told = _together(cells, tmp_path / "together")
     assert told[:2] == [("cell0", 2), ("cell1", 1)]
-    for cell in cells[:2]:
-        apart = tmp_path / f"alone-{cell.key}"
-        alone = train(cell, toys.corpus(), folder=apart, on_epoch=lambda row: None)
-        assert _timeless(outcomes[cell.key]) == _timeless(alone)
+    _as_alone(outcomes, cells, tmp_path / "alone")
 
 
 def test_a_trial_whose_loss_is_not_finite_leaves_the_cohort(tmp_path, monkeypatch):
@@ -112,22 +163,20 @@ def test_a_trial_whose_loss_is_not_finite_leaves_the_cohort(tmp_path, monkeypatc
         return update(parameters, x_TB, y_TB, state, tasks, **options)
 
     monkeypatch.setattr(epoch, "cohort_update", spoilt)
-    outcomes, _ = _together(cells, tmp_path / "together", size=3)
+    outcomes, _ = _together(cells, tmp_path / "together")
     monkeypatch.undo()
     assert sizes[:4] == [3, 3, 3, 2]
     assert [outcomes[cell.key].status for cell in cells] == ["ok", "diverged", "ok"]
     row = outcomes["cell1"].epochs[0]
     assert row["valid_nll"] is None
     assert row["running_nll"] > 0
-    for cell in (cells[0], cells[2]):
-        folder = tmp_path / f"alone-{cell.key}"
-        alone = train(cell, toys.corpus(), folder=folder, on_epoch=lambda row: None)
-        assert _timeless(outcomes[cell.key]) == _timeless(alone)
+    del outcomes["cell1"]
+    _as_alone(outcomes, [cells[0], cells[2]], tmp_path / "alone")
 
 
 def test_all_trials_of_a_cohort_may_diverge(tmp_path):
     """Nothing is left to evaluate, and each has its row."""
-    outcomes, _ = _together(_cells(learning_rate=1e38, clip=1e38), tmp_path, size=3)
+    outcomes, _ = _together(_cells(learning_rate=1e38, clip=1e38), tmp_path)
     assert {outcome.status for outcome in outcomes.values()} == {"diverged"}
 
 
@@ -135,8 +184,8 @@ def test_bfloat16_trains_too(tmp_path):
     """Near float32's perplexity after two epochs, and not the same."""
     cells = _cells(epochs=2)
     coarse = [replace(cell, precision="bf16", key=f"{cell.key}-bf16") for cell in cells]
-    whole, _ = _together(cells, tmp_path, size=3)
-    found, _ = _together(coarse, tmp_path, size=3)
+    whole, _ = _together(cells, tmp_path)
+    found, _ = _together(coarse, tmp_path)
     for own, other in zip(whole.values(), found.values(), strict=True):
         assert other.trial["path"] == "looped"
         assert other.trial["valid_nll_last"] != own.trial["valid_nll_last"]
@@ -147,7 +196,7 @@ def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
     """None takes the library's LSTM in float32: its companions would change its rounding."""
     one, two, _ = _cells(epochs=1)
     with pytest.raises(AblateError, match="one path of the engine"):
-        _together([one, replace(two, placement=Placement())], tmp_path, size=2)
+        _together([one, replace(two, placement=Placement())], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -155,13 +204,16 @@ def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
     [
         ({"precision": "bf16"}, "precision"),
         ({"net": Net(layers=2, hidden=16)}, "net"),
-        ({"recipe": toys.recipe(batch=4, epochs=1)}, "recipe"),
+        ({"recipe": toys.recipe(batch=5, epochs=2)}, "windows"),
+        ({"recipe": toys.recipe(batch=4, unroll=6, epochs=2)}, "windows"),
+        ({"recipe": toys.recipe(batch=4, epochs=1)}, "windows"),
+        ({"recipe": toys.recipe(batch=4, epochs=2, evaluation_streams=3)}, "windows"),
+        ({"recipe": toys.recipe(batch=4, epochs=2, train_eval_tokens=100)}, "windows"),
     ],
 )
 def test_a_cohort_is_of_one_kind(tmp_path, change, what):
     """One sentence says what must agree."""
     one, two, _ = _cells(epochs=2)
-    with pytest.raises(
-        AblateError, match=f"trials of a cohort have one {what}, got .*; train them"
-    ):
-        _together([one, replace(two, **change)], tmp_path, size=2)
+    said = f"trials of a cohort agree in {what}, got .* and .*; train them apart"
+    with pytest.raises(AblateError, match=said):
+        _together([one, replace(two, **change)], tmp_path)

@@ -238,9 +238,9 @@ def test_a_diverged_trial_is_marked(three_seeds: Path):
     assert labels[-1] == "diverged"
 
 
-def test_all_diverged(write: Callable[..., Store], tmp_path: Path):
+def test_all_diverged(write_few: Callable[..., Store], tmp_path: Path):
     """Where nothing finished, the learning curves alone are drawn."""
-    write(tmp_path, seeds=1, diverged=tuple((point, 1) for point in range(14)))
+    write_few(tmp_path, seeds=1, diverged=tuple((point, 1) for point in range(3)))
     [part] = combinations_of(tmp_path)
     assert [drawn.name for drawn in draw_figures(part)] == ["learning-curves"]
 
@@ -300,10 +300,11 @@ def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
     assert len(draw_figures(part)) == 4
 
 
-def test_loss_that_overflows(two_seeds: Path):
+def test_loss_that_overflows(write_few: Callable[..., Store], tmp_path: Path):
     """A diverging loss of a thousand nats draws without a warning."""
-    trials = trials_of(two_seeds)
-    curves = epochs_of(two_seeds)
+    write_few(tmp_path)
+    trials = results("placement", results=tmp_path)
+    curves = epochs("placement", results=tmp_path)
     lost = trials["key"].iloc[0]
     curves.loc[curves["key"] == lost, ["train_nll", "valid_nll"]] = 1000.0
     status = trials["status"].mask(trials["key"] == lost, "diverged")
@@ -362,9 +363,9 @@ def test_a_curve_on_fewer_tokens_is_said_to_be(two_seeds: Path):
     assert words in caption(PLOTS[1], replace(part, epochs=shorter))
 
 
-def test_one_epoch_is_a_point(write: Callable[..., Store], tmp_path: Path):
+def test_one_epoch_is_a_point(write_few: Callable[..., Store], tmp_path: Path):
     """A study of one epoch shows points, since a line would be invisible."""
-    write(tmp_path, seeds=1)
+    write_few(tmp_path, seeds=1)
     curves = epochs("placement", results=tmp_path).query("epoch == 1")
     trials = results("placement", results=tmp_path).assign(best_epoch=1)
     figure = learning_curves(trials, curves)

@@ -71,7 +71,7 @@ def test_three_seeds_show_an_interval(three: Table):
 
 def test_one_seed_shows_the_value_alone(write: Write, tmp_path: Path):
     """With one seed an entry is the value, and the difference too."""
-    write(tmp_path, seeds=1)
+    write(tmp_path, seeds=1, points=QUICK[:5])
     table = make_table(combination(tmp_path))
     row = table.rows.set_index("label").loc["locked .5"]
     assert entry(table, "locked .5", "valid") == f"{row['valid_ppl']:.1f}"
@@ -103,7 +103,7 @@ def test_the_baseline_is_not_compared_with_itself(two: Table):
 
 def test_no_baseline_no_columns(write: Write, tmp_path: Path):
     """A study without a baseline has no columns of differences."""
-    write(tmp_path, baseline="something else")
+    write(tmp_path, baseline="something else", points=QUICK[:3])
     table = make_table(combination(tmp_path))
     assert table.baseline is None
     heads = {column.head for column in table.columns}
@@ -215,7 +215,7 @@ def test_findings_of_two_seeds_claim_nothing(two_seeds: Path):
 
 def test_findings_of_one_seed_say_that_it_shows_nothing(write: Write, tmp_path: Path):
     """One pair is no count of better and worse."""
-    write(tmp_path, seeds=1)
+    write(tmp_path, seeds=1, points=QUICK[:3])
     part = combination(tmp_path)
     said = findings(part, make_table(part))
     assert said[0].startswith("One seed shows nothing")

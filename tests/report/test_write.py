@@ -186,6 +186,7 @@ def test_a_study_without_a_file_has_no_question(write_few: Write, tmp_path: Path
     assert '<p class="question">' not in report.page.read_text()
 
 
+@pytest.mark.usefixtures("squares_for_figures")
 def test_combinations_are_never_mixed(two_combinations: Path):
     """Two nets are two sections, two tables and two sets of figures."""
     [report] = build(two_combinations)
@@ -232,6 +233,7 @@ def test_errors_are_escaped(write_few: Write, tmp_path: Path):
     assert "&lt;script&gt;" in page.text
 
 
+@pytest.mark.usefixtures("squares_for_figures")
 def test_again_leaves_nothing_stale(write_few: Write, tmp_path: Path):
     """A second report has no file of the first one's combinations, and touches no other file."""
     write_few(tmp_path, seeds=1)

@@ -37,22 +37,21 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(two_seeds: Path) -> Report:
+def report(three_seeds: Path) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "100")
-        [report] = build(two_seeds)
+        [report] = build(three_seeds)
     return report
 
 
 @pytest.fixture(scope="module")
-def page(three_seeds: Path) -> Page:
-    [report] = build(three_seeds)
+def page(report: Report) -> Page:
     return Page(report.page)
 
 
-def test_files(report: Report, two_seeds: Path):
+def test_files(report: Report, three_seeds: Path):
     """Page, tables and figures lie beside the store."""
-    folder = two_seeds / "placement" / "quick" / "report"
+    folder = three_seeds / "placement" / "quick" / "report"
     assert report.page == folder / "index.html"
     assert (report.study, report.profile) == ("placement", "quick")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

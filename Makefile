@@ -16,8 +16,9 @@ run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
 	$(BIN)/ablate report --study $(STUDY) --profile $(PROFILE)
 
+# Each worker begins with a part of its own, so that few fixtures of a module are made twice.
 test: .venv/test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Minutes rather than seconds.
 slow: .venv/test

@@ -90,7 +90,8 @@ def lowered(
         import torch
 
         try:
-            return _lower(function, examples(torch.device(device)))
+            with torch.inference_mode(mode=False):
+                return _lower(function, examples(torch.device(device)))
         except Exception as error:  # of the compiler's internals, which may raise anything
             _warn_once(FAILED_NOTE.format(device=device, error=in_words(error)))
             return function

@@ -11,12 +11,20 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, fx
+from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 Function = Callable[..., tuple[Tensor, ...]]
 
 # Exponentials inside: an order of magnitude dearer than to read their result again.
 _KEPT: Final = frozenset({torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default})
+
+# Into products: a library's own pointwise derivative may round the last numbers of a vector
+# otherwise than the others, so that a trial's bits would hang on its companions where it runs
+# eagerly.
+_PLAIN: Final = get_decompositions(
+    [torch.ops.aten.sigmoid_backward.default, torch.ops.aten.tanh_backward.default]
+)
 
 
 class Derived(NamedTuple):
@@ -52,7 +60,7 @@ def derive(
         leaves = [own[k] for k in wrt]
         return *made, *torch.autograd.grad(made, leaves, given[count:])
 
-    graph = make_fx(joint)(*inputs, *outputs).graph
+    graph = make_fx(joint, _PLAIN)(*inputs, *outputs).graph
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
         node.replace_all_uses_with(node.all_input_nodes[0])
         graph.erase_node(node)

@@ -99,6 +99,7 @@ def padded(value: Tensor, padding: int) -> Tensor:
 
 
 @functools.cache
+@torch.inference_mode(mode=False)
 def kernels(kind: Kind, device: str) -> Derived:
     """A step of `kind` on a kind of device, forward and back, made once a process.
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ablate.errors import printable
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 COMMITTED: Final = ("ok", "diverged")
 FAILED: Final = "failed"
@@ -93,6 +93,7 @@ TRIALS: Final = _schema(
         "test_known_nll_last": pa.float64(),
         "valid_known_nll_best": pa.float64(),
         "test_known_nll_best": pa.float64(),
+        "arithmetic": pa.string(),
     },
 )
 
@@ -157,6 +158,7 @@ _ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         ),
         "cells": ("text", "asked"),
     },
+    4: {"trials": ("arithmetic",)},
 }
 
 # In the order in which an attempt writes them: the row in `trials`, the last, is the commit.

@@ -21,9 +21,11 @@ def train_tasks(
     # Not at the top: the number of threads must stand in the environment before torch is there.
     import torch
 
+    from ablate.training.arithmetic import settle
     from ablate.training.loop import Member, Outcome, train_cohort
 
     torch.set_num_threads(slot.threads)
+    settle(slot.device)
     by_key = {task.cell.key: task for task in tasks}
 
     def on_epoch(member: Member, row: Row) -> None:

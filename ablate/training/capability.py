@@ -4,6 +4,7 @@ A processor may know bfloat16 and be slower in it, which no list of features say
 only where the machine is too busy to be timed.
 """
 
+import gc
 import statistics
 import time
 from pathlib import Path
@@ -51,6 +52,7 @@ def measure(device: str = "cpu", threads: int = 1) -> Measured:
     if busy:
         time.sleep(_PAUSE)
         ratio, busy = _ratio(device, threads)
+    release(device)
     if busy:
         return Measured("bf16" if _has_units(device) else "fp32", ratio, busy=True)
     return Measured("bf16" if ratio >= WORTHWHILE else "fp32", ratio)
@@ -97,6 +99,13 @@ def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
     torch.mm(left, right)
     synchronize(left.device)
     return time.perf_counter() - began
+
+
+def release(device: torch.device | str) -> None:
+    """Give back what a probe took of a GPU: else it is a worker's that nobody uses."""
+    if torch.device(device).type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def synchronize(device: torch.device | str) -> None:

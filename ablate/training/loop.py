@@ -23,6 +23,7 @@ from ablate.data.windows import training_windows
 from ablate.errors import AblateError, AblateWarning
 from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.training import checkpoint as checkpoints
+from ablate.training.arithmetic import arithmetic
 from ablate.training.checkpoint import Checkpoint, Writer
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
@@ -264,6 +265,7 @@ def _circumstances(place: Place, corpus: Corpus, device: str) -> dict[str, Any]:
             "parameters": count(state.parameters),
             "tokens_per_second": float(np.median(speeds)),
             "device": device_name(torch.device(device)),
+            "arithmetic": arithmetic(device),
             "threads": torch.get_num_threads(),
             "cohort": place.cohort,
             "path": place.task.train_path.value,

@@ -12,6 +12,7 @@ from ablate.data.windows import training_updates
 from ablate.engine.plan import alike
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
+from ablate.noise import takes_tensors
 from ablate.placement import Placement
 from ablate.training.checkpoint import Checkpoint
 from ablate.training.recipe import Recipe, Windows
@@ -51,9 +52,11 @@ class CohortKind(NamedTuple):
         """The kind of a cell whose trial trains on the device."""
         net, precision = cell.net, cell.precision
         task = Task.planned(net, cell.placement, cell.seed, device, precision=precision)
-        # A schedule may evaluate on another path than its placement at the full rates.
+        # A schedule may evaluate on another path than its placement at the full rates. A cohort on
+        # a GPU is captured as a whole or not at all.
         path = (
             task.evaluate_path,
+            device == "cpu" or all(takes_tensors(drop.noise) for drop in cell.placement.values()),
             alike(cell.placement, net.layers, device=device, precision=precision),
         )
         return cls(net, cell.recipe.windows, precision, path)

@@ -20,7 +20,7 @@ from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
 from ablate.training.busy import disturbed, wanted
-from ablate.training.capability import synchronize
+from ablate.training.capability import release, synchronize
 from ablate.training.epoch import repeatedly
 from ablate.training.graph import WARM_UPS
 from ablate.training.place import Cell
@@ -119,6 +119,7 @@ def measure(
         return probe
     finally:
         torch.set_num_threads(before)
+        release(device)
 
 
 def _measure(cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:

@@ -32,6 +32,14 @@ OPTIONS = Options(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_collection():
+    """A round begins with a collection, which takes longer here than all rounds of tiny shapes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gc.collect", lambda: 0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def report():
     """One bench, as JSON holds it."""

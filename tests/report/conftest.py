@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from written_stores import NET, QUICK, Point, write_study
 
+from ablate.report.figures import PLOTS, Drawn
 from ablate.store import Store
 
 
@@ -20,6 +21,14 @@ def write() -> Callable[..., Store]:
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: for what a report says in words."""
     monkeypatch.setattr("ablate.report.write.draw_figures", lambda part: ())
+
+
+@pytest.fixture
+def squares_for_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A square for each figure: for what becomes of the files, whatever they show."""
+    square = '<svg width="1pt" height="1pt"><path d="M 0 0 H 1 V 1 H 0 z"/></svg>'
+    drawn = tuple(Drawn(plot.name, plot.title, "A square.", square, b"square") for plot in PLOTS)
+    monkeypatch.setattr("ablate.report.write.draw_figures", lambda part: drawn)
 
 
 @pytest.fixture

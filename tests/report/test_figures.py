@@ -14,16 +14,15 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from read_stores import combinations_of, epochs_of, trials_of
 from written_stores import QUICK, rewrite, write_study
 
 from ablate.errors import AblateError, AblateWarning
 from ablate.report import build, epochs, results
 from ablate.report.axes import perplexity_axis
-from ablate.report.combination import Combination, split
 from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.figures import PLOTS, caption, draw_figures
-from ablate.report.frame import open_store, read_cells, read_epochs, read_trials
 from ablate.report.names import ELLIPSIS
 from ablate.report.placements import gap_by_placement
 from ablate.report.statistics import Summary
@@ -39,16 +38,11 @@ FOLDERS = ("three_seeds", "two_seeds", "one_seed", "sweeps")
 KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff")
 
 
-def combinations(folder: Path) -> tuple[Combination, ...]:
-    store = open_store("placement", None, folder)
-    return split(read_trials(store), read_epochs(store), read_cells(store))
-
-
 @cache
 def draw(kind: str, folder: Path) -> Figure:
-    trials = results("placement", results=folder)
+    trials = trials_of(folder)
     if kind == "learning_curves":
-        return learning_curves(trials, epochs("placement", results=folder))
+        return learning_curves(trials, epochs_of(folder))
     return {"by_dial": by_dial, "gap_by_placement": gap_by_placement, "tradeoff": tradeoff}[kind](
         trials
     )
@@ -97,7 +91,7 @@ def test_titles_of_panels_do_not_meet(three_seeds: Path):
 
 def test_equal_figures_are_equal_files(two_seeds: Path):
     """Drawing twice gives the same bytes, so that a committed report changes only with its data."""
-    trials = results("placement", results=two_seeds)
+    trials = trials_of(two_seeds)
     first, second = tradeoff(trials), tradeoff(trials)
     assert svg(first) == svg(second)
     assert png(first) == png(second)
@@ -127,7 +121,7 @@ def test_combinations_are_refused_together(kind: str, two_combinations: Path):
 def test_empty_frame_is_refused(two_seeds: Path):
     """A figure of nothing is an error, not an empty figure."""
     with pytest.raises(AblateError, match="nothing to show"):
-        by_dial(results("placement", results=two_seeds).iloc[:0])
+        by_dial(trials_of(two_seeds).iloc[:0])
 
 
 def test_no_intervals_below_three_seeds(two_seeds: Path, three_seeds: Path):
@@ -166,7 +160,7 @@ def test_many_sweeps_have_a_panel_each(sweeps: Path):
 
 def test_placements_without_a_dial_have_a_strip(two_seeds: Path):
     """What has no dial stands beside the axis of dials, on the same perplexities."""
-    trials = results("placement", results=two_seeds)
+    trials = trials_of(two_seeds)
     plain = trials["strategy"].isin(["gal2016", "moon2015"])
     figure = by_dial(trials.assign(dial_value=trials["dial_value"].mask(plain)))
     dialled, strip = figure.axes
@@ -177,7 +171,7 @@ def test_placements_without_a_dial_have_a_strip(two_seeds: Path):
 
 def test_only_strips(two_seeds: Path):
     """A study without any dial is drawn too."""
-    trials = results("placement", results=two_seeds)
+    trials = trials_of(two_seeds)
     trials = trials[trials["strategy"].isin(["gal2016", "moon2015"])]
     figure = by_dial(trials.assign(dial_value=np.nan, baseline=False))
     assert [axes.get_xlabel() for axes in figure.axes] == ["no dial"]
@@ -185,7 +179,7 @@ def test_only_strips(two_seeds: Path):
 
 def test_spotlight_keeps_the_best_of_each_sweep(sweeps: Path):
     """Above the limit each sweep's best remains, and the baseline."""
-    summary = Summary(("valid_ppl",))(results("placement", results=sweeps))
+    summary = Summary(("valid_ppl",))(trials_of(sweeps))
     best = spotlight(summary)
     assert len(best) == 9
     assert best["label"].iloc[0] == "none"
@@ -196,7 +190,7 @@ def test_spotlight_keeps_the_best_of_each_sweep(sweeps: Path):
 
 def test_points_step_aside_only_where_they_hide(two_seeds: Path):
     """Points far apart in perplexity keep their dial; close ones stand side by side."""
-    summary = Summary(("valid_ppl",))(results("placement", results=two_seeds))
+    summary = Summary(("valid_ppl",))(trials_of(two_seeds))
     moved = {
         curve.name: curve.x for curve in side_by_side(curves_of(summary[summary["dial_value"] > 0]))
     }
@@ -244,10 +238,10 @@ def test_a_diverged_trial_is_marked(three_seeds: Path):
     assert labels[-1] == "diverged"
 
 
-def test_all_diverged(write: Callable[..., Store], tmp_path: Path):
+def test_all_diverged(write_few: Callable[..., Store], tmp_path: Path):
     """Where nothing finished, the learning curves alone are drawn."""
-    write(tmp_path, seeds=1, diverged=tuple((point, 1) for point in range(14)))
-    [part] = combinations(tmp_path)
+    write_few(tmp_path, seeds=1, diverged=tuple((point, 1) for point in range(3)))
+    [part] = combinations_of(tmp_path)
     assert [drawn.name for drawn in draw_figures(part)] == ["learning-curves"]
 
 
@@ -289,12 +283,12 @@ def test_a_perplexity_that_no_axis_holds_stands_at_its_end(kind: str, far: Path)
 
 def test_the_table_has_what_the_axis_has_not(far: Path, two_seeds: Path):
     """Captions say so, and the table has each number."""
-    [part] = combinations(far)
+    [part] = combinations_of(far)
     assert "drawn at the axis's end" in caption(PLOTS[3], part)
     table = make_table(part).text(200)
     assert "5.2e21" in table
     assert "inf" in table
-    assert "axis's end" not in caption(PLOTS[3], combinations(two_seeds)[0])
+    assert "axis's end" not in caption(PLOTS[3], combinations_of(two_seeds)[0])
 
 
 def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
@@ -302,14 +296,15 @@ def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
     store = write(tmp_path, seeds=1, points=QUICK[:2])
     for key in store.trials().column("key").to_pylist():
         rewrite(store, "trials", key, lambda _: {"valid_nll_last": math.inf, "gap_last": math.inf})
-    [part] = combinations(tmp_path)
+    [part] = combinations_of(tmp_path)
     assert len(draw_figures(part)) == 4
 
 
-def test_loss_that_overflows(two_seeds: Path):
+def test_loss_that_overflows(write_few: Callable[..., Store], tmp_path: Path):
     """A diverging loss of a thousand nats draws without a warning."""
-    trials = results("placement", results=two_seeds)
-    curves = epochs("placement", results=two_seeds)
+    write_few(tmp_path)
+    trials = results("placement", results=tmp_path)
+    curves = epochs("placement", results=tmp_path)
     lost = trials["key"].iloc[0]
     curves.loc[curves["key"] == lost, ["train_nll", "valid_nll"]] = 1000.0
     status = trials["status"].mask(trials["key"] == lost, "diverged")
@@ -322,10 +317,10 @@ LONG = " with an argument of a name that nobody would want to read twice {number
 @pytest.mark.parametrize("kind", KINDS)
 def test_long_names_fit_and_stay_apart(kind: str, three_seeds: Path):
     """Names of 80 characters lose their middle: nothing is cut off, and no two are equal."""
-    trials = results("placement", results=three_seeds)
+    trials = trials_of(three_seeds)
     label = [f"{name}{LONG.format(number=at)}" for name, at in trials[["label", "position"]].values]
     trials = trials.assign(label=label)
-    curves = epochs("placement", results=three_seeds)
+    curves = epochs_of(three_seeds)
     figure = {
         "by_dial": lambda: by_dial(trials),
         "learning_curves": lambda: learning_curves(trials, curves),
@@ -361,16 +356,16 @@ def test_signs_without_a_glyph_are_said_once(
 
 def test_a_curve_on_fewer_tokens_is_said_to_be(two_seeds: Path):
     """Where the curve's train loss is not the headline's, the caption says what it is of."""
-    [part] = combinations(two_seeds)
+    [part] = combinations_of(two_seeds)
     words = "as many as the validation split has"
     assert words not in caption(PLOTS[1], part)
     shorter = part.epochs.assign(train_nll=part.epochs["train_nll"] + 0.01)
     assert words in caption(PLOTS[1], replace(part, epochs=shorter))
 
 
-def test_one_epoch_is_a_point(write: Callable[..., Store], tmp_path: Path):
+def test_one_epoch_is_a_point(write_few: Callable[..., Store], tmp_path: Path):
     """A study of one epoch shows points, since a line would be invisible."""
-    write(tmp_path, seeds=1)
+    write_few(tmp_path, seeds=1)
     curves = epochs("placement", results=tmp_path).query("epoch == 1")
     trials = results("placement", results=tmp_path).assign(best_epoch=1)
     figure = learning_curves(trials, curves)
@@ -380,7 +375,7 @@ def test_one_epoch_is_a_point(write: Callable[..., Store], tmp_path: Path):
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
 def test_captions_say_what_was_measured(plot, three_seeds: Path):
     """Headline epoch, seeds, corpus, net, recipe, and that train is measured with dropout off."""
-    [part] = combinations(three_seeds)
+    [part] = combinations_of(three_seeds)
     text = caption(plot, part)
     for words in (
         "the last epoch",
@@ -397,7 +392,7 @@ def test_captions_say_what_was_measured(plot, three_seeds: Path):
 
 def test_captions_admit_what_is_left_out(sweeps: Path, two_seeds: Path):
     """A figure that shows a choice of placements says so, and so does one without intervals."""
-    [many], [few] = combinations(sweeps), combinations(two_seeds)
+    [many], [few] = combinations_of(sweeps), combinations_of(two_seeds)
     assert "Only the best of each sweep" in caption(PLOTS[2], many)
     assert "Only the best" not in caption(PLOTS[2], few)
     assert "Too few seeds for intervals" in caption(PLOTS[2], few)
@@ -405,7 +400,7 @@ def test_captions_admit_what_is_left_out(sweeps: Path, two_seeds: Path):
 
 def test_figures_are_functions_of_a_frame(two_seeds: Path):
     """Drawing changes nothing in the frame."""
-    trials = results("placement", results=two_seeds)
+    trials = trials_of(two_seeds)
     before = trials.copy(deep=True)
     by_dial(trials)
     pd.testing.assert_frame_equal(trials, before)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written_stores import QUICK
 
 import ablate
 from ablate.errors import AblateError
@@ -30,9 +31,9 @@ def test_one_row_a_placement_and_seed(write: Write, tmp_path: Path):
     assert frame.loc[frame["baseline"], "strategy"].unique().tolist() == ["none"]
 
 
-def test_perplexity_is_derived(write: Write, tmp_path: Path):
+def test_perplexity_is_derived(write_few: Write, tmp_path: Path):
     """Perplexity is exp of the headline's nats; the gap is valid minus train."""
-    write(tmp_path)
+    write_few(tmp_path)
     frame = results("placement", results=tmp_path)
     assert frame["valid_ppl"].to_numpy() == pytest.approx(np.exp(frame["valid_nll_last"]))
     assert frame["gap"].to_numpy() == pytest.approx(frame["valid_nll"] - frame["train_nll"])
@@ -69,16 +70,16 @@ def test_equal_labels_are_told_apart(write: Write, tmp_path: Path):
 
 def test_lost_trials_are_rows_without_numbers(write: Write, tmp_path: Path):
     """Diverged and failed trials are in the frame with their status and nan."""
-    write(tmp_path, diverged=((1, 1),), failed=((2, 2),), pending=((3, 1),))
+    write(tmp_path, points=QUICK[:4], diverged=((1, 1),), failed=((2, 2),), pending=((3, 1),))
     frame = results("placement", results=tmp_path)
-    assert frame["status"].value_counts().to_dict() == {"ok": 25, "diverged": 1, "failed": 1}
+    assert frame["status"].value_counts().to_dict() == {"ok": 5, "diverged": 1, "failed": 1}
     lost = frame[frame["status"] != "ok"]
     assert lost["valid_ppl"].isna().all()
 
 
-def test_a_retry_that_ended_counts(write: Write, tmp_path: Path):
+def test_a_retry_that_ended_counts(write_few: Write, tmp_path: Path):
     """A failure before a committed attempt is forgotten; a later one does not undo it."""
-    write(tmp_path, failed=((0, 1),), seeds=1)
+    write_few(tmp_path, failed=((0, 1),), seeds=1)
     first = results("placement", results=tmp_path)
     assert first["status"].tolist().count("failed") == 1
     store = Store.of(tmp_path, "placement", "quick")
@@ -91,9 +92,9 @@ def test_a_retry_that_ended_counts(write: Write, tmp_path: Path):
     assert frame.loc["none", "valid_ppl"] == pytest.approx(math.exp(5.0))
 
 
-def test_epochs_and_tokens(write: Write, tmp_path: Path):
+def test_epochs_and_tokens(write_few: Write, tmp_path: Path):
     """Learning curves have a row an epoch, tokens a row a token, both by key."""
-    store = write(tmp_path, seeds=1)
+    store = write_few(tmp_path, seeds=1)
     key = store.cells().to_pylist()[0]["key"]
     curve = epochs("placement", results=tmp_path).query("key == @key")
     assert curve["epoch"].tolist() == list(range(1, 9))
@@ -102,10 +103,10 @@ def test_epochs_and_tokens(write: Write, tmp_path: Path):
     assert found["log_prob"].dtype == np.float32
 
 
-def test_results_is_public(write: Write, tmp_path: Path):
+def test_results_is_public(write_few: Write, tmp_path: Path):
     """`ablate.results` is this function."""
-    write(tmp_path, seeds=1)
-    assert len(ablate.results("placement", results=tmp_path)) == 14
+    write_few(tmp_path, seeds=1)
+    assert len(ablate.results("placement", results=tmp_path)) == 3
 
 
 def test_no_results_at_all(tmp_path: Path):
@@ -114,27 +115,27 @@ def test_no_results_at_all(tmp_path: Path):
         results("mine", results=tmp_path)
 
 
-def test_unknown_study_and_profile(write: Write, tmp_path: Path):
+def test_unknown_study_and_profile(write_few: Write, tmp_path: Path):
     """A slip of the pen is named together with what there is."""
-    write(tmp_path, seeds=1)
+    write_few(tmp_path, seeds=1)
     with pytest.raises(AblateError, match=r"only of placement; did you mean 'placement'\?"):
         results("placment", results=tmp_path)
     with pytest.raises(AblateError, match=r"profile 'quik' of study 'placement'.*'quick'\?"):
         results("placement", "quik", results=tmp_path)
 
 
-def test_several_profiles_are_never_mixed(write: Write, tmp_path: Path):
+def test_several_profiles_are_never_mixed(write_few: Write, tmp_path: Path):
     """With two profiles one must be named."""
-    write(tmp_path, seeds=1)
-    write(tmp_path, seeds=1, profile="full")
+    write_few(tmp_path, seeds=1)
+    write_few(tmp_path, seeds=1, profile="full")
     with pytest.raises(AblateError, match=r"several profiles \(full, quick\).*never mixed"):
         results("placement", results=tmp_path)
-    assert len(results("placement", "full", results=tmp_path)) == 14
+    assert len(results("placement", "full", results=tmp_path)) == 3
 
 
-def test_a_study_that_has_only_begun(write: Write, tmp_path: Path):
+def test_a_study_that_has_only_begun(write_few: Write, tmp_path: Path):
     """Cells without a finished trial are no results."""
-    everything = tuple((point, 1) for point in range(14))
-    write(tmp_path, seeds=1, pending=everything)
+    everything = tuple((point, 1) for point in range(3))
+    write_few(tmp_path, seeds=1, pending=everything)
     with pytest.raises(AblateError, match="no finished trial of profile 'quick' yet; run `ablate"):
         results("placement", results=tmp_path)

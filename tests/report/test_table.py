@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from read_stores import combinations_of
 from written_stores import QUICK, Point
 
-from ablate.report.combination import Combination, split
+from ablate.report.combination import Combination
 from ablate.report.findings import findings
-from ablate.report.frame import open_store, read_cells, read_epochs, read_trials
 from ablate.report.numbers import (
     MINUS,
     PLUS_MINUS,
@@ -30,17 +30,16 @@ Write = Callable[..., Store]
 
 
 def combination(folder: Path) -> Combination:
-    store = open_store("placement", None, folder)
-    [part] = split(read_trials(store), read_epochs(store), read_cells(store))
+    [part] = combinations_of(folder)
     return part
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two(two_seeds: Path) -> Table:
     return make_table(combination(two_seeds))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def three(three_seeds: Path) -> Table:
     return make_table(combination(three_seeds))
 
@@ -72,7 +71,7 @@ def test_three_seeds_show_an_interval(three: Table):
 
 def test_one_seed_shows_the_value_alone(write: Write, tmp_path: Path):
     """With one seed an entry is the value, and the difference too."""
-    write(tmp_path, seeds=1)
+    write(tmp_path, seeds=1, points=QUICK[:5])
     table = make_table(combination(tmp_path))
     row = table.rows.set_index("label").loc["locked .5"]
     assert entry(table, "locked .5", "valid") == f"{row['valid_ppl']:.1f}"
@@ -104,7 +103,7 @@ def test_the_baseline_is_not_compared_with_itself(two: Table):
 
 def test_no_baseline_no_columns(write: Write, tmp_path: Path):
     """A study without a baseline has no columns of differences."""
-    write(tmp_path, baseline="something else")
+    write(tmp_path, baseline="something else", points=QUICK[:3])
     table = make_table(combination(tmp_path))
     assert table.baseline is None
     heads = {column.head for column in table.columns}
@@ -216,7 +215,7 @@ def test_findings_of_two_seeds_claim_nothing(two_seeds: Path):
 
 def test_findings_of_one_seed_say_that_it_shows_nothing(write: Write, tmp_path: Path):
     """One pair is no count of better and worse."""
-    write(tmp_path, seeds=1)
+    write(tmp_path, seeds=1, points=QUICK[:3])
     part = combination(tmp_path)
     said = findings(part, make_table(part))
     assert said[0].startswith("One seed shows nothing")
@@ -257,11 +256,10 @@ def test_equal_trials_are_equal(write: Write, tmp_path: Path):
     for seeds in (1, 3):
         results = tmp_path / str(seeds)
         write(results, seeds=seeds, points=(Point("none"), Point("interlayer", {"rate": 0.5})))
-        trials = open_store("placement", None, results)
-        frame = read_trials(trials)
-        values = frame[frame["label"] == "none"].set_index("seed")
-        same = frame["seed"].map(values["valid_ppl"])
-        part = replace(combination(results), trials=frame.assign(valid_ppl=same))
+        part = combination(results)
+        values = part.trials[part.trials["label"] == "none"].set_index("seed")
+        same = part.trials["seed"].map(values["valid_ppl"])
+        part = replace(part, trials=part.trials.assign(valid_ppl=same))
         table = make_table(part)
         said = findings(part, table)
         assert any(f"1 equal in {seeds} of {seeds} pair" in line for line in said)

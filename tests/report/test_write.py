@@ -37,22 +37,21 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(two_seeds: Path) -> Report:
+def report(three_seeds: Path) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "100")
-        [report] = build(two_seeds)
+        [report] = build(three_seeds)
     return report
 
 
 @pytest.fixture(scope="module")
-def page(three_seeds: Path) -> Page:
-    [report] = build(three_seeds)
+def page(report: Report) -> Page:
     return Page(report.page)
 
 
-def test_files(report: Report, two_seeds: Path):
+def test_files(report: Report, three_seeds: Path):
     """Page, tables and figures lie beside the store."""
-    folder = two_seeds / "placement" / "quick" / "report"
+    folder = three_seeds / "placement" / "quick" / "report"
     assert report.page == folder / "index.html"
     assert (report.study, report.profile) == ("placement", "quick")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -186,6 +185,7 @@ def test_a_study_without_a_file_has_no_question(write_few: Write, tmp_path: Path
     assert '<p class="question">' not in report.page.read_text()
 
 
+@pytest.mark.usefixtures("squares_for_figures")
 def test_combinations_are_never_mixed(two_combinations: Path):
     """Two nets are two sections, two tables and two sets of figures."""
     [report] = build(two_combinations)
@@ -232,6 +232,7 @@ def test_errors_are_escaped(write_few: Write, tmp_path: Path):
     assert "&lt;script&gt;" in page.text
 
 
+@pytest.mark.usefixtures("squares_for_figures")
 def test_again_leaves_nothing_stale(write_few: Write, tmp_path: Path):
     """A second report has no file of the first one's combinations, and touches no other file."""
     write_few(tmp_path, seeds=1)

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 Function = Callable[..., tuple[Tensor, ...]]
@@ -19,12 +18,16 @@ Function = Callable[..., tuple[Tensor, ...]]
 # Exponentials inside: an order of magnitude dearer than to read their result again.
 _KEPT: Final = frozenset({torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default})
 
+# Other names for the same values.
+_NAMES: Final = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
+
 # Into products: a library's own pointwise derivative may round the last numbers of a vector
 # otherwise than the others, so that a trial's bits would hang on its companions where it runs
 # eagerly.
-_PLAIN: Final = get_decompositions(
-    [torch.ops.aten.sigmoid_backward.default, torch.ops.aten.tanh_backward.default]
-)
+_PLAIN: Final = {
+    torch.ops.aten.sigmoid_backward.default: lambda grad, out: grad * (out * (1.0 - out)),
+    torch.ops.aten.tanh_backward.default: lambda grad, out: grad * (1.0 - out * out),
+}
 
 
 class Derived(NamedTuple):
@@ -61,9 +64,10 @@ def derive(
         return *made, *torch.autograd.grad(made, leaves, given[count:])
 
     graph = make_fx(joint, _PLAIN)(*inputs, *outputs).graph
-    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
-        node.replace_all_uses_with(node.all_input_nodes[0])
-        graph.erase_node(node)
+    for target in _NAMES:
+        for node in graph.find_nodes(op="call_function", target=target):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
     places = graph.find_nodes(op="placeholder")
     results = list(graph.output_node().args[0])  # pyright: ignore[reportArgumentType]
     made, gradients = results[: len(outputs)], results[len(outputs) :]

@@ -134,8 +134,11 @@ def _forward(
         z = z + bias.unsqueeze(3 - kind.gate_dim)
     factors = dict(zip(kind.slots, rest, strict=True))
     new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
-    read = kind.read(factors.get(Slot.RECURRENT), new.s)
-    return (*new, read) if kind.holds else (new.c, new.h, read)
+    # By a name of its own, so that all gradients of s_t are added before that of h_t is: in one
+    # order, whatever slots a trial's companions bring.
+    s = torch.ops.aten.alias(new.s)
+    read = kind.read(factors.get(Slot.RECURRENT), s)
+    return (new.c, new.h, s, read) if kind.holds else (new.c, new.h, read)
 
 
 def _examples(

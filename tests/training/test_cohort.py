@@ -13,8 +13,8 @@ from ablate.errors import AblateError
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM
-from ablate.training import epoch
 from ablate.training.loop import Member, train, train_cohort
+from ablate.training.update import Update
 
 # Whole vectors, so that eager pointwise code has the bits of law 3.
 NET = Net(layers=1, hidden=16)
@@ -149,23 +149,23 @@ def test_a_trial_resumes_beside_a_new_one(tmp_path):
     _as_alone(outcomes, cells, tmp_path / "alone")
 
 
-def test_a_trial_whose_loss_is_not_finite_leaves_the_cohort(tmp_path, monkeypatch):
-    """Its companions go on without it from the next update, and are what they are alone."""
+def test_a_trial_whose_loss_is_not_finite_is_frozen(tmp_path, monkeypatch):
+    """To the epoch's end, after which it is gone; its companions are what they are alone."""
     cells = _cells(epochs=2)
     sizes = []
-    update = epoch.cohort_update
+    real = Update.__call__
 
-    def spoilt(parameters, x_TB, y_TB, state, tasks, **options):
-        sizes.append(len(tasks))
+    def spoilt(update, x_TB, y_TB):
+        sizes.append(len(update.live_K))
         if len(sizes) == 3:
-            seeds = [task.seed for task in tasks]
-            parameters["lstm.weight_hh_l0"][seeds.index(1)] = torch.inf
-        return update(parameters, x_TB, y_TB, state, tasks, **options)
+            update.copies.layers["lstm.weight_hh_l0"][1] = torch.inf
+        return real(update, x_TB, y_TB)
 
-    monkeypatch.setattr(epoch, "cohort_update", spoilt)
+    monkeypatch.setattr(Update, "__call__", spoilt)
     outcomes, _ = _together(cells, tmp_path / "together")
     monkeypatch.undo()
-    assert sizes[:4] == [3, 3, 3, 2]
+    windows = len(sizes) // 2
+    assert sizes == [3] * windows + [2] * windows
     assert [outcomes[cell.key].status for cell in cells] == ["ok", "diverged", "ok"]
     row = outcomes["cell1"].epochs[0]
     assert row["valid_nll"] is None

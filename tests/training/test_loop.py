@@ -15,8 +15,8 @@ from ablate.edges import Edge
 from ablate.errors import AblateWarning
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import checkpoint, scores
-from ablate.training.evaluation import evaluate
+from ablate.training import checkpoint
+from ablate.training.evaluation import Evaluation, evaluate
 from ablate.training.loop import train
 from ablate.training.update import Task
 
@@ -178,11 +178,11 @@ def test_a_final_perplexity_that_overflows_enters_no_mean(tmp_path):
 @pytest.mark.parametrize("lost", [math.nan, math.inf], ids=["nan", "inf"])
 def test_a_validation_that_is_not_finite_is_never_the_best(tmp_path, monkeypatch, lost):
     """The trial goes on, and its best epoch is one that has a number."""
-    real = scores.evaluate_cohort
+    real = Evaluation.__call__
     calls = []
 
-    def spoilt(parameters, tokens, tasks, **options):
-        found = real(parameters, tokens, tasks, **options)
+    def spoilt(evaluation, tokens, **options):
+        found = real(evaluation, tokens, **options)
         calls.append(len(tokens))
         # The first epoch's validation.
         return (
@@ -191,7 +191,7 @@ def test_a_validation_that_is_not_finite_is_never_the_best(tmp_path, monkeypatch
             else found
         )
 
-    monkeypatch.setattr(scores, "evaluate_cohort", spoilt)
+    monkeypatch.setattr(Evaluation, "__call__", spoilt)
     done = train(toys.ToyCell(), toys.corpus(), folder=tmp_path, on_epoch=lambda row: None)
     assert calls[:2] == [53, 53]
     assert done.status == "ok"

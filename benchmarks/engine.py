@@ -35,8 +35,8 @@ PRECISIONS: Final = ("fp32", "bf16")
 UPDATES: Final = 50
 WORDS: Final = 2_000
 
-# One process: each strategy at each of these, in turns with the other checkout.
-SIZES: Final = {"small": (200, 0.1), "medium": (650, 0.05)}
+# Units of both layers.
+SIZES: Final = {"small": 200, "medium": 650}
 _WARM: Final = 2
 
 
@@ -121,22 +121,24 @@ def compare(before: Path, after: Path) -> None:
 @main.command()
 @click.argument("size", type=click.Choice(list(SIZES)))
 @click.argument("precision", type=click.Choice(PRECISIONS))
-@click.argument("name")
 @click.argument("trials", type=int)
 @click.argument("updates", type=int)
-def seconds(size: str, precision: str, name: str, trials: int, updates: int) -> None:
-    """CPU seconds an update, the least of some, of a cohort of one strategy."""
+@click.argument("names", nargs=-1)
+def seconds(size: str, precision: str, trials: int, updates: int, names: tuple[str, ...]) -> None:
+    """CPU seconds of each of some updates of a cohort of each strategy, after two."""
     import torch
 
     torch.set_num_threads(1)
-    run = followed((name,) * trials, precision, SIZES[size][0], 10_000)
-    taken = []
-    for number in range(_WARM + updates):
-        began = time.process_time()
-        next(run)
-        if number >= _WARM:
+    found = {}
+    for name in names:
+        run = followed((name,) * trials, precision, SIZES[size], 10_000)
+        taken = []
+        for _ in range(_WARM + updates):
+            began = time.process_time()
+            next(run)
             taken.append(time.process_time() - began)
-    click.echo(json.dumps(taken))
+        found[name] = taken[_WARM:]
+    click.echo(json.dumps(found))
 
 
 @main.command()
@@ -154,23 +156,26 @@ def times(
     sizes: str, precisions: str, strategies: str, out: Path,
 ) -> None:  # fmt: skip
     """Time the updates of two checkouts in turns, a process each."""
-    rows = []
-    for size in sizes.split(","):
-        for precision in precisions.split(","):
-            for name in strategies.split(","):
-                found: dict[str, list[list[float]]] = {"first": [], "second": []}
-                for _ in range(rounds):
-                    for which, checkout in (("first", first), ("second", second)):
-                        given = (size, precision, name, str(trials), str(updates))
-                        found[which].append(_elsewhere(checkout, given))
-                rows.append({"size": size, "precision": precision, "strategy": name,
-                             "trials": trials, **found})  # fmt: skip
-                out.write_text(json.dumps(rows) + "\n")
-                click.echo(_line(rows[-1]))
+    names = strategies.split(",")
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for number, size, precision in itertools.product(
+        range(rounds), sizes.split(","), precisions.split(",")
+    ):
+        given = (size, precision, str(trials), str(updates), *names)
+        for which, checkout in (("first", first), ("second", second)):
+            for name, taken in _elsewhere(checkout, given).items():
+                row = found.setdefault(
+                    (size, precision, name),
+                    {"size": size, "precision": precision, "strategy": name, "trials": trials,
+                     "first": [], "second": []},
+                )  # fmt: skip
+                row[which].append(taken)
+        out.write_text(json.dumps(list(found.values())) + "\n")
+        click.echo(f"round {number + 1}: {size}, {precision}")
 
 
-def _elsewhere(checkout: Path, given: Sequence[str]) -> list[float]:
-    """The seconds that the script of another checkout measures of that checkout's engine."""
+def _elsewhere(checkout: Path, given: Sequence[str]) -> dict[str, list[float]]:
+    """Seconds by strategy: what another checkout's script measures of its own engine."""
     script = checkout.resolve() / "benchmarks" / "engine.py"
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve()), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -5,21 +5,14 @@ from functools import wraps
 from mutants.mutant import Function
 
 
-def batch_for_unroll(cohort_update: Function) -> Function:
-    """Take the mean over all targets times the batch, so that gradients are B / T of the paper's.
+def batch_for_unroll(losses_and_gradients: Function) -> Function:
+    """Take the mean over all targets times the batch: gradients are B / T of the paper's."""
 
-    Clipping gradients of B / T the size at `clip` is clipping whole ones at T / B of it.
-    """
-
-    @wraps(cohort_update)
-    def wrong(parameters, x_TB, *rest, learning_rates, clip, **options):
-        unroll, batch = x_TB.shape
-        size = batch / unroll
-        rates = [rate * size for rate in learning_rates]
-        done = cohort_update(
-            parameters, x_TB, *rest, learning_rates=rates, clip=clip / size, **options
-        )
-        return done._replace(norms=[norm * size for norm in done.norms])
+    @wraps(losses_and_gradients)
+    def wrong(y_KNH, weights_WP, targets_N, scale, words):
+        # The shipped scale is 1 / B, so that N times it is the unroll.
+        unroll = len(targets_N) * scale
+        return losses_and_gradients(y_KNH, weights_WP, targets_N, 1.0 / unroll, words)
 
     return wrong
 

@@ -237,6 +237,12 @@ BUGS = (
             wrong_engine.held_below_only,
             _trained("zoneout-upward") + _evaluated("zoneout-upward"),
         ),
+        Mutant(
+            "a step that hands the new h upward, on every path",
+            seams.STEP,
+            wrong_engine.new_goes_up,
+            _trained("zoneout-upward") + _evaluated("zoneout-upward"),
+        ),
     ),
     bug(
         13,

@@ -31,6 +31,7 @@ NET_OUTPUT: Final = Seam(NetMasks, "drop_output")
 # Where a factor meets a value, on every path: a whole sequence, a weight, a value within a step.
 DROPPED: Final = Seam(factors, "_dropped")
 MASKED: Final = Seam(reference, "masked")
+STEP: Final = Seam(step, "step")
 MULTIPLY_TIMES: Final = Seam(Multiply, "times")
 MULTIPLY_HELD: Final = Seam(Multiply, "held")
 

@@ -15,6 +15,7 @@ from mutants.mutant import Function
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
 from ablate.engine.slots import Slot, Trial
+from ablate.engine.step import Multiply
 from ablate.placement import Placement
 
 # What a step's kernel takes before its bias and its factors: projection, product, c and s.
@@ -147,6 +148,17 @@ def held_below_only(factors):
     """Hold h in the state alone; the layer above sees the new one."""
     if Slot.HIDDEN_HOLD in factors:
         factors[Slot.STATE_HOLD] = factors.pop(Slot.HIDDEN_HOLD)
+
+
+def new_goes_up(step: Function) -> Function:
+    """Hand the new h to the layer above, whatever is held of it in the state."""
+
+    @wraps(step)
+    def wrong(z, c, s, at):
+        table = {slot: own for slot, own in at._factors.items() if slot is not Slot.HIDDEN_HOLD}
+        return step(z, c, s, at)._replace(h=step(z, c, s, Multiply(table)).h)
+
+    return wrong
 
 
 def inputs_apart_beside_recurrent(net_masks: Function) -> Function:

@@ -42,6 +42,11 @@ def _law8(name: str, *ids: str) -> tuple[str, ...]:
     return _tests("training/test_law8.py", name, *ids)
 
 
+def _specified(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("training/test_specification.py", name, *ids)
+
+
+_FOLLOWED = "test_updates_follow_it"
 _A_WORD = "test_a_dropped_word_is_dropped_wherever_it_stands"
 _COORDINATES = "test_every_coordinate_of_a_window_changes_its_masks"
 _SILENT = "test_what_keeps_its_scale_in_training_is_silent_in_evaluation"
@@ -68,6 +73,12 @@ BUGS = (
             seams.NET_OF,
             wrong_engine.weights_dropped_in_evaluation,
             _law5("test_evaluation_tosses_nothing", "WEIGHT") + _evaluated("merity2017"),
+        ),
+        Mutant(
+            "a text scored in training's mode",
+            seams.TASK_WINDOW,
+            wrong_training.training_in_evaluation,
+            _specified("test_an_evaluation_follows_it", "merity2017", "zoneout"),
         ),
     ),
     bug(
@@ -178,6 +189,12 @@ BUGS = (
             wrong_masks.the_same_each_window,
             _trained("locked") + _tests("engine/test_stack.py", _COORDINATES, "update"),
         ),
+        Mutant(
+            "the clock of the masks stands still from update to update",
+            seams.CLOCK_ADVANCE,
+            wrong_training.standing_still,
+            _specified(_FOLLOWED, "gal2016", "zoneout", "merity2017", "morerio2017"),
+        ),
     ),
     bug(
         9,
@@ -189,6 +206,12 @@ BUGS = (
             wrong_masks.by_position,
             _trained("gal2016-tied", "merity2017")
             + _tests("engine/test_factors.py", _A_WORD, "1", "ALL"),
+        ),
+        Mutant(
+            "EMBEDDING given each word's place in training and evaluation",
+            seams.NET_WORDS,
+            wrong_training.words_of_places,
+            _specified(_FOLLOWED, "gal2016", "merity2017"),
         ),
     ),
     bug(

@@ -1,8 +1,39 @@
-"""The bugs of the field in what is done with the net: its loss, its perplexity."""
+"""The bugs of the field in what is done with the net: its updates, its loss, its perplexity."""
 
 from functools import wraps
 
+import torch
 from mutants.mutant import Function
+
+
+def training_in_evaluation(window: Function) -> Function:
+    """Forget to say that this is evaluation."""
+
+    @wraps(window)
+    def wrong(self, like, *, update=0, **mode):
+        return window(self, like, update=update)
+
+    return wrong
+
+
+def standing_still(advance: Function) -> Function:
+    """Leave the clock of the masks where it is after an update."""
+
+    @wraps(advance)
+    def wrong(self):
+        return None
+
+    return wrong
+
+
+def words_of_places(drop_words: Function) -> Function:
+    """Give the masks the number of each word's place instead of the word's own."""
+
+    @wraps(drop_words)
+    def wrong(self, x_KTBD, tokens_TB):
+        return drop_words(self, x_KTBD, torch.arange(tokens_TB.numel()).view_as(tokens_TB))
+
+    return wrong
 
 
 def batch_for_unroll(losses_and_gradients: Function) -> Function:

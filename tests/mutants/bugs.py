@@ -1,14 +1,11 @@
 """Fifteen dropout bugs that shipped in libraries, papers' code and ports, and what catches each.
 
-The law tests that a mutant names are run on it as they are, and each of them must fail.
+A mutant names the seam where it is planted, and the law tests that are run on it as they are: each
+of them must fail.
 """
 
-from mutants import wrong_engine, wrong_masks, wrong_training
+from mutants import seams, wrong_engine, wrong_masks, wrong_training
 from mutants.mutant import Mutant, bug
-
-from ablate import masks
-from ablate.engine import cohort, factors, fused, kernels, looped, reference
-from ablate.training import evaluation, update
 
 
 def _tests(path: str, name: str, *ids: str) -> tuple[str, ...]:
@@ -45,6 +42,11 @@ def _law8(name: str, *ids: str) -> tuple[str, ...]:
     return _tests("training/test_law8.py", name, *ids)
 
 
+def _specified(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("training/test_specification.py", name, *ids)
+
+
+_FOLLOWED = "test_updates_follow_it"
 _A_WORD = "test_a_dropped_word_is_dropped_wherever_it_stands"
 _COORDINATES = "test_every_coordinate_of_a_window_changes_its_masks"
 _SILENT = "test_what_keeps_its_scale_in_training_is_silent_in_evaluation"
@@ -57,7 +59,7 @@ BUGS = (
         "awd-lstm-lm (pull request 5), PyTorch-NLP (issue 71)",
         Mutant(
             "sharing over time and over the batch exchanged",
-            masks.activation_words,
+            seams.COORDINATES_OF,
             wrong_masks.time_and_batch_exchanged,
             _trained("locked", "gal2016-tied"),
         ),
@@ -68,9 +70,15 @@ BUGS = (
         "awd-lstm-lm (issue 72)",
         Mutant(
             "WEIGHT's coins tossed in evaluation",
-            factors.layer_factors,
+            seams.NET_OF,
             wrong_engine.weights_dropped_in_evaluation,
             _law5("test_evaluation_tosses_nothing", "WEIGHT") + _evaluated("merity2017"),
+        ),
+        Mutant(
+            "a text scored in training's mode",
+            seams.TASK_WINDOW,
+            wrong_training.training_in_evaluation,
+            _specified("test_an_evaluation_follows_it", "merity2017", "zoneout"),
         ),
     ),
     bug(
@@ -79,7 +87,7 @@ BUGS = (
         "Better_LSTM_PyTorch (issue 7)",
         Mutant(
             "the masked weight written over the weight",
-            reference.masked,
+            seams.MASKED,
             wrong_engine.overwritten,
             _law1("test_a_path_leaves_its_inputs_alone", "reference", "looped", "fused")
             + _trained("merity2017"),
@@ -91,27 +99,45 @@ BUGS = (
         "lstms.pth",
         Mutant(
             "weights masked behind autograd's back, on every path",
-            reference.masked,
-            wrong_engine.unseen_by_backward,
+            seams.MASKED,
+            wrong_engine.unseen_by_backward(at=0),
             _derived("WEIGHT", "INPUT"),
         ),
         Mutant(
             "whole sequences masked behind autograd's back, on every path",
-            cohort.drop_sequences,
-            wrong_engine.unseen_by_backward,
+            seams.DROPPED,
+            wrong_engine.unseen_by_backward(at=0),
             _derived("EMBEDDING", "OUTPUT"),
         ),
         Mutant(
+            "values within a step masked behind autograd's back, on every path",
+            seams.MULTIPLY_TIMES,
+            wrong_engine.unseen_by_backward(at=2),
+            _derived("HIDDEN", "UPDATE", "CELL"),
+        ),
+        Mutant(
+            "the mean of new and old taken behind autograd's back, on every path",
+            seams.MULTIPLY_HELD,
+            wrong_engine.unseen_by_backward(at=2),
+            _derived("CELL", "CARRY"),
+        ),
+        Mutant(
             "the looped path's input masked behind autograd's back",
-            looped._read_input,
+            seams.READ_INPUT,
             wrong_engine.input_unseen,
             _every_edge("INPUT", "INTERLAYER"),
         ),
         Mutant(
-            "the looped path's hand-written backward pass without masks",
-            kernels._backward,
+            "what the looped path's products read of the state masked behind autograd's back",
+            seams.KIND_READ,
+            wrong_engine.state_unseen,
+            _every_edge("RECURRENT"),
+        ),
+        Mutant(
+            "the looped path's derived backward pass without masks",
+            seams.KERNELS,
             wrong_engine.derived_without_masks,
-            _every_edge("HIDDEN", "UPDATE", "CELL"),
+            _every_edge("RECURRENT", "HIDDEN", "UPDATE", "CELL"),
         ),
     ),
     bug(
@@ -120,7 +146,7 @@ BUGS = (
         "lstms.pth, AllenNLP (issue 2320)",
         Mutant(
             "RECURRENT's factor in the slot of HIDDEN",
-            factors.layer_factors,
+            seams.NET_FACTORS,
             wrong_engine.recurrent_goes_up,
             _trained("gal2016-tied", "naive"),
         ),
@@ -131,7 +157,7 @@ BUGS = (
         "DyNet (pull request 812), lstms.pth",
         Mutant(
             "the row of the batch left out of a mask's address",
-            masks.activation_words,
+            seams.COORDINATES_OF,
             wrong_masks.one_for_the_batch,
             _trained("locked", "gal2016-tied", "moon2015"),
         ),
@@ -142,7 +168,7 @@ BUGS = (
         "Keras",
         Mutant(
             "INPUT and INTERLAYER with gates apart beside RECURRENT",
-            factors.layer_factors,
+            seams.NET_OF,
             wrong_engine.inputs_apart_beside_recurrent,
             _trained("gal2016-tied", "naive"),
         ),
@@ -153,15 +179,21 @@ BUGS = (
         "TensorFlow (issue 2789)",
         Mutant(
             "the step left out of a mask's address",
-            masks.activation_words,
+            seams.COORDINATES_OF,
             wrong_masks.the_same_each_step,
             _trained("zaremba2014", "semeniuta2016-step", "zoneout-upward"),
         ),
         Mutant(
             "the update left out of a mask's address",
-            masks.activation_words,
+            seams.COORDINATES_GIVEN,
             wrong_masks.the_same_each_window,
             _trained("locked") + _tests("engine/test_stack.py", _COORDINATES, "update"),
+        ),
+        Mutant(
+            "the clock of the masks stands still from update to update",
+            seams.CLOCK_ADVANCE,
+            wrong_training.standing_still,
+            _specified(_FOLLOWED, "gal2016", "zoneout", "merity2017", "morerio2017"),
         ),
     ),
     bug(
@@ -170,10 +202,16 @@ BUGS = (
         "BayesianRNN (issue 4)",
         Mutant(
             "EMBEDDING decided by place instead of by word",
-            masks.activation_words,
+            seams.TABLE_DRAW,
             wrong_masks.by_position,
             _trained("gal2016-tied", "merity2017")
             + _tests("engine/test_factors.py", _A_WORD, "1", "ALL"),
+        ),
+        Mutant(
+            "EMBEDDING given each word's place in training and evaluation",
+            seams.NET_WORDS,
+            wrong_training.words_of_places,
+            _specified(_FOLLOWED, "gal2016", "merity2017"),
         ),
     ),
     bug(
@@ -182,7 +220,7 @@ BUGS = (
         "MXNet (pull request 7067)",
         Mutant(
             "RECURRENT's factor on c as well",
-            factors.layer_factors,
+            seams.NET_FACTORS,
             wrong_engine.recurrent_hits_the_cell,
             _trained("gal2016-tied", "gal2016-apart", "naive"),
         ),
@@ -193,16 +231,23 @@ BUGS = (
         "zoneout's own code, DyNet (pull request 182)",
         Mutant(
             "coins of 1 - p in training",
-            factors._drawn,
+            seams.TABLE_OF,
             wrong_masks.by_keeping,
             _trained("zoneout-upward", "zoneout-state-only", "moon2015"),
         ),
         Mutant(
             "HOLD mixes (1 - p) old + p new in evaluation",
-            factors.layer_factors,
-            wrong_engine.mixed_by_keeping,
+            seams.MEAN_MASKS,
+            wrong_masks.mixed_by_keeping,
             _evaluated("zoneout-upward", "zoneout-state-only")
             + _law5("test_one_step_of_the_deterministic_evaluation", "CARRY-hold"),
+        ),
+        Mutant(
+            "HOLD mixes (1 - p) old + p new in both",
+            seams.MULTIPLY_HELD,
+            wrong_engine.new_and_old_exchanged,
+            _trained("zoneout-upward", "zoneout-state-only")
+            + _evaluated("zoneout-upward", "zoneout-state-only"),
         ),
     ),
     bug(
@@ -211,8 +256,14 @@ BUGS = (
         "MXNet (issue 18669), RETURNN (issue 1313)",
         Mutant(
             "HIDDEN's hold in the slot of the state",
-            factors.layer_factors,
+            seams.NET_FACTORS,
             wrong_engine.held_below_only,
+            _trained("zoneout-upward") + _evaluated("zoneout-upward"),
+        ),
+        Mutant(
+            "a step that hands the new h upward, on every path",
+            seams.STEP,
+            wrong_engine.new_goes_up,
             _trained("zoneout-upward") + _evaluated("zoneout-upward"),
         ),
     ),
@@ -222,31 +273,31 @@ BUGS = (
         "TensorFlow's PTB tutorial in cuDNN mode (the top mask)",
         Mutant(
             "no division by 1 - p",
-            factors._drawn,
+            seams.TABLE_OF,
             wrong_masks.never_scaled,
             _trained("zaremba2014", "merity2017"),
         ),
         Mutant(
             "divided by 1 - p twice",
-            factors._drawn,
+            seams.TABLE_DRAW,
             wrong_masks.scaled_twice,
             _trained("zaremba2014", "merity2017"),
         ),
         Mutant(
             "divided in training and multiplied in evaluation",
-            factors.mean_factor,
+            seams.MEAN_FACTOR,
             wrong_masks.scaled_in_evaluation_too,
             _evaluated("zaremba2014") + _law5(_SILENT, "INPUT-looped", "OUTPUT-looped"),
         ),
         Mutant(
             "OUTPUT's mask missing",
-            cohort.drop_sequences,
+            seams.NET_OUTPUT,
             wrong_engine.without_the_top,
             _trained("zaremba2014", "locked"),
         ),
         Mutant(
             "the library's own LSTM without the masks of its input",
-            fused.fused_layer,
+            seams.LIBRARY_LAYER,
             wrong_engine.without_inputs_masks,
             _every_edge("INPUT", "INTERLAYER"),
         ),
@@ -257,7 +308,7 @@ BUGS = (
         "a popular PyTorch port of Zaremba's trainer",
         Mutant(
             "gradients of B / T their size",
-            update.cohort_update,
+            seams.LOSSES,
             wrong_training.batch_for_unroll,
             _law8("test_an_epoch_equals_zarembas_by_hand", "B3-T7-N67", "B7-T3-N89-clipped"),
         ),
@@ -268,13 +319,13 @@ BUGS = (
         "PyTorch's word language model example (issue 214), ports of Zaremba's trainer",
         Mutant(
             "divided by whole chunks though the last is a part of one",
-            evaluation.evaluate_cohort,
+            seams.EVALUATE,
             wrong_training.by_whole_chunks,
             _law8(_PERPLEXITY, "1", "3", "20"),
         ),
         Mutant(
             "what does not fill a window left out",
-            evaluation.evaluate_cohort,
+            seams.EVALUATE,
             wrong_training.full_windows_only,
             _law8(_PERPLEXITY, "1", "3"),
         ),

@@ -5,17 +5,31 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Seam:
+    """A place where bugs are planted: a function of a module, or a method of a class."""
+
+    holder: ModuleType | type
+    name: str
+
+    @property
+    def held(self) -> Any:
+        """What stands there now, as its holder has it: a class method is not bound."""
+        return vars(self.holder)[self.name]
+
+
+@dataclass(frozen=True, slots=True)
 class Mutant:
-    """One shipped function made wrong, and the law tests that must fail on it, by node id."""
+    """What stands at one seam made wrong, and the law tests that must fail on it, by node id."""
 
     what: str
-    shipped: Function
+    seam: Seam
     wrong: Callable[[Function], Function]
     caught_by: tuple[str, ...]
 
@@ -55,21 +69,34 @@ def bug(number: int, title: str, shipped_in: str, *mutants: Mutant) -> Bug:
 
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[None]:
-    """Replace the shipped function in every module, and in every table of ours, that holds it.
+    """Make what stands at the mutant's seam wrong within, whoever calls it; then put it right.
 
-    `from x import f` copies the name, so that changing one module is not enough. What is imported
-    within the block takes the wrong one from the module that defines it, and is put right as well.
+    Kernels that were traced from it before are made anew, within and after. What was compiled of
+    it stays: mutants are run eagerly.
     """
-    wrong = mutant.wrong(mutant.shipped)
-    assert _exchange(mutant.shipped, wrong), f"nothing holds {mutant.shipped.__qualname__}"
+    shipped = mutant.seam.held
+    if isinstance(shipped, classmethod):
+        wrong: Any = classmethod(mutant.wrong(shipped.__func__))
+    else:
+        wrong = mutant.wrong(shipped)
+    _forget()
+    _exchange(mutant.seam, shipped, wrong)
     try:
         yield
     finally:
-        _exchange(wrong, mutant.shipped)
+        _exchange(mutant.seam, wrong, shipped)
+        _forget()
 
 
-def _exchange(old: Function, new: Function) -> int:
-    """Put `new` wherever `old` is; return in how many places."""
+def _exchange(seam: Seam, old: Any, new: Any) -> None:
+    """Put `new` wherever `old` is: in its class, or in every module and table of ours.
+
+    `from x import f` copies the name, so that changing one module is not enough. What is imported
+    while the wrong one stands takes it from the module that defines it, and is put right as well.
+    """
+    if isinstance(seam.holder, type):
+        setattr(seam.holder, seam.name, new)
+        return
     modules = [vars(module) for module in list(sys.modules.values()) if hasattr(module, "__dict__")]
     tables = [
         value
@@ -78,12 +105,16 @@ def _exchange(old: Function, new: Function) -> int:
         for value in names.values()
         if isinstance(value, dict)
     ]
-    places = [
-        (names, key)
-        for names in modules + tables
-        for key, value in list(names.items())
-        if value is old
-    ]
-    for names, key in places:
-        names[key] = new
-    return len(places)
+    for names in modules + tables:
+        for key, value in list(names.items()):
+            if value is old:
+                names[key] = new
+
+
+def _forget() -> None:
+    """Empty the engine's caches: kernels hold what they were traced from."""
+    for name, module in list(sys.modules.items()):
+        if name == "ablate.masks" or name.startswith("ablate.engine."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()

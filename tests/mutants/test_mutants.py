@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from mutants import seams
 from mutants.bugs import BUGS, MUTANTS, rows
-from mutants.mutant import planted
+from mutants.mutant import Seam, planted
 
-from ablate.engine import looped, reference
+from ablate.engine import looped, reference, step
+from ablate.engine.slots import Slot
 
 TESTS = Path(__file__).parents[1]
 
@@ -56,8 +59,43 @@ def test_all_fifteen_bugs_are_planted():
 
 def test_a_mutant_is_planted_wherever_the_function_is_held():
     """Names that other modules imported change with it, and change back."""
-    mutant = MUTANTS["3"]
-    assert looped.masked is reference.masked is mutant.shipped
-    with planted(mutant):
-        assert looped.masked is reference.masked is not mutant.shipped
-    assert looped.masked is reference.masked is mutant.shipped
+    shipped = reference.masked
+    assert looped.masked is shipped
+    with planted(MUTANTS["3"]):
+        assert looped.masked is reference.masked is not shipped
+    assert looped.masked is reference.masked is shipped
+
+
+def test_a_mutant_is_planted_in_the_class_of_its_method():
+    """A method is another within, a class method still one of its class; both are put right."""
+    for name in ("10", "1"):
+        seam = MUTANTS[name].seam
+        shipped = seam.held
+        with planted(MUTANTS[name]):
+            assert seam.held is not shipped
+            assert type(seam.held) is type(shipped)
+        assert seam.held is shipped
+
+
+def test_kernels_are_traced_anew_for_a_mutant():
+    """A step's kernel that was made before does not outlive the function it was traced from."""
+    kind = step.Kind((Slot.CARRY_HOLD,), bias=False)
+
+    def cell() -> torch.Tensor:
+        """c_t of one unit whose old cell is 1, is held, and whose gates are all open halfway."""
+        kernel = step.kernels(kind, "cpu")
+        zeros, one = torch.zeros(1, 1, 4, 1), torch.ones(1, 1, 1)
+        made = kernel.forward(zeros, zeros, one, torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
+        return made[kernel.places[0]]
+
+    assert cell().item() == 1.0
+    with planted(MUTANTS["11c"]):
+        assert cell().item() == 0.5
+    assert cell().item() == 1.0
+
+
+def test_every_seam_has_a_mutant():
+    """Where no bug is planted there is no seam, and no two are one place."""
+    named = [value for value in vars(seams).values() if isinstance(value, Seam)]
+    assert set(named) == {mutant.seam for mutant in MUTANTS.values()}
+    assert len(set(named)) == len(named)

@@ -13,24 +13,30 @@ import torch
 from mutants.mutant import Function
 
 from ablate.edges import Edge
-from ablate.engine.factors import Slot
 from ablate.engine.plan import Mode
+from ablate.engine.slots import Slot, Trial
+from ablate.engine.step import Multiply
 from ablate.placement import Placement
 
-_HOLDS = (Slot.STATE_HOLD, Slot.HIDDEN_HOLD, Slot.CELL_HOLD, Slot.CARRY_HOLD)
+# What a step's kernel takes before its bias and its factors: projection, product, c and s.
+_BEFORE_THE_BIAS = 4
 
 
-def weights_dropped_in_evaluation(layer_factors: Function) -> Function:
+def weights_dropped_in_evaluation(net_masks: Function) -> Function:
     """Toss WEIGHT's coins in the deterministic evaluation too."""
 
-    @wraps(layer_factors)
-    def wrong(placement, layer, window, **sizes):
-        factors = layer_factors(placement, layer, window, **sizes)
-        if window.mode is Mode.TRAIN or Edge.WEIGHT not in placement:
-            return factors
-        alone = Placement({Edge.WEIGHT: placement[Edge.WEIGHT]})
-        tossed = layer_factors(alone, layer, replace(window, mode=Mode.TRAIN), **sizes)
-        return {**factors, **tossed}
+    @wraps(net_masks)
+    def wrong(cls, trials, **options):
+        masks = net_masks(cls, trials, **options)
+        if trials[0].window.mode is Mode.TRAIN:
+            return masks
+        trained = [
+            Trial(placement & Edge.WEIGHT, replace(window, mode=Mode.TRAIN))
+            for placement, window in trials
+        ]
+        tossed = net_masks(cls, trained, **options)
+        both = zip(masks.layers, tossed.layers, strict=True)
+        return replace(masks, layers=tuple(mean + drawn for mean, drawn in both))
 
     return wrong
 
@@ -48,16 +54,19 @@ def overwritten(masked: Function) -> Function:
     return wrong
 
 
-def unseen_by_backward(multiply: Function) -> Function:
-    """Mask the value of the first argument and leave its gradient whole."""
+def unseen_by_backward(at: int) -> Callable[[Function], Function]:
+    """Mask the value of the argument at this place and leave its gradient whole."""
 
-    @wraps(multiply)
-    def wrong(value, *rest, **options):
-        with torch.no_grad():
-            dropped = multiply(value, *rest, **options)
-        return value + (dropped - value).detach()
+    def make(multiply: Function) -> Function:
+        @wraps(multiply)
+        def wrong(*given, **options):
+            with torch.no_grad():
+                dropped = multiply(*given, **options)
+            return given[at] + (dropped - given[at]).detach()
 
-    return wrong
+        return wrong
+
+    return make
 
 
 def input_unseen(read_input: Function) -> Function:
@@ -73,26 +82,46 @@ def input_unseen(read_input: Function) -> Function:
     return wrong
 
 
-def derived_without_masks(backward: Function) -> Function:
-    """Run the hand-written backward pass as if nothing had been dropped in the loop."""
-    before_the_factors = 11
+def state_unseen(read: Function) -> Function:
+    """Mask what the looped path's products read of the state behind autograd's back."""
 
-    @wraps(backward)
-    def wrong(*arguments):
-        given, factors = arguments[:before_the_factors], arguments[before_the_factors:]
-        return backward(*given, *(torch.ones_like(factor) for factor in factors))
+    @wraps(read)
+    def wrong(self, factor, s):
+        whole = s.unsqueeze(1) if self.apart else s
+        dropped = read(self, factor, s.detach())
+        return (whole + (dropped - whole).detach()).to(self.product)
 
     return wrong
 
 
-def factors_moved(move: Callable[[dict[Slot, Any], Any], None]) -> Callable[[Function], Function]:
-    """Change a layer's table of factors, slot by slot; `move` also learns the mode."""
+def derived_without_masks(kernels: Function) -> Function:
+    """Run a step's derived backward pass as if nothing had been dropped in the loop."""
 
-    def make(layer_factors: Function) -> Function:
-        @wraps(layer_factors)
-        def wrong(placement, layer, window, **sizes):
-            factors = dict(layer_factors(placement, layer, window, **sizes))
-            move(factors, window.mode)
+    @wraps(kernels)
+    def wrong(kind, device):
+        step = kernels(kind, device)
+        # A gradient for each output stands before what the backward half reads.
+        first = _BEFORE_THE_BIAS + kind.bias
+        factors = {len(step.places) + k for k, place in enumerate(step.reads) if place >= first}
+
+        def backward(*given):
+            return step.backward(
+                *(torch.ones_like(x) if k in factors else x for k, x in enumerate(given))
+            )
+
+        return step._replace(backward=backward)
+
+    return wrong
+
+
+def factors_moved(move: Callable[[dict[Slot, Any]], None]) -> Callable[[Function], Function]:
+    """Change a layer's table of factors, slot by slot."""
+
+    def make(factors_of: Function) -> Function:
+        @wraps(factors_of)
+        def wrong(self, layer):
+            factors = dict(factors_of(self, layer))
+            move(factors)
             return factors
 
         return wrong
@@ -101,56 +130,75 @@ def factors_moved(move: Callable[[dict[Slot, Any], Any], None]) -> Callable[[Fun
 
 
 @factors_moved
-def recurrent_goes_up(factors, mode):
+def recurrent_goes_up(factors):
     """Drop h as it is written, so that the layer above misses it too."""
     if Slot.RECURRENT in factors:
-        factors[Slot.HIDDEN] = factors.pop(Slot.RECURRENT)[:, :, :1]
+        factors[Slot.HIDDEN] = factors.pop(Slot.RECURRENT)[:, :, :, :1]
 
 
 @factors_moved
-def recurrent_hits_the_cell(factors, mode):
+def recurrent_hits_the_cell(factors):
     """Drop both parts of the state, h and c."""
     if Slot.RECURRENT in factors:
-        factors[Slot.BEGIN] = factors[Slot.RECURRENT][:, :, :1]
+        factors[Slot.BEGIN] = factors[Slot.RECURRENT][:, :, :, :1]
 
 
 @factors_moved
-def held_below_only(factors, mode):
+def held_below_only(factors):
     """Hold h in the state alone; the layer above sees the new one."""
     if Slot.HIDDEN_HOLD in factors:
         factors[Slot.STATE_HOLD] = factors.pop(Slot.HIDDEN_HOLD)
 
 
-@factors_moved
-def mixed_by_keeping(factors, mode):
-    """Mix (1 - p) old + p new in the deterministic evaluation."""
-    if mode is Mode.MEAN:
-        factors.update({slot: 1.0 - factors[slot] for slot in _HOLDS if slot in factors})
+def new_goes_up(step: Function) -> Function:
+    """Hand the new h to the layer above, whatever is held of it in the state."""
 
-
-def inputs_apart_beside_recurrent(layer_factors: Function) -> Function:
-    """Give each gate its own mask of the input as soon as RECURRENT drops."""
-
-    @wraps(layer_factors)
-    def wrong(placement, layer, window, **sizes):
-        if Edge.RECURRENT in placement:
-            apart = {
-                edge: replace(drop, sharing=replace(drop.shared, gate=1))
-                for edge, drop in placement.items()
-                if edge in Edge.INPUT | Edge.INTERLAYER
-            }
-            placement = Placement({**placement, **apart})
-        return layer_factors(placement, layer, window, **sizes)
+    @wraps(step)
+    def wrong(z, c, s, at):
+        table = {slot: own for slot, own in at._factors.items() if slot is not Slot.HIDDEN_HOLD}
+        return step(z, c, s, at)._replace(h=step(z, c, s, Multiply(table)).h)
 
     return wrong
 
 
-def without_the_top(drop_sequences: Function) -> Function:
+def inputs_apart_beside_recurrent(net_masks: Function) -> Function:
+    """Give each gate its own mask of the input as soon as RECURRENT drops."""
+
+    def apart(placement):
+        if Edge.RECURRENT not in placement:
+            return placement
+        vertical = {
+            edge: replace(drop, sharing=replace(drop.shared, gate=1))
+            for edge, drop in placement.items()
+            if edge in Edge.INPUT | Edge.INTERLAYER
+        }
+        return Placement({**placement, **vertical})
+
+    @wraps(net_masks)
+    def wrong(cls, trials, **options):
+        trials = [Trial(apart(placement), window) for placement, window in trials]
+        return net_masks(cls, trials, **options)
+
+    return wrong
+
+
+def new_and_old_exchanged(held: Function) -> Function:
+    """Give the old value the weight of the new one: hold as often as the rate says not to."""
+
+    @wraps(held)
+    def wrong(self, slot, new, old):
+        weight = self._factors.get(slot)
+        return new if weight is None else weight * old + (1.0 - weight) * new
+
+    return wrong
+
+
+def without_the_top(drop_output: Function) -> Function:
     """Lose OUTPUT's mask."""
 
-    @wraps(drop_sequences)
-    def wrong(x_KTBU, edge, *rest, **options):
-        return x_KTBU if edge is Edge.OUTPUT else drop_sequences(x_KTBU, edge, *rest, **options)
+    @wraps(drop_output)
+    def wrong(self, y_KTBH):
+        return y_KTBH
 
     return wrong
 
@@ -159,8 +207,8 @@ def without_inputs_masks(layer: Function) -> Function:
     """Lose the masks of a layer's input on this path alone."""
 
     @wraps(layer)
-    def wrong(x_KTBD, state, weights, factors, *rest, **options):
+    def wrong(x_KTBD, state, weights, factors):
         kept = {slot: factor for slot, factor in factors.items() if slot is not Slot.INPUT}
-        return layer(x_KTBD, state, weights, kept, *rest, **options)
+        return layer(x_KTBD, state, weights, kept)
 
     return wrong

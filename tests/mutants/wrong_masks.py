@@ -5,22 +5,23 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
+import torch
 from mutants.mutant import Function
 
-from ablate.drops import ALL, Fill, Scale
+from ablate.drops import ALL, Fill
 from ablate.masks import Purpose
 from ablate.noise import BERNOULLI
 
 
 def sharing_made(change: Callable[[Any], dict[str, Any]]) -> Callable[[Function], Function]:
-    """Draw masks with another sharing; other words (initial weights) stay as they are."""
+    """Share an activation's masks otherwise; weights' masks and other words stay as they are."""
 
-    def make(activation_words: Function) -> Function:
-        @wraps(activation_words)
-        def wrong(address, sharing, **rest):
-            if address.purpose is Purpose.MASK:
-                sharing = replace(sharing, **change(sharing))
-            return activation_words(address, sharing, **rest)
+    def make(coordinates: Function) -> Function:
+        @wraps(coordinates)
+        def wrong(cls, addresses, sharings, **sizes):
+            if addresses[0].purpose is Purpose.MASK and sharings[0].source is None:
+                sharings = [replace(own, **change(own)) for own in sharings]
+            return coordinates(cls, addresses, sharings, **sizes)
 
         return wrong
 
@@ -30,49 +31,71 @@ def sharing_made(change: Callable[[Any], dict[str, Any]]) -> Callable[[Function]
 time_and_batch_exchanged = sharing_made(lambda s: {"time": s.batch, "batch": s.time})
 one_for_the_batch = sharing_made(lambda s: {"batch": ALL})
 the_same_each_step = sharing_made(lambda s: {"time": ALL})
-the_same_each_window = sharing_made(lambda s: {"update": ALL})
 
 
-def by_position(activation_words: Function) -> Function:
+def the_same_each_window(given: Function) -> Function:
+    """Leave the update's number out of the address."""
+
+    @wraps(given)
+    def wrong(self, updates_K, tokens_TB=None):
+        return given(self, torch.zeros_like(updates_K), tokens_TB)
+
+    return wrong
+
+
+def by_position(draw: Function) -> Function:
     """Decide anew at each place of the text, whatever word stands there."""
 
-    @wraps(activation_words)
-    def wrong(address, sharing, *, tokens_TB=None, **rest):
+    @wraps(draw)
+    def wrong(self, clock, tokens_TB=None):
         if tokens_TB is not None:
-            sharing = replace(sharing, word=ALL, time=1)
-        return activation_words(address, sharing, **rest)
+            tokens_TB = torch.arange(tokens_TB.numel()).view_as(tokens_TB)
+        return draw(self, clock, tokens_TB)
 
     return wrong
 
 
-def by_keeping(drawn: Function) -> Function:
+def by_keeping(table: Function) -> Function:
     """Take the rate for the probability of keeping."""
 
-    @wraps(drawn)
-    def wrong(drop, rate, *rest):
-        return drawn(drop, 1.0 - rate, *rest)
+    @wraps(table)
+    def wrong(cls, at, noise, rates, divided, **kinds):
+        return table(cls, at, noise, [1.0 - rate for rate in rates], divided, **kinds)
 
     return wrong
 
 
-def never_scaled(drawn: Function) -> Function:
+def mixed_by_keeping(mean_masks: Function) -> Function:
+    """Take HOLD's rate for the probability of the new value in the deterministic evaluation."""
+
+    def kept(own):
+        held = own is not None and own.drop.fill is Fill.HOLD
+        return own._replace(rate=1.0 - own.rate) if held else own
+
+    @wraps(mean_masks)
+    def wrong(edge, acting, window, **options):
+        return mean_masks(edge, [kept(own) for own in acting], window, **options)
+
+    return wrong
+
+
+def never_scaled(table: Function) -> Function:
     """Leave out the division by 1 - p in training, where evaluation counts on it."""
 
-    @wraps(drawn)
-    def wrong(drop, rate, *rest):
-        inverted = drop.noise == BERNOULLI and drop.scale is Scale.TRAIN
-        return drawn(replace(drop, scale=Scale.TEST) if inverted else drop, rate, *rest)
+    @wraps(table)
+    def wrong(cls, at, noise, rates, divided, **kinds):
+        return table(cls, at, noise, rates, [False for _ in divided], **kinds)
 
     return wrong
 
 
-def scaled_twice(drawn: Function) -> Function:
+def scaled_twice(draw: Function) -> Function:
     """Divide by 1 - p once more."""
 
-    @wraps(drawn)
-    def wrong(drop, rate, *rest):
-        inverted = drop.fill is Fill.ZERO and drop.scale is Scale.TRAIN
-        return drawn(drop, rate, *rest) / (1.0 - rate if inverted else 1.0)
+    @wraps(draw)
+    def wrong(self, clock, tokens_TB=None):
+        drawn = draw(self, clock, tokens_TB)
+        return drawn * self.scale_K.view(-1, 1, 1, 1, 1) if self.noise == BERNOULLI else drawn
 
     return wrong
 

@@ -1,36 +1,59 @@
-"""The bugs of the field in what is done with the net: its loss, its perplexity."""
+"""The bugs of the field in what is done with the net: its updates, its loss, its perplexity."""
 
 from functools import wraps
 
+import torch
 from mutants.mutant import Function
 
 
-def batch_for_unroll(cohort_update: Function) -> Function:
-    """Take the mean over all targets times the batch, so that gradients are B / T of the paper's.
+def training_in_evaluation(window: Function) -> Function:
+    """Forget to say that this is evaluation."""
 
-    Clipping gradients of B / T the size at a clip is clipping whole ones at T / B of it.
-    """
-
-    @wraps(cohort_update)
-    def wrong(parameters, x_TB, *rest, learning_rates, clips, **options):
-        unroll, batch = x_TB.shape
-        size = batch / unroll
-        rates = [rate * size for rate in learning_rates]
-        own = [clip / size for clip in clips]
-        done = cohort_update(parameters, x_TB, *rest, learning_rates=rates, clips=own, **options)
-        return done._replace(norms=[norm * size for norm in done.norms])
+    @wraps(window)
+    def wrong(self, like, *, update=0, **mode):
+        return window(self, like, update=update)
 
     return wrong
 
 
-def by_whole_chunks(evaluate_cohort: Function) -> Function:
+def standing_still(advance: Function) -> Function:
+    """Leave the clock of the masks where it is after an update."""
+
+    @wraps(advance)
+    def wrong(self):
+        return None
+
+    return wrong
+
+
+def words_of_places(drop_words: Function) -> Function:
+    """Give the masks the number of each word's place instead of the word's own."""
+
+    @wraps(drop_words)
+    def wrong(self, x_KTBD, tokens_TB):
+        return drop_words(self, x_KTBD, torch.arange(tokens_TB.numel()).view_as(tokens_TB))
+
+    return wrong
+
+
+def batch_for_unroll(losses_and_gradients: Function) -> Function:
+    """Take the mean over all targets times the batch: gradients are B / T of the paper's."""
+
+    @wraps(losses_and_gradients)
+    def wrong(y_KNH, weights_WP, targets_N, scale, words):
+        # The shipped scale is 1 / B, so that N times it is the unroll.
+        unroll = len(targets_N) * scale
+        return losses_and_gradients(y_KNH, weights_WP, targets_N, 1.0 / unroll, words)
+
+    return wrong
+
+
+def by_whole_chunks(call: Function) -> Function:
     """Divide by the number of chunks, rounded down, though the last of them is a part of one."""
 
-    @wraps(evaluate_cohort)
-    def wrong(parameters, tokens_N, tasks, *, streams, unroll, **options):
-        found = evaluate_cohort(
-            parameters, tokens_N, tasks, streams=streams, unroll=unroll, **options
-        )
+    @wraps(call)
+    def wrong(self, tokens_N, *, streams, unroll, **options):
+        found = call(self, tokens_N, streams=streams, unroll=unroll, **options)
         chunk = streams * unroll
         divisor = max(1, len(tokens_N) // chunk) * chunk
 
@@ -44,15 +67,13 @@ def by_whole_chunks(evaluate_cohort: Function) -> Function:
     return wrong
 
 
-def full_windows_only(evaluate_cohort: Function) -> Function:
+def full_windows_only(call: Function) -> Function:
     """Leave out what does not fill a window in every stream."""
 
-    @wraps(evaluate_cohort)
-    def wrong(parameters, tokens_N, tasks, *, streams, unroll, **options):
+    @wraps(call)
+    def wrong(self, tokens_N, *, streams, unroll, **options):
         chunk = streams * unroll
         whole = max(1, len(tokens_N) // chunk) * chunk
-        return evaluate_cohort(
-            parameters, tokens_N[:whole], tasks, streams=streams, unroll=unroll, **options
-        )
+        return call(self, tokens_N[:whole], streams=streams, unroll=unroll, **options)
 
     return wrong

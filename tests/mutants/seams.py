@@ -1,0 +1,51 @@
+"""Where bugs are planted: the functions that the masks, the values and the loss of a net pass.
+
+Most are one for all paths of the engine, so that no comparison of paths sees a bug there; what does
+are the papers' equations (law 2), differences of values (law 1) and the trainer by hand (law 8).
+"""
+
+from typing import Final
+
+from mutants.mutant import Seam
+
+from ablate.engine import factors, library, looped, reference, slots, step
+from ablate.engine.factors import NetMasks
+from ablate.engine.step import Kind, Multiply
+from ablate.engine.table import Clock, MaskTable
+from ablate.masks import Coordinates
+from ablate.training import softmax
+from ablate.training.evaluation import Evaluation
+from ablate.training.update import Task
+
+# What a mask is: who shares it, when it changes, at which rate and scale.
+COORDINATES_OF: Final = Seam(Coordinates, "of")
+COORDINATES_GIVEN: Final = Seam(Coordinates, "given")
+CLOCK_ADVANCE: Final = Seam(Clock, "advance")
+TABLE_OF: Final = Seam(MaskTable, "of")
+TABLE_DRAW: Final = Seam(MaskTable, "draw")
+MEAN_FACTOR: Final = Seam(slots, "mean_factor")
+MEAN_MASKS: Final = Seam(factors, "_mean_masks")
+
+# What a net multiplies by, and at which slot of which layer.
+NET_OF: Final = Seam(NetMasks, "of")
+NET_FACTORS: Final = Seam(NetMasks, "factors")
+NET_WORDS: Final = Seam(NetMasks, "drop_words")
+NET_OUTPUT: Final = Seam(NetMasks, "drop_output")
+
+# Where a factor meets a value, on every path: a whole sequence, a weight, a value within a step.
+DROPPED: Final = Seam(factors, "_dropped")
+MASKED: Final = Seam(reference, "masked")
+STEP: Final = Seam(step, "step")
+MULTIPLY_TIMES: Final = Seam(Multiply, "times")
+MULTIPLY_HELD: Final = Seam(Multiply, "held")
+
+# The same on one path alone.
+READ_INPUT: Final = Seam(looped, "_read_input")
+KIND_READ: Final = Seam(Kind, "read")
+KERNELS: Final = Seam(step, "kernels")
+LIBRARY_LAYER: Final = Seam(library, "library_layer")
+
+# What training and evaluation make of a net.
+TASK_WINDOW: Final = Seam(Task, "window")
+LOSSES: Final = Seam(softmax, "losses_and_gradients")
+EVALUATE: Final = Seam(Evaluation, "__call__")

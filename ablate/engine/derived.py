@@ -56,9 +56,10 @@ def derive(
         return *made, *torch.autograd.grad(made, leaves, given[count:])
 
     graph = make_fx(joint)(*inputs, *outputs).graph
-    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
-        node.replace_all_uses_with(node.all_input_nodes[0])
-        graph.erase_node(node)
+    for target in (torch.ops.aten.detach.default, torch.ops.aten.alias.default):
+        for node in graph.find_nodes(op="call_function", target=target):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
     places = graph.find_nodes(op="placeholder")
     results = list(graph.output_node().args[0])  # pyright: ignore[reportArgumentType]
     made, gradients = results[: len(outputs)], results[len(outputs) :]

@@ -127,8 +127,10 @@ def _forward(
         z = z + bias.unsqueeze(3 - kind.gate_dim)
     factors = dict(zip(kind.slots, rest, strict=True))
     new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
-    read = kind.read(factors.get(Slot.RECURRENT), new.s)
-    return (*new, read) if kind.holds else (new.c, new.h, read)
+    # A name of its own also where it is h_t: gradients are added as gy + (ds + dr) in every cohort.
+    s = torch.ops.aten.alias(new.s)
+    read = kind.read(factors.get(Slot.RECURRENT), s)
+    return (new.c, new.h, s, read) if kind.holds else (new.c, new.h, read)
 
 
 def _examples(

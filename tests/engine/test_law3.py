@@ -6,6 +6,10 @@ a vector; compiled kernels are held to odd sizes in compiled_cases.py.
 
 import pytest
 import torch
+from drawing import placements as drawn_placements
+from drawing import seeded
+from hypothesis import given
+from hypothesis import strategies as st
 from training import cohorts
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
@@ -15,6 +19,7 @@ from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.rules import RULES
 from ablate.testing.close import assert_same
 from ablate.training.evaluation import evaluate, evaluate_cohort
 from ablate.training.update import product_copies
@@ -77,6 +82,29 @@ def _pairs(tasks, windows=WINDOWS):
 def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path):
     """Parameters, states, loss and norm, in float32, with other seeds, updates and rates beside."""
     tasks = cohorts.tasks_of(NET, placements, path)
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+        assert_same(together, alone, task.placement)
+
+
+def test_every_edge_beside_every_other_has_the_bits_of_one_alone():
+    """The kernels of one cohort have every slot at once; each trial acts at one of them."""
+    placements = [
+        Placement({edge: Drop(0.3, fill=fill)})
+        for edge, rule in RULES.items()
+        for fill in rule.fills
+    ]
+    tasks = cohorts.tasks_of(NET, placements)
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+        assert_same(together, alone, task.placement)
+
+
+@given(st.lists(drawn_placements(NET.layers), min_size=2, max_size=4))
+@seeded(25)
+def test_drawn_companions_change_no_bit(placements):
+    """Of those that are drawn together only such as may share a cohort."""
+    kinds = [alike(placement, NET.layers)[2:] for placement in placements]
+    own = [placement for placement, kind in zip(placements, kinds, strict=True) if kind == kinds[0]]
+    tasks = cohorts.tasks_of(NET, own)
     for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
         assert_same(together, alone, task.placement)
 

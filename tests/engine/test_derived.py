@@ -73,11 +73,13 @@ def _expected(function, inputs, gradients, wrt):
 
 
 def _reached(function, wrt):
-    """Those of the inputs at `wrt` that the outputs depend on."""
-    inputs = [_normal(*SHAPE, seed=k).requires_grad_() for k in range(INPUTS)]
-    made = [value for value in function(*inputs) if value.requires_grad]
-    ones = [torch.ones_like(value) for value in made]
-    grads = torch.autograd.grad(made, [inputs[k] for k in wrt], ones, allow_unused=True)
+    """Those of the inputs at `wrt` on which outputs depend; none where an output has none."""
+    inputs = [_normal(*SHAPE, seed=k).requires_grad_(k in wrt) for k in range(INPUTS)]
+    made = function(*inputs)
+    if not all(value.requires_grad for value in made):
+        return ()
+    asked, ones = [inputs[k] for k in wrt], [torch.ones_like(value) for value in made]
+    grads = torch.autograd.grad(made, asked, ones, allow_unused=True)
     return tuple(k for k, grad in zip(wrt, grads, strict=True) if grad is not None)
 
 
@@ -101,8 +103,8 @@ def test_a_drawn_function_has_autograds_gradients(steps, outputs, wrt):
     asked = _reached(function, sorted(wrt))
     if not asked:
         return
-    examples = [_normal(*SHAPE, seed=k) for k in range(INPUTS)]
-    pair = derive(function, examples, [torch.zeros(SHAPE).double()] * len(outputs), wrt=asked)
+    examples = [torch.zeros(SHAPE, dtype=torch.float64) for _ in range(INPUTS + len(outputs))]
+    pair = derive(function, examples[:INPUTS], examples[INPUTS:], wrt=asked)
     for shape in (SHAPE, (3, 2, 7)):
         inputs = [_normal(*shape, seed=10 + k) for k in range(INPUTS)]
         gradients = [_normal(*shape, seed=20 + k) for k in range(len(outputs))]
@@ -205,7 +207,9 @@ def _by_autograd(kind, inputs, gradients):
 
 
 @pytest.mark.parametrize("product", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("kind", _kinds(), ids=lambda kind: "-".join(s.name for s in kind.slots))
+@pytest.mark.parametrize(
+    "kind", list(_kinds()), ids=lambda kind: "-".join(s.name for s in kind.slots)
+)
 def test_a_steps_kernels_are_autograds(kind, product):
     """Every value and gradient: 1e-6 of the largest in float32, one ulp of bfloat16 where it is."""
     kind = kind._replace(product=product)

@@ -4,12 +4,11 @@ Shapes: K trials, B batch, H hidden.
 """
 
 import contextlib
-import functools
-import itertools
 
 import pytest
 import torch
 from drawing import seeded
+from engine.stepping import INSIDE, by_halves, normal, step_case
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -28,11 +27,6 @@ EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 INPUTS = 4
 SHAPE = (2, 3, 5)
-
-
-def _normal(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 _STEPS = st.tuples(
@@ -74,21 +68,13 @@ def _expected(function, inputs, gradients, wrt):
 
 def _reached(function, wrt):
     """Those of the inputs at `wrt` on which outputs depend; none where an output has none."""
-    inputs = [_normal(*SHAPE, seed=k).requires_grad_(k in wrt) for k in range(INPUTS)]
+    inputs = [normal(*SHAPE, seed=k).requires_grad_(k in wrt) for k in range(INPUTS)]
     made = function(*inputs)
     if not all(value.requires_grad for value in made):
         return ()
     asked, ones = [inputs[k] for k in wrt], [torch.ones_like(value) for value in made]
     grads = torch.autograd.grad(made, asked, ones, allow_unused=True)
     return tuple(k for k, grad in zip(wrt, grads, strict=True) if grad is not None)
-
-
-def _by_halves(pair, inputs, gradients):
-    """What a caller makes of the two graphs: the function's outputs, and gradients."""
-    made = pair.forward(*inputs)
-    kept = made[pair.distinct :]
-    back = pair.backward(*gradients, *(inputs[place] for place in pair.reads), *kept)
-    return [made[place] for place in pair.places], list(back)
 
 
 @given(
@@ -106,9 +92,9 @@ def test_a_drawn_function_has_autograds_gradients(steps, outputs, wrt):
     examples = [torch.zeros(SHAPE, dtype=torch.float64) for _ in range(INPUTS + len(outputs))]
     pair = derive(function, examples[:INPUTS], examples[INPUTS:], wrt=asked)
     for shape in (SHAPE, (3, 2, 7)):
-        inputs = [_normal(*shape, seed=10 + k) for k in range(INPUTS)]
-        gradients = [_normal(*shape, seed=20 + k) for k in range(len(outputs))]
-        found = _by_halves(pair, inputs, gradients)
+        inputs = [normal(*shape, seed=10 + k) for k in range(INPUTS)]
+        gradients = [normal(*shape, seed=20 + k) for k in range(len(outputs))]
+        found = by_halves(pair, inputs, gradients)
         expected = _expected(function, inputs, gradients, asked)
         for values, wanted in zip(found, expected, strict=True):
             for value, other in zip(values, wanted, strict=True):
@@ -128,15 +114,12 @@ def test_outputs_that_are_one_tensor_are_handed_over_once():
         y = x.tanh()
         return y, 2.0 * y, y
 
-    x, gradients = _normal(*SHAPE), [_normal(*SHAPE, seed=k) for k in range(3)]
+    x, gradients = normal(*SHAPE), [normal(*SHAPE, seed=k) for k in range(3)]
     pair = derive(twice, [x], gradients, wrt=(0,))
     assert (pair.places, pair.distinct, pair.reads) == ((0, 1, 0), 2, ())
     (gradient,) = pair.backward(*gradients, *pair.forward(x)[2:])
     expected = (gradients[0] + gradients[2] + 2.0 * gradients[1]) * (1.0 - x.tanh() ** 2)
     torch.testing.assert_close(gradient, expected, **EXACT)
-
-
-INSIDE = [slot for slot in Slot if slot not in (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)]
 
 
 def test_a_step_keeps_gates_and_the_cells_tanh():
@@ -161,27 +144,6 @@ def _kinds():
     for number, slots in enumerate(sets):
         for apart in {False, Slot.RECURRENT in slots}:
             yield Kind(slots, apart=apart, bias=number % 3 != 1)
-
-
-def _step_case(kind, trials=3, batch=5, hidden=19):
-    """Inputs and gradients of a step of one kind; HOLD's factors are 0 and 1."""
-    draw = functools.partial(_normal, trials)
-    gates = (4, batch, hidden) if kind.apart else (batch, 4, hidden)
-    read = (4, batch, hidden) if kind.apart else (batch, hidden)
-    seeds = itertools.count()
-
-    def value(*shape, dtype=kind.value):
-        return draw(*shape, dtype=dtype, seed=next(seeds))
-
-    inputs = [value(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
-    inputs += [value(batch, hidden), value(batch, hidden)]
-    inputs += [value(4, hidden)] if kind.bias else []
-    for slot in kind.slots:
-        factor = value(*(read if slot is Slot.RECURRENT else (batch, hidden)))
-        inputs.append((factor > 0).to(kind.value) if slot.name.endswith("HOLD") else factor)
-    held = [value(batch, hidden)] if kind.holds else []
-    gradients = [value(batch, hidden), value(batch, hidden), *held]
-    return inputs, [*gradients, value(*read, dtype=kind.product)]
 
 
 def _by_autograd(kind, inputs, gradients):
@@ -213,9 +175,9 @@ def _by_autograd(kind, inputs, gradients):
 def test_a_steps_kernels_are_autograds(kind, product):
     """Every value and gradient: 1e-6 of the largest in float32, one ulp of bfloat16 where it is."""
     kind = kind._replace(product=product)
-    inputs, gradients = _step_case(kind)
+    inputs, gradients = step_case(kind)
     pair = kernels(kind, "cpu")
-    found, expected = _by_halves(pair, inputs, gradients), _by_autograd(kind, inputs, gradients)
+    found, expected = by_halves(pair, inputs, gradients), _by_autograd(kind, inputs, gradients)
     for values, wanted in zip(found, expected, strict=True):
         assert len(values) == len(wanted)
         for value, other in zip(values, wanted, strict=True):
@@ -249,8 +211,8 @@ def _first(kind):
 
 
 def _is_whole(pair, kind):
-    inputs, gradients = _step_case(kind)
-    made, back = _by_halves(pair, inputs, gradients)
+    inputs, gradients = step_case(kind)
+    made, back = by_halves(pair, inputs, gradients)
     expected, wanted = _by_autograd(kind, inputs, gradients)
     for value, other in zip([*made, *back], [*expected, *wanted], strict=True):
         assert not value.is_inference()

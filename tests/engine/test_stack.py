@@ -185,8 +185,7 @@ def test_one_update_tosses_once():
     one, two = (outputs(case, placement, window_of(case), Path.LOOPED) for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
     masks = [
-        mask(placement[Edge.HIDDEN], Edge.HIDDEN, layer, H, window_of(case))
-        for layer in range(2)
+        mask(placement[Edge.HIDDEN], Edge.HIDDEN, layer, H, window_of(case)) for layer in range(2)
     ]
     assert masks[0].shape == (T, 3, 1, H)
     assert not torch.equal(masks[0], masks[1])

@@ -11,9 +11,9 @@ import torch
 
 from ablate.drops import Drop, Sharing
 from ablate.edges import Edge
-from ablate.engine.slots import Window
 from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
+from ablate.engine.slots import Window
 from ablate.engine.stack import run_stack
 from ablate.model.parameters import layer_weights
 from ablate.placement import Placement

@@ -24,9 +24,10 @@ from ablate.masks import (
     LIMITS,
     SEMANTICS,
     Address,
-    Keep,
+    Coordinates,
     Purpose,
     activation_words,
+    check_types,
     philox,
     weight_words,
 )
@@ -151,7 +152,7 @@ def test_sharing_divides_the_coordinate(axis, dim, extent):
     """Neighbours that share take the word of their group's number; ALL takes that of 0."""
     shape = {"time": 7, "batch": 5, "units": 13}
     each = _draw(**shape)
-    shared = _draw(**shape, sharing=replace(EACH, **{axis: extent}))
+    shared = _draw(**shape, sharing=replace(EACH, word=ALL, **{axis: extent}))
     assert torch.equal(shared, _expected(each, dim, extent))
 
 
@@ -258,12 +259,11 @@ def test_masks_are_nested_in_the_rate(one, two):
 
 @pytest.mark.parametrize("rate", [2**-32, 0.25, 0.5, 0.9, 1 - 2**-32])
 def test_a_mask_is_the_words_threshold(rate):
-    """`keep` makes at once what thresholding the words makes: word >= round(rate * 2**32)."""
-    shape = {"time": 5, "batch": 3, "units": 50}
-    address = Address(seed=3, edge=Edge.CELL)
-    words = activation_words(address, EACH, **shape)
-    keep = Keep(threshold(rate), 3.0, torch.float64)
-    drawn = activation_words(address, EACH, **shape, keep=keep)
+    """`kept` makes at once what thresholding the words makes: word >= round(rate * 2**32)."""
+    at = Coordinates.of([Address(seed=3, edge=Edge.CELL)], [EACH], time=5, batch=3, units=50)
+    limit, scale = torch.tensor([threshold(rate)]), torch.tensor([3.0], dtype=torch.float64)
+    words = at.words(torch.tensor([7]))
+    drawn = at.kept(torch.tensor([7]), limit, scale)
     assert torch.equal(drawn, 3.0 * BERNOULLI.multiplier(words, rate))
     assert torch.equal(drawn > 0, words >= round(rate * 2**32))
     assert drawn.dtype == torch.float64
@@ -374,11 +374,6 @@ def test_distinct_keys_never_collide(one, two, place):
         pytest.param(
             lambda: _draw(units=2**14 + 1), "unit lies in [0, 16384), got 16384", id="unit"
         ),
-        pytest.param(
-            lambda: _draw(tokens=torch.tensor([[2**20]]), edge=Edge.EMBEDDING),
-            "word lies in [0, 1048576), got 1048576",
-            id="word",
-        ),
     ],
 )
 def test_a_coordinate_that_does_not_fit_is_refused(draw, words):
@@ -386,6 +381,19 @@ def test_a_coordinate_that_does_not_fit_is_refused(draw, words):
     with pytest.raises(AblateError) as raised:
         draw()
     assert str(raised.value) == f"a mask's {words}: it has no address"
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused():
+    """No token is looked at: the size of the vocabulary says it, where each word decides."""
+    by_word, by_place = Sharing(time=ALL, word=1), Sharing(time=1, word=ALL)
+    check_types(by_word, LIMITS["word"])
+    check_types(by_place, LIMITS["word"] + 1)
+    with pytest.raises(AblateError) as raised:
+        check_types(by_word, LIMITS["word"] + 1)
+    assert str(raised.value) == (
+        "masks that decide for each word have addresses for 1,048,576 words, got a vocabulary of "
+        "1,048,577"
+    )
 
 
 _BURSTS = [

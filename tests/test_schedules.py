@@ -11,19 +11,19 @@ import torch
 from drawing import placements, seeded
 from hypothesis import given
 from hypothesis import strategies as st
-from training import toys
+from training import cohorts, toys
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import Window, activation_mask
+from ablate.engine.factors import mask
+from ablate.engine.slots import Window
 from ablate.errors import AblateError
-from ablate.model import language_model
 from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, Schedule, factor_at
 from ablate.training.evaluation import evaluate
 from ablate.training.loop import train
-from ablate.training.update import Task, train_update
+from ablate.training.update import Task
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def test_masks_are_nested_along_a_schedule(schedule):
     dropped = []
     for update in sorted(range(1, 10), key=lambda update: schedule.factor(update, 10)):
         drop = placement.at(update, 10)[Edge.OUTPUT]
-        dropped.append(activation_mask(drop, Edge.OUTPUT, 0, 0, 13, window) == 0)
+        dropped.append(mask(drop, Edge.OUTPUT, 0, 13, window) == 0)
     for lower, higher in itertools.pairwise(dropped):
         assert not bool((lower & ~higher).any())
     assert 0 < int(dropped[0].sum()) < int(dropped[-1].sum())
@@ -180,18 +180,16 @@ def test_masks_are_nested_along_a_schedule(schedule):
 def _parameters():
     cell = toys.ToyCell()
     made = initial_parameters(cell.net, toys.VOCABULARY, seed=7, radius=0.5)
-    return cell.net, {name: value.requires_grad_() for name, value in made.items()}
+    return cell.net, made
 
 
 def _updated(task, update):
     """The parameters after one update of a task, at that number of its trial."""
-    net, parameters = _parameters()
-    state = language_model.zero_state(net, 3, parameters["decoder.weight"])
+    _, parameters = _parameters()
     words = torch.arange(8 * 3).view(8, 3) % toys.VOCABULARY
-    train_update(
-        parameters, words[:-1], words[1:], state, task, update=update, learning_rate=0.5, clip=5.0
-    )
-    return parameters
+    given = {"updates": [update], "learning_rates": [0.5], "clips": [5.0]}
+    made = cohorts.start([task], [parameters], (7, 3), **given)
+    return cohorts.updated(made, [(words[:-1], words[1:])])[0]
 
 
 @pytest.mark.parametrize("placement", [INSIDE, OUTSIDE], ids=["inside", "outside"])

@@ -7,13 +7,16 @@ them: these are the tensors that a backward pass written by hand would keep.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 Function = Callable[..., tuple[Tensor, ...]]
+
+Made = TypeVar("Made")
 
 # Exponentials inside: an order of magnitude dearer than to read their result again.
 _KEPT: Final = frozenset({torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default})
@@ -83,6 +86,17 @@ def derive(
         len(distinct),
         tuple(places.index(node) for node in reads),
     )
+
+
+def apart(make: Callable[[], Made]) -> Made:
+    """Call `make` where nothing is differentiated, traced or transformed but what it does itself.
+
+    Of a thread are inference mode, hooks on what is saved (a checkpoint's), transforms and fake
+    tensors: whoever asks first may stand below any of them, and what is derived is kept for all.
+    """
+    # Of the process, and it would look into tensors that are traced.
+    with torch.autograd.set_detect_anomaly(False), ThreadPoolExecutor(1) as thread:
+        return thread.submit(make).result()
 
 
 def _ancestors(

@@ -17,7 +17,7 @@ from torch.nn import functional
 from ablate.cells import LSTM, Gates, State
 from ablate.compiling import lowered
 from ablate.edges import Edge
-from ablate.engine.derived import Derived, derive
+from ablate.engine.derived import Derived, apart, derive
 from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
 
 Hooked = Callable[[Edge, Tensor], Tensor]
@@ -99,7 +99,6 @@ def padded(value: Tensor, padding: int) -> Tensor:
 
 
 @functools.cache
-@torch.inference_mode(mode=False)
 def kernels(kind: Kind, device: str) -> Derived:
     """A step of `kind` on a kind of device, forward and back, made once a process.
 
@@ -109,10 +108,14 @@ def kernels(kind: Kind, device: str) -> Derived:
     holds, of s.
     """
     forward = functools.partial(_forward, kind)
-    # Small, and all different: where nothing compiles the graph runs as it is traced here.
-    inputs, outputs = _examples(kind, torch.device(device), (2, 3, 5, 7))
     # z is a sum of projection, product and bias: the gradient of one is that of each.
-    pair = derive(forward, inputs, outputs, wrt=(0, 2, 3) if kind.holds else (0, 2))
+    wrt = (0, 2, 3) if kind.holds else (0, 2)
+
+    def derived() -> Derived:
+        # Small, and all different: where nothing compiles the graph runs as it is traced here.
+        return derive(forward, *_examples(kind, torch.device(device), (2, 3, 5, 7)), wrt=wrt)
+
+    pair = apart(derived)
 
     def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         inputs, outputs = _examples(kind, device, (3, 2, 20, 200))

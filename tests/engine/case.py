@@ -1,5 +1,10 @@
 """The seeded net of `ablate.testing.case`, under the name by which these tests know it."""
 
+from torch import Tensor
+
+from ablate.engine.factors import NetMasks
+from ablate.engine.slots import Slot, Trial, Window
+from ablate.placement import Placement
 from ablate.testing.case import (  # noqa: F401
     MODES,
     VOCABULARY,
@@ -14,3 +19,12 @@ from ablate.testing.case import (  # noqa: F401
     outputs,
     window_of,
 )
+
+
+def layer_factors(
+    placement: Placement, layer: int, window: Window, *, inputs: int = D, hidden: int = H
+) -> dict[Slot, Tensor]:
+    """One trial's factors at one layer, without the axis of trials."""
+    net = {"inputs": inputs, "hidden": hidden, "layers": layer + 1}
+    masks = NetMasks.of([Trial(placement, window)], **net)
+    return {slot: factor[0] for slot, factor in masks.factors(layer).items()}

@@ -8,36 +8,39 @@ from collections.abc import Callable
 
 import torch
 from engine.case import everything, make_case, window_of
+from engine.stepping import INSIDE, by_halves, step_case
 from torch import Tensor
+from training import cohorts
 
 from ablate.compiling import can_compile
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
-from ablate.masks import Address, Keep, activation_words, weight_words
-from ablate.model.language_model import zero_cohort_state
+from ablate.engine.slots import Slot
+from ablate.engine.step import Kind, kernels
+from ablate.masks import Address, Coordinates, activation_words, weight_words
 from ablate.model.net import Net
-from ablate.model.parameters import initial_parameters
 from ablate.noise import threshold
 from ablate.placement import Placement
-from ablate.training.update import Task, cohort_update
 
 _EACH = Sharing(time=1, batch=1, unit=1, gate=1, word=1, update=1)
 _HERE = Address(seed=2**32 - 1, edge=Edge.CARRY, layer=3, update=2**32 - 1)
 _SIZES = {"time": 7, "batch": 3, "units": 13}
 
 
-_KEEP = Keep(threshold(0.3), 1.0 / 0.7, torch.float32)
+def _kept(address: Address, sharing: Sharing, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Multipliers of two trials at a rate of 0.3 and 0.6."""
+    at = Coordinates.of([address] * 2, [sharing] * 2, **_SIZES)
+    limits = torch.tensor([threshold(0.3), threshold(0.6)])
+    scales = torch.tensor([1.0 / 0.7, 1.0], dtype=dtype)
+    return at.kept(torch.tensor([address.update, 0]), limits, scales)
 
 
 def _mask() -> dict[str, Tensor]:
     """One mask in the shape that the kernels below take, and at the limits of its counters."""
     there = Address(seed=1, edge=Edge.INPUT, start=2**30 - 9, batch_offset=2**32 - 5)
     step = Sharing(time=1, batch=1, unit=1, gate=ALL, update=1)
-    return {
-        "here": activation_words(_HERE, step, **_SIZES, keep=_KEEP),
-        "there": activation_words(there, step, **_SIZES, keep=_KEEP),
-    }
+    return {"here": _kept(_HERE, step), "there": _kept(there, step)}
 
 
 def _words() -> dict[str, Tensor]:
@@ -50,7 +53,8 @@ def _words() -> dict[str, Tensor]:
         "by word": activation_words(_HERE, _EACH, **_SIZES, tokens_TB=tokens),
         "in bursts": activation_words(_HERE, burst, **_SIZES),
         "of a weight": weight_words(_HERE, weight, sources=9, units=13),
-        "other sizes": activation_words(_HERE, _EACH, time=2, batch=5, units=8, keep=_KEEP),
+        "other sizes": activation_words(_HERE, _EACH, time=2, batch=5, units=8),
+        "kept": _kept(_HERE, burst, torch.float64),
     }
 
 
@@ -70,26 +74,35 @@ def _kernels(
     return run
 
 
-def _update() -> dict[str, Tensor]:
-    """A whole update of three trials in one cohort, and of the second of them alone.
+def _step(kind: Kind) -> Callable[[], dict[str, Tensor]]:
+    """What the kernels of one kind make, and their gradients; sizes are odd, and then even."""
+
+    def run() -> dict[str, Tensor]:
+        found = {}
+        for sizes in ((3, 5, 19), (1, 4, 32)):
+            made, back = by_halves(kernels(kind, "cpu"), *step_case(kind, *sizes))
+            found |= {f"{n}, {sizes}": value for n, value in enumerate([*made, *back])}
+        return found
+
+    return run
+
+
+def _update(precision: str = "fp32") -> dict[str, Tensor]:
+    """A whole update of three trials in one cohort, and of each of them alone.
 
     Odd sizes, so that vectors end within rows: the same bits all the same.
     """
     net = Net(layers=1, hidden=13)
     drops = [Placement({Edge.CELL: Drop(rate)}) for rate in (0.2, 0.3, 0.4)]
-    tasks = [Task(net, placement, seed) for seed, placement in enumerate(drops)]
-    each = [initial_parameters(net, 29, seed=task.seed, radius=0.5) for task in tasks]
-    words = torch.arange(42).view(2, 7, 3) ** 2 % 29
-    shared = {"learning_rates": [0.5], "updates": [4], "clips": [1.0]}
-    together = {name: torch.stack([own[name] for own in each]) for name in each[0]}
-    state = zero_cohort_state(net, 3, 3, together["decoder.weight"])
-    three = {name: given * 3 for name, given in shared.items()}
-    cohort_update(together, *words, state, tasks, **three)
-    alone = {name: value.unsqueeze(0) for name, value in each[1].items()}
-    state = zero_cohort_state(net, 1, 3, alone["decoder.weight"])
-    cohort_update(alone, *words, state, [tasks[1]], **shared)
-    found = {f"{name} in a cohort": value[1] for name, value in together.items()}
-    return found | {f"{name} alone": value[0] for name, value in alone.items()}
+    tasks = cohorts.tasks_of(net, drops, precision=precision)
+    given = {"updates": [4, 5, 6], "learning_rates": [0.5, 0.4, 0.3], "clips": [1.0, 9.0, 2.0]}
+    windows = cohorts.windows_of(29, 7, 3)
+    found = {}
+    pairs = cohorts.together_and_alone(tasks, cohorts.initial(tasks, 29), windows, **given)
+    for k, (together, alone) in enumerate(pairs):
+        found |= {f"{name} {k} in a cohort": value for name, value in together.items()}
+        found |= {f"{name} {k} alone": value for name, value in alone.items()}
+    return found
 
 
 _APART = Sharing(gate=1)
@@ -119,6 +132,32 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
         )
     ),
 }
+
+
+def _of(*slots: Slot, **given: object) -> dict[str, Kind]:
+    """The kinds of these slots in both precisions, by name."""
+    name = "+".join(slot.name for slot in slots) or "none"
+    name += "".join(f", {what}" for what, value in given.items() if value is True)
+    kinds = {torch.float32: name, torch.bfloat16: f"{name}, bf16"}
+    return {label: Kind(slots, product=product, **given) for product, label in kinds.items()}  # type: ignore[arg-type]
+
+
+#: Each slot alone, all together, gates apart and together, with a bias and without one.
+KINDS: dict[str, Kind] = {
+    name: kind
+    for kinds in (
+        _of(),
+        _of(bias=False),
+        *(_of(slot) for slot in INSIDE),
+        _of(Slot.RECURRENT, apart=True),
+        _of(*INSIDE),
+        _of(*INSIDE, apart=True),
+        _of(Slot.RECURRENT, Slot.STATE_HOLD, Slot.HIDDEN_HOLD, apart=True),
+        _of(Slot.CARRY_HOLD, Slot.HIDDEN_HOLD),
+    )
+    for name, kind in kinds.items()
+}
+CASES |= {name: _step(kind) for name, kind in KINDS.items()}
 
 
 def main(path: str, *names: str) -> None:

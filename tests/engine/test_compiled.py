@@ -10,19 +10,28 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import assert_close
-from engine.compiled_cases import CASES
+from engine.compiled_cases import CASES, KINDS
 
-from ablate.compiling import EAGER_NOTE, can_compile, compiles, eagerly, lowered
+from ablate import compiling
+from ablate.compiling import EAGER_NOTE, TRITON_NOTE, can_compile, compiles, eagerly, lowered
 
 TESTS = Path(__file__).parents[1]
 
 # Each variant of each kernel compiles for seconds: one mask and one pair of kernels.
 QUICK = ["mask", "cell", "update"]
 
+# Of the largest entry: tanh is another function's, and where a product takes what a step made it is
+# rounded to bfloat16, by one unit in its last place otherwise.
+CLOSE = {torch.float32: 1e-6, torch.bfloat16: 2.0**-8}
+
 needs_compiler = pytest.mark.skipif(
     not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++")),
     reason="no C++ compiler",
 )
+
+
+def _no_examples(device):
+    return ()
 
 
 def _compiled(names, folder):
@@ -42,19 +51,24 @@ def _compiled(names, folder):
 
 
 def _assert_equal(names, folder):
-    for name, found in _compiled(names, folder).items():
+    found = _compiled(names, folder)
+    assert list(found) == list(names)
+    for name, made in found.items():
         expected = CASES[name]()
-        if name in ("mask", "words"):
-            assert list(found) == list(expected)
-            for what, words in expected.items():
-                assert torch.equal(found[what], words), what
-        else:
-            assert_close(found, expected, name)
-        if name == "update":
-            for what, value in found.items():
-                if what.endswith(" alone"):
-                    together = found[what.removesuffix("alone") + "in a cohort"]
-                    assert torch.equal(value, together), what
+        assert list(made) == list(expected)
+        for what, wanted in expected.items():
+            value = made[what]
+            if name in ("mask", "words"):
+                assert torch.equal(value, wanted), what
+            elif name in KINDS:
+                assert (value.shape, value.dtype) == (wanted.shape, wanted.dtype)
+                error = (value.float() - wanted.float()).abs().max()
+                assert error <= CLOSE[value.dtype] * wanted.float().abs().max(), (name, what)
+            else:
+                assert_close({what: value}, {what: wanted}, name)
+            if what.endswith(" alone"):
+                together = made[what.removesuffix("alone") + "in a cohort"]
+                assert torch.equal(value, together), what
 
 
 @needs_compiler
@@ -67,7 +81,18 @@ def test_a_compiled_mask_and_one_pair_of_kernels_equal_eager_ones(tmp_path):
 @pytest.mark.slow
 def test_other_compiled_kernels_equal_eager_ones(tmp_path):
     """Words in other shapes, gates apart, HOLD, evaluation, every slot inside the loop at once."""
-    _assert_equal([name for name in CASES if name not in QUICK], tmp_path)
+    _assert_equal([name for name in CASES if name not in [*QUICK, *KINDS]], tmp_path)
+
+
+_PARTS = 6
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_the_compiled_kernels_of_a_step_equal_eager_ones(part, tmp_path):
+    """Each slot alone, all together, gates apart, without a bias, products in either precision."""
+    _assert_equal(list(KINDS)[part::_PARTS], tmp_path)
 
 
 @pytest.fixture
@@ -84,7 +109,7 @@ def test_compiling_can_be_switched_off(undecided, monkeypatch):
     assert not can_compile()
     seen = []
     two = torch.tensor(2)
-    assert lowered(lambda x: seen.append(x) or x + 1, tuple)(two) == 3
+    assert lowered(lambda x: seen.append(x) or x + 1, _no_examples)(two) == 3
     assert seen == [two]
 
 
@@ -93,7 +118,7 @@ def test_a_scope_is_eager_and_leaves_compiling_as_it_was(undecided, monkeypatch)
     monkeypatch.delenv("ABLATE_COMPILE", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
     monkeypatch.setattr("ablate.compiling._lower", lambda function, examples: lambda x: x + 100)
-    call = lowered(lambda x: x + 1, tuple)
+    call = lowered(lambda x: x + 1, _no_examples)
     for expected in (101, 101):
         with eagerly():
             assert not can_compile()
@@ -151,11 +176,54 @@ def test_without_a_compiler_one_sentence_says_what_it_costs(undecided, monkeypat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not can_compile()
-        assert lowered(lambda x: x + 1, tuple)(torch.tensor(2)) == 3
+        assert lowered(lambda x: x + 1, _no_examples)(torch.tensor(2)) == 3
 
 
-def test_what_is_not_on_the_cpu_runs_eagerly(undecided, monkeypatch):
-    """The compiled code is the CPU's."""
+def test_what_is_on_another_device_runs_eagerly(undecided, monkeypatch):
+    """Neither C++ nor Triton: nothing is compiled, nor are examples made."""
     monkeypatch.setenv("ABLATE_COMPILE", "1")
     there = torch.zeros(3, device="meta")
-    assert lowered(lambda x: x + 1, lambda: 1 / 0)(there).device.type == "meta"
+    assert lowered(lambda x: x + 1, lambda device: 1 / 0)(there).device.type == "meta"
+
+
+def test_what_cannot_be_compiled_runs_eagerly(undecided, monkeypatch):
+    """The compiler's own words, what it costs and how to be rid of the sentence, said once."""
+
+    def fails(function, examples):
+        tried.append(examples)
+        raise NotImplementedError("no lowering of aten.sinc")
+
+    tried = []
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    monkeypatch.setattr(compiling, "_lower", fails)
+    compiling._warn_once.cache_clear()
+    one, two = torch.tensor(1), torch.tensor(2)
+    call, other = (
+        lowered(lambda x: x + 1, lambda device: (one,)),
+        lowered(lambda x: -x, _no_examples),
+    )
+    with pytest.warns(RuntimeWarning) as caught:
+        assert (call(two), call(one), other(two)) == (3, 2, -2)
+    assert [str(warning.message) for warning in caught] == [
+        "what lies between the products could not be compiled for cpu (NotImplementedError: no "
+        "lowering of aten.sinc) and runs eagerly, slower; ABLATE_COMPILE=0 asks for that without a "
+        "word"
+    ]
+    assert len(tried) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert call(two) == 3
+
+
+def test_without_triton_a_gpu_is_told_what_to_install(undecided, monkeypatch):
+    """Decided for each kind of device alone; a C++ compiler is none of the GPU's."""
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.warns(RuntimeWarning, match="Triton was not found") as caught:
+        assert not can_compile("cuda")
+    assert [str(warning.message) for warning in caught] == [TRITON_NOTE]
+    assert can_compile("cpu")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    compiles.cache_clear()
+    assert can_compile("cuda")

@@ -17,9 +17,9 @@ from engine.case import forward
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.slots import Window
 from ablate.engine.plan import Mode
 from ablate.engine.reference import LayerWeights
+from ablate.engine.slots import Window
 from ablate.placement import Placement
 
 P = 0.3

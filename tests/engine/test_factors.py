@@ -11,13 +11,13 @@ import pytest
 import torch
 from conftest import single_edge_placements
 from drawing import EDGES
-from engine.case import B, D, H, T
+from engine.case import B, D, H, T, layer_factors
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import Slot, Window, layer_factors
+from ablate.engine.factors import drop_sequence
 from ablate.engine.plan import Mode
-from ablate.engine.stack import drop_sequence
+from ablate.engine.slots import Slot, Window
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
@@ -76,8 +76,7 @@ def _kept(edge, layer, units, *, gates=1):
 
 
 def _factors(edge, drop, layer, window=WINDOW):
-    inputs = H if layer else D
-    return layer_factors(Placement({edge: drop}), layer, window, inputs=inputs, hidden=H)
+    return layer_factors(Placement({edge: drop}), layer, window)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_masks_of_one_weight_multiply():
     """A folded RECURRENT and WEIGHT on the same W_hh are one factor, their product."""
     folded = Drop(0.5, Sharing(time=ALL, batch=ALL))
     drops = {Edge.WEIGHT: Drop(RATE), Edge.RECURRENT: folded}
-    both = layer_factors(Placement(drops), 0, WINDOW, inputs=D, hidden=H)
+    both = layer_factors(Placement(drops), 0, WINDOW)
     each = [_factors(edge, drop, 0)[Slot.WEIGHT] for edge, drop in drops.items()]
     assert list(both) == [Slot.WEIGHT]
     assert torch.equal(both[Slot.WEIGHT], each[0] * each[1])
@@ -286,7 +285,7 @@ def test_factors_have_the_windows_type(dtype, mode):
     """No factor raises or lowers the precision of what it meets."""
     window = replace(WINDOW, dtype=dtype, mode=mode)
     for placement in single_edge_placements():
-        factors = layer_factors(placement, 1, window, inputs=H, hidden=H)
+        factors = layer_factors(placement, 1, window)
         assert all(factor.dtype == dtype for factor in factors.values()), placement.text
 
 
@@ -304,12 +303,12 @@ def test_a_window_may_be_cut_anywhere(edge, mode):
         }
 
     for placement in [placement for placement in single_edge_placements() if edge in placement]:
-        whole = layer_factors(placement, layer, window, inputs=H, hidden=H)
+        whole = layer_factors(placement, layer, window)
         for dim, part in (
             (0, replace(window, start=window.start + 4, time=1)),
             (1, replace(window, batch_offset=window.batch_offset + 2, batch=1)),
         ):
-            found = layer_factors(placement, layer, part, inputs=H, hidden=H)
+            found = layer_factors(placement, layer, part)
             assert list(found) == list(whole)
             for slot, factor in cut(whole, dim, 4 if dim == 0 else 2).items():
                 assert torch.equal(found[slot], factor), placement.text

@@ -6,19 +6,23 @@ a vector; compiled kernels are held to odd sizes in compiled_cases.py.
 
 import pytest
 import torch
+from drawing import placements as drawn_placements
+from drawing import seeded
+from hypothesis import given
+from hypothesis import strategies as st
+from training import cohorts
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path, alike
-from ablate.masks import Address, Keep, activation_keeps, activation_words
 from ablate.model import language_model
 from ablate.model.net import Net
-from ablate.model.parameters import initial_parameters
-from ablate.noise import GAUSSIAN, threshold
+from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.rules import RULES
 from ablate.testing.close import assert_same
-from ablate.training.evaluation import evaluate, evaluate_cohort
-from ablate.training.update import Task, cohort_update, product_copies, train_update
+from ablate.training.evaluation import Evaluation, evaluate
+from ablate.training.update import product_copies
 
 NET, V, T, B = Net(layers=2, hidden=16), 31, 5, 4
 
@@ -42,49 +46,29 @@ APART = [
 ]
 
 
-def _words():
-    generator = torch.Generator().manual_seed(3)
-    return torch.randint(V, (2, T, B), generator=generator).unbind()
+WINDOWS = cohorts.windows_of(V, T, B)
+
+
+def _given(trials):
+    """Where each of so many trials stands: every number is its own, and the clips hold some."""
+    return {
+        "updates": [3 + k for k in range(trials)],
+        "learning_rates": [0.1 * (k + 1) for k in range(trials)],
+        "clips": [0.5 * (k + 1) for k in range(trials)],
+    }
 
 
 def _start(tasks):
-    """Parameters, state, windows: what every trial starts its second update from."""
-    parameters = [initial_parameters(NET, V, seed=task.seed, radius=0.5) for task in tasks]
+    """Parameters and state: what every trial starts its update from."""
     generator = torch.Generator().manual_seed(5)
-    state = torch.randn(2, NET.layers, len(tasks), B, NET.hidden, generator=generator).unbind()
-    return parameters, state
+    state = torch.randn(2, NET.layers, len(tasks), B, NET.hidden, generator=generator)
+    return cohorts.initial(tasks, V), tuple(state)
 
 
-def _tasks(placements, path=Path.LOOPED, precision="fp32"):
-    return [
-        Task(NET, placement, seed, path, path, updates=10, precision=precision)
-        for seed, placement in enumerate(placements)
-    ]
-
-
-def _together(tasks, parameters, state):
-    stacked = {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
-    done = cohort_update(
-        stacked,
-        *_words(),
-        state,
-        tasks,
-        updates=[3 + k for k in range(len(tasks))],
-        learning_rates=[0.1 * (k + 1) for k in range(len(tasks))],
-        clips=[1.0 + k for k in range(len(tasks))],
-    )
-    values = {**stacked, "s": done.state[0].transpose(0, 1), "c": done.state[1].transpose(0, 1)}
-    numbers = list(zip(done.nlls, done.norms, strict=True))
-    return [{name: value[k] for name, value in values.items()} for k in range(len(tasks))], numbers
-
-
-def _alone(k, task, parameters, state):
-    own = {name: value.clone() for name, value in parameters[k].items()}
-    done = train_update(
-        own, *_words(), (state[0][:, k], state[1][:, k]), task,
-        update=3 + k, learning_rate=0.1 * (k + 1), clip=1.0 + k,
-    )  # fmt: skip
-    return {**own, "s": done.state[0], "c": done.state[1]}, (done.nll, done.norm)
+def _pairs(tasks, windows=WINDOWS):
+    """Each trial after an update in the cohort, and alone."""
+    each, state = _start(tasks)
+    return cohorts.together_and_alone(tasks, each, windows, state=state, **_given(len(tasks)))
 
 
 @pytest.mark.parametrize(
@@ -97,13 +81,32 @@ def _alone(k, task, parameters, state):
 )
 def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path):
     """Parameters, states, loss and norm, in float32, with other seeds, updates and rates beside."""
-    tasks = _tasks(placements, path)
-    parameters, state = _start(tasks)
-    together, numbers = _together(tasks, parameters, state)
-    for k, task in enumerate(tasks):
-        alone, told = _alone(k, task, parameters, state)
-        assert_same(together[k], alone, task.placement)
-        assert numbers[k] == told
+    tasks = cohorts.tasks_of(NET, placements, path)
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+        assert_same(together, alone, task.placement)
+
+
+def test_every_edge_beside_every_other_has_the_bits_of_one_alone():
+    """The kernels of one cohort have every slot at once; each trial acts at one of them."""
+    placements = [
+        Placement({edge: Drop(0.3, fill=fill)})
+        for edge, rule in RULES.items()
+        for fill in rule.fills
+    ]
+    tasks = cohorts.tasks_of(NET, placements)
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+        assert_same(together, alone, task.placement)
+
+
+@given(st.lists(drawn_placements(NET.layers), min_size=2, max_size=4))
+@seeded(25)
+def test_drawn_companions_change_no_bit(placements):
+    """Of those that are drawn together only such as may share a cohort."""
+    kinds = [alike(placement, NET.layers)[2:] for placement in placements]
+    own = [placement for placement, kind in zip(placements, kinds, strict=True) if kind == kinds[0]]
+    tasks = cohorts.tasks_of(NET, own)
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+        assert_same(together, alone, task.placement)
 
 
 def test_bits_are_equal_with_two_threads():
@@ -118,58 +121,24 @@ def test_bits_are_equal_with_two_threads():
 
 def test_bfloat16_in_a_cohort_is_as_alone_within_a_rounding():
     """Gates apart beside gates that share: any mixture, within 2**-7 of the largest change."""
-    tasks = _tasks([*MIXED, *APART], precision="bf16")
-    parameters, state = _start(tasks)
-    together, _ = _together(tasks, parameters, state)
-    for k, task in enumerate(tasks):
-        alone, _ = _alone(k, task, parameters, state)
+    tasks = cohorts.tasks_of(NET, [*MIXED, *APART], precision="bf16")
+    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
         for name, value in alone.items():
             size = value.abs().max()
-            assert (together[k][name] - value).abs().max() <= 2**-7 * size, (name, task.placement)
+            assert (together[name] - value).abs().max() <= 2**-7 * size, (name, task.placement)
 
 
 def test_an_evaluation_in_a_cohort_has_the_bits_of_one_alone():
     """Every token's log-probability, at a number of streams that leaves a remainder."""
-    tasks = _tasks(MIXED)
-    parameters, _ = _start(tasks)
+    tasks = cohorts.tasks_of(NET, MIXED)
+    parameters = cohorts.initial(tasks, V)
     tokens = (torch.arange(61) ** 2 % V).int().numpy()
     given = {"streams": 4, "unroll": 5, "eos": 0}
-    stacked = {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
-    found = evaluate_cohort(stacked, tokens, tasks, updates=[0] * len(tasks), **given)
+    stacked, updates = cohorts.stacked(parameters), [0] * len(tasks)
+    found = Evaluation.of(stacked, tasks)(tokens, updates=updates, **given)
     for own, values, task in zip(found, parameters, tasks, strict=True):
         expected = evaluate(values, tokens, task, **given)
         assert (own.log_probs_N == expected.log_probs_N).all(), task.placement
-
-
-def test_a_trial_that_is_not_finite_changes_nobody():
-    """It stays as it is, its companions have the bits of before."""
-    tasks = _tasks(MIXED[:3])
-    parameters, state = _start(tasks)
-    healthy, _ = _together(tasks, parameters, state)
-    parameters[1]["lstm.weight_hh_l0"] = parameters[1]["lstm.weight_hh_l0"] * torch.inf
-    together, numbers = _together(tasks, parameters, state)
-    for k in (0, 2):
-        assert_same(together[k], healthy[k])
-    assert not torch.isfinite(torch.tensor(numbers[1])).all()
-    for name, value in parameters[1].items():
-        assert torch.equal(together[1][name], value)
-
-
-def test_masks_drawn_together_are_those_drawn_alone():
-    """Other seeds, updates, rates and scales in one call, at every sharing."""
-    sharings = [Sharing(time=t, batch=b, unit=u, gate=ALL, update=n) for t, b, u, n in (
-        (1, 1, 1, 1), (ALL, 1, 1, 1), (3, 2, 1, 1), (1, ALL, 5, 2), (ALL, ALL, ALL, ALL),
-    )]  # fmt: skip
-    for sharing in sharings:
-        addresses = [
-            Address(seed=seed, edge=Edge.HIDDEN, layer=1, update=7 * seed, start=2, batch_offset=3)
-            for seed in range(3)
-        ]
-        keeps = [Keep(threshold(rate), 1 / (1 - rate), torch.float32) for rate in (0.2, 0.5, 0.7)]
-        shape = {"time": 4, "batch": 3, "units": 13}
-        together = activation_keeps(addresses, sharing, keeps=keeps, **shape)
-        for own, address, keep in zip(together, addresses, keeps, strict=True):
-            assert torch.equal(own, activation_words(address, sharing, keep=keep, **shape))
 
 
 def test_alike_says_who_may_share_a_cohort():
@@ -195,33 +164,29 @@ def test_a_state_is_zero_for_every_trial():
 def test_a_scale_kept_at_test_is_the_trials_own():
     """Two trials of one edge, one scaled in training and one in evaluation."""
     placements = [
-        Placement({Edge.OUTPUT: Drop(0.5)}),
-        Placement({Edge.OUTPUT: Drop(0.5, scale=Scale.TEST)}),
+        Placement({Edge.OUTPUT: Drop(0.5, scale=scale)}) for scale in (Scale.TRAIN, Scale.TEST)
     ]
-    tasks = _tasks(placements)
-    parameters, state = _start(tasks)
-    together, _ = _together(tasks, parameters, state)
-    for k, task in enumerate(tasks):
-        assert_same(together[k], _alone(k, task, parameters, state)[0], task.placement)
+    for together, alone in _pairs(cohorts.tasks_of(NET, placements)):
+        assert_same(together, alone)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_copies_that_are_brought_along_are_those_made_anew(precision):
     """Three updates with one set of copies, and with new ones each time, have the same bits."""
-    tasks = _tasks(MIXED[:3], precision=precision)
-    parameters, state = _start(tasks)
-    given = {"learning_rates": [0.1] * 3, "clips": [1.0] * 3}
-    kept, anew = (
-        {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
-        for _ in range(2)
-    )
-    copies = product_copies(kept, precision)
-    for number in range(3):
-        updates = [number] * 3
-        cohort_update(kept, *_words(), state, tasks, updates=updates, copies=copies, **given)
-        cohort_update(anew, *_words(), state, tasks, updates=updates, **given)
-    assert_same(kept, anew)
-    fresh = product_copies(kept, precision)
-    assert_same(copies.layers, fresh.layers)
-    for own, other in zip(copies.softmax, fresh.softmax, strict=True):
+    tasks = cohorts.tasks_of(NET, MIXED[:3], precision=precision)
+    each, state = _start(tasks)
+    given, windows = _given(3), cohorts.windows_of(V, T, B, 3)
+    update = cohorts.start(tasks, each, (T, B), state=state, **given)
+    cohorts.updated(update, windows)
+    anew = each
+    for window in windows:
+        one = cohorts.start(tasks, anew, (T, B), state=state, **given)
+        cohorts.updated(one, [window])
+        anew = [{name: value[k] for name, value in one.parameters.items()} for k in range(3)]
+        given["updates"] = [number + 1 for number in given["updates"]]
+        state = one.state
+    assert_same(update.parameters, cohorts.stacked(anew))
+    fresh = product_copies(update.parameters, precision)
+    assert_same(update.copies.layers, fresh.layers)
+    for own, other in zip(update.copies.softmax, fresh.softmax, strict=True):
         assert torch.equal(own, other)

@@ -8,15 +8,15 @@ import pytest
 import torch
 from conftest import single_edge_placements
 from drawing import EDGES, Drawn, seeded, stacks
-from engine.case import MODES, H, forward, make_case, window_of
+from engine.case import MODES, H, forward, layer_factors, make_case, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import Slot, layer_factors
-from ablate.engine.fused import FUSABLE
+from ablate.engine.library import FUSABLE
 from ablate.engine.plan import FUSED_IS_FASTER, Mode, Path, Plan, Reach, plan
+from ablate.engine.slots import Slot
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -171,7 +171,7 @@ def test_a_plan_keeps_its_word(drawn: Drawn, mode):
     window = window_of(make_case(1), mode=mode)
     made = plan(drawn.placement, drawn.layers, mode=mode)
     fits = [
-        _fits_outside(layer_factors(drawn.placement, layer, window, inputs=H, hidden=H))
+        _fits_outside(layer_factors(drawn.placement, layer, window, inputs=H))
         for layer in range(drawn.layers)
     ]
     if made.path is Path.FUSED:
@@ -193,7 +193,7 @@ def test_the_fused_path_refuses_exactly_what_is_inside(edge, mode):
                 made = forward(*arguments, placement, window, Path.FUSED, tokens_TB=case.tokens_TB)
                 assert made.y_TBH.isfinite().all()
             else:
-                with pytest.raises(ValueError, match="the fused path"):
+                with pytest.raises(ValueError, match="the library path"):
                     forward(*arguments, placement, window, Path.FUSED)
 
 

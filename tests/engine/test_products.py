@@ -7,12 +7,11 @@ from collections import Counter
 
 import pytest
 import torch
-from engine.case import make_case, window_of
+from engine.case import layer_factors, make_case, window_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import layer_factors
 from ablate.engine.looped import looped_layer
 from ablate.engine.plan import Mode
 from ablate.engine.reference import LayerWeights
@@ -44,8 +43,7 @@ class Products(TorchDispatchMode):
 def _run(case, placement, mode=Mode.TRAIN):
     """One layer through the looped path: its output and the inputs that have gradients."""
     window = window_of(case, mode=mode)
-    inputs, hidden = case.x_TBD.shape[-1], case.weights[0].hidden
-    factors = layer_factors(placement, 0, window, inputs=inputs, hidden=hidden)
+    factors = layer_factors(placement, 0, window)
     # A trial alone is a cohort of one.
     state = (case.state[0][:1], case.state[1][:1])
     weights = LayerWeights(*(w if w is None else w[None] for w in case.weights[0]))
@@ -136,8 +134,8 @@ def test_no_graph_is_recorded_inside_the_loop(placement):
     loop = seven.y_TBH.grad_fn
     assert graph[type(loop).__name__] == 1
     assert seven.s_BH.grad_fn is seven.c_BH.grad_fn is loop
-    # The input, s_0, c_0, both weights and the bias; kind, steps and factors have no gradient.
-    assert sum(below is not None for below, _ in loop.next_functions) == 6
+    # The input, r_1, s_0, c_0, both weights and the bias; kind, steps and factors have no gradient.
+    assert sum(below is not None for below, _ in loop.next_functions) == 7
 
 
 def test_gradient_mode_is_off_inside():
@@ -167,7 +165,7 @@ def test_nothing_is_kept_without_gradients():
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["sum", "weighted"])
 def test_a_second_derivative_is_refused(weighted):
-    """The backward pass is written by hand, once: differentiating it again is an error, never a
+    """The backward pass is derived once: differentiating it again is an error, never a
     part of the answer, whether or not the first loss's weights ask for gradients themselves."""
     out, leaves = _run(make_case(1), Placement({Edge.CELL: Drop(0.3)}))
     scale = torch.ones_like(out.y_TBH, requires_grad=weighted)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import activation_mask
+from ablate.engine.factors import mask
 from ablate.engine.plan import Mode, Path
 from ablate.placement import Placement
 
@@ -112,8 +112,8 @@ def test_output_drops_the_sequence_and_not_the_state(layers):
     placement = Placement({Edge.OUTPUT: drop})
     silent = outputs(case, Placement(), window, Path.LOOPED)
     dropped = outputs(case, placement, window, Path.LOOPED)
-    mask = activation_mask(placement[Edge.OUTPUT], Edge.OUTPUT, layers - 1, 0, H, window)
-    assert torch.equal(dropped["y"], silent["y"] * mask[:, :, 0])
+    factor = mask(placement[Edge.OUTPUT], Edge.OUTPUT, layers - 1, H, window)
+    assert torch.equal(dropped["y"], silent["y"] * factor[:, :, 0])
     assert torch.equal(dropped["s_T"], silent["s_T"])
     assert torch.equal(dropped["c_T"], silent["c_T"])
 
@@ -144,7 +144,7 @@ def test_a_held_recurrence_hands_back_the_held_state(path):
     placement = Placement({Edge.RECURRENT: Drop(0.5, fill=Fill.HOLD)})
     made = outputs(case, placement, window, path)
     silent = outputs(case, Placement(), window, path)
-    new = activation_mask(placement[Edge.RECURRENT], Edge.RECURRENT, 0, 0, H, window)[0, :, 0]
+    new = mask(placement[Edge.RECURRENT], Edge.RECURRENT, 0, H, window)[0, :, 0]
     assert torch.equal(made["y"], silent["y"])
     assert 0 < new.sum() < new.numel()
     expected = torch.where(new.bool(), silent["y"][0], case.state[0][0])
@@ -158,9 +158,7 @@ def test_held_values_stop_at_the_window():
     window = window_of(case)
     drop = Drop(0.5, fill=Fill.HOLD)
     made = outputs(case, Placement({Edge.CARRY: drop}), window, Path.LOOPED)
-    held = activation_mask(Placement({Edge.CARRY: drop})[Edge.CARRY], Edge.CARRY, 0, 0, H, window)[
-        0, :, 0
-    ].eq(0.0)
+    held = mask(Placement({Edge.CARRY: drop})[Edge.CARRY], Edge.CARRY, 0, H, window)[0, :, 0] == 0.0
     (gradient,) = torch.autograd.grad(made["c_T"].sum(), case.state[1])
     assert torch.equal(made["c_T"][0][held], case.state[1][0][held])
     assert torch.equal(gradient[0][held], torch.ones_like(gradient[0][held]))
@@ -187,8 +185,7 @@ def test_one_update_tosses_once():
     one, two = (outputs(case, placement, window_of(case), Path.LOOPED) for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
     masks = [
-        activation_mask(placement[Edge.HIDDEN], Edge.HIDDEN, layer, layer, H, window_of(case))
-        for layer in range(2)
+        mask(placement[Edge.HIDDEN], Edge.HIDDEN, layer, H, window_of(case)) for layer in range(2)
     ]
     assert masks[0].shape == (T, 3, 1, H)
     assert not torch.equal(masks[0], masks[1])

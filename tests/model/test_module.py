@@ -9,9 +9,9 @@ from torch.utils.checkpoint import checkpoint
 import ablate
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.engine.cohort import Trial
-from ablate.engine.slots import Window
+from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, plan
+from ablate.engine.slots import Trial, Window
 from ablate.errors import AblateError
 from ablate.model import language_model
 from ablate.model.net import Net
@@ -60,8 +60,9 @@ def test_it_is_the_model_that_a_study_trains(placement, mode):
     own = {name: value.unsqueeze(0) for name, value in parameters.items()}
     before = (state[0].unsqueeze(1), state[1].unsqueeze(1))
     vectors = own["embedding.weight"][:, TOKENS]
-    trials = [Trial(placement, window)]
-    y, s_LKBH, c_LKBH = language_model.read_cohort(own, vectors, TOKENS, before, NET, trials, path)
+    sizes = {"inputs": D, "hidden": H, "layers": NET.layers}
+    masks = NetMasks.of([Trial(placement, window)], **sizes)
+    y, s_LKBH, c_LKBH = language_model.read_cohort(own, vectors, TOKENS, before, NET, masks, path)
     weight, bias = parameters["decoder.weight"], parameters["decoder.bias"]
     expected = {
         "logits": nn.functional.linear(y[0], weight, bias),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
+from ablate.training.tensor_update import TensorUpdate
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from training import toys
@@ -29,7 +30,6 @@ from ablate.training import graph, sgd, tensor_update
 from ablate.training.epoch import Epoch, advance
 from ablate.training.graph import WARM_UPS
 from ablate.training.loop import Member, Outcome, train_cohort
-from ablate.training.tensor_update import TensorUpdate
 from ablate.training.update import Copies, Task, product_copies
 
 V, T, B = 11, 2, 2

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from ablate.engine.capturing import refuse_capture
+from ablate.engine.table import Clock
 from ablate.errors import AblateError
 from ablate.training import graph
-from ablate.training.graph import WARM_UPS, CapturedUpdate, Pace
+from ablate.training.graph import WARM_UPS, Captured
 
 
 class _Stream:
@@ -56,13 +57,13 @@ def cuda(monkeypatch):
     graph._side.cache_clear()
 
 
-def _make(weight, pace, out):
-    """An update that may be captured: it adds rate * x to the weight, and goes on."""
+def _make(weight, clock, out):
+    """An update that may be captured: it adds the schedule's factor of x, and goes on."""
 
     def work(x):
-        weight.add_(pace.rates_K * x)
-        pace.advance()
-        out.copy_(weight * pace.updates_K)
+        weight.add_(clock.factors_K() * x)
+        clock.advance()
+        out.copy_(weight * clock.updates_K)
 
     def update(x):
         if _Graph.capturing is not None:
@@ -75,23 +76,24 @@ def _make(weight, pace, out):
 
 
 def test_every_call_does_its_work_once(cuda):
-    """The first ones as they are, then replays: number, rate and inputs are each call's."""
-    weight, pace, out = torch.zeros(2), Pace.at([5, 7], [1.0, 0.5]), torch.zeros(2)
-    update = CapturedUpdate(_make(weight, pace, out))
+    """The first ones as they are, then replays: number, factor and inputs are each call's."""
+    factors = [[update / 8 for update in range(9)], [0.5]]
+    weight, clock, out = torch.zeros(2), Clock.at([1, 7], factors=factors), torch.zeros(2)
+    update = Captured(_make(weight, clock, out))
     expected = torch.zeros(2)
     for number in range(WARM_UPS + 3):
-        expected += torch.tensor([1.0, 0.5]) * (number + 1)
+        expected += torch.tensor([(number + 1) / 8, 0.5]) * (number + 1)
         told = update(torch.full((2,), number + 1.0))
         assert weight.tolist() == expected.tolist()
-        assert pace.updates_K.tolist() == [6 + number, 8 + number]
-        assert told.tolist() == (expected * pace.updates_K).tolist()
+        assert clock.updates_K.tolist() == [2 + number, 8 + number]
+        assert told.tolist() == (expected * clock.updates_K).tolist()
     assert told is out
 
 
 def test_a_replay_refuses_other_shapes(cuda):
     """A copy would broadcast or cast in silence."""
-    weight, pace, out = torch.zeros(2), Pace.at([0, 0], [1.0, 1.0]), torch.zeros(2)
-    update = CapturedUpdate(_make(weight, pace, out))
+    clock = Clock.at([0, 0], factors=[[1.0], [1.0]])
+    update = Captured(_make(torch.zeros(2), clock, torch.zeros(2)))
     update(torch.ones(2))
     with pytest.raises(AblateError, match=r"inputs \['float32\[2\]'\], got \['float32\[1\]'\]"):
         update(torch.ones(1))

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training import toys
+from training import cohorts, toys
 
 from ablate.data.windows import training_windows
-from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.training.evaluation import evaluate, perplexity
 from ablate.training.recipe import PRESETS
-from ablate.training.update import Task, train_update
+from ablate.training.update import Task
 
 # float64 on both sides; only the order of additions differs.
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -85,20 +84,18 @@ def test_an_epoch_equals_zarembas_by_hand(batch, unroll, clip, length):
     tokens = toys.corpus(train=length).train
     parameters = initial_parameters(NET, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     hand = ByHand(parameters)
-    ours = {name: value.clone().requires_grad_() for name, value in parameters.items()}
-    state = language_model.zero_state(NET, batch, ours["decoder.weight"])
-    task = Task(NET, Placement(), 7)
+    given = {"updates": [0], "learning_rates": [0.7], "clips": [clip]}
+    update = cohorts.start([Task(NET, Placement(), 7)], [parameters], (unroll, batch), **given)
     windows = list(training_windows(tokens, batch, unroll))
     by_hand = cut(tokens, batch, unroll)
     assert len(windows) == len(by_hand)
     assert len(windows) % 2 == 1
-    for number, ((x, y), (inputs, targets)) in enumerate(zip(windows, by_hand, strict=True)):
-        done = train_update(ours, x, y, state, task, update=number, learning_rate=0.7, clip=clip)
+    for (x, y), (inputs, targets) in zip(windows, by_hand, strict=True):
+        _, norm_K = update(x, y)
         norm = hand.update(inputs, targets, 0.7, clip)
-        state = done.state
-        assert done.norm == pytest.approx(norm, rel=1e-9)
+        assert norm_K.item() == pytest.approx(norm, rel=1e-9)
         for name, value in hand.modules.state_dict().items():
-            torch.testing.assert_close(ours[name].detach(), value, msg=name, **EXACT)
+            torch.testing.assert_close(update.parameters[name][0], value, msg=name, **EXACT)
 
 
 @pytest.mark.parametrize("streams", [1, 3, 20])

@@ -14,8 +14,9 @@ from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import busy, repeated, sizing
+from ablate.training import busy, sizing
 from ablate.training.recipe import PRESETS
+from ablate.training.update import Update
 
 SMALL = PRESETS["zaremba-small"]
 
@@ -86,17 +87,18 @@ def _cells(count: int) -> list[toys.ToyCell]:
 def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each size is a cohort of the cells, again from the first; times are seconds a trial."""
     called: list[list[float]] = []
-    real = repeated.cohort_update
+    real = Update.__call__
 
-    def counted(parameters, x_TB, y_TB, state, tasks, **rest):
-        called.append([drop.rate for task in tasks for drop in task.placement.values()])
+    def counted(update, x_TB, y_TB):
+        ((_, _, table),), trials = update.masks.layers[0], len(update.live_K)
+        called.append(table.rates_K.tolist())
         assert x_TB.shape == y_TB.shape == (7, 3)
-        assert state[0].shape == (2, len(tasks), 3, 13)
-        assert parameters["decoder.weight"].shape == (len(tasks), 23, 13)
-        assert rest["updates"] == [rest["updates"][0]] * len(tasks)
-        return real(parameters, x_TB, y_TB, state, tasks, **rest)
+        assert update.state[0].shape == (2, trials, 3, 13)
+        assert update.parameters["decoder.weight"].shape == (trials, 23, 13)
+        assert len(update.masks.clock.updates_K.unique()) == 1
+        return real(update, x_TB, y_TB)
 
-    monkeypatch.setattr(repeated, "cohort_update", counted)
+    monkeypatch.setattr(Update, "__call__", counted)
     monkeypatch.setattr(sizing, "disturbed", lambda seconds, wanted, *, device: False)
     cells, threads = _cells(3), torch.get_num_threads()
     probe = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
@@ -134,10 +136,10 @@ class FakeMachine:
         monkeypatch.setattr(sizing, "time", clock)
         monkeypatch.setattr(sizing, "wanted", lambda: self.threads)
         monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
-        monkeypatch.setattr(sizing, "Repeated", lambda *_, **__: self._update)
+        monkeypatch.setattr(Update, "__call__", self._update)
         return slept
 
-    def _update(self, number: int) -> None:
+    def _update(self, *window: torch.Tensor) -> None:
         self.now += next(self.milliseconds) / 1e3
 
 

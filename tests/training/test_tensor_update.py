@@ -11,15 +11,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from ablate.engine.cohort import Trial
+from ablate.engine.tossed import CohortTosses
+from ablate.training.tensor_update import TensorUpdate, capturable
 from training.tensor_cases import CASES, WINDOWS, B, NoWaiting, T, Waits, diverged, trained
 
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.engine import plan, steps
-from ablate.engine.cohort import Trial
-from ablate.engine.slots import Window
 from ablate.engine.plan import Path as EnginePath
-from ablate.engine.tossed import CohortTosses
+from ablate.engine.slots import Window
 from ablate.errors import AblateError
 from ablate.masks import LIMITS
 from ablate.model import language_model
@@ -28,7 +29,6 @@ from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
 from ablate.training import sgd
 from ablate.training.graph import WARM_UPS, CapturedUpdate
-from ablate.training.tensor_update import TensorUpdate, capturable
 from ablate.training.update import Task, cohort_update
 
 TESTS = Path(__file__).parents[1]

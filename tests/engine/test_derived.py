@@ -1,0 +1,256 @@
+"""The derived backward pass is autograd's, and keeps no more than one written by hand would.
+
+Shapes: K trials, B batch, H hidden.
+"""
+
+import contextlib
+
+import pytest
+import torch
+from drawing import seeded
+from engine.stepping import INSIDE, by_halves, normal, step_case
+from hypothesis import given
+from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from ablate.cells import Gates
+from ablate.engine import step as step_module
+from ablate.engine.derived import derive
+from ablate.engine.slots import Slot
+from ablate.engine.step import Kind, Multiply, kernels, step
+
+SIGMOID, TANH = torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default
+
+# The same arithmetic in float64, sums in another order.
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+INPUTS = 4
+SHAPE = (2, 3, 5)
+
+
+_STEPS = st.tuples(
+    st.sampled_from(("sigmoid", "tanh", "times", "plus", "minus")),
+    st.integers(0, 99),
+    st.integers(0, 99),
+)
+
+
+def _function(steps, outputs):
+    """A chain of operations, each of values that came before; some outputs are one value."""
+
+    def run(*values):
+        made = list(values)
+        for name, one, two in steps:
+            x, y = made[one % len(made)], made[two % len(made)]
+            made.append(
+                {
+                    "sigmoid": x.sigmoid,
+                    "tanh": x.tanh,
+                    "times": lambda x=x, y=y: x * y,
+                    "plus": lambda x=x, y=y: x + y,
+                    "minus": lambda x=x, y=y: 1.0 - x * y,
+                }[name]()
+            )
+        computed = made[len(values) :]
+        return tuple(computed[place % len(computed)] for place in outputs)
+
+    return run
+
+
+def _expected(function, inputs, gradients, wrt):
+    leaves = [value.clone().requires_grad_(k in wrt) for k, value in enumerate(inputs)]
+    made = function(*leaves)
+    asked = [leaves[k] for k in wrt]
+    grads = torch.autograd.grad(made, asked, gradients, materialize_grads=True)
+    return [value.detach() for value in made], list(grads)
+
+
+def _reached(function, wrt):
+    """Those of the inputs at `wrt` on which outputs depend; none where an output has none."""
+    inputs = [normal(*SHAPE, seed=k).requires_grad_(k in wrt) for k in range(INPUTS)]
+    made = function(*inputs)
+    if not all(value.requires_grad for value in made):
+        return ()
+    asked, ones = [inputs[k] for k in wrt], [torch.ones_like(value) for value in made]
+    grads = torch.autograd.grad(made, asked, ones, allow_unused=True)
+    return tuple(k for k, grad in zip(wrt, grads, strict=True) if grad is not None)
+
+
+@given(
+    st.lists(_STEPS, min_size=1, max_size=12),
+    st.lists(st.integers(0, 99), min_size=1, max_size=4),
+    st.sets(st.integers(0, INPUTS - 1), min_size=1),
+)
+@seeded(60)
+def test_a_drawn_function_has_autograds_gradients(steps, outputs, wrt):
+    """Values and gradients, of functions whose outputs may be one tensor, at other sizes too."""
+    function = _function(steps, outputs)
+    asked = _reached(function, sorted(wrt))
+    if not asked:
+        return
+    examples = [torch.zeros(SHAPE, dtype=torch.float64) for _ in range(INPUTS + len(outputs))]
+    pair = derive(function, examples[:INPUTS], examples[INPUTS:], wrt=asked)
+    for shape in (SHAPE, (3, 2, 7)):
+        inputs = [normal(*shape, seed=10 + k) for k in range(INPUTS)]
+        gradients = [normal(*shape, seed=20 + k) for k in range(len(outputs))]
+        found = by_halves(pair, inputs, gradients)
+        expected = _expected(function, inputs, gradients, asked)
+        for values, wanted in zip(found, expected, strict=True):
+            for value, other in zip(values, wanted, strict=True):
+                torch.testing.assert_close(value, other, **EXACT)
+    assert pair.distinct == len({pair.places[k] for k in range(len(outputs))})
+    kept = pair.forward.graph.output_node().args[0][pair.distinct :]
+    assert {node.target for node in kept} <= {SIGMOID, TANH}
+    assert len(set(kept)) == len(kept)
+    targets = {node.target for node in pair.backward.graph.nodes if node.op == "call_function"}
+    assert not targets & {SIGMOID, TANH}, "a nonlinearity is taken twice"
+
+
+def test_outputs_that_are_one_tensor_are_handed_over_once():
+    """Their gradients are added."""
+
+    def twice(x):
+        y = x.tanh()
+        return y, 2.0 * y, y
+
+    x, gradients = normal(*SHAPE), [normal(*SHAPE, seed=k) for k in range(3)]
+    pair = derive(twice, [x], gradients, wrt=(0,))
+    assert (pair.places, pair.distinct, pair.reads) == ((0, 1, 0), 2, ())
+    (gradient,) = pair.backward(*gradients, *pair.forward(x)[2:])
+    expected = (gradients[0] + gradients[2] + 2.0 * gradients[1]) * (1.0 - x.tanh() ** 2)
+    torch.testing.assert_close(gradient, expected, **EXACT)
+
+
+def test_a_step_keeps_gates_and_the_cells_tanh():
+    """sigmoid of i, f and o, tanh of g and of c: five tensors, whatever acts."""
+    for slots in ((), tuple(INSIDE)):
+        pair = kernels.__wrapped__(Kind(slots), "cpu")
+        inputs, _ = step_module._examples(Kind(slots), torch.device("cpu"), (2, 3, 5, 7))
+        kept = pair.forward(*inputs)[pair.distinct :]
+        assert len(kept) == 5
+        assert 2 in pair.reads
+        # Neither the parts of z nor a bias.
+        assert not set(pair.reads) & {0, 1, 4}
+
+
+def _kinds():
+    """Each slot alone, drawn sets of them, and all; gates apart or not, with a bias or not."""
+    generator = torch.Generator().manual_seed(7)
+    sets = [(), *((slot,) for slot in INSIDE), tuple(INSIDE)]
+    for _ in range(8):
+        drawn = torch.rand(len(INSIDE), generator=generator) < 0.5
+        sets.append(tuple(slot for slot, chosen in zip(INSIDE, drawn, strict=True) if chosen))
+    for number, slots in enumerate(sets):
+        for apart in {False, Slot.RECURRENT in slots}:
+            yield Kind(slots, apart=apart, bias=number % 3 != 1)
+
+
+def _by_autograd(kind, inputs, gradients):
+    """The step of `ablate.engine.step` on z itself, differentiated by autograd."""
+    projection, product, c, s, *rest = inputs
+    z = projection.to(kind.value) + product.to(kind.value)
+    if kind.bias:
+        bias, *rest = rest
+        z = z + (bias.unsqueeze(2) if kind.apart else bias.unsqueeze(1))
+    leaves = [value.clone().requires_grad_() for value in (z, c, s)]
+    z, c, s = leaves
+    factors = dict(zip(kind.slots, rest, strict=True))
+    new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
+    handed = new.s.unsqueeze(1) if kind.apart else new.s
+    read = (factors[Slot.RECURRENT] * handed if Slot.RECURRENT in factors else handed).to(
+        kind.product
+    )
+    made = [new.c, new.h, *([new.s] if kind.holds else []), read]
+    back = torch.autograd.grad(made, leaves, gradients, materialize_grads=True)
+    dz, dc, ds = back
+    wanted = [dz.to(kind.product), dc, *([ds] if kind.holds else [])]
+    return [value.detach() for value in made], wanted
+
+
+@pytest.mark.parametrize("product", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "kind", list(_kinds()), ids=lambda kind: "-".join(s.name for s in kind.slots)
+)
+def test_a_steps_kernels_are_autograds(kind, product):
+    """Every value and gradient: 1e-6 of the largest in float32, one ulp of bfloat16 where it is."""
+    kind = kind._replace(product=product)
+    inputs, gradients = step_case(kind)
+    pair = kernels(kind, "cpu")
+    found, expected = by_halves(pair, inputs, gradients), _by_autograd(kind, inputs, gradients)
+    for values, wanted in zip(found, expected, strict=True):
+        assert len(values) == len(wanted)
+        for value, other in zip(values, wanted, strict=True):
+            assert (value.shape, value.dtype) == (other.shape, other.dtype)
+            close = {torch.float32: 1e-6, torch.bfloat16: 2.0**-8}[value.dtype]
+            error = (value.float() - other.float()).abs().max()
+            assert error <= close * other.float().abs().max(), kind
+
+
+def _refuses(tensor):
+    raise AssertionError("a hook of whoever calls was given what is derived")
+
+
+AMBIENT = [
+    pytest.param(contextlib.nullcontext, id="nothing"),
+    pytest.param(torch.inference_mode, id="inference"),
+    pytest.param(torch.no_grad, id="no-grad"),
+    pytest.param(lambda: torch.autocast("cpu", torch.bfloat16), id="autocast"),
+    pytest.param(FakeTensorMode, id="fake"),
+    pytest.param(lambda: torch.device("meta"), id="default-device"),
+    pytest.param(
+        lambda: torch.autograd.graph.saved_tensors_hooks(_refuses, _refuses), id="checkpoint"
+    ),
+    pytest.param(lambda: torch.autograd.set_detect_anomaly(True), id="anomaly"),
+]
+
+
+def _first(kind):
+    """The kernels as their first caller gets them."""
+    return kernels.__wrapped__(kind, "cpu")
+
+
+def _is_whole(pair, kind):
+    inputs, gradients = step_case(kind)
+    made, back = by_halves(pair, inputs, gradients)
+    expected, wanted = _by_autograd(kind, inputs, gradients)
+    for value, other in zip([*made, *back], [*expected, *wanted], strict=True):
+        assert not value.is_inference()
+        torch.testing.assert_close(value, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("ambient", AMBIENT)
+def test_the_first_callers_modes_are_its_own(ambient):
+    """What is derived below any of them is the same: it is kept for all who call later."""
+    kind = Kind((Slot.CARRY, Slot.HIDDEN_HOLD))
+    with ambient():
+        pair = _first(kind)
+    _is_whole(pair, kind)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        pytest.param(torch.func.grad, id="grad"),
+        pytest.param(torch.vmap, id="vmap"),
+        pytest.param(torch.func.functionalize, id="functionalize"),
+        pytest.param(make_fx, id="make_fx"),
+    ],
+)
+def test_the_first_callers_transforms_are_its_own(transform):
+    """As above for transforms and for a trace, which records nothing of it."""
+    kind, pairs = Kind((Slot.UPDATE,)), []
+
+    def call(x):
+        pairs.append(_first(kind))
+        return x.sum()
+
+    given = torch.ones(3)
+    made = transform(call)(given) if transform is make_fx else transform(call)
+    if transform is make_fx:
+        operations = [node for node in made.graph.nodes if node.op == "call_function"]
+        assert [node.target for node in operations] == [torch.ops.aten.sum.default]
+    else:
+        made(given)
+    _is_whole(pairs[0], kind)

@@ -1,0 +1,100 @@
+"""Updates of a cohort, and what each of its trials has of them.
+
+Shapes: K trials, U updates, T time, B batch, L layers, H hidden.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablate.engine.plan import Path
+from ablate.model.net import Net
+from ablate.model.parameters import Parameters, initial_parameters
+from ablate.placement import Placement
+from ablate.training.update import Task, Update
+
+Window = tuple[Tensor, Tensor]
+
+
+def tasks_of(
+    net: Net, placements: Sequence[Placement], path: Path = Path.LOOPED, **given: Any
+) -> list[Task]:
+    """A trial of each placement, with seeds 0, 1, and so on; each has ten updates."""
+    return [
+        Task(net, placement, seed, path, path, updates=10, **given)
+        for seed, placement in enumerate(placements)
+    ]
+
+
+def initial(tasks: Sequence[Task], vocabulary: int, **given: Any) -> list[Parameters]:
+    """What each trial starts from."""
+    return [
+        initial_parameters(task.net, vocabulary, seed=task.seed, radius=0.5, **given)
+        for task in tasks
+    ]
+
+
+def stacked(each: Sequence[Parameters]) -> Parameters:
+    """Trials side by side, in memory of their own."""
+    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
+
+
+def windows_of(vocabulary: int, time: int, batch: int, count: int = 1) -> list[Window]:
+    """Drawn windows, each of inputs and targets [T, B]."""
+    generator = torch.Generator().manual_seed(3)
+    shape = (count, 2, time, batch)
+    drawn = torch.randint(vocabulary, shape, generator=generator)
+    return [(x_TB, y_TB) for x_TB, y_TB in drawn]
+
+
+def start(
+    tasks: Sequence[Task],
+    each: Sequence[Parameters],
+    window: tuple[int, int],
+    *,
+    updates: Sequence[int],
+    learning_rates: Sequence[float],
+    clips: Sequence[float],
+    state: tuple[Tensor, Tensor] | None = None,
+) -> Update:
+    """The update of these trials from copies of their parameters and from a state [L, K, B, H]."""
+    made = Update.of(
+        stacked(each),
+        tasks,
+        window,
+        updates=updates,
+        learning_rates=learning_rates,
+        clips=clips,
+    )
+    for own, value in zip(made.state, state or made.state, strict=True):
+        own.copy_(value)
+    return made
+
+
+def updated(update: Update, windows: Sequence[Window]) -> list[dict[str, Tensor]]:
+    """Of each trial its parameters and state after these windows, and what was told: [U, 2]."""
+    told_U2K = torch.stack([update(*window) for window in windows])
+    s, c = (part.transpose(0, 1) for part in update.state)
+    values = {**update.parameters, "s": s, "c": c, "told": told_U2K.permute(2, 0, 1)}
+    return [{name: value[k].clone() for name, value in values.items()} for k in range(len(s))]
+
+
+def together_and_alone(
+    tasks: Sequence[Task],
+    each: Sequence[Parameters],
+    windows: Sequence[Window],
+    *,
+    state: tuple[Tensor, Tensor] | None = None,
+    **given: Sequence[Any],
+) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Each trial after these windows in the cohort, and alone; what is `given` is each trial's."""
+    shape = tuple(windows[0][0].shape)
+    together = updated(start(tasks, each, shape, state=state, **given), windows)
+    alone = []
+    for k, task in enumerate(tasks):
+        own = {name: values[k : k + 1] for name, values in given.items()}
+        before = None if state is None else (state[0][:, k : k + 1], state[1][:, k : k + 1])
+        alone += updated(start([task], each[k : k + 1], shape, state=before, **own), windows)
+    return list(zip(together, alone, strict=True))

@@ -114,9 +114,9 @@ def _on_cpu(value: Tensor) -> bool:
 def _squares_K(gradient: Sequence[Tensor] | Tensor) -> Tensor:
     """Each trial's sum of squares, in float32 at least."""
     if isinstance(gradient, Tensor) and not _on_cpu(gradient):
-        wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
-        return (wide * wide).flatten(1).sum(1)
-    return torch.stack([_squares(own.dtype, own.dim())(own)[0] for own in gradient])
+        return _squares(gradient.dtype, gradient.dim(), at_once=True)(gradient)[0]
+    each = (_squares(own.dtype, own.dim(), at_once=False)(own)[0] for own in gradient)
+    return torch.stack(list(each))
 
 
 def _example(dtype: torch.dtype, dim: int, device: torch.device) -> Tensor:
@@ -127,12 +127,12 @@ def _example(dtype: torch.dtype, dim: int, device: torch.device) -> Tensor:
 
 
 @functools.cache
-def _squares(dtype: torch.dtype, dim: int) -> Callable[[Tensor], tuple[Tensor]]:
-    """The sum of squares."""
+def _squares(dtype: torch.dtype, dim: int, *, at_once: bool) -> Callable[[Tensor], tuple[Tensor]]:
+    """The sum of squares, or those of all trials `at_once`, [K]."""
 
     def squares(gradient: Tensor) -> tuple[Tensor]:
         wide = gradient.to(torch.promote_types(dtype, torch.float32))
-        return ((wide * wide).sum(),)
+        return ((wide * wide).sum(list(range(int(at_once), dim))),)
 
     return lowered(squares, lambda device: (_example(dtype, dim, device),))
 

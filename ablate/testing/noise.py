@@ -11,7 +11,7 @@ from ablate.drops import SMALLEST_RATE, Drop, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
 from ablate.masks import Address, activation_words
-from ablate.noise import Noise
+from ablate.noise import Noise, takes_tensors
 from ablate.placement import Placement
 from ablate.testing.case import MODES, make_case, window_of
 from ablate.testing.contract import Contract
@@ -91,6 +91,31 @@ class NoiseContract(Contract):
                     f"when {how}. {found}"
                 ),
             )
+
+    @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 5)], ids=["one-word", "window"])
+    def test_a_tensor_of_rates_is_each_of_them(self, shape: tuple[int, ...]) -> None:
+        """Float64 rates that broadcast against the words give what each of them gives alone."""
+        if not takes_tensors(self.noise):
+            pytest.skip(
+                f"the noise {self.noise.name} takes no tensor of rates: on a GPU updates of its "
+                "cohorts are not captured in a CUDA graph, and are slower"
+            )
+        rates = (SMALLEST_RATE, *RATES, 0.9)
+        words = real_words()[: len(rates) * math.prod(shape)].view(len(rates), *shape)
+        given = torch.tensor(rates, dtype=torch.float64).view(-1, *(1 for _ in shape))
+        drawn = self.noise.multiplier(words, given)
+        each = zip(words, rates, strict=True)
+        expected = torch.stack([self.noise.multiplier(*own) for own in each])
+        torch.testing.assert_close(
+            drawn,
+            expected,
+            rtol=1e-12,
+            atol=1e-12,
+            msg=lambda found: (
+                f"the noise {self.noise.name} makes other multipliers of a tensor of rates than of "
+                f"each rate alone: compute with the rate elementwise, or raise for one. {found}"
+            ),
+        )
 
     @pytest.mark.parametrize("rate", [SMALLEST_RATE, *RATES, 0.9])
     def test_it_is_finite_at_the_first_and_the_last_word(self, rate: float) -> None:

@@ -6,13 +6,17 @@ from typing import Literal
 
 import pytest
 import torch
+from training import cohorts
 
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.noise import Noise
+from ablate.engine.plan import Mode
+from ablate.model.net import Net
+from ablate.noise import GAUSSIAN, Noise, takes_tensors
 from ablate.placement import Placement
 from ablate.strategies import Rate
 from ablate.testing import NoiseContract
+from ablate.testing.close import assert_same
 from ablate.testing.noise import RATES
 
 _calls = itertools.count()
@@ -162,3 +166,72 @@ def test_rounding_is_no_mistake_in_a_mask(contract):
     sound = contract(two_points)
     sound.test_masks_keep_their_stated_mean_and_variance()
     sound.test_masks_differ_where_none_is_shared()
+
+
+@dataclass(frozen=True, slots=True)
+class OfOneRate(TwoPoints):
+    """As above, but at a number alone: of a tensor it branches, forgets the rows or is cut."""
+
+    name: str = "OF_ONE_RATE"
+    of_tensor: Literal["branches", "mean", "cut"] = "branches"
+
+    def multiplier(self, word, rate):
+        if self.of_tensor == "branches" and rate <= 0.0:
+            return torch.ones(word.shape, dtype=torch.float64)
+        if self.of_tensor == "mean":
+            rate = torch.as_tensor(rate).mean()
+        if self.of_tensor == "cut" and isinstance(rate, torch.Tensor):
+            rate = rate.clamp(max=0.6)
+        size = (rate / (1.0 - rate)) ** 0.5
+        return 1.0 + size * (2.0 * (word >> 31) - 1.0).double()
+
+
+#: What the engine asks trial by trial, as a tensor of rates is no rate to it.
+ONE_BY_ONE = [OfOneRate(of_tensor="branches"), OfOneRate(of_tensor="mean")]
+
+
+def _sound(noise):
+    return type("TestSound", (NoiseContract,), {"noise": noise})()
+
+
+@pytest.mark.parametrize("noise", ONE_BY_ONE, ids=lambda noise: noise.of_tensor)
+def test_a_noise_of_one_rate_is_whole_and_told_what_it_costs(noise):
+    """It runs on every path; that its updates are not captured is said in one sentence."""
+    assert takes_tensors(GAUSSIAN)
+    assert not takes_tensors(noise)
+    sound = _sound(noise)
+    for mode in Mode:
+        sound.test_every_path_runs_it(mode)
+    with pytest.raises(pytest.skip.Exception) as skipped:
+        sound.test_a_tensor_of_rates_is_each_of_them((3, 2, 5))
+    assert str(skipped.value) == (
+        "the noise OF_ONE_RATE takes no tensor of rates: on a GPU updates of its cohorts are not "
+        "captured in a CUDA graph, and are slower"
+    )
+
+
+@pytest.mark.parametrize("noise", ONE_BY_ONE, ids=lambda noise: noise.of_tensor)
+def test_a_noise_of_one_rate_is_drawn_trial_by_trial(noise):
+    """A trial at one rate beside one at another has the bits of each alone."""
+    drops = [Placement({Edge.HIDDEN | Edge.OUTPUT: Drop(rate, noise=noise)}) for rate in (0.2, 0.7)]
+    tasks = cohorts.tasks_of(Net(layers=1, hidden=16), [*drops, Placement()])
+    given = {"updates": [1, 2, 3], "learning_rates": [0.5] * 3, "clips": [5.0] * 3}
+    windows = cohorts.windows_of(11, 5, 4, 2)
+    for together, alone in cohorts.together_and_alone(
+        tasks, cohorts.initial(tasks, 11), windows, **given
+    ):
+        assert_same(together, alone)
+
+
+def test_a_noise_that_slips_at_a_tensor_fails_in_words():
+    """Right at the rates that the engine asks it for, and wrong at higher ones."""
+    noise = OfOneRate(of_tensor="cut")
+    assert takes_tensors(noise)
+    broken = _sound(noise)
+    broken.test_its_mean_and_variance_are_as_stated(0.8)
+    with pytest.raises(AssertionError) as failure:
+        broken.test_a_tensor_of_rates_is_each_of_them((3, 2, 5))
+    assert (
+        "the noise OF_ONE_RATE makes other multipliers of a tensor of rates than of each "
+        in str(failure.value)
+    )

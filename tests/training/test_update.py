@@ -28,7 +28,7 @@ from ablate.schedules import ANNEALED, CURRICULUM, Schedule
 from ablate.strategies import get
 from ablate.testing.close import assert_same
 from ablate.training import sgd
-from ablate.training.epoch import advance, repeatedly
+from ablate.training.epoch import Training, repeatedly
 from ablate.training.graph import WARM_UPS, Captured
 from ablate.training.update import Task, Update, capturable, product_copies
 
@@ -211,10 +211,10 @@ def _diverged():
 def test_sums_end_with_the_last_finite_update():
     """Who leaves, with which weights, and what was gathered until then."""
     tasks, each, windows, given = _diverged()
-    done = advance(cohorts.stacked(each), tasks, windows, **given)
-    assert done.live == [0]
-    assert sorted(done.left) == [1, 2]
-    lengths = [len(own.norms) for own in done.sums]
+    training = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+    sums = training.epoch(windows, updates=given["updates"], learning_rates=given["learning_rates"])
+    assert [own.finite for own in sums] == [True, False, False]
+    lengths = [len(own.norms) for own in sums]
     assert lengths[0] == 5
     assert lengths[1] == 0
     assert 0 < lengths[2] < 5
@@ -223,12 +223,27 @@ def test_sums_end_with_the_last_finite_update():
         alone = cohorts.start(tasks[k : k + 1], each[k : k + 1], (T, B), **own)
         (found,) = cohorts.updated(alone, windows[: lengths[k]] or windows[:1])
         told = found["told"][: lengths[k]]
-        assert done.sums[k].targets == lengths[k] * T * B
-        assert done.sums[k].nll == pytest.approx(told[:, 0].sum().item())
-        assert done.sums[k].norms == told[:, 1].tolist()
-        kept = done.left.get(k) or {name: value[0] for name, value in done.parameters.items()}
+        assert sums[k].targets == lengths[k] * T * B
+        assert sums[k].nll == pytest.approx(told[:, 0].sum().item())
+        assert sums[k].norms == told[:, 1].tolist()
+        kept = training.one(k)
         assert_same(kept, {name: found[name] for name in kept})
-    assert all(torch.equal(done.left[1][name], value) for name, value in each[1].items())
+    assert_same(training.one(1), each[1])
+
+
+def test_epochs_of_one_training_are_those_of_fresh_ones():
+    """What is kept from epoch to epoch is the parameters and nothing else."""
+    tasks = cohorts.tasks_of(NET, [_NONE, Placement(_EVERYWHERE, CURRICULUM)])
+    windows, each, given = cohorts.windows_of(V, T, B, 3), cohorts.initial(tasks, V), _given(2)
+    training = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+    rates = given["learning_rates"]
+    for first in (0, 3):
+        sums = training.epoch(windows, updates=[first] * 2, learning_rates=rates)
+        fresh = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+        assert fresh.epoch(windows, updates=[first] * 2, learning_rates=rates) == sums
+        each = [fresh.one(k) for k in range(2)]
+        for k in range(2):
+            assert_same(training.one(k), each[k])
 
 
 class Waits(Exception):

@@ -8,7 +8,7 @@ from typing import Final
 
 from mutants.mutant import Seam
 
-from ablate.engine import factors, library, looped, reference, slots, step
+from ablate.engine import factors, library, looped, means, reference, slots, step
 from ablate.engine.factors import NetMasks
 from ablate.engine.step import Kind, Multiply
 from ablate.engine.table import Clock, MaskTable
@@ -24,7 +24,7 @@ CLOCK_ADVANCE: Final = Seam(Clock, "advance")
 TABLE_OF: Final = Seam(MaskTable, "of")
 TABLE_DRAW: Final = Seam(MaskTable, "draw")
 MEAN_FACTOR: Final = Seam(slots, "mean_factor")
-MEAN_MASKS: Final = Seam(factors, "_mean_masks")
+MEAN_MASKS: Final = Seam(means, "mean_masks")
 
 # What a net multiplies by, and at which slot of which layer.
 NET_OF: Final = Seam(NetMasks, "of")

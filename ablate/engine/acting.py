@@ -1,0 +1,97 @@
+"""Which drops act where in a cohort, and the tables from which training draws them.
+
+Shapes: K trials, T time, B batch, G gates, U units, S source units; 1 where an axis shares.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import torch
+
+from ablate.drops import Drop, Scale
+from ablate.edges import Edge
+from ablate.engine.plan import Mode, folds
+from ablate.engine.slots import Slot, Trial, rate_index, slot_of
+from ablate.engine.table import Joined, MaskTable, Source
+from ablate.masks import Coordinates
+
+
+class Form(Enum):
+    """How multipliers [K, T, B, G, U] become a slot's factor."""
+
+    ACTIVATION = "as they are"
+    COLUMN = "of a weight's columns: [K, G, 1, U]"
+    WEIGHT = "of a weight, whose sources are rows: [K, G, U, S]"
+
+
+class Mask(NamedTuple):
+    """What stands at one slot of one layer."""
+
+    slot: Slot
+    form: Form
+    source: Source
+
+
+class Acting(NamedTuple):
+    """A drop that acts in one trial at one layer, and its rate there."""
+
+    drop: Drop
+    rate: float
+
+
+def acting_at(edge: Edge, layer: int, trial: Trial) -> Acting | None:
+    """The drop of a trial at this edge and layer; None where it never drops."""
+    drop = trial.placement.get(edge)
+    rate = 0.0 if drop is None else drop.rate_of(rate_index(edge, layer))
+    return Acting(drop, rate) if drop is not None and rate else None
+
+
+def place_of(edge: Edge, drop: Drop, *, fold: bool) -> tuple[Slot, Form]:
+    """Where training's multipliers act, and in which form."""
+    if edge is Edge.WEIGHT:
+        return Slot.WEIGHT, Form.WEIGHT
+    if fold and folds(edge, drop, Mode.TRAIN):
+        return Slot.WEIGHT if edge is Edge.RECURRENT else Slot.INPUT_WEIGHT, Form.COLUMN
+    return slot_of(edge, drop), Form.ACTIVATION
+
+
+def table_of(
+    edge: Edge,
+    layer: int,
+    trials: Sequence[Trial],
+    acting: Sequence[Acting | None],
+    units: int,
+) -> Source:
+    """The table of an edge that acts in some trials: one for each noise and sharing of units."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for k, own in enumerate(acting):
+        if own is not None:
+            alike = (own.drop.noise, own.drop.shared.divisor("unit"))
+            groups.setdefault(alike, []).append(k)
+    device = trials[0].window.device
+    parts = []
+    for members in groups.values():
+        drops = [own for own in (acting[k] for k in members) if own is not None]
+        windows = [trials[k].window for k in members]
+        weight = edge is Edge.WEIGHT
+        at = Coordinates.of(
+            [window.address(edge, layer) for window in windows],
+            [own.drop.shared for own in drops],
+            time=1 if weight else windows[0].time,
+            batch=units if weight else windows[0].batch,
+            units=units,
+            device=device,
+        )
+        table = MaskTable.of(
+            at,
+            drops[0].drop.noise,
+            [own.rate for own in drops],
+            [own.drop.scale is Scale.TRAIN for own in drops],
+            dtype=windows[0].dtype,
+            device=device,
+        )
+        parts.append((torch.tensor(members, device=device), table))
+    if len(parts) == 1 and len(parts[0][0]) == len(trials):
+        return parts[0][1]
+    return Joined(len(trials), tuple(parts))

@@ -1,0 +1,70 @@
+"""The deterministic evaluation: each drawn multiplier's mean under the placement.
+
+Shapes: K trials, T time.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from ablate.drops import Fill
+from ablate.edges import Edge
+from ablate.engine.acting import Acting, Form, Mask
+from ablate.engine.plan import Mode, folds
+from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot, Window, mean_factor
+from ablate.engine.table import Means
+
+
+def mean_masks(
+    edge: Edge, acting: Sequence[Acting | None], window: Window, *, fold: bool
+) -> list[Mask]:
+    """What the deterministic evaluation puts in place of drawn multipliers."""
+    found: dict[tuple[Slot, Form], list[float]] = {}
+    begins: dict[int, float] = {}
+
+    def put(slot: Slot, form: Form, k: int, mean: float) -> None:
+        found.setdefault((slot, form), [1.0] * len(acting))[k] = mean
+
+    for k, own in enumerate(acting):
+        if own is None:
+            continue
+        mean = 1.0 - own.rate if own.drop.fill is Fill.HOLD else mean_factor(*own)
+        if own.drop.fill is Fill.HOLD:
+            put(HOLD_SLOT[edge], Form.ACTIVATION, k, mean)
+        elif mean == 1.0:
+            continue
+        elif edge is Edge.CELL and own.drop.shared.divisor("time") != 1:
+            # Within a decision m * m = m, so that the cell accumulates unscaled and each read is
+            # scaled once; a new decision multiplies what the one before it left.
+            put(Slot.READ, Form.ACTIVATION, k, mean)
+            begins[k] = mean
+        elif edge is Edge.WEIGHT or (fold and folds(edge, own.drop, Mode.MEAN)):
+            put(Slot.WEIGHT, Form.COLUMN, k, mean)
+        else:
+            put(ZERO_SLOT[edge], Form.ACTIVATION, k, mean)
+    masks = [Mask(*place, means_of(means, window)) for place, means in found.items()]
+    divisors = {k: acting[k].drop.shared.divisor("time") for k in begins}  # pyright: ignore[reportOptionalMemberAccess]
+    if any(divisors.values()):
+        masks.append(Mask(Slot.BEGIN, Form.ACTIVATION, _begins(begins, divisors, acting, window)))
+    return masks
+
+
+def means_of(means: Sequence[float], window: Window) -> Means:
+    made = torch.tensor(means, dtype=window.dtype, device=window.device)
+    return Means(made.view(-1, 1, 1, 1, 1))
+
+
+def _begins(
+    means: dict[int, float],
+    divisors: dict[int, int | None],
+    acting: Sequence[Acting | None],
+    window: Window,
+) -> Means:
+    """CELL's mean at those steps at which a new decision begins, made from its divisor."""
+    factor_KT = torch.ones(len(acting), window.time, dtype=window.dtype, device=window.device)
+    steps_T = torch.arange(window.start, window.start + window.time, device=window.device)
+    for k, mean in means.items():
+        divisor = divisors[k]
+        if divisor is not None:
+            factor_KT[k, (steps_T % divisor == 0) & (steps_T > 0)] = mean
+    return Means(factor_KT.view(len(acting), -1, 1, 1, 1))

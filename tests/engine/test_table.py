@@ -184,7 +184,7 @@ SCHEDULED = [
     pytest.param(Placement({Edge.RECURRENT: Drop(0.5, fill=Fill.HOLD)}), id="HOLD"),
     pytest.param(Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.5, noise=GAUSSIAN)}), id="GAUSSIAN"),
     pytest.param(Placement({Edge.EMBEDDING: Drop(0.5), Edge.WEIGHT: Drop(0.4)}), id="weights"),
-    pytest.param(Placement({Edge.CARRY: Drop(2.0**-31)}), id="almost-never"),
+    pytest.param(Placement({Edge.HIDDEN: Drop(2.0**-31)}), id="almost-never"),
 ]
 
 

@@ -164,8 +164,8 @@ def takes_tensors(noise: Noise) -> bool:
     """Whether `noise` makes of a tensor of rates what it makes of each of them."""
     import torch
 
-    words = torch.linspace(0, 2**32 - 1, 66, dtype=torch.float64).long().view(2, 33)
-    rates = (0.25, 0.5)
+    rates = (1e-6, 0.05, 0.25, 0.5, 0.8, 0.95)
+    words = torch.linspace(0, 2**32 - 1, 33 * len(rates), dtype=torch.float64).long().view(-1, 33)
     given = torch.tensor(rates, dtype=torch.float64).unsqueeze(1)
     try:
         made = noise.multiplier(words, given)

@@ -161,7 +161,7 @@ def _layer_masks(
         if not any(acting):
             continue
         if trials[0].window.mode is Mode.MEAN:
-            masks += mean_masks(edge, acting, trials[0].window, fold=fold)
+            masks += mean_masks(edge, acting, trials, fold=fold)
             continue
         units = inputs if edge is vertical else hidden
         # Trials may fill, and fold, the same edge otherwise: each to its own slot.

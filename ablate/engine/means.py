@@ -11,12 +11,12 @@ from ablate.drops import Fill
 from ablate.edges import Edge
 from ablate.engine.acting import Acting, Form, Mask
 from ablate.engine.plan import Mode, folds
-from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot, Window, mean_factor
+from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot, Trial, Window, mean_factor
 from ablate.engine.table import Means
 
 
 def mean_masks(
-    edge: Edge, acting: Sequence[Acting | None], window: Window, *, fold: bool
+    edge: Edge, acting: Sequence[Acting | None], trials: Sequence[Trial], *, fold: bool
 ) -> list[Mask]:
     """What the deterministic evaluation puts in place of drawn multipliers."""
     found: dict[tuple[Slot, Form], list[float]] = {}
@@ -42,10 +42,10 @@ def mean_masks(
             put(Slot.WEIGHT, Form.COLUMN, k, mean)
         else:
             put(ZERO_SLOT[edge], Form.ACTIVATION, k, mean)
-    masks = [Mask(*place, means_of(means, window)) for place, means in found.items()]
+    masks = [Mask(*place, means_of(means, trials[0].window)) for place, means in found.items()]
     divisors = {k: acting[k].drop.shared.divisor("time") for k in begins}  # pyright: ignore[reportOptionalMemberAccess]
     if any(divisors.values()):
-        masks.append(Mask(Slot.BEGIN, Form.ACTIVATION, _begins(begins, divisors, acting, window)))
+        masks.append(Mask(Slot.BEGIN, Form.ACTIVATION, _begins(begins, divisors, trials)))
     return masks
 
 
@@ -55,16 +55,14 @@ def means_of(means: Sequence[float], window: Window) -> Means:
 
 
 def _begins(
-    means: dict[int, float],
-    divisors: dict[int, int | None],
-    acting: Sequence[Acting | None],
-    window: Window,
+    means: dict[int, float], divisors: dict[int, int | None], trials: Sequence[Trial]
 ) -> Means:
     """CELL's mean at those steps at which a new decision begins, made from its divisor."""
-    factor_KT = torch.ones(len(acting), window.time, dtype=window.dtype, device=window.device)
-    steps_T = torch.arange(window.start, window.start + window.time, device=window.device)
+    like = trials[0].window
+    factor_KT = torch.ones(len(trials), like.time, dtype=like.dtype, device=like.device)
     for k, mean in means.items():
-        divisor = divisors[k]
+        divisor, start = divisors[k], trials[k].window.start
+        steps_T = torch.arange(start, start + like.time, device=like.device)
         if divisor is not None:
             factor_KT[k, (steps_T % divisor == 0) & (steps_T > 0)] = mean
-    return Means(factor_KT.view(len(acting), -1, 1, 1, 1))
+    return Means(factor_KT.view(len(trials), -1, 1, 1, 1))

@@ -116,8 +116,13 @@ def alike(
         plan(placement, layers, device=device, mode=mode, precision=precision).path for mode in Mode
     )
     apart = (
-        (edge, edge in placement and placement[edge].shared.gate == 1)
+        (edge, layer)
         for edge in (Edge.INPUT, Edge.INTERLAYER, Edge.RECURRENT)
+        if (drop := placement.get(edge)) and drop.shared.gate == 1
+        # A mask of a weight takes one product, and so does a layer that nothing drops.
+        if not folds(edge, drop, Mode.TRAIN)
+        for index, layer in enumerate(layers_of(edge, layers))
+        if drop.rate_of(index)
     )
     return *paths, *apart
 

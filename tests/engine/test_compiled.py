@@ -11,9 +11,11 @@ import pytest
 import torch
 from conftest import assert_close
 from engine.compiled_cases import CASES, KINDS
+from engine.stepping import by_halves, step_case
 
 from ablate import compiling
 from ablate.compiling import EAGER_NOTE, TRITON_NOTE, can_compile, compiles, eagerly, lowered
+from ablate.engine.step import kernels
 
 TESTS = Path(__file__).parents[1]
 
@@ -101,6 +103,26 @@ def undecided():
     compiles.cache_clear()
     yield
     compiles.cache_clear()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_a_gpus_compiled_kernels_equal_the_cpus_eager_ones(name, undecided, monkeypatch):
+    """As above for what Inductor makes of the same graphs for Triton."""
+    kind = KINDS[name]
+    given = step_case(kind)
+    here = by_halves(kernels.__wrapped__(kind, "cpu"), *given)
+    compiles.cache_clear()
+    monkeypatch.setenv("ABLATE_COMPILE", "1")
+    moved = ([value.cuda() for value in part] for part in given)
+    there = by_halves(kernels.__wrapped__(kind, "cuda"), *moved)
+    close = {torch.float32: 1e-5, torch.bfloat16: 2.0**-7}
+    for values, wanted in zip(there, here, strict=True):
+        for value, other in zip(values, wanted, strict=True):
+            assert (value.shape, value.dtype) == (other.shape, other.dtype)
+            error = (value.cpu().float() - other.float()).abs().max()
+            assert error <= close[value.dtype] * other.float().abs().max()
 
 
 def test_compiling_can_be_switched_off(undecided, monkeypatch):

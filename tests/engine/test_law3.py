@@ -151,6 +151,26 @@ def test_alike_says_who_may_share_a_cohort():
     assert alike(APART[0], layers) == alike(APART[1], layers) != naive
 
 
+@pytest.mark.parametrize("edge", [Edge.INPUT, Edge.RECURRENT], ids=lambda edge: edge.label)
+def test_gates_apart_that_take_one_product_are_not_alike(edge):
+    """A mask that folds into its weight, or a layer that nothing drops, beside four products."""
+    inside = Placement({Edge.HIDDEN: Drop(0.2)})
+    apart = inside | Placement({edge: Drop(0.4, Sharing(gate=1))})
+    folded = inside | Placement({edge: Drop(0.4, Sharing(time=ALL, batch=ALL, gate=1))})
+    assert alike(apart, 1) != alike(folded, 1) == alike(inside, 1)
+    lower, upper, both = (
+        inside | Placement({Edge.RECURRENT: Drop(rates, Sharing(gate=1))})
+        for rates in ((0.3, 0.0), (0.0, 0.3), (0.2, 0.3))
+    )
+    assert len({alike(own, 2) for own in (lower, upper, both)}) == 3
+    tasks = cohorts.tasks_of(Net(layers=1, hidden=16), [folded, inside])
+    given = {"updates": [1, 2], "learning_rates": [0.1] * 2, "clips": [9.0] * 2}
+    for together, alone in cohorts.together_and_alone(
+        tasks, cohorts.initial(tasks, V), WINDOWS, **given
+    ):
+        assert_same(together, alone)
+
+
 def test_a_state_is_zero_for_every_trial():
     """[L, K, B, H], no two of them one memory."""
     like = torch.zeros(1, dtype=torch.float64)

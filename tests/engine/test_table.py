@@ -184,7 +184,7 @@ SCHEDULED = [
     pytest.param(Placement({Edge.RECURRENT: Drop(0.5, fill=Fill.HOLD)}), id="HOLD"),
     pytest.param(Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.5, noise=GAUSSIAN)}), id="GAUSSIAN"),
     pytest.param(Placement({Edge.EMBEDDING: Drop(0.5), Edge.WEIGHT: Drop(0.4)}), id="weights"),
-    pytest.param(Placement({Edge.CARRY: Drop(2.0**-31)}), id="almost-never"),
+    pytest.param(Placement({Edge.HIDDEN: Drop(2.0**-31)}), id="almost-never"),
 ]
 
 
@@ -356,22 +356,28 @@ def test_the_evaluation_draws_nothing(monkeypatch):
         assert_same(_drawn(masks), before)
 
 
-@pytest.mark.parametrize("start", [0, 1, 5, 6])
-def test_a_decision_begins_in_each_trial_by_its_own_divisor(start):
+@pytest.mark.parametrize("first", [0, 1, 5, 6])
+def test_a_decision_begins_in_each_trial_by_its_own_divisor(first):
     """BEGIN scales the carried cell where a decision begins after step 0, READ every read."""
-    extents = (3, ALL, 1, 2)
+    extents = (3, ALL, 1, 2, 3)
     own = [Placement({Edge.CELL: Drop(0.25, Sharing(time=extent))}) for extent in extents]
-    masks = NetMasks.of(_trials([*own, Placement()], mode=Mode.MEAN, start=start), **NET)
+    trials = [
+        Trial(placement, _window(k, mode=Mode.MEAN, start=first + k))
+        for k, placement in enumerate([*own, Placement()])
+    ]
+    masks = NetMasks.of(trials, **NET)
     factors = {slot: factor.flatten(1).tolist() for slot, factor in masks.factors(1).items()}
-    steps = range(start, start + T)
     begins = [
-        [0.75 if extent not in (1, ALL) and t and t % extent == 0 else 1.0 for t in steps]
-        for extent in (*extents, ALL)
+        [
+            0.75 if extent not in (1, ALL) and t and t % extent == 0 else 1.0
+            for t in range(first + k, first + k + T)
+        ]
+        for k, extent in enumerate((*extents, ALL))
     ]
     assert factors == {
         Slot.BEGIN: begins,
-        Slot.CELL: [[1.0], [1.0], [0.75], [1.0], [1.0]],
-        Slot.READ: [[0.75], [0.75], [1.0], [0.75], [1.0]],
+        Slot.CELL: [[1.0], [1.0], [0.75], [1.0], [1.0], [1.0]],
+        Slot.READ: [[0.75], [0.75], [1.0], [0.75], [0.75], [1.0]],
     }
 
 

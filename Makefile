@@ -22,7 +22,7 @@ test: .venv/test
 
 # Minutes rather than seconds.
 slow: .venv/test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
 
 # Twenty times the drawn placements of `make test`, other ones each time.
 torture-laws: .venv/test

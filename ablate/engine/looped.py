@@ -1,11 +1,13 @@
-"""Any placement: one `autograd.Function` over a layer's window, which runs the loop back by itself.
+"""Any placement: one `autograd.Function` over a layer's window, whose loop over time is ours.
 
-What does not depend on h_{t-1} is one large product over all steps: the input projection forward;
-the gradients of both weights and of the input backward. In the loop remain one product and one
-fused pointwise kernel a step. So a layer takes T + 1 products forward and T + 3 backward, and four
-times as many where INPUT or RECURRENT gives each gate its own mask.
+    u_t (all t)                 z = u W_ih^T         one product
+    forward,  t = 1 .. T        z_t += r_t W_hh^T    one product a step
+                                c_t, h_t, r_{t+1} = step(z_t, c_{t-1}, s_{t-1})
+    backward, t = T .. 1        dz_t, dc_{t-1} = the step's derivative; dr_t = dz_t W_hh
+    dz_t (all t)                du = dz W_ih, dW_ih = dz^T u, dW_hh = dz^T r
 
-The equations of a step and their derivatives are `step.kernels`.
+The step and its derivative are `step.kernels`. A layer takes T + 1 products forward and T + 3
+backward, and four times as many where INPUT or RECURRENT gives each gate its own mask.
 
 All trials of a cohort run at once, their products batched; a trial alone is a cohort of one.
 Products are taken in the dtype of the weight, everything else in the dtype of the input.
@@ -87,8 +89,7 @@ def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> 
     """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, 4, B, H] apart.
 
     Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
-    shared factor is not copied. In RECURRENT's place stands the factor that the first step's
-    product reads; a step itself applies the next one's.
+    shared factor is not copied.
     """
     steps, trials, batch, hidden = shape
     value = factor.transpose(0, 1)

@@ -240,8 +240,8 @@ def furthest(found: Parameters, expected: Parameters, most: float, what: str) ->
 
 def furthest_of(found: Ran, expected: Ran, most: float, what: str) -> float:
     """As `furthest`, of all parameters and of the losses and norms of every update."""
-    sides = [
+    one, other = (
         own.parameters | {"nll": own.told[:, 0], "norm": own.told[:, 1]}
         for own in (found, expected)
-    ]
-    return furthest(*sides, most, what)
+    )
+    return furthest(one, other, most, what)

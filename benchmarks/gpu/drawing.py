@@ -98,12 +98,15 @@ def _large_masks(device: str) -> Iterator[Row]:
     for name, edge in (("zaremba2014", Edge.OUTPUT), ("zoneout", Edge.CARRY)):
         drop = get(name).place()[edge]
         sharings, seeds = [drop.shared] * trials, range(1, trials + 1)
-        where = {"time": time, "batch": batch, "units": units}
         with on(device):
             addresses = [Address(seed=seed, edge=edge, layer=1, update=seed) for seed in seeds]
-            at = Coordinates.of(addresses, sharings, **where, device=device)
+            at = Coordinates.of(
+                addresses, sharings, time=time, batch=batch, units=units, device=device
+            )
             together = at.words(torch.tensor([*seeds], device=device))[-1].cpu()
         with on("cpu"):
-            alone = activation_words(addresses[-1], drop.shared, **where)
-        assert torch.equal(together, alone), f"{edge.label} at {where}: words differ"
-        yield {"edge": edge.label, **where, "trials": trials}
+            alone = activation_words(
+                addresses[-1], drop.shared, time=time, batch=batch, units=units
+            )
+        assert torch.equal(together, alone), f"{edge.label}: words of {units} units differ"
+        yield {"edge": edge.label, "units": units, "trials": trials}

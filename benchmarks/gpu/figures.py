@@ -13,8 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from gpu.cases import Row, is_gpu
-from gpu.predictions import beside
 from torch import Tensor
 
 from ablate.bench.shapes import SHAPES, Shape
@@ -25,6 +23,8 @@ from ablate.training.evaluation import LONGER, Evaluation
 from ablate.training.graph import WARM_UPS, Captured
 from ablate.training.softmax import losses_and_gradients
 from ablate.training.update import Update
+from gpu.cases import Row, is_gpu
+from gpu.predictions import beside
 
 #: In the order of their worth: shape, precision, trials, strategy.
 ORDER: Final = (
@@ -45,6 +45,7 @@ ORDER: Final = (
 )
 # Whose update is taken apart.
 _APART: Final = (*ORDER[:2], ("small", "bf16", 16, "zaremba2014"))
+_STOCK: Final = (("medium", "bf16"), ("medium", "fp32"), ("small", "bf16"))
 _TINY: Final = Shape("tiny", 2, 13, 7, 3, vocabulary=50)
 
 
@@ -146,8 +147,9 @@ def pieces(device: str) -> Iterator[Row]:
         yield {"what": of, **parts}
         for part, taken in parts.items():
             print(beside(f"{of}, {part}", taken), flush=True)
-        told = ", ".join(f"{part} {taken:.2f}" for part, taken in parts.items())
-    yield {"told": f"of {of} in ms: {told}"}
+        each = ", ".join(f"{part} {taken:.2f}" for part, taken in parts.items())
+        told = told or f"of {of} in ms: {each}"
+    yield {"told": told}
 
 
 def launches(device: str) -> Iterator[Row]:
@@ -186,8 +188,9 @@ def launches(device: str) -> Iterator[Row]:
 def stock(device: str) -> Iterator[Row]:
     """Milliseconds of an update of PyTorch's own trainer, without dropout."""
     said = []
-    for name, precision in _some((("medium", "bf16"), ("medium", "fp32"), ("small", "bf16")), device):
-        case = Case(trainer="stock", shape=_shape(name, device), precision=precision, strategy="none")
+    for name, precision in _some(_STOCK, device):
+        shape = _shape(name, device)
+        case = Case(trainer="stock", shape=shape, precision=precision, strategy="none")
         trainer = build(case, device)
         taken = milliseconds(lambda trainer=trainer: trainer.update(0), device)
         what = f"stock {name} {precision}"
@@ -206,7 +209,7 @@ def scoring(device: str) -> Iterator[Row]:
         case = Case(trainer="ablate", shape=shape, precision="bf16", strategy="zaremba2014")
         tasks = [task_of(case, device, seed=seed) for seed in range(1, 1 + trials)]
         evaluation = Evaluation.of(random_parameters(shape, device, trials), tasks)
-        unroll = LONGER * shape.unroll * (shape.batch // streams)
+        unroll = LONGER * shape.unroll * max(1, shape.batch // streams)
         tokens = np.zeros((WARM_UPS + 3) * unroll * streams, dtype=np.int32)
         given: dict[str, Any] = {"streams": streams, "unroll": unroll, "eos": 0}
 

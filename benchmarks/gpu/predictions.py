@@ -22,5 +22,7 @@ def beside(what: str, value: float) -> str:
     if what not in predictions():
         return f"{what}: {value:.3g}"
     low, high = predictions()[what]
-    verdict = "as predicted" if low <= value <= high else f"{value / (low if value < low else high):.2f} of it"
-    return f"{what}: {value:.3g}, predicted {low:g} to {high:g} ({verdict})"
+    told = f"{what}: {value:.3g}, predicted {low:g} to {high:g}"
+    if value < low:
+        return f"{told}: {value / low:.2f} of the least"
+    return f"{told}: {value / high:.2f} of the most" if value > high else told

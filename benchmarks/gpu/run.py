@@ -86,13 +86,13 @@ class Run:
     def _one(self, step: Step) -> None:
         began = time.monotonic()
         lacks = [self._lacks[need] for need in step.needs if need in self._lacks]
-        left = min(step.seconds, self._ends - began)
+        left = self._ends - began
         if lacks:
-            self._tell(Ended(step.name, "lacks", 0.0, f"lacks {' and '.join(lacks)}"))
-        elif left < _LEAST:
+            self._tell(Ended(step.name, "lacks", 0.0, f"this step lacks {' and '.join(lacks)}"))
+        elif left < min(_LEAST, step.seconds):
             self._tell(Ended(step.name, "left out", 0.0, f"{max(0.0, left):.0f} s were left"))
         else:
-            state, told = self._started(step, left)
+            state, told = self._started(step, min(step.seconds, left))
             self._tell(Ended(step.name, state, time.monotonic() - began, told))
 
     def _started(self, step: Step, seconds: float) -> tuple[str, str]:
@@ -106,7 +106,7 @@ class Run:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=self._environment | step.environment,
+                env={**self._environment, **step.environment},
                 start_new_session=True,
             )
             try:
@@ -204,6 +204,8 @@ def _environment(scratch: Path) -> dict[str, str]:
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(paths + ([before] if before else [])),
         "PYTHONUNBUFFERED": "1",
+        # One thread compiles, as in a worker: pools of processes would get in each other's way.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(scratch / "kernels"),
     }
 

@@ -50,7 +50,7 @@ def run(name: str, runs: str, out: Path, device: str) -> dict[str, Any]:
 
 def _function(runs: str, device: str) -> Callable[[str], Iterator[dict[str, Any]]]:
     module, _, name = runs.partition(":")
-    if module != "gpu.machine":
+    if module.startswith("gpu.") and module != "gpu.machine":
         from ablate.training.arithmetic import settle
 
         # As training does: float32 products are float32, sums are float32.

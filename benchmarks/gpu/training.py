@@ -3,6 +3,7 @@
 Shapes: K trials, T time, B batch.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,19 +71,18 @@ class _Stopped(Exception):
 
 
 def cohort(device: str) -> Iterator[Row]:
-    """Trials from their first epoch to their rows: the CPU's curves; a stopped run goes on alike."""
+    """Trials from first epoch to rows: the CPU's curves; one that was stopped goes on alike."""
     made = cases.cells(PLACEMENTS)
     with tempfile.TemporaryDirectory() as folder:
         whole, again, there = (Path(folder) / name for name in ("whole", "again", "there"))
         found, expected = _trained(made, whole, device), _trained(made, there, "cpu")
-        yield {"off": _furthest_rows(found, expected)}
-        try:
+        off = _furthest_rows(found, expected)
+        yield {"off": off}
+        with contextlib.suppress(_Stopped):
             _trained(made, again, device, stop=1)
-        except _Stopped:
-            resumed = _trained(made, again, device)
+        resumed = _trained(made, again, device)
     worst = _furthest_rows(resumed, found)
     assert not worst, f"a run that was stopped and goes on is off by {worst:.1e}"
-    off = _furthest_rows(found, expected)
     yield {"told": f"{len(made)} trials, curves off by {off:.1e} at most; resumed with equal bits"}
 
 
@@ -91,6 +91,9 @@ def _trained(
 ) -> dict[str, Outcome]:
     """The outcomes by key; _Stopped where the epoch `stop` has been told of every member."""
     outcomes: dict[str, Outcome] = {}
+
+    def on_outcome(member: Member, ended: Outcome) -> None:
+        outcomes[member.cell.key] = ended
 
     def on_epoch(member: Member, row: dict[str, Any]) -> None:
         if row["epoch"] == stop and member.cell.key == members[-1].key:
@@ -101,7 +104,7 @@ def _trained(
             [Member(cell, folder / cell.key) for cell in members],
             cases.corpus(),
             on_epoch=on_epoch,
-            on_outcome=lambda member, ended: outcomes.setdefault(member.cell.key, ended),
+            on_outcome=on_outcome,
             device=device,
         )
     return outcomes
@@ -190,6 +193,5 @@ def memory(device: str) -> Iterator[Row]:
         return
     assert taken[-1][0] <= taken[1][0], f"allocated grows: {taken}"
     assert taken[-1][1] <= taken[1][1], f"reserved grows: {taken}"
-    yield {
-        "told": f"{taken[-1][0] >> 20} MiB allocated, {taken[-1][1] >> 20} reserved, from epoch 2"
-    }
+    allocated, reserved = (value >> 20 for value in taken[-1])
+    yield {"told": f"{allocated} MiB allocated, {reserved} reserved, from the second epoch on"}

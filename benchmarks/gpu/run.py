@@ -106,7 +106,7 @@ class Run:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env={**self._environment, **step.environment},
+                env={**self._environment, **_threads(step), **step.environment},
                 start_new_session=True,
             )
             try:
@@ -208,6 +208,12 @@ def _environment(scratch: Path) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(scratch / "kernels"),
     }
+
+
+def _threads(step: Step) -> dict[str, str]:
+    """Steps side by side share the cores; a study sees to its own threads."""
+    cores = os.cpu_count() or 1
+    return {} if step.alone else {"OMP_NUM_THREADS": str(max(1, cores // _JOBS))}
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -66,7 +66,7 @@ def _study(name: str, seconds: int, *arguments: str) -> Step:
 
 STUDIES: Final = (
     _study("placement", 200, "run", "--study", "placement", "--profile", "quick",
-           "--device", "cuda", "--set", "precision=bf16"),
+           "--device", "cuda", "--set", "precision=bf16", "--cohort", "16"),
     _study("placement-report", 60, "report", "--study", "placement"),
     # Ten seeds at once, 39 epochs.
     _study("medium", 3600, "run", "--study", "zaremba2014", "--profile", "medium",

@@ -4,6 +4,7 @@ Shapes: K trials, T time, B batch.
 """
 
 import contextlib
+import gc
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -183,8 +184,10 @@ def memory(device: str) -> Iterator[Row]:
             training.evaluation(
                 text, streams=shape.batch, unroll=shape.unroll, eos=0, updates=[0] * trials
             )
+            # Copies as checkpoints take them, and what waits for Python to count it.
             kept = [training.one(k) for k in range(trials)]
             del kept
+            gc.collect()
             if big:
                 taken.append((torch.cuda.memory_allocated(), torch.cuda.memory_reserved()))
                 yield {"epoch": epoch + 1, "allocated": taken[-1][0], "reserved": taken[-1][1]}

@@ -1,5 +1,6 @@
 """Captured updates against the CPU's own, and what happens where one cannot capture or compile."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -159,5 +160,13 @@ def repeatable(device: str) -> Iterator[Row]:
         assert torch.equal(one.told, two.told), f"{precision}: losses differ from run to run"
         for name, value in one.parameters.items():
             assert torch.equal(value, two.parameters[name]), f"{precision}: {name} differs"
-        yield {"precision": precision, "hidden": net.hidden, "words": words}
+        yield {"precision": precision, "hidden": net.hidden, "words": words, "bits": _bits(one)}
     yield {"told": f"equal bits at {net.hidden} units and {words:,} words, in both precisions"}
+
+
+def _bits(run: cases.Ran) -> str:
+    """A digest of all parameters: two processes that train alike have the same."""
+    digest = hashlib.sha256()
+    for value in run.parameters.values():
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

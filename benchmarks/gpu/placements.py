@@ -1,0 +1,94 @@
+"""Every strategy on a device against the specification on the CPU in float64.
+
+Alone, a window with all its gradients; then side by side, updates as training makes them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ablate.compiling import can_compile
+from ablate.engine.plan import Path
+from ablate.placement import Placement
+from ablate.strategies import get, names
+from ablate.testing.case import Case, StackOutput, everything, make_case, window_of
+from gpu import cases
+from gpu.cases import NEAR, Row, is_gpu, on
+
+
+def compiled_fp32(device: str) -> Iterator[Row]:
+    """Every strategy, compiled, alone and through the captured update, in float32."""
+    yield from placements(device, "fp32")
+
+
+def compiled_bf16(device: str) -> Iterator[Row]:
+    """Every strategy, compiled, alone and through the captured update, in bfloat16."""
+    yield from placements(device, "bf16")
+
+
+def eager(device: str) -> Iterator[Row]:
+    """Every strategy, nothing compiled, in both precisions. Runs below ABLATE_COMPILE=0."""
+    assert not can_compile(torch.device(device).type), "this was to run eagerly"
+    for precision in NEAR:
+        yield from placements(device, precision)
+
+
+def placements(
+    device: str, precision: str, strategies: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """A window with all its gradients, then some updates of two trials, against float64."""
+    near, windows, worst = NEAR[precision], 0.0, 0.0
+    for name in strategies or names():
+        placement = get(name).place()
+        told = f"{name}, {precision}"
+        window = furthest_window(placement, device, precision, told)
+        tasks = [cases.task(placement, seed, precision=precision) for seed in (1, 2)]
+        found, expected = cases.ran(tasks, device), cases.by_the_book(tasks)
+        assert found.captured == is_gpu(device), f"{told}: its updates were not captured"
+        updates = cases.furthest_of(found, expected, near, told)
+        windows, worst = max(windows, window), max(worst, updates)
+        yield {"strategy": name, "precision": precision, "window": window, "updates": updates}
+    yield {
+        "told": f"{precision}: windows are off by {windows:.1e} at most, allowed {2 * near:.1e}; "
+        f"updates by {worst:.1e}, allowed {near:.1e}"
+    }
+
+
+def furthest_window(placement: Placement, device: str, precision: str, told: str) -> float:
+    """Outputs, states and every gradient of a window on `device` against float64 on the CPU."""
+    placement = placement.at(cases.BEGUN, cases.WHOLE)
+    exact, given = _rounded(make_case(2, dtype=torch.float32), precision, device)
+    with on("cpu"):
+        expected = everything(exact, placement, window_of(exact), Path.REFERENCE)
+    with on(device):
+        window = window_of(given, device=device)
+        found = everything(given, placement, window, Path.LOOPED)
+    # Gradients pass through a product, and a rounding, at each step.
+    return cases.furthest(found, expected, 2.0 * NEAR[precision], told)
+
+
+def _rounded(case: Case, precision: str, device: str) -> tuple[Case, Case]:
+    """One case in float64 on the CPU, and on the device with weights in the dtype of products."""
+
+    def leaf(value: Tensor, dtype: torch.dtype, where: str) -> Tensor:
+        return value.detach().to(where, dtype).requires_grad_()
+
+    products = torch.bfloat16 if precision == "bf16" else torch.float32
+
+    def made(dtype: torch.dtype, where: str) -> Case:
+        weights = []
+        for layer in case.weights:
+            # The exact ones are what the others were rounded to.
+            matrices = (getattr(layer, name).detach().to(products) for name in ("w_ih", "w_hh"))
+            own = products if dtype is torch.float32 else dtype
+            biases = (
+                leaf(bias, dtype, where) for bias in (layer.b_ih, layer.b_hh) if bias is not None
+            )
+            weights.append(type(layer)(*(leaf(each, own, where) for each in matrices), *biases))
+        s, c = (leaf(part, dtype, where) for part in case.state)
+        cotangents = StackOutput(*(part.to(where, dtype) for part in case.cotangents))
+        tokens_TB = case.tokens_TB.to(where)
+        return Case(leaf(case.x_TBD, dtype, where), tokens_TB, (s, c), tuple(weights), cotangents)
+
+    return made(torch.float64, "cpu"), made(torch.float32, device)

@@ -14,7 +14,7 @@ the generator (four units each).
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -254,6 +254,20 @@ def activation_words(
     """
     own = Coordinates.of([address], [sharing], time=time, batch=batch, units=units, device=device)
     return own.words(torch.tensor([address.update], device=device), tokens_TB)[0]
+
+
+def weight_words(
+    address: Address,
+    sharing: Sharing,
+    *,
+    sources: int,
+    units: int,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """The words of a weight, [G, U, S]; an axis that ALL share has length 1."""
+    sharing = replace(sharing, source=sharing.source or 1)
+    drawn = activation_words(address, sharing, time=1, batch=sources, units=units, device=device)
+    return drawn[0].permute(1, 2, 0)
 
 
 def _shared(

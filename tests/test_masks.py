@@ -16,7 +16,6 @@ import torch
 from drawing import seeded
 from hypothesis import given
 from hypothesis import strategies as st
-from weights import weight_words
 
 from ablate.drops import ALL, Sharing
 from ablate.edges import Edge
@@ -30,6 +29,7 @@ from ablate.masks import (
     activation_words,
     check_types,
     philox,
+    weight_words,
 )
 from ablate.noise import BERNOULLI, GAUSSIAN, threshold
 

@@ -100,7 +100,6 @@ def padded(value: Tensor, padding: int) -> Tensor:
 
 # Whoever asks first may be an evaluation, below which nothing could be differentiated.
 @functools.cache
-@torch.inference_mode(False)
 def kernels(kind: Kind, device: str) -> Derived:
     """A step of `kind` on a kind of device, forward and back, made once a process.
 

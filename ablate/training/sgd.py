@@ -119,9 +119,12 @@ def _squares_K(gradient: Sequence[Tensor] | Tensor) -> Tensor:
     return torch.stack(list(each))
 
 
-def _example(dtype: torch.dtype, dim: int, device: torch.device) -> Tensor:
-    """A vector, a matrix whose rows lie apart, as the softmax layer's gradient, or K matrices."""
-    sizes = {1: (800,), 2: (400, 208), 3: (3, 400, 208)}[dim]
+def _example(dtype: torch.dtype, dim: int, device: torch.device, row: int = 208) -> Tensor:
+    """A vector, a matrix whose rows lie apart, as the softmax layer's gradient, or K matrices.
+
+    Rows of another length are taken for others, whatever they are when it is called.
+    """
+    sizes = {1: (800,), 2: (400, row), 3: (3, 400, row)}[dim]
     made = torch.zeros(sizes, dtype=dtype, device=device)
     return made if dim == 1 else made[..., :200]
 
@@ -158,7 +161,7 @@ def _move(dtypes: tuple[torch.dtype, ...], dim: int, *, at_once: bool) -> Callab
         if at_once:
             by = by.expand(value.shape[:1]).clone().view(-1, *(1 for _ in value.shape[1:]))
         given = _example(dtypes[1], dim, device)
-        into = (_example(own, dim, device) for own in dtypes[3:])
+        into = (_example(own, dim, device, row=232) for own in dtypes[3:])
         return value, given, by, torch.zeros_like(by, dtype=torch.bool), *into
 
     return lowered(move, examples)

@@ -11,7 +11,6 @@ from engine.case import everything, make_case, window_of
 from engine.stepping import INSIDE, by_halves, step_case
 from torch import Tensor
 from training import cohorts
-from weights import weight_words
 
 from ablate.compiling import can_compile
 from ablate.drops import ALL, Drop, Fill, Sharing
@@ -19,7 +18,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
 from ablate.engine.slots import Slot
 from ablate.engine.step import Kind, kernels
-from ablate.masks import Address, Coordinates, activation_words
+from ablate.masks import Address, Coordinates, activation_words, weight_words
 from ablate.model.net import Net
 from ablate.noise import threshold
 from ablate.placement import Placement

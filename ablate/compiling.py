@@ -80,25 +80,27 @@ def lowered(
 
     A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
     more than its arithmetic. Nothing is guarded here, so that the caller answers for dtypes and for
-    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device,
-    whose unequal sizes all differ, as a product of sizes does from a size. Inductor makes C++ on a
+    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device; no
+    two of their sizes, nor products of these, are equal by chance. Inductor makes C++ on a
     CPU and Triton on a GPU; where neither can be had, or it fails, the function runs eagerly.
     """
 
     @functools.cache
-    def compiled(device: str) -> Callable[..., Any]:
+    def compiled(device: Any) -> Callable[..., Any]:
         import torch
 
+        # Of one GPU alone: what Inductor makes has the device's number in it.
+        here = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
         try:
-            with torch.inference_mode(mode=False):
-                return _lower(function, examples(torch.device(device)))
+            with torch.inference_mode(mode=False), here:
+                return _lower(function, examples(device))
         except Exception as error:  # of the compiler's internals, which may raise anything
             _warn_once(FAILED_NOTE.format(device=device, error=in_words(error)))
             return function
 
     def call(*args: Any) -> Any:
-        device = args[0].device.type
-        if device in ("cpu", "cuda") and can_compile(device) and _plain()(args[0]):
+        device = args[0].device
+        if device.type in ("cpu", "cuda") and can_compile(device.type) and _plain()(args[0]):
             return compiled(device)(*args)
         return function(*args)
 

@@ -53,8 +53,8 @@ class Noise:
     def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         """Map int64 words in [0, 2**32) to float64 multipliers of the same shape.
 
-        A cohort on a GPU gives its trials' rates as a float64 tensor that broadcasts against the
-        words. A noise that cannot take one is called trial by trial with a number, and its updates
+        The engine gives its trials' rates as a float64 tensor that broadcasts against the words. A
+        noise that cannot take one is called trial by trial with a number, and on a GPU its updates
         are not captured in a CUDA graph.
         """
         raise NotImplementedError
@@ -170,7 +170,9 @@ def takes_tensors(noise: Noise) -> bool:
     try:
         made = noise.multiplier(words, given)
         each = [noise.multiplier(own, rate) for own, rate in zip(words, rates, strict=True)]
-        return made.shape == words.shape and torch.allclose(made, torch.stack(each), rtol=1e-12)
+        return made.shape == words.shape and torch.allclose(
+            made, torch.stack(each), rtol=1e-12, atol=1e-12
+        )
     except Exception:  # another's code may raise anything
         return False
 

@@ -46,7 +46,7 @@ def update_cases(shape: Shape, options: Options) -> list[Case]:
         one = partial(Case, shape=shape, precision=precision)
         for strategy in options.strategies:
             if strategy == "none":
-                paths = {ran(path, precision).value for path in (Path.FUSED, Path.LOOPED)}
+                paths = {ran(path, precision).value for path in (Path.LIBRARY, Path.LOOPED)}
                 cases += [one(trainer="ablate", strategy=strategy, path=p) for p in sorted(paths)]
             else:
                 cases.append(one(trainer="ablate", strategy=strategy))

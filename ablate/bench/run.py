@@ -22,6 +22,7 @@ from ablate.bench.options import Options
 from ablate.bench.parts import parts
 from ablate.bench.ratios import rooflines
 from ablate.bench.trainers import Case
+from ablate.training.arithmetic import settle
 
 # Raised whenever a key changes its name or its meaning.
 SCHEMA: Final = 2
@@ -33,6 +34,7 @@ Ceilings = tuple[list[Product], list[Bandwidth]]
 
 def run(options: Options, say: Callable[[str], object], *, command: Sequence[str] = ()) -> Report:
     """Measure everything that the options ask for; `say` is told what is under way."""
+    settle(options.device)
     with _threads(options.threads):
         return _run(options, say, command)
 
@@ -41,6 +43,7 @@ def run_parts(
     options: Options, say: Callable[[str], object], *, command: Sequence[str] = ()
 ) -> Report:
     """Measure the parts of an update by themselves, each in several ways."""
+    settle(options.device)
     with _threads(options.threads):
         began = time.perf_counter()
         report = _head(options, command)

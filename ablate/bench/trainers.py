@@ -105,7 +105,7 @@ def task_of(case: Case, device: str, *, seed: int = 1) -> Task:
 
 def ran(path: Path, precision: str) -> Path:
     """The path that runs where `path` is asked for: the library's LSTM keeps to float32."""
-    return Path.LOOPED if path is Path.FUSED and precision != "fp32" else path
+    return Path.LOOPED if path is Path.LIBRARY and precision != "fp32" else path
 
 
 def gates(placement: Placement) -> str:
@@ -132,14 +132,14 @@ class Updates:
             learning_rates=[_LEARNING_RATE] * trials,
             clips=[case.shape.clip] * trials,
         )
-        self._call = repeatedly(self.whole, tasks)
+        self.call = repeatedly(self.whole, tasks)
         # What is timed is replayed.
-        for _ in range(WARM_UPS if self._call is not self.whole else 0):
-            self._call(*self.window)
+        for _ in range(WARM_UPS if self.call is not self.whole else 0):
+            self.call(*self.window)
 
     def __call__(self) -> object:
         """One update; what it returns is to be kept until the device has done it."""
-        return self._call(*self.window)
+        return self.call(*self.window)
 
 
 class Alone:

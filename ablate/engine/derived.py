@@ -54,8 +54,8 @@ def derive(
 ) -> Derived:
     """Derive the gradients of `function` with respect to its inputs at the places `wrt`.
 
-    `inputs` and `outputs` are examples: dtypes and devices count, of sizes only that no two axes
-    which differ are equal, and that none is 1.
+    `inputs` and `outputs` are examples on the CPU. Their dtypes count. Of their sizes it counts that
+    unlike axes have unlike ones, and that none is 1.
     """
     count = len(inputs)
 
@@ -67,6 +67,9 @@ def derive(
         return *made, *torch.autograd.grad(made, leaves, given[count:])
 
     graph = make_fx(joint, _PLAIN)(*inputs, *outputs).graph
+    # It is derived for every device.
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten._to_copy.default):
+        node.kwargs = {"dtype": node.kwargs["dtype"]}
     for target in _NAMES:
         for node in graph.find_nodes(op="call_function", target=target):
             node.replace_all_uses_with(node.all_input_nodes[0])
@@ -88,7 +91,7 @@ def derive(
     )
 
 
-def apart(make: Callable[[], Made]) -> Made:
+def in_clean_thread(make: Callable[[], Made]) -> Made:
     """Call `make` where nothing is differentiated, traced or transformed but what it does itself.
 
     Of a thread are inference mode, hooks on what is saved (a checkpoint's), transforms and fake

@@ -125,6 +125,8 @@ def drop_sequence(
 ) -> Tensor:
     """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
     source = sequence_source(edge, layer, [Trial(placement, window)], x_TBU.shape[-1])
+    if source is None:
+        return x_TBU
     clock = Clock.at([window.update], device=window.device)
     return _dropped(x_TBU.unsqueeze(0), source, clock, tokens_TB).squeeze(0)
 

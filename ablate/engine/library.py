@@ -12,7 +12,7 @@ from ablate.engine.looped import looped_layer
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
 from ablate.engine.slots import Factors, Slot
 
-FUSABLE = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
+OUTSIDE_THE_LOOP = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
 
 
 def library_layer(
@@ -23,7 +23,7 @@ def library_layer(
     Weights in another dtype than the input go through `looped_layer`: the library would keep the
     state, too, in the dtype of its products.
     """
-    if inside := set(factors) - FUSABLE:
+    if inside := set(factors) - OUTSIDE_THE_LOOP:
         raise ValueError(f"the library path has no place for {', '.join(s.name for s in inside)}")
     if weights.w_hh.dtype != x_KTBD.dtype:
         return looped_layer(x_KTBD, state, weights, factors)

@@ -16,12 +16,14 @@ Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ablate.compiling import can_compile, eagerly
 from ablate.engine.capturing import batched
 from ablate.engine.precision import without_autocast
 from ablate.engine.reference import LayerOutput, LayerWeights, masked
@@ -129,7 +131,7 @@ def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
     """A product for each trial, [K, M, N], the same bits whoever else is in the cohort.
 
     With two threads the library divides a float32 product between them otherwise alone than in a
-    batch; one thread, and bfloat16, it was measured to treat alike.
+    batch. With one thread, and in bfloat16, both were measured to be equal.
     """
     alone = a_KMX.device.type != "cpu" or torch.get_num_threads() == 1
     if a_KMX.dtype == torch.bfloat16 or a_KMX.shape[0] == 1 or alone:
@@ -197,7 +199,7 @@ def _run(
     tape: _Tape | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
-    step = kernels(kind, s.device.type)
+    step = kernels(kind)
     biases = () if bias is None else (bias.unflatten(1, (4, -1)),)
     projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
     read_by = _step_product(_by_gate(w_hh) if kind.apart else w_hh)
@@ -242,6 +244,7 @@ class _Layer(torch.autograd.Function):
         tape = _Tape([], [])
         out = _run(u_KGND, r, s, c, w_ih, w_hh, bias, kind, by_step, tape=tape)
         ctx.kind, ctx.steps = kind, len(tape.reads)
+        ctx.compiled = can_compile(s.device.type)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
         flat = [tensor for step in tape.kept for tensor in step]
@@ -257,8 +260,10 @@ class _Layer(torch.autograd.Function):
                 "path, which a module takes below torch.func and while it has a hook, has both: "
                 "`lstm.hook(ablate.Edge.OUTPUT, lambda value: value)`"
             )
-        # Whoever calls backward() below autocast still gets this loop's own dtypes.
-        with without_autocast(grad_outputs[0].device):
+        # Whoever calls backward() below autocast still gets this loop's own dtypes. A GPU's
+        # gradients are taken in a thread that does not know of `eagerly`.
+        as_before = nullcontext() if ctx.compiled else eagerly()
+        with without_autocast(grad_outputs[0].device), as_before:
             return _unrolled(ctx, *grad_outputs)
 
 
@@ -266,7 +271,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | No
     """The loop run back: gradients of u, r_1, s_0, c_0, W_ih, W_hh and b, None for the rest."""
     kind: Kind = ctx.kind
     length: int = ctx.steps
-    step = kernels(kind, gy.device.type)
+    step = kernels(kind)
     u_KGND, w_ih, w_hh, *saved = ctx.saved_tensors
     by_step, reads = saved[: len(kind.slots)], saved[len(kind.slots) :][:length]
     flat = saved[len(kind.slots) + length :]

@@ -12,7 +12,7 @@ from ablate.edges import Edge
 from ablate.engine.acting import Acting, Form, Mask
 from ablate.engine.plan import Mode, folds
 from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot, Trial, Window, mean_factor
-from ablate.engine.table import Means
+from ablate.engine.table import Means, on_device
 
 
 def mean_masks(
@@ -50,19 +50,19 @@ def mean_masks(
 
 
 def means_of(means: Sequence[float], window: Window) -> Means:
-    made = torch.tensor(means, dtype=window.dtype, device=window.device)
-    return Means(made.view(-1, 1, 1, 1, 1))
+    return Means(on_device(means, window.dtype, window.device).view(-1, 1, 1, 1, 1))
 
 
 def _begins(
     means: dict[int, float], divisors: dict[int, int | None], trials: Sequence[Trial]
 ) -> Means:
     """CELL's mean at those steps at which a new decision begins, made from its divisor."""
-    like = trials[0].window
-    factor_KT = torch.ones(len(trials), like.time, dtype=like.dtype, device=like.device)
-    for k, mean in means.items():
-        divisor, start = divisors[k], trials[k].window.start
-        steps_T = torch.arange(start, start + like.time, device=like.device)
-        if divisor is not None:
-            factor_KT[k, (steps_T % divisor == 0) & (steps_T > 0)] = mean
-    return Means(factor_KT.view(len(trials), -1, 1, 1, 1))
+    rows = []
+    for k, (_, window) in enumerate(trials):
+        ones_T = torch.ones(window.time, dtype=window.dtype, device=window.device)
+        if divisor := divisors.get(k):
+            steps_T = torch.arange(window.start, window.start + window.time, device=window.device)
+            begins_T = (steps_T % divisor == 0) & (steps_T > 0)
+            ones_T = torch.where(begins_T, means[k] * ones_T, ones_T)
+        rows.append(ones_T)
+    return Means(torch.stack(rows).view(len(trials), -1, 1, 1, 1))

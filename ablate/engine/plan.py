@@ -43,7 +43,7 @@ class Path(Enum):
 
     REFERENCE = "reference"
     LOOPED = "looped"
-    FUSED = "fused"
+    LIBRARY = "fused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Plan:
 # Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
 # constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
 # function of its cell, not of a clock. engine/README.md has the measurement and its command.
-FUSED_IS_FASTER: Final[Mapping[str, bool]] = MappingProxyType({"cpu": True})
+LIBRARY_IS_FASTER: Final[Mapping[str, bool]] = MappingProxyType({"cpu": True})
 
 
 def plan(
@@ -98,9 +98,9 @@ def plan(
         return Plan(
             Path.LOOPED, f"{what}, but the library's own LSTM keeps no float32 state.", reaches
         )
-    if FUSED_IS_FASTER.get(kind, False):
+    if LIBRARY_IS_FASTER.get(kind, False):
         reason = f"{what}, and the library's own LSTM was measured faster on {kind}."
-        return Plan(Path.FUSED, reason, reaches)
+        return Plan(Path.LIBRARY, reason, reaches)
     reason = f"{what}, but the library's own LSTM was not measured faster on {kind}."
     return Plan(Path.LOOPED, reason, reaches)
 

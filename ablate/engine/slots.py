@@ -6,7 +6,6 @@ Shapes: T time, B batch, G gates, D input, H hidden; 1 where an axis shares a de
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -45,8 +44,6 @@ class Slot(Enum):
 
 
 Factors = Mapping[Slot, Tensor]
-
-SILENT: Factors = MappingProxyType({})
 
 ZERO_SLOT = {
     Edge.INPUT: Slot.INPUT,

@@ -32,7 +32,7 @@ NO_HOOKS: Hooks = MappingProxyType({})
 
 _LAYERS: dict[Path, Callable[..., LayerOutput]] = {
     Path.LOOPED: looped_layer,
-    Path.FUSED: library_layer,
+    Path.LIBRARY: library_layer,
 }
 
 

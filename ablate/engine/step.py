@@ -17,7 +17,7 @@ from torch.nn import functional
 from ablate.cells import LSTM, Gates, State
 from ablate.compiling import lowered
 from ablate.edges import Edge
-from ablate.engine.derived import Derived, apart, derive
+from ablate.engine.derived import Derived, derive, in_clean_thread
 from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
 
 Hooked = Callable[[Edge, Tensor], Tensor]
@@ -98,10 +98,9 @@ def padded(value: Tensor, padding: int) -> Tensor:
     return functional.pad(value, (0, padding)) if padding else value
 
 
-# Whoever asks first may be an evaluation, below which nothing could be differentiated.
 @functools.cache
-def kernels(kind: Kind, device: str) -> Derived:
-    """A step of `kind` on a kind of device, forward and back, made once a process.
+def kernels(kind: Kind) -> Derived:
+    """A step of `kind`, forward and back, made once a process.
 
     The function that is derived takes projection, product, c, s, (bias,) *factors; in RECURRENT's
     place stands the factor of the next step. Its outputs are c_t, h_t, (s_t,) r_{t+1}, s_t only
@@ -114,9 +113,10 @@ def kernels(kind: Kind, device: str) -> Derived:
 
     def derived() -> Derived:
         # Small, and all different: where nothing compiles the graph runs as it is traced here.
-        return derive(forward, *_examples(kind, torch.device(device), (2, 3, 5, 7)), wrt=wrt)
+        return derive(forward, *_examples(kind, torch.device("cpu"), (2, 3, 5, 7)), wrt=wrt)
 
-    pair = apart(derived)
+    # Whoever asks first may be an evaluation, below which nothing could be differentiated.
+    pair = in_clean_thread(derived)
 
     def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         inputs, outputs = _examples(kind, device, (3, 2, 20, 200))
@@ -138,8 +138,8 @@ def _forward(
         z = z + bias.unsqueeze(3 - kind.gate_dim)
     factors = dict(zip(kind.slots, rest, strict=True))
     new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
-    # By a name of its own, so that all gradients of s_t are added before that of h_t is: in one
-    # order, whatever slots a trial's companions bring.
+    # A node of its own also where it is h_t: autograd then sums the gradients of s_t before it adds
+    # that of h_t, in one order for every cohort.
     s = torch.ops.aten.alias(new.s)
     read = kind.read(factors.get(Slot.RECURRENT), s)
     return (new.c, new.h, s, read) if kind.holds else (new.c, new.h, read)

@@ -40,14 +40,14 @@ class Clock:
     ) -> "Clock":
         """The clock of trials at these updates; each trial's `factors` have one for every update.
 
-        Shorter ones go on with their last.
+        A shorter list is extended by its last factor.
         """
-        numbers = torch.tensor(updates, dtype=torch.int64, device=device)
+        updates_K = on_device(updates, torch.int64, device)
         if factors is None:
-            return cls(numbers)
+            return cls(updates_K)
         longest = max(map(len, factors))
         whole = [[*own, *(own[-1:] * (longest - len(own)))] for own in map(list, factors)]
-        return cls(numbers, torch.tensor(whole, dtype=torch.float64, device=device))
+        return cls(updates_K, torch.tensor(whole, dtype=torch.float64, device=device))
 
     def advance(self) -> None:
         """Go on by one update, in place and without a word to the host."""
@@ -59,6 +59,14 @@ class Clock:
             return None
         last = self.factors_KM.shape[1] - 1
         return self.factors_KM.gather(1, self.updates_K.clamp(max=last).unsqueeze(1)).squeeze(1)
+
+
+def on_device(numbers: Sequence[float], dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    """A vector of these numbers, filled in on the device.
+
+    A copy from the host would wait for a GPU, and could not be captured in a CUDA graph.
+    """
+    return torch.stack([torch.full((), own, dtype=dtype, device=device) for own in numbers])
 
 
 class Source(Protocol):

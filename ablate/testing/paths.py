@@ -24,7 +24,7 @@ def assert_paths_equal(case: Case, placement: Placement, window: Window) -> None
     expected = everything(case, placement, window, Path.REFERENCE)
     reaches = plan(placement, len(case.weights), mode=window.mode).reaches
     inside = any(reached.reach is Reach.INSIDE for reached in reaches)
-    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.FUSED):
+    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
         found = everything(case, placement, window, path)
         assert_close(found, expected, f"{path.value}, {window.mode.value}: {placement.text}")
 

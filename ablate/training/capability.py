@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import torch
 
+from ablate.training.arithmetic import settle
 from ablate.training.busy import apart
 
 #: How many times faster bfloat16 products must be to be taken.
@@ -48,6 +49,7 @@ def measure(device: str = "cpu", threads: int = 1) -> Measured:
     bf16 where it is at least `WORTHWHILE` times faster, else fp32. The medians of a few, in turns,
     so that a busy moment meets both alike; once more where they lie far apart all the same.
     """
+    settle(device)
     ratio, busy = _ratio(device, threads)
     if busy:
         time.sleep(_PAUSE)

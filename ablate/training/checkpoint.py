@@ -61,7 +61,7 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         self._thread.shutdown()
-        # What ends the block already is told rather than what befell its last writes.
+        # Where the block raises, its error is shown, and not that of a write.
         while self._pending and error is None:
             self.wait(next(iter(self._pending)))
 

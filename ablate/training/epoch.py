@@ -69,8 +69,8 @@ class Training:
     ) -> list[Sums]:
         """Take the trials through an epoch's windows from a zero state; return each one's sums.
 
-        `updates` are the numbers of the first window's updates. Whose update is not finite stays as
-        its last finite one left it.
+        `updates` are the numbers of the first window's updates. A trial whose update
+        is not finite keeps the parameters of its last finite one.
         """
         self._update.begin(updates, learning_rates)
         like = self._update.live_K

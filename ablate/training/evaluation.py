@@ -5,7 +5,7 @@ given `<eos>`, each stream's remainder counts too.
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
@@ -56,14 +56,16 @@ class Evaluation:
     """K trials' scores, window by window together; on a GPU a window is captured once a shape.
 
     `parameters` [K, ...] and `copies` are read where they lie: whoever trains goes on changing
-    them between two calls.
+    them between two calls. Where a schedule moves the means, windows are made anew for them.
     """
 
     def __init__(self, parameters: Parameters, copies: Copies, tasks: Sequence[Task]) -> None:
         self._parameters, self._copies, self._tasks = parameters, copies, tasks
         self._like = parameters["decoder.weight"]
+        self._moves = any(task.placement.schedule != CONSTANT for task in tasks)
+        self._updates: tuple[int, ...] = ()
         self._states: dict[int, State] = {}
-        self._windows: dict[Hashable, Callable[[Tensor, Tensor], Tensor]] = {}
+        self._windows: dict[torch.Size, Callable[[Tensor, Tensor], Tensor]] = {}
 
     @classmethod
     def of(cls, parameters: Parameters, tasks: Sequence[Task]) -> "Evaluation":
@@ -113,31 +115,49 @@ class Evaluation:
         self, shape: torch.Size, updates: Sequence[int]
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """What scores a window (T, B): the losses of all trials, [K, N]."""
-        moves = any(task.placement.schedule != CONSTANT for task in self._tasks)
-        key = (shape, tuple(updates) if moves else None)
-        if key not in self._windows:
-            run = partial(self._scored, _means(self._tasks, updates, self._like, shape))
+        if self._moves and self._updates != tuple(updates):
+            self._windows.clear()
+            self._updates = tuple(updates)
+        if shape not in self._windows:
+            # Not a method of this object: a window that it keeps would keep it.
+            run = partial(
+                _scored,
+                self._parameters,
+                self._copies,
+                self._state(shape[1]),
+                self._tasks[0],
+                _means(self._tasks, updates, self._like, shape),
+            )
             captured = capturable(self._tasks, self._like.device, evaluates=True)
-            self._windows[key] = Captured(run) if captured else run
-        return self._windows[key]
+            self._windows[shape] = Captured(run) if captured else run
+        return self._windows[shape]
 
-    def _scored(self, masks: NetMasks, x_TB: Tensor, y_TB: Tensor) -> Tensor:
-        task, state = self._tasks[0], self._state(x_TB.shape[1])
-        out = language_model.read_cohort(
-            self._copies.layers,
-            self._parameters["embedding.weight"][:, x_TB],
-            x_TB,
-            state,
-            task.net,
-            masks,
-            task.evaluate_path,
-        )
-        for own, new in zip(state, (out.s_LKBH, out.c_LKBH), strict=True):
-            own.copy_(new)
-        scored_KN = self._like.new_empty(len(self._tasks), y_TB.numel())
-        for k, y_TBH in enumerate(out.y_KTBH):
-            scored_KN[k] = losses(y_TBH.flatten(0, 1), self._copies.softmax[k], y_TB.flatten())
-        return scored_KN
+
+def _scored(
+    parameters: Parameters,
+    copies: Copies,
+    state: State,
+    task: Task,
+    masks: NetMasks,
+    x_TB: Tensor,
+    y_TB: Tensor,
+) -> Tensor:
+    """Each trial's losses on a window, [K, N]; `state` goes on in place."""
+    out = language_model.read_cohort(
+        copies.layers,
+        parameters["embedding.weight"][:, x_TB],
+        x_TB,
+        state,
+        task.net,
+        masks,
+        task.evaluate_path,
+    )
+    for own, new in zip(state, (out.s_LKBH, out.c_LKBH), strict=True):
+        own.copy_(new)
+    scored_KN = out.y_KTBH.new_empty(len(out.y_KTBH), y_TB.numel())
+    for k, y_TBH in enumerate(out.y_KTBH):
+        scored_KN[k] = losses(y_TBH.flatten(0, 1), copies.softmax[k], y_TB.flatten())
+    return scored_KN
 
 
 def evaluate(

@@ -80,8 +80,8 @@ def train_cohort(
 
     A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
     the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
-    written beside the next epoch; who has ended goes to `on_outcome` once its last one is. However
-    this ends, nothing is left to be written. Members are of one `CohortKind`, else AblateError;
+    written beside the next epoch; who has ended goes to `on_outcome` once its last one is. All
+    checkpoints are on disk when this returns or raises. Members are of one `CohortKind`, else AblateError;
     also where the text is shorter than a window or a placement does not fit the net.
     """
     for member in members[1:]:
@@ -90,6 +90,9 @@ def train_cohort(
     with Writer() as writer:
         while True:
             ended = [place for place in places if _ended(place, corpus)]
+            if ended:
+                # Before the scores, and the next cohort's parameters, are in memory as well.
+                training = None
             for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
                 # Whoever takes the outcome may delete the folder.
                 writer.wait(place.member.folder)
@@ -97,7 +100,7 @@ def train_cohort(
             places = [place for place in places if place not in ended]
             if not places:
                 return
-            if training is None or ended:
+            if training is None:
                 training = _training(places)
             places = _epoch(training, places, corpus)
             for place in places:

@@ -37,7 +37,7 @@ class Cell(Protocol):
 
 
 class CohortKind(NamedTuple):
-    """What trials agree in that train together on one corpus, each with the result it has alone.
+    """What trials must share to train in one cohort with the results that each has alone.
 
     Rates of dropout, learning rate, clip, initial weights and headline are each trial's own.
     """

@@ -122,7 +122,7 @@ def _squares_K(gradient: Sequence[Tensor] | Tensor) -> Tensor:
 def _example(dtype: torch.dtype, dim: int, device: torch.device, row: int = 208) -> Tensor:
     """A vector, a matrix whose rows lie apart, as the softmax layer's gradient, or K matrices.
 
-    Rows of another length are taken for others, whatever they are when it is called.
+    A row's length differs from its width, so that the compiler does not take rows for contiguous.
     """
     sizes = {1: (800,), 2: (400, row), 3: (3, 400, row)}[dim]
     made = torch.zeros(sizes, dtype=dtype, device=device)

@@ -19,6 +19,7 @@ from ablate.data.windows import training_windows
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
+from ablate.training.arithmetic import settle
 from ablate.training.busy import disturbed, wanted
 from ablate.training.capability import release, synchronize
 from ablate.training.epoch import repeatedly
@@ -63,9 +64,11 @@ class Probe:
 def trial_bytes(net: Net, vocabulary: int, recipe: Recipe, precision: str) -> int:
     """Bytes that one more trial takes: weights with copies and gradients, and a window's tape."""
     weights = sum(math.prod(shape) for shape in shapes(net, vocabulary).values())
-    copies = 4 * _COPIES + (2 * 2 if precision == "bf16" else 0)
+    copies = weights * 4 * _COPIES
+    # In float32 the softmax layer alone is copied, its bias as a column.
+    copies += weights * 2 * 2 if precision == "bf16" else 4 * vocabulary * (net.hidden + 1)
     rows = recipe.unroll * recipe.batch
-    return weights * copies + 4 * rows * _TAPE * net.hidden * net.layers
+    return copies + 4 * rows * _TAPE * net.hidden * net.layers
 
 
 def shared_bytes(vocabulary: int, recipe: Recipe) -> int:
@@ -110,6 +113,7 @@ def measure(
     first where there are fewer.
     """
     before = torch.get_num_threads()
+    settle(device)
     torch.set_num_threads(threads)
     try:
         probe = _measure(cells, corpus, sizes, device)

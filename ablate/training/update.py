@@ -191,7 +191,7 @@ class Update:
 
     def __call__(self, x_TB: Tensor, y_TB: Tensor) -> Tensor:
         """Update on one window; each trial's nll over all targets, and norm: [2, K], float64."""
-        done = self._differentiated(x_TB, y_TB)
+        done = self.differentiated(x_TB, y_TB)
         nll_K, norm_K = done.nll_K.double(), sgd.norms(done.gradients)
         with torch.no_grad():
             self.live_K.logical_and_(nll_K.isfinite() & norm_K.isfinite())
@@ -205,7 +205,7 @@ class Update:
             self.masks.clock.advance()
         return torch.stack((nll_K, norm_K))
 
-    def _differentiated(self, x_TB: Tensor, y_TB: Tensor) -> Differentiated:
+    def differentiated(self, x_TB: Tensor, y_TB: Tensor) -> Differentiated:
         """The losses of K trials on one window, and their gradients."""
         parameters, softmax = self.parameters, self.copies.softmax
         layers = {

@@ -67,7 +67,7 @@ def times(device: str) -> Iterator[Row]:
             "ms": taken,
             "ms_a_trial": taken / trials,
             "peak_bytes": torch.cuda.max_memory_allocated() if is_gpu(device) else None,
-            "captured": isinstance(cohort.updates._call, Captured),
+            "captured": isinstance(cohort.updates.call, Captured),
         }
         done += 1
         print(beside(what, taken), flush=True)
@@ -131,7 +131,7 @@ def pieces(device: str) -> Iterator[Row]:
     for name, precision, trials, strategy in _some(_APART, device):
         cohort = _cohort(name, precision, trials, strategy, device)
         own = Pieces(cohort.updates.whole, *cohort.updates.window)
-        gradients = own.update._differentiated(own.x_TB, own.y_TB).gradients
+        gradients = own.update.differentiated(own.x_TB, own.y_TB).gradients
         shape = _shape(name, device)
         y_KNH = torch.zeros(trials, shape.tokens, shape.hidden, device=device)
         masks, forward, both, softmax, step = (

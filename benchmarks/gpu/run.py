@@ -78,15 +78,17 @@ class Run:
         jobs = min(_JOBS, max(1, (os.cpu_count() or 1) // 3))
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(self._one, [step for step in steps if not step.alone]))
-        for step in steps:
-            if step.alone:
-                self._one(step)
+        alone = [step for step in steps if step.alone]
+        for step in alone:
+            behind = alone[alone.index(step) + 1 :]
+            self._one(step, kept=sum(own.seconds for own in behind if own.kept))
         return self._ended
 
-    def _one(self, step: Step) -> None:
+    def _one(self, step: Step, *, kept: float = 0.0) -> None:
+        """Run a step, and leave so many seconds to others."""
         began = time.monotonic()
         lacks = [self._lacks[need] for need in step.needs if need in self._lacks]
-        left = self._ends - began
+        left = self._ends - began - kept
         if lacks:
             self._tell(Ended(step.name, "lacks", 0.0, f"this step lacks {' and '.join(lacks)}"))
         elif left < min(_LEAST, step.seconds):
@@ -224,14 +226,14 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process that was started here, and all that it started in its session."""
-    if process.poll() is not None:
-        return
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    # Whoever is left of its session, whether it ended or not.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _last_line(log: Path) -> str:

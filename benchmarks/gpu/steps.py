@@ -16,7 +16,8 @@ class Step:
     """One process: what it runs, how many seconds it may take, and what it needs.
 
     `runs` is `module:function`, or the arguments of `ablate`, to which the folder of the results is
-    added. Who lacks one of `needs` is not started. What is timed runs `alone`.
+    added. Who lacks one of `needs` is not started. What is timed runs `alone`. A step that is `kept`
+    its seconds is begun however long those before it would have taken.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Step:
     runs: str | tuple[str, ...]
     needs: tuple[str, ...] = _GPU
     alone: bool = False
+    kept: bool = False
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -61,7 +63,8 @@ PARTS: Final = (
 
 
 def _study(name: str, seconds: int, *arguments: str) -> Step:
-    return Step(name=name, seconds=seconds, runs=arguments, needs=_STUDY, alone=True)
+    report = arguments[0] == "report"
+    return Step(name=name, seconds=seconds, runs=arguments, needs=_STUDY, alone=True, kept=report)
 
 
 STUDIES: Final = (

@@ -31,7 +31,7 @@ def _assert_paths_equal(case, placement, window):
     expected = everything(case, placement, window, Path.REFERENCE)
     reaches = plan(placement, len(case.weights), mode=window.mode).reaches
     inside = any(reached.reach is Reach.INSIDE for reached in reaches)
-    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.FUSED):
+    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
         found = everything(case, placement, window, path)
         assert_close(found, expected, f"{path.value}, {window.mode.value}: {placement.text}")
 
@@ -56,7 +56,7 @@ def test_a_silent_placement(steps, dtype, bias):
     case = make_case(steps=steps, dtype=dtype, bias=bias)
     window = window_of(case)
     expected = everything(case, Placement(), window, Path.REFERENCE)
-    for path in (Path.LOOPED, Path.FUSED):
+    for path in (Path.LOOPED, Path.LIBRARY):
         assert_close(everything(case, Placement(), window, path), expected, path.value)
 
 
@@ -122,7 +122,7 @@ def test_both_states_held(mode):
     _assert_paths_equal(case, placement, window_of(case, mode=mode))
 
 
-@pytest.mark.parametrize("path", [Path.LOOPED, Path.FUSED], ids=lambda path: path.value)
+@pytest.mark.parametrize("path", [Path.LOOPED, Path.LIBRARY], ids=lambda path: path.value)
 @pytest.mark.parametrize("used", ["y", "s", "c"])
 def test_one_output_alone_has_its_gradient(path, used):
     """A loss of the sequence, or of one final state, leaves the other outputs without gradient."""
@@ -145,7 +145,7 @@ def test_a_path_leaves_its_inputs_alone(path):
     before = {name: leaf.detach().clone() for name, leaf in case.leaves().items()}
     folded = Drop(0.3, Sharing(time=ALL, batch=ALL, gate=1))
     placement = Placement({Edge.INPUT | Edge.RECURRENT: folded, Edge.WEIGHT: Drop(0.3)})
-    if path is not Path.FUSED:
+    if path is not Path.LIBRARY:
         placement |= Placement({Edge.HIDDEN | Edge.CELL: Drop(0.3)})
     everything(case, placement, window_of(case), path)
     for name, leaf in case.leaves().items():

@@ -76,7 +76,7 @@ def _pairs(tasks, windows=WINDOWS):
     [
         pytest.param(MIXED, Path.LOOPED, id="mixed"),
         pytest.param(APART, Path.LOOPED, id="gates-apart"),
-        pytest.param([MIXED[0], MIXED[7]], Path.FUSED, id="fused"),
+        pytest.param([MIXED[0], MIXED[7]], Path.LIBRARY, id="fused"),
     ],
 )
 def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.library import FUSABLE
-from ablate.engine.plan import FUSED_IS_FASTER, Mode, Path, Plan, Reach, plan
+from ablate.engine.library import OUTSIDE_THE_LOOP
+from ablate.engine.plan import LIBRARY_IS_FASTER, Mode, Path, Plan, Reach, plan
 from ablate.engine.slots import Slot
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
@@ -25,7 +25,7 @@ from ablate.placement import Placement
 @pytest.fixture(autouse=True)
 def measured_faster(monkeypatch):
     """Take the library's LSTM for faster on both devices, whatever was measured."""
-    monkeypatch.setattr("ablate.engine.plan.FUSED_IS_FASTER", {"cpu": True, "cuda": True})
+    monkeypatch.setattr("ablate.engine.plan.LIBRARY_IS_FASTER", {"cpu": True, "cuda": True})
 
 
 ONE = Sharing(time=ALL, batch=ALL)
@@ -85,7 +85,7 @@ def test_how_deep_each_drop_reaches(edge, drop, training, evaluation, mode):
     assert edge.label in reached.reason
     assert reached.reason.endswith(".")
     inside = reached.reach is Reach.INSIDE
-    assert made.path is (Path.LOOPED if inside else Path.FUSED)
+    assert made.path is (Path.LOOPED if inside else Path.LIBRARY)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_how_deep_each_drop_reaches(edge, drop, training, evaluation, mode):
         pytest.param(
             Edge(0),
             "cpu",
-            Path.FUSED,
+            Path.LIBRARY,
             "Nothing is dropped, and the library's own LSTM was measured faster on cpu.",
             id="silent",
         ),
         pytest.param(
             Edge.VERTICAL,
             "cuda:1",
-            Path.FUSED,
+            Path.LIBRARY,
             "No edge acts inside the loop, and the library's own LSTM was measured faster on cuda.",
             id="vertical",
         ),
@@ -143,13 +143,13 @@ def test_a_plan_is_a_value():
     assert made == plan(placement, 2)
     assert isinstance(made, Plan)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        made.path = Path.FUSED
+        made.path = Path.LIBRARY
 
 
 def test_what_was_measured_cannot_be_written_to():
     """It decides which path a trial takes, so that no caller may change it for another."""
     with pytest.raises(TypeError):
-        FUSED_IS_FASTER["cpu"] = False
+        LIBRARY_IS_FASTER["cpu"] = False
 
 
 def test_rates_that_do_not_fit_the_net_are_refused():
@@ -161,7 +161,7 @@ def test_rates_that_do_not_fit_the_net_are_refused():
 def _fits_outside(factors):
     """Whether a library's LSTM can run under these factors."""
     apart = Slot.INPUT in factors and factors[Slot.INPUT].shape[2] > 1
-    return set(factors) <= FUSABLE and not apart
+    return set(factors) <= OUTSIDE_THE_LOOP and not apart
 
 
 @given(stacks(), st.sampled_from(MODES))
@@ -174,7 +174,7 @@ def test_a_plan_keeps_its_word(drawn: Drawn, mode):
         _fits_outside(layer_factors(drawn.placement, layer, window, inputs=H))
         for layer in range(drawn.layers)
     ]
-    if made.path is Path.FUSED:
+    if made.path is Path.LIBRARY:
         assert all(fits)
 
 
@@ -189,12 +189,14 @@ def test_the_fused_path_refuses_exactly_what_is_inside(edge, mode):
         if edge not in placement:
             continue
         with torch.no_grad():
-            if plan(placement, 2, mode=mode).path is Path.FUSED:
-                made = forward(*arguments, placement, window, Path.FUSED, tokens_TB=case.tokens_TB)
+            if plan(placement, 2, mode=mode).path is Path.LIBRARY:
+                made = forward(
+                    *arguments, placement, window, Path.LIBRARY, tokens_TB=case.tokens_TB
+                )
                 assert made.y_TBH.isfinite().all()
             else:
                 with pytest.raises(ValueError, match="the library path"):
-                    forward(*arguments, placement, window, Path.FUSED)
+                    forward(*arguments, placement, window, Path.LIBRARY)
 
 
 @pytest.mark.parametrize("module", ["ablate", "ablate.placement", "ablate.engine.plan"])
@@ -218,5 +220,5 @@ def test_an_edge_without_a_place_in_the_net_is_silent(mode, gate):
     assert reached.reach is Reach.SILENT
     assert reached.reason == "INTERLAYER has no place in a net of 1 layer."
     beside = between | Placement({Edge.OUTPUT: Drop(0.5)})
-    assert plan(beside, 1, mode=mode).path is Path.FUSED
-    assert (plan(beside, 2).path is Path.FUSED) == (gate is ALL)
+    assert plan(beside, 1, mode=mode).path is Path.LIBRARY
+    assert (plan(beside, 2).path is Path.LIBRARY) == (gate is ALL)

@@ -191,7 +191,7 @@ def test_one_update_tosses_once():
     assert not torch.equal(masks[0], masks[1])
 
 
-@pytest.mark.parametrize("path", [*PATHS, pytest.param(Path.FUSED, id="fused")])
+@pytest.mark.parametrize("path", [*PATHS, pytest.param(Path.LIBRARY, id="fused")])
 def test_evaluation_without_gradients_equals_evaluation_with(path):
     """`no_grad` changes no bit of an output."""
     case = make_case(2)

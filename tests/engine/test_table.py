@@ -477,6 +477,6 @@ def test_a_library_takes_a_cohorts_masks_as_the_loop_does():
     masks, net = NetMasks.of(_trials(own), **NET), _net(3)
     made, expected = (
         dict(zip("ysc", run_cohort(*net, masks, path), strict=True))
-        for path in (Path.FUSED, Path.LOOPED)
+        for path in (Path.LIBRARY, Path.LOOPED)
     )
     assert_close(made, expected)

@@ -172,7 +172,7 @@ def test_every_path_takes_products_in_the_dtype_of_the_weight(placement, mode):
     exact = everything(case, placement, window, Path.REFERENCE)
     reference = everything(halved, placement, window, Path.REFERENCE)
     inside = bool(placement.edges & ~(Edge.VERTICAL | Edge.WEIGHT)) or "gate=1" in placement.text
-    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.FUSED):
+    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
         found = everything(halved, placement, window, path)
         for name, value in found.items():
             matrix = name.startswith("d w_")

@@ -90,11 +90,11 @@ def test_it_is_zarembas_by_hand():
         torch.testing.assert_close(found["c"], c.detach(), **close)
 
 
-@pytest.mark.parametrize("path", [Path.LOOPED, Path.FUSED], ids=lambda path: path.value)
+@pytest.mark.parametrize("path", [Path.LOOPED, Path.LIBRARY], ids=lambda path: path.value)
 def test_rates_clips_and_schedules_are_each_trials_own(path):
     """Three updates of a cohort have the bits of three updates of each trial alone."""
     outside = Placement({Edge.VERTICAL: Drop(0.5), Edge.WEIGHT: Drop(0.3)})
-    drops = outside if path is Path.FUSED else _EVERYWHERE
+    drops = outside if path is Path.LIBRARY else _EVERYWHERE
     own = [drops, Placement(drops, CURRICULUM), Placement(drops, ANNEALED), _NONE]
     tasks = cohorts.tasks_of(NET, own, path)
     windows = cohorts.windows_of(V, T, B, 3)
@@ -395,7 +395,7 @@ def test_what_is_captured(monkeypatch):
         warnings.simplefilter("error")
         assert capturable(tasks, CUDA)
         assert not capturable(tasks, torch.device("cpu"))
-        assert not capturable([*tasks, *cohorts.tasks_of(NET, [_NONE], Path.FUSED)], CUDA)
+        assert not capturable([*tasks, *cohorts.tasks_of(NET, [_NONE], Path.LIBRARY)], CUDA)
         monkeypatch.setenv("ABLATE_GRAPH", "0")
         assert not capturable(tasks, CUDA)
         monkeypatch.setenv("ABLATE_GRAPH", "1")

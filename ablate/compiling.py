@@ -80,9 +80,9 @@ def lowered(
 
     A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
     more than its arithmetic. Nothing is guarded here, so that the caller answers for dtypes and for
-    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device; no
-    two of their sizes, nor products of these, are equal by chance. Inductor makes C++ on a
-    CPU and Triton on a GPU; where neither can be had, or it fails, the function runs eagerly.
+    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device;
+    no two of their sizes, nor products of these, are equal by chance. Inductor makes C++ on a CPU
+    and Triton on a GPU; where neither can be had, or it fails, the function runs eagerly.
     """
 
     @functools.cache

@@ -54,8 +54,8 @@ def derive(
 ) -> Derived:
     """Derive the gradients of `function` with respect to its inputs at the places `wrt`.
 
-    `inputs` and `outputs` are examples on the CPU. Their dtypes count. Of their sizes it counts that
-    unlike axes have unlike ones, and that none is 1.
+    `inputs` and `outputs` are examples on the CPU. Their dtypes count. Of their sizes it counts
+    that unlike axes have unlike ones, and that none is 1.
     """
     count = len(inputs)
 

@@ -43,6 +43,7 @@ class Path(Enum):
 
     REFERENCE = "reference"
     LOOPED = "looped"
+    # By its first name in every store.
     LIBRARY = "fused"
 
 

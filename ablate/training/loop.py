@@ -81,8 +81,8 @@ def train_cohort(
     A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
     the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
     written beside the next epoch; who has ended goes to `on_outcome` once its last one is. All
-    checkpoints are on disk when this returns or raises. Members are of one `CohortKind`, else AblateError;
-    also where the text is shorter than a window or a placement does not fit the net.
+    checkpoints are on disk when this returns or raises. Members are of one `CohortKind`, else
+    AblateError; also where the text is shorter than a window or a placement does not fit the net.
     """
     for member in members[1:]:
         _check_alike(members[0].cell, member.cell, device)

@@ -16,8 +16,8 @@ class Step:
     """One process: what it runs, how many seconds it may take, and what it needs.
 
     `runs` is `module:function`, or the arguments of `ablate`, to which the folder of the results is
-    added. Who lacks one of `needs` is not started. What is timed runs `alone`. A step that is `kept`
-    its seconds is begun however long those before it would have taken.
+    added. Who lacks one of `needs` is not started. What is timed runs `alone`. A step that is
+    `kept` its seconds is begun however long those before it would have taken.
     """
 
     name: str

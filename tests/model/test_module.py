@@ -5,9 +5,10 @@ import torch
 from conftest import assert_close
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+from waits import NoWaiting
 
 import ablate
-from ablate.drops import Drop
+from ablate.drops import Drop, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, plan
@@ -147,3 +148,26 @@ def test_a_placement_that_does_not_fit_changes_nothing():
         with pytest.raises(AblateError, match=message):
             model.placement = wrong
         assert model.placement == GAL
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        Placement(),
+        get("zoneout").place(),
+        get("gal2016").place() - Edge.EMBEDDING,
+        Placement(
+            {Edge.CELL: Drop(0.3, Sharing(time=3)), Edge.OUTPUT: Drop(0.2, scale=Scale.TEST)}
+        ),
+    ],
+    ids=["none", "zoneout", "gal2016", "bursts"],
+)
+def test_an_evaluation_asks_the_host_for_nothing(placement):
+    """So that it can be captured in a CUDA graph, as the refusal of other captures says."""
+    lstm = ablate.LSTM(5, 13, num_layers=2, placement=placement).eval()
+    x = torch.randn(7, 3, 5)
+    with torch.no_grad():
+        expected = lstm(x)[0]
+        with NoWaiting():
+            found = lstm(x)[0]
+    assert torch.equal(found, expected)

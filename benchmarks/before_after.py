@@ -1,15 +1,15 @@
 """What a change of the engine must not change, and what it costs: losses, and seconds an update.
 
-    python benchmarks/engine.py losses before.json          # at the commit before
-    python benchmarks/engine.py losses after.json           # at the commit after
-    python benchmarks/engine.py compare before.json after.json
-    python benchmarks/engine.py times ../before . --rounds 7 --out times.json
-    python benchmarks/engine.py ratios times.json
+    PYTHONPATH=../before python benchmarks/before_after.py losses before.json
+    PYTHONPATH=. python benchmarks/before_after.py losses after.json
+    python benchmarks/before_after.py compare before.json after.json
+    python benchmarks/before_after.py times ../before . --rounds 7 --out times.json
+    python benchmarks/before_after.py ratios times.json
 
 `losses` keeps the loss of each of the first 50 updates of twelve placements, each alone and all in
-one cohort, in float32 and in bfloat16. `times` runs the updates of two checkouts in turns, each in
-a process of its own, and measures CPU time; `ratios` shows second against first. The machine does
-nothing else meanwhile.
+one cohort, in float32 and in bfloat16. `times` runs the updates of two checkouts in turns, a
+process for each size and precision, and measures CPU time; `ratios` shows second against first.
+The machine does nothing else meanwhile.
 """
 
 import itertools
@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +64,7 @@ def followed(
     from ablate.model.net import Net
     from ablate.model.parameters import initial_parameters
     from ablate.strategies import get
-    from ablate.training.update import Task, Update
+    from ablate.training.update import Task
 
     net = Net(layers=2, hidden=hidden)
     values = initial_parameters(net, words, seed=1, radius=0.1)
@@ -76,15 +76,28 @@ def followed(
         # One path for all: in float32 some would take the library's own LSTM.
         tasks = [replace(task, train_path=plan.Path.LOOPED) for task in tasks]
     cohort = {name: torch.stack([value] * len(tasks)) for name, value in values.items()}
-    x_TB, y_TB = window(words)
-    (time, batch), trials = x_TB.shape, len(tasks)
+    window_2TB = window(words)
+    update = _update(cohort, tasks, window_2TB)
+    for number in itertools.count():
+        yield [nll / window_2TB[0].numel() for nll in update(number)]
+
+
+def _update(cohort: Any, tasks: Sequence[Any], window_2TB: tuple[Any, Any]) -> Callable[[int], Any]:
+    """What makes the update of a number and returns its losses, nats over all targets."""
+    try:
+        from ablate.training.update import Update
+    except ImportError:
+        # The engine before there was one update.
+        from ablate.training.repeated import Repeated  # pyright: ignore[reportMissingImports]
+
+        earlier = Repeated(cohort, tasks, window_2TB, learning_rate=0.1, clip=5.0, first=1_000)
+        return lambda number: earlier(number).nlls
+    (time, batch), trials = window_2TB[0].shape, len(tasks)
     update = Update.of(
         cohort, tasks, (time, batch),
         updates=[1_000] * trials, learning_rates=[0.1] * trials, clips=[5.0] * trials,
     )  # fmt: skip
-    while True:
-        nll_K, _ = update(x_TB, y_TB)
-        yield [nll / x_TB.numel() for nll in nll_K.tolist()]
+    return lambda number: update(*window_2TB)[0].tolist()
 
 
 @main.command()
@@ -175,12 +188,11 @@ def times(
 
 
 def _elsewhere(checkout: Path, given: Sequence[str]) -> dict[str, list[float]]:
-    """Seconds by strategy: what another checkout's script measures of its own engine."""
-    script = checkout.resolve() / "benchmarks" / "engine.py"
+    """Seconds by strategy of the engine of a checkout."""
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve()), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(script), "seconds", *given],
-        env=environment, cwd=checkout, check=True, capture_output=True, text=True,
+        [sys.executable, __file__, "seconds", *given],
+        env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -53,7 +53,7 @@ def row(old: Any, slots: tuple[Slot, ...], dtype: torch.dtype, size: tuple[int, 
     slots = tuple(slot for slot in Slot if slot in slots)
     trials, batch, hidden = size
     kind = Kind(slots, product=dtype)
-    new, pair = kernels(kind, "cpu"), old.kernels(old.Kind(slots, product=dtype))
+    new, pair = kernels(kind), old.kernels(old.Kind(slots, product=dtype))
     z_KTBGH = torch.randn(trials, _STEPS, batch, 4, hidden).to(dtype)
     c, s, dc, ds, dh = torch.randn(5, trials, batch, hidden).unbind()
     factors = [(torch.rand(trials, batch, hidden) > 0.3).float() for _ in slots]

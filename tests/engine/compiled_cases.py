@@ -80,7 +80,7 @@ def _step(kind: Kind) -> Callable[[], dict[str, Tensor]]:
     def run() -> dict[str, Tensor]:
         found = {}
         for sizes in ((3, 5, 19), (1, 4, 32)):
-            made, back = by_halves(kernels(kind, "cpu"), *step_case(kind, *sizes))
+            made, back = by_halves(kernels(kind), *step_case(kind, *sizes))
             found |= {f"{n}, {sizes}": value for n, value in enumerate([*made, *back])}
         return found
 

@@ -12,9 +12,9 @@ def test_a_step_that_an_evaluation_asked_for_first_is_the_step():
     kind = Kind((Slot.BEGIN, Slot.READ))
     with torch.inference_mode():
         kernels.cache_clear()
-        first = kernels(kind, "cpu")
+        first = kernels(kind)
     kernels.cache_clear()
-    second = kernels(kind, "cpu")
+    second = kernels(kind)
     assert (first.places, first.reads) == (second.places, second.reads)
     drawn = torch.Generator().manual_seed(1)
     shapes = [(2, 3, 4, 5)] * 2 + [(2, 3, 5)] * 2 + [(2, 4, 5)] + [(2, 3, 5)] * 2

@@ -125,7 +125,7 @@ def test_outputs_that_are_one_tensor_are_handed_over_once():
 def test_a_step_keeps_gates_and_the_cells_tanh():
     """sigmoid of i, f and o, tanh of g and of c: five tensors, whatever acts."""
     for slots in ((), tuple(INSIDE)):
-        pair = kernels.__wrapped__(Kind(slots), "cpu")
+        pair = kernels.__wrapped__(Kind(slots))
         inputs, _ = step_module._examples(Kind(slots), torch.device("cpu"), (2, 3, 5, 7))
         kept = pair.forward(*inputs)[pair.distinct :]
         assert len(kept) == 5
@@ -176,7 +176,7 @@ def test_a_steps_kernels_are_autograds(kind, product):
     """Every value and gradient: 1e-6 of the largest in float32, one ulp of bfloat16 where it is."""
     kind = kind._replace(product=product)
     inputs, gradients = step_case(kind)
-    pair = kernels(kind, "cpu")
+    pair = kernels(kind)
     found, expected = by_halves(pair, inputs, gradients), _by_autograd(kind, inputs, gradients)
     for values, wanted in zip(found, expected, strict=True):
         assert len(values) == len(wanted)
@@ -207,7 +207,7 @@ AMBIENT = [
 
 def _first(kind):
     """The kernels as their first caller gets them."""
-    return kernels.__wrapped__(kind, "cpu")
+    return kernels.__wrapped__(kind)
 
 
 def _is_whole(pair, kind):

@@ -83,7 +83,7 @@ def test_kernels_are_traced_anew_for_a_mutant():
 
     def cell() -> torch.Tensor:
         """c_t of one unit whose old cell is 1, is held, and whose gates are all open halfway."""
-        kernel = step.kernels(kind, "cpu")
+        kernel = step.kernels(kind)
         zeros, one = torch.zeros(1, 1, 4, 1), torch.ones(1, 1, 1)
         made = kernel.forward(zeros, zeros, one, torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
         return made[kernel.places[0]]

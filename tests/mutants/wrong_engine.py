@@ -98,8 +98,8 @@ def derived_without_masks(kernels: Function) -> Function:
     """Run a step's derived backward pass as if nothing had been dropped in the loop."""
 
     @wraps(kernels)
-    def wrong(kind, device):
-        step = kernels(kind, device)
+    def wrong(kind):
+        step = kernels(kind)
         # A gradient for each output stands before what the backward half reads.
         first = _BEFORE_THE_BIAS + kind.bias
         factors = {len(step.places) + k for k, place in enumerate(step.reads) if place >= first}

@@ -1,4 +1,4 @@
-"""What a recurrent cell is: names, edges, and a step that says each equation once.
+"""What a recurrent cell is: edges, and a step that says each equation once.
 
 A step is written for values of any kind that add, multiply, and have `sigmoid` and `tanh`: tensors
 in training, symbols where `ablate explain` draws. Where an edge may act the step calls `at`, and
@@ -49,6 +49,5 @@ class Cell:
     new state.
     """
 
-    name: str
     edges: Mapping[Edge, str]
     step: Callable[[Gates, State, At], State]

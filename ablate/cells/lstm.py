@@ -17,7 +17,6 @@ def step(z: Gates, old: State, at: At) -> State:
 
 
 LSTM: Final = Cell(
-    name="lstm",
     edges=MappingProxyType({Edge.HIDDEN: "h", Edge.CELL: "c~", Edge.UPDATE: "g", Edge.CARRY: "c"}),
     step=step,
 )

@@ -80,11 +80,6 @@ class Writer:
             pending.result()
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically: temporary name, fsync, rename, fsync of the folder."""
-    _write(folder, _plain(checkpoint))
-
-
 def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | None:
     """Read the checkpoint of the trial `key`; None, with a warning, where it cannot be used."""
     path = folder / NAME

@@ -12,10 +12,16 @@ from training import toys
 
 from ablate.model.parameters import Parameters
 from ablate.training import checkpoint, loop
-from ablate.training.checkpoint import NAME, Checkpoint, Writer, load, save
+from ablate.training.checkpoint import NAME, Checkpoint, Writer, load
 from ablate.training.loop import Member, train, train_cohort
 
 NUMBERS = 10_000
+
+
+def save(folder, checkpoint):
+    """Write one, and wait for it."""
+    with Writer() as writer:
+        writer.save(folder, checkpoint)
 
 
 def _parameters(value: float = 0.0) -> Parameters:

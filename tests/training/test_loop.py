@@ -56,6 +56,11 @@ def test_resumed_equals_never_stopped(tmp_path, placement, epoch):
         assert resumed.trial[name] == whole.trial[name]
 
 
+def _save(folder, state):
+    with checkpoint.Writer() as writer:
+        writer.save(folder, state)
+
+
 def test_the_measurements_agree_with_each_other(tmp_path):
     """Gaps are valid - train of the same weights; tokens give back the split's nll; counts hold."""
     cell = toys.ToyCell(placement=NAIVE)
@@ -262,11 +267,11 @@ def test_a_trial_that_goes_on_with_other_threads_says_so(tmp_path):
     state = checkpoint.load(tmp_path, cell.key, "cpu")
     assert state is not None
     assert state.threads == torch.get_num_threads() == 1
-    checkpoint.save(tmp_path, replace(state, threads=2))
+    _save(tmp_path, replace(state, threads=2))
     with pytest.warns(AblateWarning, match=r"began with 2 .* goes on with 1: .*`--threads 2`"):
         train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
     # What an earlier version did not keep, nobody can compare.
-    checkpoint.save(tmp_path, replace(state, threads=0))
+    _save(tmp_path, replace(state, threads=0))
     train(cell, corpus, folder=tmp_path, on_epoch=lambda row: None)
 
 

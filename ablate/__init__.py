@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ablate.edges import Edge
     from ablate.errors import AblateError, AblateWarning
     from ablate.model.embedding import Embedding
+    from ablate.model.gru import GRU
     from ablate.model.lstm import LSTM
     from ablate.model.module import LanguageModel
+    from ablate.model.rnn import RNN
     from ablate.noise import GAUSSIAN, Noise
     from ablate.placement import Placement
     from ablate.report.frame import results
@@ -37,11 +39,13 @@ _HOME = {
     "Embedding": "ablate.model.embedding",
     "Fill": "ablate.drops",
     "GAUSSIAN": "ablate.noise",
+    "GRU": "ablate.model.gru",
     "LSTM": "ablate.model.lstm",
     "LanguageModel": "ablate.model.module",
     "Noise": "ablate.noise",
     "PER_STEP": "ablate.drops",
     "Placement": "ablate.placement",
+    "RNN": "ablate.model.rnn",
     "Range": "ablate.strategies",
     "Rate": "ablate.strategies",
     "Scale": "ablate.drops",
@@ -61,8 +65,10 @@ __all__ = [
     "ANNEALED",
     "CURRICULUM",
     "GAUSSIAN",
+    "GRU",
     "LSTM",
     "PER_STEP",
+    "RNN",
     "VARIATIONAL",
     "AblateError",
     "AblateWarning",

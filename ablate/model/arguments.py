@@ -164,8 +164,8 @@ def check_state(
     for name, value in zip(names, parts, strict=True):
         if not isinstance(value, Tensor) or tuple(value.shape) != expected:
             got = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
-            letters = "[L, B, H]" if batch else "[L, H], as the input has no batch"
-            letters += ", L each layer's two directions" if called.directions == 2 else ""
+            letters = "[2 L, " if called.directions == 2 else "[L, "
+            letters += "B, H]" if batch else "H], as the input has no batch"
             raise AblateError(f"{name} of the state is {letters}, here {expected}, got {got}")
         if value.device != x_TBD.device:
             zeros = ", ".join([f"torch.zeros({expected}, device='{x_TBD.device}')"] * len(names))

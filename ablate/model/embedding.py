@@ -89,8 +89,8 @@ class Embedding(Masked, nn.Embedding):
             raise AblateError(
                 f"an embedding has the edge EMBEDDING alone, got {edges.label}; "
                 "split the placement p: `p & ablate.Edge.EMBEDDING` is the embedding's and "
-                "`p - ablate.Edge.EMBEDDING` that of a recurrent module, or take ablate.LanguageModel, "
-                "which owns both"
+                "`p - ablate.Edge.EMBEDDING` that of a recurrent module, or take "
+                "ablate.LanguageModel, which owns both"
             )
 
     def _check_placed(self, placed: Placed) -> None:

@@ -26,7 +26,6 @@ from ablate.model.rnn import RNN
 from ablate.model.transforms import refuse_places, refuse_proxy, refuse_script
 from ablate.placement import Placement
 
-
 # What runs each cell.
 _MODULES: Final[Mapping[str, Callable[..., Recurrent]]] = MappingProxyType(
     {

@@ -73,6 +73,4 @@ def _whole_numbers(lengths: Lengths) -> Tensor:
         got = f"a tensor of {lengths.dtype}"
     else:
         return lengths
-    raise AblateError(
-        f"`lengths` are whole numbers, a 1-D tensor or a list of them, got {got}"
-    )
+    raise AblateError(f"`lengths` are whole numbers, a 1-D tensor or a list of them, got {got}")

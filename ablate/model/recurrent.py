@@ -177,8 +177,10 @@ class Recurrent(Masked, nn.RNNBase):
         state = hx if state is None else state
         parts = check_state(state, self.cell.state, called, x_TBD, batch=batched)
         window = self._window(time, rows, number, start, batch_offset, x_TBD)
-        # A batch without rows has no masks.
-        placements = self.placements if rows else (Placement(),) * self.directions
+        placements = self.placements
+        # A batch without rows has neither masks nor lengths.
+        if not rows:
+            placements, lengths_B = (Placement(),) * self.directions, None
         path = self._path(placements, window, ragged=lengths_B is not None)
         hooks = in_window(self._edge_hooks.values(), window)
         weights = [in_dtype(layer, product_dtype(like)) for layer in weights]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError, did_you_mean
@@ -174,9 +175,13 @@ class Placement(Mapping[Edge, Drop]):
     def _parts(self) -> tuple[str, ...]:
         return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (_SILENT,)
 
-    def check(self, layers: int) -> None:
-        """Raise AblateError where rates given by layer do not fit a net of `layers` layers."""
+    def check(self, layers: int, cell: Cell = LSTM) -> None:
+        """Raise AblateError where this placement does not fit a net of `layers` layers of `cell`.
+
+        Rates given by layer may be too many or too few, and a cell may lack an edge, or a fill.
+        """
         for edge, drop in self._drops.items():
+            cell.check(edge, drop)
             places = len(layers_of(edge, layers))
             if isinstance(drop.rate, tuple) and len(drop.rate) != places:
                 mend = f"give one rate or {places}" if places else f"leave {edge.label} out"

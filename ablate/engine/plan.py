@@ -16,6 +16,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import ALL, Drop, Fill, Scale
 from ablate.edges import Edge, layers_of
 from ablate.noise import BERNOULLI
@@ -78,12 +79,13 @@ def plan(
     device: str = "cpu",
     mode: Mode = Mode.TRAIN,
     precision: str = "fp32",
+    cell: Cell = LSTM,
 ) -> Plan:
     """Plan `placement` on a net of `layers` layers on a `device` ("cpu", "cuda", "cuda:1").
 
-    Raises AblateError where a rate for each layer does not fit the net.
+    Raises AblateError where the placement does not fit the net or its cell.
     """
-    placement.check(layers)
+    placement.check(layers, cell)
     kind = device.partition(":")[0]
     reaches = tuple(
         _reach(edge, drop, mode) if layers_of(edge, layers) else _nowhere(edge, layers)
@@ -95,26 +97,31 @@ def plan(
         verb = "acts" if len(inside) == 1 else "act"
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
     what = "No edge acts inside the loop" if placement.within(layers) else "Nothing is dropped"
+    if cell.library is None:
+        return Plan(Path.LOOPED, f"{what}, but no library has {cell.name} cells.", reaches)
+    own = f"the library's own {cell.name.upper()}"
     if precision != "fp32":
-        return Plan(
-            Path.LOOPED, f"{what}, but the library's own LSTM keeps no float32 state.", reaches
-        )
+        return Plan(Path.LOOPED, f"{what}, but {own} keeps no float32 state.", reaches)
     if LIBRARY_IS_FASTER.get(kind, False):
-        reason = f"{what}, and the library's own LSTM was measured faster on {kind}."
-        return Plan(Path.LIBRARY, reason, reaches)
-    reason = f"{what}, but the library's own LSTM was not measured faster on {kind}."
-    return Plan(Path.LOOPED, reason, reaches)
+        return Plan(Path.LIBRARY, f"{what}, and {own} was measured faster on {kind}.", reaches)
+    return Plan(Path.LOOPED, f"{what}, but {own} was not measured faster on {kind}.", reaches)
 
 
 def alike(
-    placement: Placement, layers: int, *, device: str = "cpu", precision: str = "fp32"
+    placement: Placement,
+    layers: int,
+    *,
+    device: str = "cpu",
+    precision: str = "fp32",
+    cell: Cell = LSTM,
 ) -> tuple[Hashable, ...]:
     """What two placements must agree in to share a cohort with equal bits (float32, CPU).
 
     Their paths, and where each gate reads its own: four products are other products than one.
     """
     paths = (
-        plan(placement, layers, device=device, mode=mode, precision=precision).path for mode in Mode
+        plan(placement, layers, device=device, mode=mode, precision=precision, cell=cell).path
+        for mode in Mode
     )
     apart = (
         (edge, layer)

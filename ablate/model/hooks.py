@@ -71,7 +71,13 @@ def in_window(hooks: Iterable[Hook], window: Window) -> Hooks:
 
 
 def _through(
-    chain: tuple[Hook, ...], window: Window, value: Tensor, *, layer: int, step: int
+    chain: tuple[Hook, ...],
+    window: Window,
+    value: Tensor,
+    *,
+    layer: int,
+    step: int,
+    direction: int = 0,
 ) -> Tensor:
     for hook in chain:
         value = hook(

@@ -152,7 +152,7 @@ class LSTM(Masked, nn.LSTM):
         with without_autocast(x.device):
             out = run_stack(x_TBD, given, weights, placement, window, path, hooks)
         advance(self, update)
-        y, h, c = out.y_TBH, out.s_LBH, out.c_LBH
+        y, (h, c) = out.y_TBX, out.state
         y, h, c = (self._time_first(y), h, c) if batched else (y[:, 0], h[:, 0], c[:, 0])
         if self._acts and not (recomputing() or by_functions()):
             watch(self, Call(number, update is not None), (y, h, c))

@@ -98,8 +98,8 @@ def plan(
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
     what = "No edge acts inside the loop" if placement.within(layers) else "Nothing is dropped"
     if cell.library is None:
-        return Plan(Path.LOOPED, f"{what}, but no library has {cell.name} cells.", reaches)
-    own = f"the library's own {cell.name.upper()}"
+        return Plan(Path.LOOPED, f"{what}, but no library has {cell.title} cells.", reaches)
+    own = f"the library's own {cell.title}"
     if precision != "fp32":
         return Plan(Path.LOOPED, f"{what}, but {own} keeps no float32 state.", reaches)
     if LIBRARY_IS_FASTER.get(kind, False):

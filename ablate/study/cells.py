@@ -104,7 +104,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     points = distinct(profile.strategies)
     for point in points:
         point.placement.check(profile.net.layers)
-        _check(point.placement, updates)
+        _check(point.placement, profile.net.layers, updates)
         _check_words(point.placement, point.label, corpus)
     return [
         Entry(
@@ -163,10 +163,10 @@ def _in_net(placement: Placement, net: Net) -> Placement:
     return placement if placement.within(net.layers) else Placement()
 
 
-def _check(placement: Placement, updates: int) -> None:
+def _check(placement: Placement, layers: int, updates: int) -> None:
     for update in (0, updates // 2, updates):
         placement.at(update, updates)
-    for drop in placement.values():
+    for drop in placement.within(layers).values():
         rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
         for rate in filter(None, rates):
             if not built_in(type(drop.noise).__module__):

@@ -90,16 +90,17 @@ def plan(
     """
     placement.check(layers, cell)
     kind = device.partition(":")[0]
+    here = placement.within(layers)
     reaches = tuple(
-        _reach(edge, drop, mode) if layers_of(edge, layers) else _nowhere(edge, layers)
-        for edge, drop in placement.items()
+        _reach(edge, here[edge], mode) if edge in here else _nowhere(edge, layers)
+        for edge in placement
     )
     inside = [reached for reached in reaches if reached.reach is Reach.INSIDE]
     if inside:
         edges = ", ".join(reached.edge.label for reached in inside)
         verb = "acts" if len(inside) == 1 else "act"
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
-    what = "No edge acts inside the loop" if placement.within(layers) else "Nothing is dropped"
+    what = "No edge acts inside the loop" if here else "Nothing is dropped"
     if cell.library is None:
         return Plan(Path.LOOPED, f"{what}, but no library has {cell.title} cells.", reaches)
     own = f"the library's own {cell.title}"
@@ -126,10 +127,11 @@ def alike(
         plan(placement, layers, device=device, mode=mode, precision=precision, cell=cell).path
         for mode in Mode
     )
+    here = placement.within(layers)
     apart = (
         (edge, layer)
         for edge in (Edge.INPUT, Edge.INTERLAYER, Edge.RECURRENT)
-        if (drop := placement.get(edge)) and drop.shared.gate == 1
+        if (drop := here.get(edge)) and drop.shared.gate == 1
         # A mask of a weight takes one product, and so does a layer that nothing drops.
         if not folds(edge, drop, Mode.TRAIN)
         for index, layer in enumerate(layers_of(edge, layers))
@@ -175,4 +177,4 @@ def _keeps_mean(drop: Drop) -> bool:
     if drop.noise == BERNOULLI:
         return drop.scale is Scale.TRAIN
     rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-    return all(drop.noise.mean(rate) == 1.0 for rate in rates)
+    return all(drop.noise.mean(rate) == 1.0 for rate in rates if rate)

@@ -15,7 +15,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Mode, Plan, Reach, plan
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
 from ablate.explain.graph import Touches, touches
-from ablate.explain.words import rate_words, sharing_words
+from ablate.explain.words import drop_rate_words, sharing_words
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, factor_at
@@ -152,7 +152,7 @@ def _reflow(doc: str) -> str:
 def _cells(edge: Edge, drop: Drop) -> tuple[str, ...]:
     return (
         edge.label,
-        rate_words(drop.rate),
+        drop_rate_words(drop),
         sharing_words(drop.sharing or Sharing()),
         drop.fill.value if drop.noise == BERNOULLI else drop.noise.name,
         drop.scale.value if drop.scale else "",

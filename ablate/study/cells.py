@@ -113,7 +113,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     for net, of_net in points.items():
         for point in of_net:
             point.placement.check(net.layers, net.of_cell)
-            _check(point.placement, updates)
+            _check(point.placement, net.layers, updates)
             _check_words(point.placement, point.label, corpus)
     return [
         Entry(
@@ -173,10 +173,10 @@ def _in_net(placement: Placement, net: Net) -> Placement:
     return placement if placement.within(net.layers) else Placement()
 
 
-def _check(placement: Placement, updates: int) -> None:
+def _check(placement: Placement, layers: int, updates: int) -> None:
     for update in (0, updates // 2, updates):
         placement.at(update, updates)
-    for drop in placement.values():
+    for drop in placement.within(layers).values():
         rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
         for rate in filter(None, rates):
             if not built_in(type(drop.noise).__module__):

@@ -1,6 +1,7 @@
 """Masks as a pure function of coordinates: Philox4x32-10 (Salmon 2011).
 
-    word = philox4x32-10(key     = (seed, purpose 4 bits | stack 8 | layer 12 | edge 8),
+    word = philox4x32-10(key     = (seed,
+                                    purpose 4 bits | stack 8 | direction 1 | layer 11 | edge 8),
                          counter = (update, time << 2 | gate, batch (WEIGHT: source),
                                     word << 12 | unit // 4))[unit % 4]
     keep = word >= round(rate * 2**32)
@@ -38,7 +39,8 @@ LIMITS: Final = {
     "seed": 2**32,
     "update": 2**32,
     "stack": 2**8,
-    "layer": 2**12,
+    "direction": 2,
+    "layer": 2**11,
     "time": 2**30,
     "gate": 4,
     "batch": 2**32,
@@ -71,6 +73,7 @@ class Address:
     seed: int
     edge: Edge | None = None
     layer: int = 0
+    direction: int = 0
     stack: int = 0
     update: int = 0
     start: int = 0
@@ -81,6 +84,7 @@ class Address:
         check("seed", self.seed)
         check("update", self.update)
         check("stack", self.stack)
+        check("direction", self.direction)
         check("layer", self.layer)
         check("time", self.start)
         check("batch", self.batch_offset)
@@ -89,7 +93,9 @@ class Address:
     def key(self) -> tuple[int, int]:
         """The two words of Philox's key."""
         edge = 0 if self.edge is None else self.edge.number
-        space = self.purpose << 28 | self.stack << 20 | self.layer << 8 | edge
+        space = (
+            self.purpose << 28 | self.stack << 20 | self.direction << 19 | self.layer << 8 | edge
+        )
         return self.seed, space
 
 
@@ -159,9 +165,10 @@ class Coordinates:
         time: int,
         batch: int,
         units: int,
+        gates: int = LIMITS["gate"],
         device: torch.device | str = "cpu",
     ) -> "Coordinates":
-        """The coordinates of a window of `time` steps, `batch` rows and `units` units.
+        """The coordinates of a window of `time` steps, `batch` rows, `gates` and `units` units.
 
         Of a weight the rows are its sources, which share by "source", and there is one step. Trials
         of one table share their units alike. Raises AblateError for a coordinate without an
@@ -177,7 +184,7 @@ class Coordinates:
         # A word is a coordinate of each step and row, also where those share.
         whole = any(words)
         step_KT = _shared(sharings, "time", [step for step, _ in starts], time, whole=whole)
-        gate_KG = _shared(sharings, "gate", [0] * len(words), LIMITS["gate"])
+        gate_KG = _shared(sharings, "gate", [0] * len(words), gates)
         row_KB = _shared(sharings, row, [first for _, first in starts], batch, whole=whole)
         per_update = [own.divisor("update") or 0 for own in sharings]
         per_unit = sharings[0].divisor("unit")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError, did_you_mean
@@ -155,14 +156,16 @@ class Placement(Mapping[Edge, Drop]):
     def within(self, layers: int) -> "Placement":
         """What this placement does in a net of so many layers: only at edges that it has.
 
-        INTERLAYER has no place in a net of one layer.
+        INTERLAYER has no place in a net of one layer. A rule by layer becomes the rates of the
+        layers: what asks for a rate, `Drop.rate_of`, takes its drop from here.
         """
-        has = {edge: drop for edge, drop in self._drops.items() if layers_of(edge, layers)}
-        return Placement(has, self._schedule)
+        places = {edge: len(layers_of(edge, layers)) for edge in self._drops}
+        has = {edge: drop.laid(places[edge]) for edge, drop in self._drops.items() if places[edge]}
+        return self if has == self._drops else Placement(has, self._schedule)
 
     def row(self) -> dict[str, Any]:
-        """One flat row: for each edge its rate (None where layers differ) and its drop's text, and
-        the schedule's text."""
+        """One flat row: for each edge its rate (None where a tuple gives each layer its own, p of a
+        rule) and its drop's text, and the schedule's text."""
         row: dict[str, Any] = {}
         for edge in Edge:
             drop, name = self._drops.get(edge), edge.label.lower()
@@ -174,9 +177,13 @@ class Placement(Mapping[Edge, Drop]):
     def _parts(self) -> tuple[str, ...]:
         return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (_SILENT,)
 
-    def check(self, layers: int) -> None:
-        """Raise AblateError where rates given by layer do not fit a net of `layers` layers."""
+    def check(self, layers: int, cell: Cell = LSTM) -> None:
+        """Raise AblateError where this placement does not fit a net of `layers` layers of `cell`.
+
+        Rates given by layer may be too many or too few, and a cell may lack an edge, or a fill.
+        """
         for edge, drop in self._drops.items():
+            cell.check(edge, drop)
             places = len(layers_of(edge, layers))
             if isinstance(drop.rate, tuple) and len(drop.rate) != places:
                 mend = f"give one rate or {places}" if places else f"leave {edge.label} out"

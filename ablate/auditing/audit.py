@@ -213,9 +213,11 @@ def _of_bare(placement: Placement, edge: Edge) -> tuple[Meant, ...]:
     """What the placement means at `edge`, at the lowest layer at which it acts."""
     if edge not in placement:
         return ()
-    drop = placement[edge]
+    # In the shallowest net that has the edge, where a rule by layer is its rate.
+    layer = 1 if edge is Edge.INTERLAYER else 0
+    drop = placement.within(layer + 1)[edge]
     rate = drop.rate_of(0)
-    return (Meant(edge, 1 if edge is Edge.INTERLAYER else 0, rate, drop),) if rate else ()
+    return (Meant(edge, layer, rate, drop),) if rate else ()
 
 
 def _judged(

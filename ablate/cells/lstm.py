@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from ablate.cells.cell import At, Cell, Gates, State
+from ablate.cells.cell import At, Cell, Gates, Place, State
 from ablate.edges import Edge
 
 
@@ -17,6 +17,17 @@ def step(z: Gates, old: State, at: At) -> State:
 
 
 LSTM: Final = Cell(
-    edges=MappingProxyType({Edge.HIDDEN: "h", Edge.CELL: "c~", Edge.UPDATE: "g", Edge.CARRY: "c"}),
+    name="lstm",
+    gates="ifgo",
+    state=("h", "c"),
+    edges=MappingProxyType(
+        {
+            Edge.HIDDEN: Place("h"),
+            Edge.CELL: Place("c~"),
+            Edge.UPDATE: Place("g"),
+            Edge.CARRY: Place("c"),
+        }
+    ),
     step=step,
+    library="lstm",
 )

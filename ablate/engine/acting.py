@@ -62,8 +62,12 @@ def table_of(
     trials: Sequence[Trial],
     acting: Sequence[Acting | None],
     units: int,
+    gates: int,
 ) -> Source:
-    """The table of an edge that acts in some trials: one for each noise and sharing of units."""
+    """The table of an edge that acts in some trials: one for each noise and sharing of units.
+
+    A layer's `gates` are those of its cell.
+    """
     groups: dict[tuple[object, ...], list[int]] = {}
     for k, own in enumerate(acting):
         if own is not None:
@@ -76,11 +80,15 @@ def table_of(
         windows = [trials[k].window for k in members]
         weight = edge is Edge.WEIGHT
         at = Coordinates.of(
-            [window.address(edge, layer) for window in windows],
+            [
+                window.address(edge, layer, own.drop.shared)
+                for window, own in zip(windows, drops, strict=True)
+            ],
             [own.drop.shared for own in drops],
             time=1 if weight else windows[0].time,
             batch=units if weight else windows[0].batch,
             units=units,
+            gates=gates,
             device=device,
         )
         table = MaskTable.of(

@@ -18,8 +18,11 @@ Function = Callable[..., tuple[Tensor, ...]]
 
 Made = TypeVar("Made")
 
-# Exponentials inside: an order of magnitude dearer than to read their result again.
-_KEPT: Final = frozenset({torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default})
+# Exponentials inside: an order of magnitude dearer than to read their result again. Of relu the
+# result is at hand anyway, where it is a step's h, and to compute it again would need all of z.
+_KEPT: Final = frozenset(
+    {torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default, torch.ops.aten.relu.default}
+)
 
 # Other names for the same values.
 _NAMES: Final = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)

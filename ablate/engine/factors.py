@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.engine.acting import Acting, Form, Mask, acting_at, place_of, table_of
@@ -51,17 +52,22 @@ class NetMasks:
         inputs: int,
         hidden: int,
         layers: int,
+        cell: Cell = LSTM,
+        directions: int = 1,
         clock: Clock | None = None,
         words: int | None = None,
         fold: bool = True,
     ) -> "NetMasks":
-        """The masks of a net of `layers` layers of `hidden` units that reads `inputs`.
+        """The masks of a net of `layers` layers of `hidden` units of a cell, that reads `inputs`.
 
+        Of several `directions`, whose outputs the layer above reads side by side, these are one's.
         Unless there is a `clock`, the windows' updates stand. `words` is the size of the vocabulary
         where it is known. Masks that are constant over window and batch move into the columns of
         their weights, unless `fold` is False. Raises AblateError for a coordinate without an
         address.
         """
+        # Where a rule says which layers drop, it is read off once, here.
+        trials = [trial._replace(placement=trial.placement.within(layers)) for trial in trials]
         if clock is None:
             windows = [window for _, window in trials]
             clock = Clock.at([own.update for own in windows], device=windows[0].device)
@@ -69,9 +75,15 @@ class NetMasks:
             drop = placement.get(Edge.EMBEDDING)
             if drop and words is not None:
                 check_types(drop.shared, words)
+        above = hidden * directions
         each = [
             _layer_masks(
-                trials, layer, inputs=hidden if layer else inputs, hidden=hidden, fold=fold
+                trials,
+                layer,
+                inputs=above if layer else inputs,
+                hidden=hidden,
+                gates=len(cell.gates),
+                fold=fold,
             )
             for layer in range(layers)
         ]
@@ -109,7 +121,7 @@ def sequence_source(edge: Edge, layer: int, trials: Sequence[Trial], units: int)
     if not any(acting):
         return None
     if trials[0].window.mode is Mode.TRAIN:
-        return table_of(edge, layer, trials, acting, units)
+        return table_of(edge, layer, trials, acting, units, 1)
     means = [1.0 if own is None else mean_factor(*own) for own in acting]
     return None if all(mean == 1.0 for mean in means) else means_of(means, trials[0].window)
 
@@ -138,20 +150,21 @@ def mask(
     units: int,
     window: Window,
     *,
+    cell: Cell = LSTM,
     tokens_TB: Tensor | None = None,
 ) -> Tensor:
     """The multipliers that training draws at one edge: [T, B, G, U], WEIGHT's [G, U, S].
 
-    1 where an axis shares.
+    1 where an axis shares. A rule by layer is written out: `placement.within(layers)[edge]`.
     """
     own = Acting(drop, drop.rate_of(rate_index(edge, layer)))
-    table = table_of(edge, layer, [Trial(Placement(), window)], [own], units)
+    table = table_of(edge, layer, [Trial(Placement(), window)], [own], units, len(cell.gates))
     drawn = table.draw(Clock.at([window.update], device=window.device), tokens_TB)[0]
     return drawn[0].permute(1, 2, 0) if edge is Edge.WEIGHT else drawn
 
 
 def _layer_masks(
-    trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int, fold: bool
+    trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int, gates: int, fold: bool
 ) -> tuple[Mask, ...]:
     """The masks of one layer, in the order of the slots."""
     vertical = Edge.INTERLAYER if layer else Edge.INPUT
@@ -170,7 +183,7 @@ def _layer_masks(
         places = [None if own is None else place_of(edge, own.drop, fold=fold) for own in acting]
         for place in dict.fromkeys(filter(None, places)):
             here = [own if at == place else None for own, at in zip(acting, places, strict=True)]
-            masks.append(Mask(*place, table_of(edge, layer, trials, here, units)))
+            masks.append(Mask(*place, table_of(edge, layer, trials, here, units, gates)))
     order = list(Slot)
     return tuple(sorted(masks, key=lambda own: order.index(own.slot)))
 

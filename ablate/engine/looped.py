@@ -2,17 +2,18 @@
 
     u_t (all t)                 z = u W_ih^T         one product
     forward,  t = 1 .. T        z_t += r_t W_hh^T    one product a step
-                                c_t, h_t, r_{t+1} = step(z_t, c_{t-1}, s_{t-1})
-    backward, t = T .. 1        dz_t, dc_{t-1} = the step's derivative; dr_t = dz_t W_hh
+                                h_t, state_t, r_{t+1} = step(z_t, state_{t-1})
+    backward, t = T .. 1        dz_t, dstate_{t-1} = the step's derivative; dr_t = dz_t W_hh
     dz_t (all t)                du = dz W_ih, dW_ih = dz^T u, dW_hh = dz^T r
 
-The step and its derivative are `step.kernels`. A layer takes T + 1 products forward and T + 3
-backward, and four times as many where INPUT or RECURRENT gives each gate its own mask.
+The step and its derivative are `step.kernels`. Of a cell that keeps z's parts apart dz is two, that
+of W_ih u and that of W_hh r. A layer takes T + 1 products forward and T + 3 backward, and G times
+as many where INPUT or RECURRENT gives each gate its own mask.
 
 All trials of a cohort run at once, their products batched; a trial alone is a cohort of one.
 Products are taken in the dtype of the weight, everything else in the dtype of the input.
 
-Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates (i, f, g, o).
+Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates of the cell, I = GH.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ablate.cells import LSTM, Cell
 from ablate.compiling import can_compile, eagerly
 from ablate.engine.capturing import batched
 from ablate.engine.precision import without_autocast
@@ -36,42 +38,44 @@ _BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
 # Numbers of a tile of a GPU's products.
 _TILE = 64
 
-# A step's inputs before its bias and factors: projection, product, c and s.
-_CHANGING = 4
-
 
 def looped_layer(
-    x_KTBD: Tensor, state: tuple[Tensor, Tensor], weights: LayerWeights, factors: Factors
+    x_KTBD: Tensor,
+    state: tuple[Tensor, ...],
+    weights: LayerWeights,
+    factors: Factors,
+    *,
+    cell: Cell = LSTM,
 ) -> LayerOutput:
     """Run one layer of K trials over a window, each as `reference_layer`.
 
     `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front.
     """
-    w_ih = _aligned(masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT)))
-    w_hh = _aligned(masked(weights.w_hh, factors.get(Slot.WEIGHT)))
-    bias = weights.bias
+    gates = len(cell.gates)
+    w_ih = _aligned(masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT), gates))
+    w_hh = _aligned(masked(weights.w_hh, factors.get(Slot.WEIGHT), gates))
+    biases = [bias.unflatten(1, (gates, -1)) for bias in weights.biases(cell)]
     u_KGND = _aligned(_read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype))
     slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
     recurrent = factors.get(Slot.RECURRENT)
     kind = Kind(
+        cell,
         slots,
         apart=recurrent is not None and recurrent.shape[3] > 1,
-        bias=bias is not None,
+        bias=bool(biases),
         value=x_KTBD.dtype,
         product=w_hh.dtype,
         padding=w_hh.shape[-1] - weights.hidden,
     )
     shape = (x_KTBD.shape[1], *state[0].shape)
     by_step = [_by_step(kind, slot, factors[slot], shape) for slot in slots]
-    s, c = (value.contiguous() for value in state)
+    parts = [value.contiguous() for value in state]
     first = by_step[slots.index(Slot.RECURRENT)][0] if recurrent is not None else None
-    given = (u_KGND, kind.read(first, s), s, c, w_ih, w_hh, bias)
+    given = (kind, u_KGND, kind.read(first, parts[0]), w_ih, w_hh, *parts, *biases, *by_step)
     # Without gradients there is no backward pass to keep a tape for.
-    if torch.is_grad_enabled():
-        out = _Layer.apply(*given, kind, *by_step)
-    else:
-        out = _run(*given, kind, by_step, tape=None)
-    return LayerOutput(*out)  # pyright: ignore[reportGeneralTypeIssues]
+    made = _Layer.apply(*given) if torch.is_grad_enabled() else _run(*given, tape=None)
+    y_KTBH, *last = made  # pyright: ignore[reportGeneralTypeIssues]
+    return LayerOutput(y_KTBH, tuple(last))
 
 
 def padding_of(width: int, dtype: torch.dtype, device: torch.device) -> int:
@@ -88,7 +92,7 @@ def _aligned(value: Tensor) -> Tensor:
 
 
 def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, 4, B, H] apart.
+    """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, G, B, H] apart.
 
     Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
     shared factor is not copied.
@@ -166,89 +170,82 @@ def _turned_product(w_KXY: Tensor, a_KBY: Tensor) -> Tensor:
     return torch.bmm(w_KXY, a_KBY.transpose(1, 2)).transpose(1, 2).contiguous()
 
 
-def _by_gate(w_KIX: Tensor) -> Tensor:
-    """A weight [K, 4H, X] as [K * 4, H, X]."""
-    return w_KIX.unflatten(1, (4, -1)).flatten(0, 1)
+def _by_gate(w_KIX: Tensor, gates: int) -> Tensor:
+    """A weight [K, GH, X] as [K * G, H, X]."""
+    return w_KIX.unflatten(1, (gates, -1)).flatten(0, 1)
 
 
 def _projection(u_KGND: Tensor, w_ih: Tensor, kind: Kind, batch: int) -> Tensor:
-    """The part of z that needs no state, [K, T, B, 4, H], or [K, T, 4, B, H] with gates apart."""
+    """The part of z that needs no state, [K, T, B, G, H], or [K, T, G, B, H] with gates apart."""
+    gates = len(kind.cell.gates)
     if u_KGND.shape[1] == 1:
-        z = product(u_KGND[:, 0], w_ih.transpose(1, 2)).unflatten(-1, (4, -1))
+        z = product(u_KGND[:, 0], w_ih.transpose(1, 2)).unflatten(-1, (gates, -1))
         z = z.unflatten(1, (-1, batch))
         return z.transpose(2, 3).contiguous() if kind.apart else z
     z = (
-        product(u_KGND.flatten(0, 1), _by_gate(w_ih).transpose(1, 2))
-        .unflatten(0, (-1, 4))
+        product(u_KGND.flatten(0, 1), _by_gate(w_ih, gates).transpose(1, 2))
+        .unflatten(0, (-1, gates))
         .unflatten(2, (-1, batch))
     )
     return z.permute((0, 2, 1, 3, 4) if kind.apart else (0, 2, 3, 1, 4)).contiguous()
 
 
 def _run(
+    kind: Kind,
     u_KGND: Tensor,
     r: Tensor,
-    s: Tensor,
-    c: Tensor,
     w_ih: Tensor,
     w_hh: Tensor,
-    bias: Tensor | None,
-    kind: Kind,
-    by_step: Sequence[Tensor],
-    *,
+    *given: Tensor,
     tape: _Tape | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The loop over time: y, s_T, c_T; what the backward pass needs goes onto `tape`."""
-    step = kernels(kind)
-    biases = () if bias is None else (bias.unflatten(1, (4, -1)),)
+) -> tuple[Tensor, ...]:
+    """The loop over time: y and the last state's parts; what backward needs goes onto `tape`.
+
+    `given` are the state's parts, biases and factors.
+    """
+    step, count = kernels(kind), len(kind.cell.state)
+    s, *rest = given[:count]
+    biases, by_step = given[count : count + kind.biases], given[count + kind.biases :]
     projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
-    read_by = _step_product(_by_gate(w_hh) if kind.apart else w_hh)
-    # Of a step's inputs the tape keeps the state; factors are at hand.
-    state = [place for place in step.reads if place < _CHANGING]
+    read_by = _step_product(_by_gate(w_hh, len(kind.cell.gates)) if kind.apart else w_hh)
+    # Of a step's inputs the tape keeps what the loop makes; biases and factors are at hand.
+    changing = [place for place in step.reads if place < 2 + count]
     shape = projections[0].shape
     outputs = []
     for projection, factors in zip(
         projections, _rows(kind, by_step, len(projections)), strict=True
     ):
         product = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
-        inputs = (projection, product, c, s, *biases, *factors)
+        inputs = (projection, product, s, *rest, *biases, *factors)
         made = step.forward(*inputs)
         if tape is not None:
             tape.reads.append(r)
-            tape.kept.append((*(inputs[place] for place in state), *made[step.distinct :]))
-        c, h, *held, r = (made[place] for place in step.places)
-        s = held[0] if held else h
+            tape.kept.append((*(inputs[place] for place in changing), *made[step.distinct :]))
+        h, *rest, r = (made[place] for place in step.places)
+        s = rest.pop() if kind.holds else h
         outputs.append(h)
-    return torch.stack(outputs, dim=1), s, c
+    return torch.stack(outputs, dim=1), s, *rest
 
 
 class _Layer(torch.autograd.Function):
-    """One layer's window: u, r_1, s_0, c_0, W_ih, W_hh, b -> y, s_T, c_T.
+    """One layer's window: u, r_1, W_ih, W_hh, the state, biases -> y and the last state.
 
     r_1 is what the first step's product reads of s_0: its factor is autograd's to differentiate.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        u_KGND: Tensor,
-        r: Tensor,
-        s: Tensor,
-        c: Tensor,
-        w_ih: Tensor,
-        w_hh: Tensor,
-        bias: Tensor | None,
-        kind: Kind,
-        *by_step: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any, kind: Kind, u_KGND: Tensor, r: Tensor, w_ih: Tensor, w_hh: Tensor, *given: Tensor
+    ) -> tuple[Tensor, ...]:
         tape = _Tape([], [])
-        out = _run(u_KGND, r, s, c, w_ih, w_hh, bias, kind, by_step, tape=tape)
+        out = _run(kind, u_KGND, r, w_ih, w_hh, *given, tape=tape)
         ctx.kind, ctx.steps = kind, len(tape.reads)
-        ctx.compiled = can_compile(s.device.type)
+        ctx.compiled = can_compile(out[0].device.type)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
         flat = [tensor for step in tape.kept for tensor in step]
-        ctx.save_for_backward(u_KGND, w_ih, w_hh, *by_step, *tape.reads, *flat)
+        constant = given[len(kind.cell.state) :]
+        ctx.save_for_backward(u_KGND, w_ih, w_hh, *constant, *tape.reads, *flat)
         return out
 
     @staticmethod
@@ -267,50 +264,59 @@ class _Layer(torch.autograd.Function):
             return _unrolled(ctx, *grad_outputs)
 
 
-def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
-    """The loop run back: gradients of u, r_1, s_0, c_0, W_ih, W_hh and b, None for the rest."""
+def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor | None, ...]:
+    """The loop run back: gradients of all that `_Layer.forward` takes, None for factors."""
     kind: Kind = ctx.kind
     length: int = ctx.steps
-    step = kernels(kind)
+    step, gates, splits = kernels(kind), len(kind.cell.gates), kind.cell.splits
+    count = len(kind.cell.state)
     u_KGND, w_ih, w_hh, *saved = ctx.saved_tensors
-    by_step, reads = saved[: len(kind.slots)], saved[len(kind.slots) :][:length]
-    flat = saved[len(kind.slots) + length :]
+    constants = kind.biases + len(kind.slots)
+    constant, reads = saved[:constants], saved[constants:][:length]
+    flat = saved[constants + length :]
     kept = list(zip(*[iter(flat)] * (len(flat) // length), strict=True))
-    rows = _rows(kind, by_step, length)
-    factors = [place - _CHANGING - kind.bias for place in step.reads if place >= _CHANGING]
-    state = len(step.reads) - len(factors)
+    biases = constant[: kind.biases]
+    rows = _rows(kind, constant[kind.biases :], length)
+    # Of a step's inputs, those that the tape has stand before biases and factors.
+    fixed = [place - 2 - count for place in step.reads if place >= 2 + count]
+    changing = len(step.reads) - len(fixed)
     gradients = list(gy.contiguous().unbind(1))
-    read_back = _step_product_back(_by_gate(w_hh) if kind.apart else w_hh)
+    read_back = _step_product_back(_by_gate(w_hh, gates) if kind.apart else w_hh)
     # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
-    dc, held = gc.contiguous(), [gs.contiguous()] if kind.holds else []
+    back = [*(own.contiguous() for own in grest), *([gs.contiguous()] if kind.holds else [])]
     if not kind.holds:
         gradients[-1] = gradients[-1] + gs
     dr = torch.zeros_like(reads[-1])
-    dzs: list[Tensor] = []
+    dzs: list[Sequence[Tensor]] = []
     for t in range(length - 1, -1, -1):
-        own = kept[t]
-        table = (rows[t][number] for number in factors)
-        dz, dc, *held = step.backward(
-            dc, gradients[t], *held, dr, *own[:state], *table, *own[state:]
+        own, here = kept[t], (*biases, *rows[t])
+        made = step.backward(
+            gradients[t],
+            *back,
+            dr,
+            *own[:changing],
+            *(here[place] for place in fixed),
+            *own[changing:],
         )
-        dr = read_back(dz.flatten(0, 1) if kind.apart else dz.flatten(2, 3))
-        dr = dr.unflatten(0, (-1, 4)) if kind.apart else dr
+        dz, back = made[: 1 + splits], made[1 + splits :]
+        dr = read_back(dz[-1].flatten(0, 1) if kind.apart else dz[-1].flatten(2, 3))
+        dr = dr.unflatten(0, (-1, gates)) if kind.apart else dr
         dzs.append(dz)
-    ds = held[0] if held else torch.zeros_like(dc)
+    *drest, ds = back if kind.holds else (*back, torch.zeros_like(gs))
     dzs.reverse()
-    dz = torch.stack(dzs, dim=1)
+    # One for z, or one for each of its parts.
+    parts = [torch.stack(own, dim=1) for own in zip(*dzs, strict=True)]
     r = torch.stack(reads, dim=1)
     del dzs, reads, saved, flat, kept
-    du, dw_ih = _gradients(_gates(dz, kind, u_KGND.shape[1]), u_KGND, w_ih)
+    du, dw_ih = _gradients(_gates(parts[0], kind, u_KGND.shape[1]), u_KGND, w_ih)
     r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
-    dw_hh = _weight_gradient(_gates(dz, kind, r_KGNH.shape[1]), r_KGNH)
-    db = _bias_gradient(_gates(dz, kind, 1)[:, 0], kind) if kind.bias else None
-    rest = (None,) * (len(ctx.needs_input_grad) - 7)
-    return (du, dr, ds, dc, dw_ih, dw_hh, db, *rest)
+    dw_hh = _weight_gradient(_gates(parts[-1], kind, r_KGNH.shape[1]), r_KGNH)
+    db = [_bias_gradient(_gates(own, kind, 1)[:, 0], kind) for own in parts] if kind.bias else []
+    return (None, du, dr, dw_ih, dw_hh, ds, *drest, *db, *[None] * len(kind.slots))
 
 
 def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:
-    """dz [K, T, B, 4, H] (apart [K, T, 4, B, H]) as [K, 4, N, H], or joined [K, 1, N, 4H]."""
+    """dz [K, T, B, G, H] (apart [K, T, G, B, H]) as [K, G, N, H], or joined [K, 1, N, GH]."""
     if gates == 1:
         dz = dz.transpose(2, 3) if kind.apart else dz
         return dz.flatten(3, 4).flatten(1, 2).unsqueeze(1)
@@ -319,20 +325,22 @@ def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:
 
 def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of what the gates read of the input, and of W_ih."""
-    w = w_ih if u_KGND.shape[1] == 1 else _by_gate(w_ih)
+    w = w_ih if u_KGND.shape[1] == 1 else _by_gate(w_ih, u_KGND.shape[1])
     du = product(dz_KGNI.flatten(0, 1), w).unflatten(0, (-1, dz_KGNI.shape[1]))
     return du, _weight_gradient(dz_KGNI, u_KGND)
 
 
 def _bias_gradient(dz_KNI: Tensor, kind: Kind) -> Tensor:
-    """The sum over all steps and rows; in bfloat16 by a product, which adds in float32."""
+    """The sum over steps and rows, [K, G, H]; in bfloat16 by a product, which adds in float32."""
     if kind.product == kind.value:
-        return dz_KNI.sum(1)
-    ones_K1N = dz_KNI.new_ones(dz_KNI.shape[0], 1, dz_KNI.shape[1])
-    return torch.bmm(ones_K1N, dz_KNI)[:, 0].to(kind.value)
+        db_KI = dz_KNI.sum(1)
+    else:
+        ones_K1N = dz_KNI.new_ones(dz_KNI.shape[0], 1, dz_KNI.shape[1])
+        db_KI = torch.bmm(ones_K1N, dz_KNI)[:, 0].to(kind.value)
+    return db_KI.unflatten(1, (len(kind.cell.gates), -1))
 
 
 def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:
-    """The gradient [K, 4H, X] of the weight that made z of what was read."""
+    """The gradient [K, GH, X] of the weight that made z of what was read."""
     dw = product(dz_KGNI.flatten(0, 1).transpose(1, 2), read_KGNX.flatten(0, 1))
     return dw.unflatten(0, (dz_KGNI.shape[0], -1)).flatten(1, 2)

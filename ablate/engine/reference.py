@@ -1,4 +1,4 @@
-"""The specification: one LSTM layer over a window as a loop over time, read off the listing.
+"""The specification: one layer over a window as a loop over time, read off the listing.
 
 Every other path is tested against this one, value by value and gradient by gradient. It is written
 to be read aloud, not to be fast.
@@ -6,17 +6,17 @@ to be read aloud, not to be fast.
 Products are taken in the dtype of the weight, everything else in the dtype of the input: weights in
 bfloat16 below float32 inputs give bfloat16 products and a float32 state.
 
-Shapes: T time, B batch, D input, H hidden, G gates in PyTorch's order i, f, g, o.
+Shapes: T time, B batch, D input, H hidden, G gates of the cell.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ablate.cells import Gates
+from ablate.cells import LSTM, Cell, Gates
 from ablate.edges import Edge
 from ablate.engine.slots import Factors, Slot
 from ablate.engine.step import Multiply, step
@@ -34,71 +34,89 @@ _OF_GATES = frozenset({Slot.INPUT, Slot.RECURRENT})
 class LayerWeights(NamedTuple):
     """One layer's parameters under PyTorch's names and shapes; biases may be None."""
 
-    w_ih: Tensor  # [4H, D]
-    w_hh: Tensor  # [4H, H]
-    b_ih: Tensor | None = None  # [4H]
-    b_hh: Tensor | None = None  # [4H]
+    w_ih: Tensor  # [GH, D]
+    w_hh: Tensor  # [GH, H]
+    b_ih: Tensor | None = None  # [GH]
+    b_hh: Tensor | None = None  # [GH]
 
     @property
     def hidden(self) -> int:
         return self.w_hh.shape[-1]
 
     @property
-    def bias(self) -> Tensor | None:
-        """b = b_ih + b_hh, both trained."""
-        return None if self.b_ih is None or self.b_hh is None else self.b_ih + self.b_hh
+    def gates(self) -> int:
+        return self.w_hh.shape[-2] // self.hidden
+
+    def biases(self, cell: Cell) -> tuple[Tensor, ...]:
+        """b = b_ih + b_hh, both trained; each by itself where the cell keeps z's parts apart."""
+        if self.b_ih is None or self.b_hh is None:
+            return ()
+        return (self.b_ih, self.b_hh) if cell.splits else (self.b_ih + self.b_hh,)
 
 
 class LayerOutput(NamedTuple):
-    """What a layer hands upward and onward."""
+    """What a layer hands upward, and the parts of the state that it hands onward."""
 
     y_TBH: Tensor
-    s_BH: Tensor
-    c_BH: Tensor
+    state: tuple[Tensor, ...]
 
 
-def masked(weight: Tensor, factor: Tensor | None) -> Tensor:
-    """A weight [(K,) 4H, X] times its factor, which broadcasts against [(K,) G, H, X]."""
+def masked(weight: Tensor, factor: Tensor | None, gates: int) -> Tensor:
+    """A weight [(K,) GH, X] times its factor, which broadcasts against [(K,) G, H, X]."""
     if factor is None:
         return weight
-    return (weight.unflatten(-2, (4, -1)) * factor).flatten(-3, -2).to(weight.dtype)
+    return (weight.unflatten(-2, (gates, -1)) * factor).flatten(-3, -2).to(weight.dtype)
 
 
 def reference_layer(
     x_TBD: Tensor,
-    state: tuple[Tensor, Tensor],
+    state: tuple[Tensor, ...],
     weights: LayerWeights,
     factors: Factors,
     hooks: LayerHooks = NO_HOOKS,
+    *,
+    cell: Cell = LSTM,
 ) -> LayerOutput:
-    """Run one layer over a window; `state` is (s, c), each [B, H]. Differentiable by autograd."""
+    """Run one layer over a window; differentiable by autograd.
+
+    `state` is the cell's, [B, H] each: s, which the gates read, first.
+    """
+    gates = len(cell.gates)
 
     def hooked(edge: Edge, value: Tensor, t: int) -> Tensor:
         return hooks[edge](value, step=t) if edge in hooks else value
 
-    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT)).unflatten(0, (4, -1))
-    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT)).unflatten(0, (4, -1))
+    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT), gates).unflatten(0, (gates, -1))
+    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT), gates).unflatten(0, (gates, -1))
     w_hh = hooked(Edge.WEIGHT, w_hh, 0)
-    bias = weights.bias
-    s, c = state
+    biases = [bias.unflatten(0, (gates, -1)) for bias in weights.biases(cell)]
+    s, *rest = state
     outputs = []
     for t, x in enumerate(x_TBD):
         now = {slot: _at(factor, t) for slot, factor in factors.items() if slot not in _OF_WEIGHTS}
         # Slots inside the step have one value for all gates.
         inside = {slot: f[:, 0] for slot, f in now.items() if slot not in _OF_GATES}
-        u = hooked(Edge.INPUT, _for_gates(x, now.get(Slot.INPUT)), t)
-        r = hooked(Edge.RECURRENT, _for_gates(s, now.get(Slot.RECURRENT)), t)
-        z = _product(u, w_ih) + _product(r, w_hh)
-        z = z if bias is None else z + bias.unflatten(0, (4, -1))
+        u = hooked(Edge.INPUT, _for_gates(x, gates, now.get(Slot.INPUT)), t)
+        r = hooked(Edge.RECURRENT, _for_gates(s, gates, now.get(Slot.RECURRENT)), t)
+        z = _z(cell, _product(u, w_ih), _product(r, w_hh), biases)
         at = Multiply(inside, lambda edge, value, t=t: hooked(edge, value, t))
-        c, h, s = step(Gates(*z.unbind(1)), c, s, at)
+        h, s, rest = step(cell, z, s, rest, at)
         outputs.append(h)
-    return LayerOutput(torch.stack(outputs), s, c)
+    return LayerOutput(torch.stack(outputs), (s, *rest))
 
 
-def _for_gates(value_BX: Tensor, factor: Tensor | None) -> Tensor:
+def _z(cell: Cell, of_x_BGH: Tensor, of_h_BGH: Tensor, biases: Sequence[Tensor]) -> Gates:
+    """What the gates read, by their letters: the sum of z's parts, or each where a cell asks."""
+    parts = [of_x_BGH, of_h_BGH] if cell.splits else [of_x_BGH + of_h_BGH]
+    if biases:
+        parts = [part + bias for part, bias in zip(parts, biases, strict=True)]
+    each = [Gates(**dict(zip(cell.gates, part.unbind(1), strict=True))) for part in parts]
+    return Gates(x=each[0], h=each[1]) if cell.splits else each[0]
+
+
+def _for_gates(value_BX: Tensor, gates: int, factor: Tensor | None) -> Tensor:
     """What each gate reads, [B, G, X]."""
-    read = value_BX[:, None].expand(-1, 4, -1)
+    read = value_BX[:, None].expand(-1, gates, -1)
     return read if factor is None else read * factor
 
 

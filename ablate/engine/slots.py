@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ablate.drops import Drop, Fill, Scale
+from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
 from ablate.masks import Address
@@ -25,10 +25,11 @@ class Slot(Enum):
 
     Most are edges under another name. BEGIN and READ are how CELL's mean acts when a decision is
     longer than a step: the read is scaled, and the carried cell where a new decision begins.
+    END_HOLD is no edge: rows of a batch end at different steps.
     """
 
     INPUT = "x [T, B, D] before W_ih: times [T, B, G, D]"
-    INPUT_WEIGHT = "W_ih [4H, D]: times [G, 1, D]"
+    INPUT_WEIGHT = "W_ih [GH, D]: times [G, 1, D]"
     WEIGHT = "W_hh [4H, H]: times [G, H, H]"
     RECURRENT = "s_{t-1} before W_hh: times [T, B, G, H]"
     STATE_HOLD = "s_t = factor h_t + (1 - factor) s_{t-1}, [T, B, H]"
@@ -41,6 +42,9 @@ class Slot(Enum):
     CARRY_HOLD = "c_t: factor c~ + (1 - factor) c_{t-1}, [T, B, H]"
     HIDDEN = "h_t: times [T, B, H]"
     HIDDEN_HOLD = "h_t: factor h~ + (1 - factor) s_{t-1}, [T, B, H]"
+    END_HOLD = (
+        "each part of the state: factor new + (1 - factor) old, 0 after a row's end, [T, B, 1]"
+    )
 
 
 Factors = Mapping[Slot, Tensor]
@@ -68,7 +72,8 @@ class Window:
     """Where a call stands: all that a mask depends on besides the placement.
 
     `time` and `batch` are the window's lengths, `start` the first step's number in the sequence,
-    `batch_offset` the first row's number in the whole batch, `update` the window's number.
+    `batch_offset` the first row's number in the whole batch, `update` the window's number,
+    `direction` 1 where the layer reads its steps from the last to the first.
     """
 
     seed: int
@@ -78,17 +83,19 @@ class Window:
     start: int = 0
     batch_offset: int = 0
     stack: int = 0
+    direction: int = 0
     mode: Mode = Mode.TRAIN
     device: torch.device | str = "cpu"
     dtype: torch.dtype = torch.float32
 
-    def address(self, edge: Edge, layer: int) -> Address:
+    def address(self, edge: Edge, layer: int, sharing: Sharing) -> Address:
         """The address of `edge` at `layer` in this window; a weight has no steps and no rows."""
         weight = edge is Edge.WEIGHT
         return Address(
             seed=self.seed,
             edge=edge,
             layer=layer,
+            direction=0 if getattr(sharing, "direction", None) is ALL else self.direction,
             stack=self.stack,
             update=self.update,
             start=0 if weight else self.start,

@@ -1,26 +1,31 @@
-"""One step of a layer between its products: the cell's equations, applied to numbers.
+"""One step of a layer between its products: a cell's equations, applied to numbers.
 
-What every cell shares stands around the cell's own step: the old cell at the beginning of a
-decision (BEGIN), the state that HOLD on RECURRENT hands on, and what the next step's product reads.
+What every cell shares stands around the cell's own step: the old memory at the beginning of a
+decision (BEGIN), the state that HOLD on RECURRENT hands on, what a row that has ended keeps, and
+what the next step's product reads.
 
-Shapes: K trials, B batch, H hidden; gates are [K, B, 4, H], or [K, 4, B, H] where they are apart.
+Shapes: K trials, B batch, G gates of the cell, H hidden; gates are [K, B, G, H], or [K, G, B, H]
+where they are apart.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ablate.cells import LSTM, Gates, State
+from ablate.cells import Cell, Gates, State
 from ablate.compiling import lowered
 from ablate.edges import Edge
 from ablate.engine.derived import Derived, derive, in_clean_thread
 from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
 
 Hooked = Callable[[Edge, Tensor], Tensor]
+
+# With these in it a step hands its old state on.
+_HOLDING = frozenset({Slot.STATE_HOLD, Slot.HIDDEN_HOLD, Slot.END_HOLD})
 
 
 class Multiply:
@@ -50,17 +55,22 @@ class Multiply:
 
 
 class Stepped(NamedTuple):
-    """c_t, h_t, and s_t, which differs from h_t where RECURRENT holds."""
+    """h_t, s_t, which differs from h_t where RECURRENT holds, and the state's other parts."""
 
-    c: Tensor
     h: Tensor
     s: Tensor
+    rest: tuple[Tensor, ...]
 
 
-def step(z: Gates, c: Tensor, s: Tensor, at: Multiply) -> Stepped:
-    """One step from the gates' preactivations and c_{t-1}, s_{t-1}."""
-    new = LSTM.step(z, State(h=s, c=at.times(Slot.BEGIN, c)), at)
-    return Stepped(new.c, new.h, at.held(Slot.STATE_HOLD, new.h, s))
+def step(cell: Cell, z: Gates, s: Tensor, rest: Sequence[Tensor], at: Multiply) -> Stepped:
+    """One step from the gates' preactivations and the state's parts, s_{t-1} first."""
+    first, *others = cell.state
+    begun = [at.times(Slot.BEGIN, part) for part in rest]
+    new = vars(cell.step(z, State(**{first: s, **dict(zip(others, begun, strict=True))}), at))
+    h, *made = (new[name] for name in cell.state)
+    handed = at.held(Slot.STATE_HOLD, h, s)
+    kept = [at.held(Slot.END_HOLD, *pair) for pair in zip((handed, *made), (s, *rest), strict=True)]
+    return Stepped(h, kept[0], tuple(kept[1:]))
 
 
 class Kind(NamedTuple):
@@ -69,6 +79,7 @@ class Kind(NamedTuple):
     `padding` zeros stand behind each row that a product reads.
     """
 
+    cell: Cell
     slots: tuple[Slot, ...]
     apart: bool = False
     bias: bool = True
@@ -79,7 +90,12 @@ class Kind(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether the state's old value can come back, so that its gradient skips a step."""
-        return Slot.STATE_HOLD in self.slots or Slot.HIDDEN_HOLD in self.slots
+        return self.cell.carries or not _HOLDING.isdisjoint(self.slots)
+
+    @property
+    def biases(self) -> int:
+        """How many a step takes: the sum of both, or each where z's parts stay apart."""
+        return (1 + self.cell.splits) * self.bias
 
     @property
     def gate_dim(self) -> int:
@@ -87,7 +103,7 @@ class Kind(NamedTuple):
         return 1 if self.apart else 2
 
     def read(self, factor: Tensor | None, s: Tensor) -> Tensor:
-        """r, as the product takes it: [K, B, H], or [K, 4, B, H] where gates are apart."""
+        """r, as the product takes it: [K, B, H], or [K, G, B, H] where gates are apart."""
         if factor is not None:
             s = factor * (s.unsqueeze(1) if self.apart else s)
         return padded(s.to(self.product), self.padding)
@@ -102,24 +118,26 @@ def padded(value: Tensor, padding: int) -> Tensor:
 def kernels(kind: Kind) -> Derived:
     """A step of `kind`, forward and back, made once a process.
 
-    The function that is derived takes projection, product, c, s, (bias,) *factors; in RECURRENT's
-    place stands the factor of the next step. Its outputs are c_t, h_t, (s_t,) r_{t+1}, s_t only
-    where the kind holds. Gradients are those of z, in the dtype of products, of c and, where it
-    holds, of s.
+    The function that is derived takes projection, product, the state, biases and factors; in
+    RECURRENT's place stands the factor of the next step. Its outputs are h_t, the state's other
+    parts, (s_t,) r_{t+1}, s_t only where the kind holds. Gradients are those of z, in the dtype of
+    products, one for each of its parts where they stay apart, of the state's other parts and, where
+    the kind holds, of s.
     """
     forward = functools.partial(_forward, kind)
+    others = range(3, 2 + len(kind.cell.state))
     # z is a sum of projection, product and bias: the gradient of one is that of each.
-    wrt = (0, 2, 3) if kind.holds else (0, 2)
+    wrt = (0, *((1,) if kind.cell.splits else ()), *others, *((2,) if kind.holds else ()))
 
     def derived() -> Derived:
         # Small, and all different: where nothing compiles the graph runs as it is traced here.
-        return derive(forward, *_examples(kind, torch.device("cpu"), (2, 3, 5, 7)), wrt=wrt)
+        return derive(forward, *_examples(kind, torch.device("cpu"), (2, 6, 5, 7)), wrt=wrt)
 
     # Whoever asks first may be an evaluation, below which nothing could be differentiated.
     pair = in_clean_thread(derived)
 
     def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        inputs, outputs = _examples(kind, device, (3, 2, 20, 200))
+        inputs, outputs = _examples(kind, device, (5, 2, 20, 200))
         kept = pair.forward(*inputs)[pair.distinct :]
         return tuple(inputs), (*outputs, *(inputs[place] for place in pair.reads), *kept)
 
@@ -130,19 +148,29 @@ def kernels(kind: Kind) -> Derived:
 
 
 def _forward(
-    kind: Kind, projection: Tensor, product: Tensor, c: Tensor, s: Tensor, *rest: Tensor
+    kind: Kind, projection: Tensor, product: Tensor, s: Tensor, *rest: Tensor
 ) -> tuple[Tensor, ...]:
-    z = projection.to(kind.value) + product.to(kind.value)
-    if kind.bias:
-        bias, *rest = rest  # pyright: ignore[reportAssignmentType]
-        z = z + bias.unsqueeze(3 - kind.gate_dim)
-    factors = dict(zip(kind.slots, rest, strict=True))
-    new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
+    count = len(kind.cell.state) - 1
+    others, biases = rest[:count], rest[count : count + kind.biases]
+    factors = dict(zip(kind.slots, rest[count + kind.biases :], strict=True))
+    parts = projection.to(kind.value), product.to(kind.value)
+    if kind.cell.splits:
+        own = zip(parts, biases, strict=True) if biases else ((part, None) for part in parts)
+        z = Gates(**dict(zip("xh", (_gates(kind, *given) for given in own), strict=True)))
+    else:
+        z = _gates(kind, parts[0] + parts[1], *biases)
+    new = step(kind.cell, z, s, others, Multiply(factors))
     # A node of its own also where it is h_t: autograd then sums the gradients of s_t before it adds
     # that of h_t, in one order for every cohort.
     s = torch.ops.aten.alias(new.s)
     read = kind.read(factors.get(Slot.RECURRENT), s)
-    return (new.c, new.h, s, read) if kind.holds else (new.c, new.h, read)
+    return (new.h, *new.rest, *((s,) if kind.holds else ()), read)
+
+
+def _gates(kind: Kind, z: Tensor, bias: Tensor | None = None) -> Gates:
+    if bias is not None:
+        z = z + bias.unsqueeze(3 - kind.gate_dim)
+    return Gates(**dict(zip(kind.cell.gates, z.unbind(kind.gate_dim), strict=True)))
 
 
 def _examples(
@@ -150,6 +178,7 @@ def _examples(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Inputs and outputs' gradients as the loop hands them over: steps of a window are slices."""
     trials, steps, batch, hidden = sizes
+    count = len(kind.cell.gates)
 
     def value(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
         return torch.zeros(trials, *shape, dtype=dtype, device=device)
@@ -157,13 +186,13 @@ def _examples(
     def of_window(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
         return value(steps, *shape, dtype=dtype)[:, 0]
 
-    gates = (4, batch, hidden) if kind.apart else (batch, 4, hidden)
-    read = (4, batch, hidden) if kind.apart else (batch, hidden)
-    state = [value(batch, hidden) for _ in range(2)]
-    bias = [value(4, hidden)] if kind.bias else []
+    gates = (count, batch, hidden) if kind.apart else (batch, count, hidden)
+    read = (count, batch, hidden) if kind.apart else (batch, hidden)
+    state = [value(batch, hidden) for _ in kind.cell.state]
+    biases = [value(count, hidden) for _ in range(kind.biases)]
     factors = [value(*(read if slot is Slot.RECURRENT else (batch, hidden))) for slot in kind.slots]
     z = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
     held = [value(batch, hidden)] if kind.holds else []
-    outputs = [value(batch, hidden), of_window(batch, hidden), *held]
+    outputs = [of_window(batch, hidden), *(value(batch, hidden) for _ in state[1:]), *held]
     outputs.append(value(*read[:-1], hidden + kind.padding, dtype=kind.product))
-    return [*z, *state, *bias, *factors], outputs
+    return [*z, *state, *biases, *factors], outputs

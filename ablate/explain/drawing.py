@@ -5,7 +5,7 @@ A mark's number is its decision's: the same number on two steps is one decision 
 
 from typing import Final
 
-from ablate.cells import LSTM
+from ablate.cells import LSTM, Cell
 from ablate.drops import Fill
 from ablate.edges import Edge, layers_of
 from ablate.explain.words import decision, rate_words
@@ -25,9 +25,9 @@ def columns_that_fit(width: int) -> int:
     return max(1, (width - GUTTER) // COLUMN)
 
 
-def draw(placement: Placement, layers: int, steps: tuple[int, ...]) -> str:
+def draw(placement: Placement, layers: int, steps: tuple[int, ...], cell: Cell = LSTM) -> str:
     """Draw the net over `steps`, given relative to t, the highest layer on top."""
-    net = _Net(placement, layers, steps)
+    net = _Net(placement, layers, steps, cell)
     rows = [net.upright([_name("y", step) for step in steps]), net.upright("▲")]
     for layer in reversed(range(layers)):
         above = Edge.OUTPUT if layer == layers - 1 else Edge.INTERLAYER
@@ -42,8 +42,11 @@ def draw(placement: Placement, layers: int, steps: tuple[int, ...]) -> str:
 class _Net:
     """A placement over the steps of a drawing; each method gives rows of characters."""
 
-    def __init__(self, placement: Placement, layers: int, steps: tuple[int, ...]) -> None:
-        self.placement, self.layers, self.steps = placement, layers, steps
+    def __init__(
+        self, placement: Placement, layers: int, steps: tuple[int, ...], cell: Cell
+    ) -> None:
+        self.placement = placement.within(layers)
+        self.layers, self.steps, self.cell = layers, steps, cell
 
     def live(self, edge: Edge, layer: int) -> bool:
         """Whether `edge` drops at `layer`."""
@@ -55,7 +58,8 @@ class _Net:
 
     def label(self, edge: Edge, layer: int) -> str:
         rate = self.placement[edge].rate_of(self._index(edge, layer))
-        return f"{edge.label} {rate_words(rate)}"
+        label = f"{edge.label} {rate_words(rate)}"
+        return label if len(label) < GUTTER else f"{edge.label} {rate:.3g}"
 
     def mark(self, edge: Edge, column: int) -> str:
         drop = self.placement[edge]
@@ -83,9 +87,12 @@ class _Net:
     def box(self, layer: int) -> list[str]:
         """One layer: the cell's line, what is dropped inside, the state's line."""
         half = "─" * (INNER // 2)
-        rows = [self._plain(f"layer {layer + 1}", f"┌{half}┴{half}┐"), self._cell(layer)]
-        # CARRY stands on the cell's line, and what a product reads below what it makes.
-        inside = {edge: name for edge, name in LSTM.edges.items() if edge is not Edge.CARRY}
+        rows = [self._plain(f"layer {layer + 1}", f"┌{half}┴{half}┐")]
+        rows += [self._memory(name, layer) for name in self.cell.state[1:]]
+        # CARRY stands on the memory's line, and what a product reads below what it makes.
+        inside = {
+            edge: place.tensor for edge, place in self.cell.edges.items() if edge is not Edge.CARRY
+        }
         for edge, tensor in (inside | {Edge.WEIGHT: "W_hh"}).items():
             if self.live(edge, layer):
                 columns = [
@@ -100,13 +107,13 @@ class _Net:
     def _sides(self, label: str, boxes: list[str]) -> str:
         return self.row(label, [" " * LEFT + box + " " * RIGHT for box in boxes])
 
-    def _cell(self, layer: int) -> str:
+    def _memory(self, tensor: str, layer: int) -> str:
         live = self.live(Edge.CARRY, layer)
         label = self.label(Edge.CARRY, layer) if live else ""
         return self.row(
             label,
             [
-                _line("c", "", self.mark(Edge.CARRY, k) if live else "")
+                _line(tensor, "", self.mark(Edge.CARRY, k) if live else "")
                 for k in range(len(self.steps))
             ],
         )

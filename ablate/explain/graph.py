@@ -6,12 +6,14 @@ multiply what the cell carries. What lies inside a step is read off the cell's o
 running it on symbols.
 """
 
+import functools
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ablate.cells import LSTM, Cell, Gates, State
+from ablate.cells.symbol import Symbol
 from ablate.drops import Fill
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
@@ -45,23 +47,6 @@ class Route:
     only_held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """What an expression of a step is made of: names of tensors, and how many steps back."""
-
-    reads: tuple[tuple[str, int], ...]
-
-    def __add__(self, other: "Symbol") -> "Symbol":
-        return Symbol(tuple(dict.fromkeys(self.reads + other.reads)))
-
-    __mul__ = __add__
-
-    def sigmoid(self) -> "Symbol":
-        return self
-
-    tanh = sigmoid
-
-
 class _Record:
     """A cell's step run on symbols: each edge's tensor, and the routes that lead to it."""
 
@@ -70,7 +55,7 @@ class _Record:
         self.routes: list[Route] = []
 
     def __call__(self, edge: Edge, new: Symbol, old: Symbol | None = None) -> Symbol:
-        head = self._cell.edges[edge]
+        head = self._cell.edges[edge].tensor
         self.routes += [Route(tail, head, edge, back) for tail, back in new.reads]
         kept = () if old is None else (read for read in old.reads if read not in new.reads)
         self.routes += [Route(tail, head, edge, back, only_held=True) for tail, back in kept]
@@ -82,24 +67,33 @@ class _Record:
 
 def _inside(cell: Cell) -> list[Route]:
     """The routes between z and the new state, read off the cell's own step."""
-    record, z = _Record(cell), Symbol((("z", 0),))
-    cell.step(Gates(z, z, z, z), State(h=Symbol((("s", 1),)), c=Symbol((("c", 1),))), record)
+    record = _Record(cell)
+    z = Gates(**dict.fromkeys(cell.gates, Symbol.of("z")))
+    first, *others = cell.state
+    old = {first: Symbol.of("s", 1)} | {name: Symbol.of(name, 1) for name in others}
+    cell.step(Gates(x=z, h=z, **vars(z)), State(**old), record)
     return record.routes
 
 
-# In the order of the listing, so that within a step every tensor is read after it is written.
-LISTING: Final[tuple[Route, ...]] = (
-    Route("word", "x", Edge.EMBEDDING),
-    Route("x", "u", Edge.INPUT),
-    Route("h", "u", Edge.INTERLAYER, below=1),
-    Route("s", "r", Edge.RECURRENT, back=1, fills=(Fill.ZERO,)),
-    Route("u", "z"),
-    Route("r", "z", Edge.WEIGHT),
-    *_inside(LSTM),
-    Route("h", "s", Edge.RECURRENT, fills=(Fill.HOLD,)),
-    Route("s", "s", Edge.RECURRENT, back=1, only_held=True),
-    Route("h", "y", Edge.OUTPUT),
-)
+@functools.cache
+def listing(cell: Cell) -> tuple[Route, ...]:
+    """The routes of a net of such cells.
+
+    In the order of the listing, so that within a step every tensor is read after it is written.
+    """
+    return (
+        Route("word", "x", Edge.EMBEDDING),
+        Route("x", "u", Edge.INPUT),
+        Route("h", "u", Edge.INTERLAYER, below=1),
+        Route("s", "r", Edge.RECURRENT, back=1, fills=(Fill.ZERO,)),
+        Route("u", "z"),
+        Route("r", "z", Edge.WEIGHT),
+        *_inside(cell),
+        Route("h", "s", Edge.RECURRENT, fills=(Fill.HOLD,)),
+        Route("s", "s", Edge.RECURRENT, back=1, only_held=True),
+        Route("h", "y", Edge.OUTPUT),
+    )
+
 
 # Tensors that exist at one end of the stack only.
 _LOWEST: Final = frozenset({"word", "x"})
@@ -123,11 +117,12 @@ class Touches:
     most: tuple[Edge, ...]
 
 
-def arcs(placement: Placement, layers: int, steps: int) -> Iterator[Arc]:
+def arcs(placement: Placement, layers: int, steps: int, cell: Cell = LSTM) -> Iterator[Arc]:
     """All arcs of a net of `layers` layers over `steps` steps, tails before heads."""
+    placement = placement.within(layers)
     for step in range(steps):
         for layer in range(layers):
-            for route in LISTING:
+            for route in listing(cell):
                 tail = Node(route.tail, layer - route.below, step - route.back)
                 head = Node(route.head, layer, step)
                 if _exists(tail, layers) and _exists(head, layers) and _open(placement, route):
@@ -135,7 +130,7 @@ def arcs(placement: Placement, layers: int, steps: int) -> Iterator[Arc]:
                     yield Arc(tail, head, route.edge if touched else NOWHERE)
 
 
-def touches(placement: Placement, layers: int, n: int) -> Touches:
+def touches(placement: Placement, layers: int, n: int, cell: Cell = LSTM) -> Touches:
     """How often dropout touches what travels from the word at t - n to the prediction at t + n.
 
     Fewest and most over all paths of the graph, by dynamic programming from the word on.
@@ -146,8 +141,8 @@ def touches(placement: Placement, layers: int, n: int) -> Touches:
             f"paths are counted over at least 1 layer and a distance n of 0 or more, "
             f"got {layers} layer(s) and n = {n}"
         )
-    placement.check(layers)
-    graph = tuple(arcs(placement, layers, 2 * n + 1))
+    placement.check(layers, cell)
+    graph = tuple(arcs(placement, layers, 2 * n + 1, cell))
     start, goal = Node("word", 0, 0), Node("y", layers - 1, 2 * n)
     return Touches(
         _walk(graph, start, goal, operator.lt),

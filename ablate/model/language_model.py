@@ -14,14 +14,16 @@ from ablate.model.parameters import Parameters, layer_weights
 
 
 def zero_state(net: Net, batch: int, like: Tensor) -> State:
-    """The state at an epoch's start: zeros [L, B, H], device and dtype of `like`."""
-    zeros = torch.zeros(net.layers, batch, net.hidden, device=like.device, dtype=like.dtype)
-    return zeros, zeros.clone()
+    """The state at an epoch's start: zeros [L, B, H] each, device and dtype of `like`."""
+    return tuple(
+        torch.zeros(net.layers, batch, net.hidden, device=like.device, dtype=like.dtype)
+        for _ in net.of_cell.state
+    )
 
 
 def zero_cohort_state(net: Net, cohort: int, batch: int, like: Tensor) -> State:
-    """The states of K trials at an epoch's start: zeros [L, K, B, H]."""
-    return tuple(part.unsqueeze(1).repeat(1, cohort, 1, 1) for part in zero_state(net, batch, like))  # pyright: ignore[reportReturnType]
+    """The states of K trials at an epoch's start: zeros [L, K, B, H] each."""
+    return tuple(part.unsqueeze(1).repeat(1, cohort, 1, 1) for part in zero_state(net, batch, like))
 
 
 def read_cohort(
@@ -35,7 +37,9 @@ def read_cohort(
 ) -> CohortOutput:
     """Drop EMBEDDING from the vectors of the words `tokens_TB` and run the layers over them.
 
-    `parameters` are those of the layers, [K, ...] each; `state` is (s, c), each [L, K, B, H].
+    `parameters` are those of the layers, [K, ...] each; each part of `state` is
+    [L, K, B, H].
     """
     x_KTBD = masks.drop_words(x_KTBD, tokens_TB)
-    return run_cohort(x_KTBD, state, layer_weights(parameters, net.layers), masks, path)
+    weights = layer_weights(parameters, net.layers)
+    return run_cohort(x_KTBD, state, weights, masks, path, cell=net.of_cell)

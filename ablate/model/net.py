@@ -1,14 +1,29 @@
 """The shape of a net: what a study file calls `net`."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from ablate import cells
+from ablate.cells import Cell
+from ablate.errors import AblateError
 from ablate.facts import Founded
 
 
-class Net(Founded):
-    """An LSTM language model's shape; `embedding` is `hidden` where it is not given (Zaremba)."""
+def _known(name: str) -> str:
+    try:
+        return cells.get(name).name
+    except AblateError as error:
+        raise PydanticCustomError("ablate", "{words}", {"words": str(error)}) from None
+
+
+#: The name of a cell: lstm, gru, rnn or rnn_relu.
+CellName = Annotated[str, AfterValidator(_known)]
+
+
+class Shape(Founded):
+    """A recurrent language model's shape; `embedding` is `hidden` unless it is given (Zaremba)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -22,3 +37,14 @@ class Net(Founded):
     def inputs(self) -> int:
         """The width of the first layer's input."""
         return self.hidden if self.embedding is None else self.embedding
+
+
+class Net(Shape):
+    """A net: a shape, and the name of the cell that its layers are made of."""
+
+    cell: CellName = "lstm"
+
+    @property
+    def of_cell(self) -> Cell:
+        """The cell itself."""
+        return cells.get(self.cell)

@@ -24,14 +24,18 @@ _EACH = Sharing(batch=1, unit=1, update=1)
 
 
 def shapes(net: Net, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """The parameters' names (those of `torch.nn` modules) and shapes, in their fixed order."""
+    """The parameters' names (those of `torch.nn` modules) and shapes, in their fixed order.
+
+    The layers' are called `lstm.` whatever their cell: a name is what a checkpoint is read by.
+    """
     table: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, net.inputs)}
+    rows = len(net.of_cell.gates) * net.hidden
     for layer in range(net.layers):
         inputs = net.hidden if layer else net.inputs
-        table[f"lstm.weight_ih_l{layer}"] = (4 * net.hidden, inputs)
-        table[f"lstm.weight_hh_l{layer}"] = (4 * net.hidden, net.hidden)
-        table[f"lstm.bias_ih_l{layer}"] = (4 * net.hidden,)
-        table[f"lstm.bias_hh_l{layer}"] = (4 * net.hidden,)
+        table[f"lstm.weight_ih_l{layer}"] = (rows, inputs)
+        table[f"lstm.weight_hh_l{layer}"] = (rows, net.hidden)
+        table[f"lstm.bias_ih_l{layer}"] = (rows,)
+        table[f"lstm.bias_hh_l{layer}"] = (rows,)
     return table | {"decoder.weight": (vocabulary, net.hidden), "decoder.bias": (vocabulary,)}
 
 
@@ -59,7 +63,7 @@ def initial_parameters(
 
 
 def layer_weights(parameters: Parameters, layers: int) -> list[LayerWeights]:
-    """The LSTM's parameters by layer."""
+    """The recurrent layers' parameters, lowest first."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return [
         LayerWeights(*(parameters[f"lstm.{name}_l{layer}"] for name in names))

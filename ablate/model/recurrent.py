@@ -315,7 +315,8 @@ class Recurrent(Masked, nn.RNNBase):
         like = self._weights()[0].w_ih
         window = self._window(time or 1, batch or 1, number, start, batch_offset, like)
         window = replace(window, direction=direction)
-        return mask(placement[edge], edge, layer, self._units(edge), window, cell=self.cell)
+        drop = placement.within(self.num_layers)[edge]
+        return mask(drop, edge, layer, self._units(edge), window, cell=self.cell)
 
     def _units(self, edge: Edge) -> int:
         """How many units `edge` drops: a layer above the lowest reads both directions."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from ablate.cells import LSTM, Cell
 from ablate.edges import Edge
 from ablate.engine.factors import drop_sequence
 from ablate.engine.plan import Mode, Path
@@ -36,15 +37,21 @@ class Case:
     state: State
     weights: tuple[LayerWeights, ...]
     cotangents: StackOutput
+    cell: Cell = LSTM
 
     def leaves(self) -> dict[str, Tensor]:
         """What has a gradient, by name."""
-        named = {"x": self.x_TBD, "s_0": self.state[0], "c_0": self.state[1]}
+        named = {"x": self.x_TBD}
+        named |= {f"{name}_0": part for name, part in self.named(self.state).items()}
         for layer, weights in enumerate(self.weights):
             for name, weight in zip(_WEIGHTS, weights, strict=True):
                 if weight is not None:
                     named[f"{name}_l{layer}"] = weight
         return named
+
+    def named(self, state: State) -> dict[str, Tensor]:
+        """The parts of a state by name; the first is s, which may differ from the output h."""
+        return dict(zip(("s", *self.cell.state[1:]), state, strict=True))
 
 
 def make_case(
@@ -54,6 +61,7 @@ def make_case(
     dtype: torch.dtype = torch.float64,
     bias: bool = True,
     seed: int = 0,
+    cell: Cell = LSTM,
 ) -> Case:
     """Draw a case; weights are large enough that gates are far from their middle."""
     generator = torch.Generator().manual_seed(seed)
@@ -62,25 +70,25 @@ def make_case(
         drawn = torch.randn(shape, generator=generator, dtype=torch.float64) * size
         return drawn.to(dtype).requires_grad_()
 
+    rows = len(cell.gates) * H
     weights = tuple(
         LayerWeights(
-            normal(4 * H, H if layer else D),
-            normal(4 * H, H),
-            *((normal(4 * H), normal(4 * H)) if bias else (None, None)),
+            normal(rows, H if layer else D),
+            normal(rows, H),
+            *((normal(rows), normal(rows)) if bias else (None, None)),
         )
         for layer in range(layers)
     )
     return Case(
         normal(steps, B, D, size=1.0),
         torch.randint(VOCABULARY, (steps, B), generator=generator),
-        (normal(layers, B, H), normal(layers, B, H)),
+        tuple(normal(layers, B, H) for _ in cell.state),
         weights,
         StackOutput(
-            *(
-                normal(*shape, size=1.0).detach()
-                for shape in ((steps, B, H), (layers, B, H), (layers, B, H))
-            )
+            normal(steps, B, H, size=1.0).detach(),
+            tuple(normal(layers, B, H, size=1.0).detach() for _ in cell.state),
         ),
+        cell,
     )
 
 
@@ -100,18 +108,18 @@ def forward(
     path: Path = Path.LOOPED,
     *,
     tokens_TB: Tensor | None = None,
+    cell: Cell = LSTM,
 ) -> StackOutput:
     """A whole stack with EMBEDDING applied to its input, as the embedding's owner does."""
     x_TBD = drop_sequence(x_TBD, Edge.EMBEDDING, 0, placement, window, tokens_TB=tokens_TB)
-    return run_stack(x_TBD, state, weights, placement, window, path)
+    return run_stack(x_TBD, state, weights, placement, window, path, cell=cell)
 
 
 def outputs(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
-    """Output and final states, by name."""
-    made = forward(
-        case.x_TBD, case.state, case.weights, placement, window, path, tokens_TB=case.tokens_TB
-    )
-    return {"y": made.y_TBH, "s_T": made.s_LBH, "c_T": made.c_LBH}
+    """Output and the parts of the final state, by name."""
+    net = (case.x_TBD, case.state, case.weights)
+    made = forward(*net, placement, window, path, tokens_TB=case.tokens_TB, cell=case.cell)
+    return {"y": made.y_TBX} | {f"{name}_T": part for name, part in case.named(made.state).items()}
 
 
 def everything(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
@@ -120,6 +128,7 @@ def everything(case: Case, placement: Placement, window: Window, path: Path) -> 
     Each output has a cotangent of its own, so that no part of a backward pass can hide.
     """
     made, leaves = outputs(case, placement, window, path), case.leaves()
-    gradients = torch.autograd.grad(list(made.values()), list(leaves.values()), case.cotangents)
+    cotangents = [case.cotangents.y_TBX, *case.cotangents.state]
+    gradients = torch.autograd.grad(list(made.values()), list(leaves.values()), cotangents)
     named = {f"d {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
     return {name: value.detach() for name, value in made.items()} | named

@@ -152,7 +152,7 @@ def _scored(
         masks,
         task.evaluate_path,
     )
-    for own, new in zip(state, (out.s_LKBH, out.c_LKBH), strict=True):
+    for own, new in zip(state, out.state, strict=True):
         own.copy_(new)
     scored_KN = out.y_KTBH.new_empty(len(out.y_KTBH), y_TB.numel())
     for k, y_TBH in enumerate(out.y_KTBH):
@@ -185,4 +185,6 @@ def _means(
     for own, update in zip(tasks, updates, strict=True):
         at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
         trials.append(Trial(own.placement_at(update), at))
-    return NetMasks.of(trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers)
+    return NetMasks.of(
+        trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers, cell=net.of_cell
+    )

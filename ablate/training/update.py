@@ -64,7 +64,14 @@ class Task:
         part of a placement that it runs.
         """
         train, evaluate = (
-            plan(placement, net.layers, device=device, mode=mode, precision=precision).path
+            plan(
+                placement,
+                net.layers,
+                device=device,
+                mode=mode,
+                precision=precision,
+                cell=net.of_cell,
+            ).path
             for mode in Mode
         )
         if placement.schedule != CONSTANT and _mean_may_move(placement):
@@ -89,7 +96,7 @@ class Task:
 
 
 class Differentiated(NamedTuple):
-    """Of K trials: nll in nats summed over all targets, gradients by name, states [L, K, B, H]."""
+    """Of K trials: nll in nats summed over all targets, gradients by name, states."""
 
     nll_K: Tensor
     gradients: dict[str, sgd.Gradient]
@@ -125,9 +132,9 @@ class Update:
     """An update of a cohort; all that it reads and writes lies in tensors that stay where they are.
 
     It waits for nothing on the device and asks Python for no number, so that a CUDA graph can hold
-    it. `parameters` and `copies` are changed in place, `state` (s, c), [L, K, B, H], goes on from
-    window to window. `live_K` says whose updates were all finite so far: who is not finite stays as
-    its last finite update left it, and its companions do not notice.
+    it. `parameters` and `copies` are changed in place, `state`, each part [L, K, B, H], goes on
+    from window to window. `live_K` says whose updates were all finite so far: who is not finite
+    stays as its last finite update left it, and its companions do not notice.
     """
 
     net: Net
@@ -166,6 +173,7 @@ class Update:
             inputs=net.inputs,
             hidden=net.hidden,
             layers=net.layers,
+            cell=net.of_cell,
             clock=Clock.at(updates, device=device, factors=_factors(tasks)),
             words=like.shape[1],
         )
@@ -229,7 +237,7 @@ class Update:
             "decoder.bias": [loss.bias_V for loss in losses],
         }
         nll_K = torch.stack([loss.nll_N.sum() for loss in losses])
-        return Differentiated(nll_K, gradients, (out.s_LKBH.detach(), out.c_LKBH.detach()))
+        return Differentiated(nll_K, gradients, tuple(part.detach() for part in out.state))
 
 
 def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool = False) -> bool:

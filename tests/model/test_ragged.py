@@ -130,7 +130,7 @@ def _zeroed(cell: str) -> Placement:
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_masks_and_hooks_name_the_direction(cell, lengths):
-    """Two directions with other placements, put in by hand by hooks, from the masks that are shown."""
+    """Two directions with other placements, put in by hand from the masks that are shown."""
     both = (_zeroed(cell), _zeroed(cell) - (Edge.WEIGHT | Edge.HIDDEN))
     own, hooked = module(cell, placement=both), module(cell, placement=Placement())
 

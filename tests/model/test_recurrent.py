@@ -1,4 +1,4 @@
-"""`ablate.LSTM`, `ablate.GRU` and `ablate.RNN` stand in for torch's modules, however they are called."""
+"""`ablate.LSTM`, `ablate.GRU` and `ablate.RNN` stand in for torch's modules in every call."""
 
 import copy
 import inspect

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import is_tracing
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
@@ -258,6 +259,9 @@ class Recurrent(Masked, nn.RNNBase):
         refuse_trace(kind_of(self), inside, ragged=ragged)
         if by_functions():
             return Path.REFERENCE
+        # A trace would unroll our own loop, which takes no batch without rows either.
+        if not inside and self.cell.library and (is_tracing() or not window.batch):
+            return Path.LIBRARY
         # One path for both directions: the library's loop has no place for what acts inside.
         return next((made.path for made in plans if made.path is Path.LOOPED), plans[0].path)
 

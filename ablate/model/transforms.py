@@ -4,11 +4,11 @@
 |---|---|---|
 | `torch.func` (grad, vmap, jvp, jacrev, ...), forward-mode AD | the reference path | the same; below vmap by `randomness="same"` |
 | `torch.export`, `torch.onnx.export` | yes | refused: the graph would hold one call's masks |
-| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too | refused, as above |
+| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, or rows have lengths | refused, as above |
 | `torch.jit.script` | refused | refused |
 | `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
 | `torch.fx.symbolic_trace` | as a leaf | as a leaf |
-| double backward, batched gradients | where nothing acts inside the loop, or with a hook | the same |
+| double backward, batched gradients | of an LSTM in which nothing acts inside the loop, or with a hook | the same |
 """  # noqa: E501
 
 from typing import Any, Final

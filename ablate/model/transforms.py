@@ -52,21 +52,22 @@ def refuse_tools(kind: str) -> None:
             )
 
 
-def refuse_trace(kind: str, inside: Edge, *, ragged: bool = False) -> None:
-    """Raise AblateError where a trace would keep the number of steps.
-
-    `inside` acts between two of them, or rows are `ragged`.
-    """
-    if ragged and is_tracing():
-        raise AblateError(
-            f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
-            "of their own; trace a call without `lengths` or PackedSequence"
-        )
+def refuse_trace(kind: str, inside: Edge) -> None:
+    """Raise AblateError where a trace would keep the number of steps: `inside` acts between two."""
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
             "between two of them in evaluation too; `torch.export.export(model, (x,))` takes it, "
             "for inputs of the shape of x"
+        )
+
+
+def refuse_ragged_trace(kind: str) -> None:
+    """Raise AblateError where a trace would keep the number of steps, since rows have lengths."""
+    if is_tracing():
+        raise AblateError(
+            f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
+            "of their own; trace a call without `lengths` or PackedSequence"
         )
 
 

@@ -49,6 +49,11 @@ class Case:
                     named[f"{name}_l{layer}"] = weight
         return named
 
+    def cotangent(self, name: str) -> Tensor:
+        """What the loss weighs an output by: "y", or a part of the last state ("s_T")."""
+        last = {f"{part}_T": value for part, value in self.named(self.cotangents.state).items()}
+        return ({"y": self.cotangents.y_TBX} | last)[name]
+
     def named(self, state: State) -> dict[str, Tensor]:
         """The parts of a state by name; the first is s, which may differ from the output h."""
         return dict(zip(("s", *self.cell.state[1:]), state, strict=True))
@@ -128,7 +133,7 @@ def everything(case: Case, placement: Placement, window: Window, path: Path) -> 
     Each output has a cotangent of its own, so that no part of a backward pass can hide.
     """
     made, leaves = outputs(case, placement, window, path), case.leaves()
-    cotangents = [case.cotangents.y_TBX, *case.cotangents.state]
+    cotangents = [case.cotangent(name) for name in made]
     gradients = torch.autograd.grad(list(made.values()), list(leaves.values()), cotangents)
     named = {f"d {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
     return {name: value.detach() for name, value in made.items()} | named

@@ -13,7 +13,19 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ablate import noise, schedules, strategies
     from ablate.auditing import audit
-    from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
+    from ablate.drops import (
+        ALL,
+        BOTTOM,
+        GROWING,
+        PER_STEP,
+        TOP,
+        VARIATIONAL,
+        Drop,
+        Fill,
+        Layers,
+        Scale,
+        Sharing,
+    )
     from ablate.edges import Edge
     from ablate.errors import AblateError, AblateWarning
     from ablate.model.embedding import Embedding
@@ -31,14 +43,17 @@ _HOME = {
     "ANNEALED": "ablate.schedules",
     "AblateError": "ablate.errors",
     "AblateWarning": "ablate.errors",
+    "BOTTOM": "ablate.drops",
     "CURRICULUM": "ablate.schedules",
     "Drop": "ablate.drops",
     "Edge": "ablate.edges",
     "Embedding": "ablate.model.embedding",
     "Fill": "ablate.drops",
     "GAUSSIAN": "ablate.noise",
+    "GROWING": "ablate.drops",
     "LSTM": "ablate.model.lstm",
     "LanguageModel": "ablate.model.module",
+    "Layers": "ablate.drops",
     "Noise": "ablate.noise",
     "PER_STEP": "ablate.drops",
     "Placement": "ablate.placement",
@@ -47,6 +62,7 @@ _HOME = {
     "Scale": "ablate.drops",
     "Schedule": "ablate.schedules",
     "Sharing": "ablate.drops",
+    "TOP": "ablate.drops",
     "VARIATIONAL": "ablate.drops",
     "audit": "ablate.auditing",
     "results": "ablate.report.frame",
@@ -59,10 +75,13 @@ _MODULES = ("noise", "schedules", "strategies")
 __all__ = [
     "ALL",
     "ANNEALED",
+    "BOTTOM",
     "CURRICULUM",
     "GAUSSIAN",
+    "GROWING",
     "LSTM",
     "PER_STEP",
+    "TOP",
     "VARIATIONAL",
     "AblateError",
     "AblateWarning",
@@ -71,6 +90,7 @@ __all__ = [
     "Embedding",
     "Fill",
     "LanguageModel",
+    "Layers",
     "Noise",
     "Placement",
     "Range",

@@ -295,6 +295,7 @@ def strategies(plugins: tuple[Path, ...]) -> None:
 @main.command()
 @click.argument("strategy")
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers.")
+@click.option("--cell", default="lstm", show_default=True, help="lstm, gru, rnn or rnn_relu.")
 @click.option(
     "--steps",
     type=click.IntRange(0),
@@ -311,14 +312,21 @@ def strategies(plugins: tuple[Path, ...]) -> None:
 )
 @_PLUGINS
 def explain(
-    strategy: str, layers: int, steps: int, settings: tuple[str, ...], plugins: tuple[Path, ...]
+    strategy: str,
+    layers: int,
+    cell: str,
+    steps: int,
+    settings: tuple[str, ...],
+    plugins: tuple[Path, ...],
 ) -> None:
     """Draw STRATEGY on the unrolled net, with its masks, its plan and what it touches."""
+    from ablate.cells import get
     from ablate.explain import render
     from ablate.study.changes import read_settings
 
     _load(plugins)
-    render(strategy, read_settings(settings), console=new_console(), layers=layers, n=steps)
+    given, net = read_settings(settings), {"layers": layers, "cell": get(cell)}
+    render(strategy, given, console=new_console(), n=steps, **net)
 
 
 @main.command()

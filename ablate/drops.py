@@ -44,6 +44,24 @@ class Scale(enum.Enum):
     MEAN = "MEAN"
 
 
+class Layers(enum.Enum):
+    """Which of the places at which an edge acts have the rate p of a drop, in a net of any depth.
+
+    At n places, the lowest first: ALL p, ..., p; TOP 0, ..., 0, p; BOTTOM p, 0, ..., 0; GROWING
+    p/n, 2p/n, ..., p. At one place all are p.
+    """
+
+    ALL = "ALL"
+    TOP = "TOP"
+    BOTTOM = "BOTTOM"
+    GROWING = "GROWING"
+
+
+TOP: Final = Layers.TOP
+BOTTOM: Final = Layers.BOTTOM
+GROWING: Final = Layers.GROWING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
     """For each axis the number of neighbours that share one decision.
@@ -105,6 +123,7 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "fill": (Fill, "Fill.ZERO or Fill.HOLD"),
     "noise": (Noise, "a Noise such as ablate.noise.GAUSSIAN"),
     "scale": (Scale | None, "Scale.TRAIN, Scale.TEST, Scale.MEAN or None"),
+    "layers": (Layers, "Layers.ALL, TOP, BOTTOM or GROWING"),
 }
 
 
@@ -112,8 +131,10 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
 class Drop:
     """Dropout at one edge: `rate` is always the probability of dropping (or holding).
 
-    A tuple gives each layer at which the edge acts its own rate, lowest layer first. None for
-    `sharing` or `scale` means the edge's default. Raises AblateError for a rate outside [0, 1).
+    A tuple gives each layer at which the edge acts its own rate, lowest layer first; `layers` says
+    so by a rule, in a net of any depth: `Drop(0.5, VARIATIONAL, layers=TOP)`. None for `sharing` or
+    `scale` means the edge's default. Raises AblateError for a rate outside [0, 1), and for a tuple
+    beside a rule.
     """
 
     rate: Rates
@@ -121,6 +142,7 @@ class Drop:
     fill: Fill = Fill.ZERO
     noise: Noise = BERNOULLI
     scale: Scale | None = None
+    layers: Layers = Layers.ALL
 
     def __post_init__(self) -> None:
         for name, (kinds, allowed) in _TYPES.items():
@@ -129,6 +151,11 @@ class Drop:
         rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
         if not rates:
             raise AblateError("a drop with a rate for each layer needs at least one rate, got ()")
+        if isinstance(self.rate, tuple) and self.layers is not Layers.ALL:
+            raise AblateError(
+                f"a rule by layer takes one rate, got {self.rate} with {self.layers.value}; give "
+                "one rate, or the rates without a rule"
+            )
         checked = tuple(_check_rate(rate) for rate in rates)
         # Equal placements have one text, so a tuple of equal rates is that rate.
         object.__setattr__(self, "rate", checked[0] if len(set(checked)) == 1 else checked)
@@ -144,19 +171,47 @@ class Drop:
         return self.rate == 0.0
 
     def rate_of(self, index: int) -> float:
-        """The rate at the edge's `index`-th layer."""
+        """The rate at the edge's `index`-th layer; AblateError for a rule not yet `laid`."""
+        if self.layers is not Layers.ALL:
+            raise AblateError(
+                f"the rule {self.layers.value} has rates in a net of known depth only; take the "
+                "drop from placement.within(layers)"
+            )
         return self.rate[index] if isinstance(self.rate, tuple) else self.rate
+
+    def laid(self, places: int) -> "Drop":
+        """This drop with its rule written out as the rates of `places` places, one or more.
+
+        The one place where a rule has a meaning; without a rule it is this drop.
+        """
+        if isinstance(self.rate, tuple) or self.layers is Layers.ALL:
+            return self
+        rates = [0.0] * places
+        match self.layers:
+            case Layers.TOP:
+                rates[-1] = self.rate
+            case Layers.BOTTOM:
+                rates[0] = self.rate
+            case Layers.GROWING:
+                # The fraction first: at the top it is 1, and the rate p to the last bit.
+                rates = [_or_none(self.rate * ((i + 1) / places)) for i in range(places)]
+        return replace(self, rate=tuple(rates), layers=Layers.ALL)
 
     def scaled(self, factor: float) -> "Drop":
         """This drop at `factor` times its rate; a rate too small for 32 bits becomes 0."""
-        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
-        scaled = (rate * factor for rate in rates)
-        return replace(self, rate=tuple(r if r >= SMALLEST_RATE else 0.0 for r in scaled))
+        if isinstance(self.rate, tuple):
+            return replace(self, rate=tuple(_or_none(rate * factor) for rate in self.rate))
+        return replace(self, rate=_or_none(self.rate * factor))
 
     @property
     def text(self) -> str:
-        """The canonical text: rate, sharing, fill, noise and scale, all stated."""
+        """The canonical text: rate, sharing, fill, noise and scale, all stated.
+
+        A rule by layer stands behind the rate: `0.5*TOP;...`.
+        """
         rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
+        if self.layers is not Layers.ALL:
+            rate += f"*{self.layers.value}"
         sharing = ",".join(f"{axis}={extent}" for axis, extent in self.shared.given())
         scale = self.scale.value if self.scale else "default"
         return f"{rate};{sharing};{self.fill.value};{self.noise.text};{scale}"
@@ -171,16 +226,23 @@ class Drop:
                 f"'{Drop(0.5, PER_STEP).text}', got '{text}'"
             )
         rate, sharing, fill, noise, scale = parts
+        rate, ruled, rule = rate.partition("*")
         drop = cls(
-            tuple(map(_parse_rate, rate.split("/"))),
+            tuple(map(_parse_rate, rate.split("/"))) if "/" in rate else _parse_rate(rate),
             _parse_sharing(sharing),
             _parse_word(Fill, fill),
             parse_noise(noise),
             None if scale == "default" else _parse_word(Scale, scale),
+            _parse_word(Layers, rule) if ruled else Layers.ALL,
         )
         if drop.text != text:
             raise AblateError(f"the canonical text of '{text}' is '{drop.text}'; write that")
         return drop
+
+
+def _or_none(rate: float) -> float:
+    """The rate, or 0 where it is too small for 32 bits."""
+    return rate if rate >= SMALLEST_RATE else 0.0
 
 
 def _parse_rate(text: str) -> float:

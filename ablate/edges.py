@@ -51,6 +51,9 @@ class Edge(enum.Flag):
 LSTM_EDGES = Edge.VERTICAL | Edge.EMBEDDING | Edge.WEIGHT | Edge.RECURRENT | Edge.HIDDEN
 LSTM_EDGES |= Edge.UPDATE | Edge.CELL | Edge.CARRY
 
+# The edges that have one place in every net, however deep.
+ONCE = Edge.EMBEDDING | Edge.INPUT | Edge.OUTPUT
+
 
 def layers_of(edge: Edge, layers: int) -> range:
     """The layers (0 is the lowest) at which `edge` acts in an LSTM of `layers` layers."""

@@ -156,14 +156,16 @@ class Placement(Mapping[Edge, Drop]):
     def within(self, layers: int) -> "Placement":
         """What this placement does in a net of so many layers: only at edges that it has.
 
-        INTERLAYER has no place in a net of one layer.
+        INTERLAYER has no place in a net of one layer. A rule by layer becomes the rates of the
+        layers: what asks for a rate, `Drop.rate_of`, takes its drop from here.
         """
-        has = {edge: drop for edge, drop in self._drops.items() if layers_of(edge, layers)}
-        return Placement(has, self._schedule)
+        places = {edge: len(layers_of(edge, layers)) for edge in self._drops}
+        has = {edge: drop.laid(places[edge]) for edge, drop in self._drops.items() if places[edge]}
+        return self if has == self._drops else Placement(has, self._schedule)
 
     def row(self) -> dict[str, Any]:
-        """One flat row: for each edge its rate (None where layers differ) and its drop's text, and
-        the schedule's text."""
+        """One flat row: for each edge its rate (None where a tuple gives each layer its own, p of a
+        rule) and its drop's text, and the schedule's text."""
         row: dict[str, Any] = {}
         for edge in Edge:
             drop, name = self._drops.get(edge), edge.label.lower()

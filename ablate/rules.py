@@ -7,8 +7,8 @@ TEST because dividing by 1 - p compounds along the cell (x 9e8 in 35 steps at p 
 from dataclasses import dataclass
 from typing import Final
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
-from ablate.edges import Edge
+from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
+from ablate.edges import ONCE, Edge
 from ablate.errors import AblateError
 from ablate.noise import BERNOULLI
 
@@ -83,7 +83,9 @@ def complete(edge: Edge, drop: Drop) -> Drop:
     elif scale not in rule.scales:
         allowed = " or ".join(option.value for option in rule.scales)
         raise AblateError(f"{name} with the fill ZERO takes the scale {allowed}, got {scale.value}")
-    return Drop(drop.rate, sharing, drop.fill, drop.noise, scale)
+    # At one place every rule is the rate itself, and equal placements have one text.
+    layers = Layers.ALL if edge in ONCE else drop.layers
+    return Drop(drop.rate, sharing, drop.fill, drop.noise, scale, layers)
 
 
 def _check_noise(name: str, rule: Rule, drop: Drop) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
 from ablate.edges import LSTM_EDGES, Edge, layers_of
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
@@ -64,18 +64,20 @@ def sharings(draw: Any, edge: Edge, fill: Fill = Fill.ZERO) -> Sharing:
 
 @st.composite
 def drops(draw: Any, edge: Edge, layers: int = 1) -> Drop:
-    """Any drop that `edge` allows, with a rate of its own for each layer in some."""
+    """Any drop that `edge` allows, in some by layer: a rate for each, or a rule."""
     rule, places = RULES[edge], len(layers_of(edge, layers))
-    rate = draw(RATES)
-    if places > 1 and draw(st.booleans()):
+    rate, by = draw(RATES), Layers.ALL
+    if places > 1:
+        by = draw(st.sampled_from((*Layers, Layers.ALL)))
+    if places > 1 and by is Layers.ALL and draw(st.booleans()):
         rate = tuple(draw(st.one_of(st.just(0.0), RATES)) for _ in range(places))
     fill = draw(st.sampled_from(rule.fills))
     sharing = draw(st.one_of(st.none(), sharings(edge, fill)))
     if fill is Fill.HOLD:
-        return Drop(rate, sharing, fill, scale=draw(st.sampled_from((None, Scale.MEAN))))
+        return Drop(rate, sharing, fill, scale=draw(st.sampled_from((None, Scale.MEAN))), layers=by)
     noise = draw(st.sampled_from((BERNOULLI, GAUSSIAN) if rule.noise else (BERNOULLI,)))
     scales = rule.scales if noise == BERNOULLI else (Scale.TRAIN,)
-    return Drop(rate, sharing, fill, noise, draw(st.sampled_from((None, *scales))))
+    return Drop(rate, sharing, fill, noise, draw(st.sampled_from((None, *scales))), by)
 
 
 @st.composite

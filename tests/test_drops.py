@@ -5,8 +5,24 @@ import math
 import pickle
 
 import pytest
+from drawing import seeded
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ablate.drops import ALL, PER_STEP, SMALLEST_RATE, VARIATIONAL, Drop, Fill, Scale, Sharing
+from ablate.drops import (
+    ALL,
+    BOTTOM,
+    GROWING,
+    PER_STEP,
+    SMALLEST_RATE,
+    TOP,
+    VARIATIONAL,
+    Drop,
+    Fill,
+    Layers,
+    Scale,
+    Sharing,
+)
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 
@@ -83,6 +99,9 @@ def test_no_other_rate_is_taken(rate, words):
             "scale is Scale.TRAIN, Scale.TEST, Scale.MEAN or None, got 'TEST'",
             id="scale",
         ),
+        pytest.param(
+            {"layers": ALL}, "layers is Layers.ALL, TOP, BOTTOM or GROWING, got ALL", id="layers"
+        ),
     ],
 )
 def test_a_field_of_another_type_is_refused(given, words):
@@ -102,6 +121,68 @@ def test_rates_by_layer_keep_their_order():
 def test_one_rate_holds_at_every_layer():
     """A number is the rate of all layers."""
     assert [Drop(0.4).rate_of(layer) for layer in range(3)] == [0.4, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("rule", "places", "rate"),
+    [
+        pytest.param(Layers.ALL, 3, 0.6, id="all"),
+        pytest.param(TOP, 3, (0.0, 0.0, 0.6), id="top"),
+        pytest.param(BOTTOM, 3, (0.6, 0.0, 0.0), id="bottom"),
+        pytest.param(GROWING, 2, (0.3, 0.6), id="growing"),
+        pytest.param(GROWING, 4, (0.15, 0.3, 0.6 * 0.75, 0.6), id="growing-in-four"),
+        *(pytest.param(rule, 1, 0.6, id=f"one-place-{rule.value}") for rule in Layers),
+    ],
+)
+def test_a_rule_is_laid_over_the_places(rule, places, rate):
+    """Lowest first; at one place every rule is the rate itself. All else stays."""
+    drop = Drop(0.6, VARIATIONAL, Fill.HOLD, scale=Scale.MEAN, layers=rule)
+    assert drop.laid(places) == Drop(rate, VARIATIONAL, Fill.HOLD, scale=Scale.MEAN)
+    assert drop.laid(places).laid(7) == drop.laid(places)
+
+
+@given(st.floats(SMALLEST_RATE, 1.0 - SMALLEST_RATE), st.integers(1, 40))
+@seeded(200)
+def test_a_growing_rate_has_p_at_the_top_and_never_falls(p, places):
+    """To the last bit, also where a lower layer's is too small for 32 bits."""
+    drop = Drop(p, layers=GROWING).laid(places)
+    rates = [drop.rate_of(index) for index in range(places)]
+    assert rates == sorted(rates)
+    assert rates[-1] == p
+
+
+def test_tuples_and_single_rates_are_laid_already():
+    """Without a rule there is nothing to write out."""
+    for drop in (Drop(0.5), Drop((0.1, 0.2))):
+        assert drop.laid(5) is drop
+
+
+@pytest.mark.parametrize("rule", [TOP, BOTTOM, GROWING], ids=lambda rule: rule.value)
+def test_a_rule_has_no_rate_before_the_depth_is_known(rule):
+    """Asking says where the rates are to be had."""
+    with pytest.raises(AblateError) as raised:
+        Drop(0.5, layers=rule).rate_of(0)
+    assert str(raised.value) == (
+        f"the rule {rule.value} has rates in a net of known depth only; take the drop from "
+        "placement.within(layers)"
+    )
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.2), (0.5, 0.5), (0.5,)])
+def test_a_rule_takes_one_rate(rates):
+    """A tuple says by itself which layers drop."""
+    with pytest.raises(AblateError) as raised:
+        Drop(rates, layers=TOP)
+    assert str(raised.value) == (
+        f"a rule by layer takes one rate, got {rates} with TOP; give one rate, or the rates "
+        "without a rule"
+    )
+
+
+def test_a_scaled_rule_stays_a_rule():
+    """A schedule changes the rate alone."""
+    assert Drop(0.5, layers=TOP).scaled(0.5) == Drop(0.25, layers=TOP)
+    assert Drop(0.5, layers=TOP).scaled(2.0**-40).silent
 
 
 @pytest.mark.parametrize(
@@ -173,12 +254,14 @@ def test_a_sharing_is_completed_axis_by_axis():
         pytest.param(
             Drop(0.05, fill=Fill.HOLD, scale=Scale.MEAN), "0.05;;HOLD;BERNOULLI;MEAN", id="held"
         ),
+        pytest.param(Drop(0.5, layers=TOP), "0.5*TOP;;ZERO;BERNOULLI;default", id="top"),
         pytest.param(Drop(0.2, noise=GAUSSIAN), "0.2;;ZERO;GAUSSIAN;default", id="gaussian"),
     ],
 )
 def test_a_drops_text_states_everything(drop, text):
     """The text enters every result's key: changing it makes old results unfindable."""
     assert drop.text == text
+    assert Drop.parse(text).text == text
 
 
 def test_drops_are_frozen_and_travel():

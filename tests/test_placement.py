@@ -2,13 +2,14 @@
 
 import operator
 import pickle
+from dataclasses import replace
 
 import pytest
 from drawing import EDGES, Drawn, placements, seeded, stacks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ablate.drops import ALL, Drop, Fill, Scale, Sharing
+from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Fill, Layers, Scale, Sharing
 from ablate.edges import LSTM_EDGES, Edge, layers_of
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
@@ -256,6 +257,52 @@ def test_rates_that_do_not_fit_the_net_are_refused(edge, layers, words):
     with pytest.raises(AblateError) as raised:
         Placement({edge: Drop((0.1, 0.2))}).check(layers)
     assert str(raised.value) == words
+
+
+RULES = [pytest.param(rule, id=rule.value) for rule in (TOP, BOTTOM, GROWING)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.label)
+def test_a_rule_by_layer_fits_every_net(edge, rule):
+    """Within a net it is the rates of the layers at which the edge acts."""
+    placement = Placement({edge: Drop(0.5, layers=rule)})
+    for layers in (1, 2, 3, 5):
+        placement.check(layers)
+        here, places = placement.within(layers), len(layers_of(edge, layers))
+        assert here.edges == (edge if places else Edge(0))
+        if places:
+            assert here[edge] == replace(placement[edge].laid(places), layers=Layers.ALL)
+        assert here.within(layers) is here
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_edge_of_one_place_has_no_rules(rule):
+    """It would be the same placement under another text, and another key."""
+    ruled = Placement({Edge.VERTICAL | Edge.EMBEDDING: Drop(0.5, layers=rule)})
+    assert ruled - Edge.INTERLAYER == Placement(
+        {Edge.EMBEDDING | Edge.INPUT | Edge.OUTPUT: Drop(0.5)}
+    )
+    assert ruled[Edge.INTERLAYER].layers is rule
+
+
+def test_a_row_has_the_rate_of_a_rule():
+    """One number, which can be sorted and drawn; the drop's text has the rule."""
+    row = Placement({Edge.CELL: Drop(0.5, layers=TOP)}).row()
+    assert row["cell.rate"] == 0.5
+    assert row["cell.drop"].startswith("0.5*TOP;")
+
+
+@given(placements(3), st.sampled_from((CONSTANT, CURRICULUM)))
+@seeded(100)
+def test_within_a_net_nothing_else_changes(placement, schedule):
+    """Edges, sharings, fills, scales and schedule stay; no rule is left."""
+    here = Placement(placement, schedule).within(3)
+    assert here.edges == placement.edges
+    assert here.schedule == (schedule if placement else CONSTANT)
+    for edge, drop in here.items():
+        assert drop.layers is Layers.ALL
+        assert drop == replace(placement[edge], rate=drop.rate, layers=Layers.ALL)
 
 
 @given(stacks())

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ablate import noise, schedules
-from ablate.drops import ALL, Drop, Fill, Sharing
+from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Fill, Layers, Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN, Noise
@@ -60,6 +60,15 @@ def test_every_rate_and_extent_comes_back(rates, extent):
     drop = Drop(tuple(rates), Sharing(time=extent, batch=ALL), Fill.HOLD)
     placement = Placement({Edge.CELL: drop})
     assert Placement.parse(placement.text) == placement
+
+
+@pytest.mark.parametrize("rule", [TOP, BOTTOM, GROWING], ids=lambda rule: rule.value)
+def test_a_rule_by_layer_is_part_of_the_text(rule):
+    """Behind the rate; the text of a placement without one is what it always was."""
+    placement = Placement({Edge.CELL: Drop(0.5, layers=rule)})
+    assert placement.text == CELL.replace("0.5", f"0.5*{rule.value}")
+    assert Placement.parse(placement.text) == placement
+    assert Placement({Edge.CELL: Drop(0.5, layers=Layers.ALL)}).text == CELL
 
 
 @given(placements(3), st.floats(1, 9), st.sampled_from((CONSTANT, Late(), Late(start=0.25))))
@@ -137,6 +146,11 @@ def test_a_text_in_lines():
         pytest.param(CELL.replace("unit=1", "source=1"), "has no axis 'source'", id="no-such-axis"),
         pytest.param(CELL.replace("ZERO", "NULL"), "one of ZERO, HOLD", id="fill"),
         pytest.param(CELL.replace("BERN", "BARN"), "did you mean 'BERNOULLI'", id="noise"),
+        pytest.param(CELL.replace("0.5", "0.5*TPO"), "did you mean 'TOP'", id="rule"),
+        pytest.param(CELL.replace("0.5", "0.5*"), "layers is one of ALL, TOP", id="no-rule"),
+        pytest.param(CELL.replace("0.5", "0.5*ALL"), "canonical text of", id="rule-unsaid"),
+        pytest.param(CELL.replace("0.5", "0.1/0.5*TOP"), "takes one rate", id="rule-and-rates"),
+        pytest.param(INPUT.replace("0.5", "0.5*TOP"), "canonical text of", id="rule-at-one-place"),
         pytest.param(CELL.replace("TEST", "default"), "canonical text of", id="no-scale"),
         pytest.param(CELL.replace("TEST", "TRAIN"), "takes the scale TEST", id="scale"),
         pytest.param(f"{CELL} @ CURICULUM", "did you mean 'CURRICULUM'", id="schedule"),
@@ -159,7 +173,7 @@ def test_a_text_is_read_to_the_letter_or_refused(placement, data):
     text = placement.text
     if data is not None:
         at = data.draw(st.integers(0, len(text)))
-        put = data.draw(st.text("0159.;,/|()@= ALZETRSOINx#٣", max_size=2))
+        put = data.draw(st.text("0159.;,/|()@=* ALZETRSOPINx#٣", max_size=2))
         text = text[:at] + put + text[at + data.draw(st.integers(0, 2)) :]
     try:
         assert Placement.parse(text).text == text

@@ -111,7 +111,8 @@ def test_at_scales_every_rate(placement, factor):
     for edge, drop in placement.items():
         rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
         scaled = tuple(rate * factor if rate * factor >= 2**-32 else 0.0 for rate in rates)
-        by_hand[edge] = Drop(scaled, drop.sharing, drop.fill, drop.noise, drop.scale)
+        rate = scaled if len(scaled) > 1 else scaled[0]
+        by_hand[edge] = replace(drop, rate=rate)
     assert scheduled.at(0, 10) == Placement(by_hand)
     assert scheduled.at(0, 10).schedule == CONSTANT
     assert scheduled.at(9, 10) == placement

@@ -14,7 +14,7 @@ from ablate.auditing.findings import Finding, Unmeasured
 from ablate.auditing.meaning import Meant, meant
 from ablate.auditing.measure import Measured, measure
 from ablate.auditing.outlook import look_out
-from ablate.auditing.subject import Subject
+from ablate.auditing.subject import Subject, refuse_gru
 from ablate.auditing.words import Words, check_words, measure_words
 from ablate.compiling import eagerly
 from ablate.edges import Edge
@@ -132,6 +132,7 @@ def _audit_shaped(
         shaped = any(4 * min(p.shape) == max(p.shape) for p in module.parameters() if p.dim() == 2)
         if shaped:
             raise
+        refuse_gru(module)
         raise AblateError(
             "an audit reads an LSTM, an embedding, or a layer that only drops, and this "
             f"{type(module).__name__} is none of them. {'; '.join(said)}; as an LSTM: {error}"
@@ -213,9 +214,11 @@ def _of_bare(placement: Placement, edge: Edge) -> tuple[Meant, ...]:
     """What the placement means at `edge`, at the lowest layer at which it acts."""
     if edge not in placement:
         return ()
-    drop = placement[edge]
+    # In the shallowest net that has the edge, where a rule by layer is its rate.
+    layer = 1 if edge is Edge.INTERLAYER else 0
+    drop = placement.within(layer + 1)[edge]
     rate = drop.rate_of(0)
-    return (Meant(edge, 1 if edge is Edge.INTERLAYER else 0, rate, drop),) if rate else ()
+    return (Meant(edge, layer, rate, drop),) if rate else ()
 
 
 def _judged(

@@ -22,7 +22,7 @@ def meant(placement: Placement, layers: int) -> tuple[Meant, ...]:
     placement.check(layers)
     return tuple(
         Meant(edge, layer, drop.rate_of(index), drop)
-        for edge, drop in placement.items()
+        for edge, drop in placement.within(layers).items()
         for index, layer in enumerate(layers_of(edge, layers))
         if drop.rate_of(index)
     )

@@ -8,7 +8,7 @@ graph.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from ablate.cells.symbol import Symbol
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.rules import RULES, Rule
 
 #: The edges that stand around a step, whatever the cell.
 AROUND: Final = Edge.VERTICAL | Edge.EMBEDDING | Edge.WEIGHT | Edge.RECURRENT
@@ -84,21 +85,40 @@ class Cell:
     library: str | None = None
 
     @property
+    def title(self) -> str:
+        """Its name as text shows it: `LSTM`."""
+        return self.name.replace("_", " ").upper()
+
+    @property
     def has(self) -> Edge:
         """All edges of a net of such cells."""
         return functools.reduce(Edge.__or__, self.edges, AROUND)
+
+    def rule(self, edge: Edge) -> Rule:
+        """What exists at an edge: axes, fills, noises and scales."""
+        rule, place = RULES[edge], self.edges.get(edge)
+        fills = tuple(fill for fill in rule.fills if place is None or fill in place.fills)
+        zero = Fill.ZERO in fills
+        return replace(
+            rule, fills=fills, noise=rule.noise and zero, scales=rule.scales if zero else ()
+        )
+
+    def taking(self, fill: Fill) -> Edge:
+        """The edges at which a fill exists."""
+        edges = (edge for edge in self.has if fill in self.rule(edge).fills)
+        return functools.reduce(Edge.__or__, edges, Edge(0))
 
     def check(self, edge: Edge, drop: Drop) -> None:
         """Raise AblateError, in one sentence, for a drop that the cell has no place for."""
         if edge not in self.has:
             why = self.lacks.get(edge, "leave it out")
-            raise AblateError(f"a net of {self.name} cells has no edge {edge.label}: {why}")
-        place = self.edges.get(edge)
-        if place is not None and drop.fill not in place.fills:
-            allowed = " or ".join(fill.value for fill in place.fills)
+            raise AblateError(f"a net of {self.title} cells has no edge {edge.label}: {why}")
+        fills = self.rule(edge).fills
+        if drop.fill not in fills:
+            allowed = " or ".join(fill.value for fill in fills)
             raise AblateError(
-                f"{edge.label} of {self.name} cells takes the fill {allowed}, got "
-                f"{drop.fill.value}: {place.why}"
+                f"{edge.label} of {self.title} cells takes the fill {allowed}, got "
+                f"{drop.fill.value}: {self.edges[edge].why}"
             )
 
     @property

@@ -66,6 +66,8 @@ class NetMasks:
         their weights, unless `fold` is False. Raises AblateError for a coordinate without an
         address.
         """
+        # Where a rule says which layers drop, it is read off once, here.
+        trials = [trial._replace(placement=trial.placement.within(layers)) for trial in trials]
         if clock is None:
             windows = [window for _, window in trials]
             clock = Clock.at([own.update for own in windows], device=windows[0].device)
@@ -153,7 +155,7 @@ def mask(
 ) -> Tensor:
     """The multipliers that training draws at one edge: [T, B, G, U], WEIGHT's [G, U, S].
 
-    1 where an axis shares.
+    1 where an axis shares. A rule by layer is written out: `placement.within(layers)[edge]`.
     """
     own = Acting(drop, drop.rate_of(rate_index(edge, layer)))
     table = table_of(edge, layer, [Trial(Placement(), window)], [own], units, len(cell.gates))

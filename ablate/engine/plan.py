@@ -66,10 +66,13 @@ class Plan:
     reaches: tuple[Reached, ...]
 
 
-# Devices whose own LSTM was measured faster than `looped` where nothing acts inside the loop. A
-# constant, not a probe at run time: the two paths differ in the last bit, and a trial must be a
-# function of its cell, not of a clock. engine/README.md has the measurement and its command.
-LIBRARY_IS_FASTER: Final[Mapping[str, bool]] = MappingProxyType({"cpu": True})
+# The cells whose library layer was measured faster than `looped` on a device where nothing acts
+# inside the loop. A constant, not a probe at run time: the two paths differ in the last bit, and a
+# trial must be a function of its cell, not of a clock. engine/README.md has the measurement and its
+# command.
+LIBRARY_IS_FASTER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"cpu": frozenset({"lstm"})}
+)
 
 
 def plan(
@@ -87,22 +90,23 @@ def plan(
     """
     placement.check(layers, cell)
     kind = device.partition(":")[0]
+    here = placement.within(layers)
     reaches = tuple(
-        _reach(edge, drop, mode) if layers_of(edge, layers) else _nowhere(edge, layers)
-        for edge, drop in placement.items()
+        _reach(edge, here[edge], mode) if edge in here else _nowhere(edge, layers)
+        for edge in placement
     )
     inside = [reached for reached in reaches if reached.reach is Reach.INSIDE]
     if inside:
         edges = ", ".join(reached.edge.label for reached in inside)
         verb = "acts" if len(inside) == 1 else "act"
         return Plan(Path.LOOPED, f"{edges} {verb} inside the loop over time.", reaches)
-    what = "No edge acts inside the loop" if placement.within(layers) else "Nothing is dropped"
+    what = "No edge acts inside the loop" if here else "Nothing is dropped"
     if cell.library is None:
-        return Plan(Path.LOOPED, f"{what}, but no library has {cell.name} cells.", reaches)
-    own = f"the library's own {cell.name.upper()}"
+        return Plan(Path.LOOPED, f"{what}, but no library has {cell.title} cells.", reaches)
+    own = f"the library's own {cell.title}"
     if precision != "fp32":
         return Plan(Path.LOOPED, f"{what}, but {own} keeps no float32 state.", reaches)
-    if LIBRARY_IS_FASTER.get(kind, False):
+    if cell.name in LIBRARY_IS_FASTER.get(kind, ()):
         return Plan(Path.LIBRARY, f"{what}, and {own} was measured faster on {kind}.", reaches)
     return Plan(Path.LOOPED, f"{what}, but {own} was not measured faster on {kind}.", reaches)
 
@@ -123,10 +127,11 @@ def alike(
         plan(placement, layers, device=device, mode=mode, precision=precision, cell=cell).path
         for mode in Mode
     )
+    here = placement.within(layers)
     apart = (
         (edge, layer)
         for edge in (Edge.INPUT, Edge.INTERLAYER, Edge.RECURRENT)
-        if (drop := placement.get(edge)) and drop.shared.gate == 1
+        if (drop := here.get(edge)) and drop.shared.gate == 1
         # A mask of a weight takes one product, and so does a layer that nothing drops.
         if not folds(edge, drop, Mode.TRAIN)
         for index, layer in enumerate(layers_of(edge, layers))
@@ -172,4 +177,4 @@ def _keeps_mean(drop: Drop) -> bool:
     if drop.noise == BERNOULLI:
         return drop.scale is Scale.TRAIN
     rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-    return all(drop.noise.mean(rate) == 1.0 for rate in rates)
+    return all(drop.noise.mean(rate) == 1.0 for rate in rates if rate)

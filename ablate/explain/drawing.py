@@ -45,8 +45,8 @@ class _Net:
     def __init__(
         self, placement: Placement, layers: int, steps: tuple[int, ...], cell: Cell
     ) -> None:
-        self.placement, self.layers, self.steps = placement, layers, steps
-        self.cell = cell
+        self.placement = placement.within(layers)
+        self.layers, self.steps, self.cell = layers, steps, cell
 
     def live(self, edge: Edge, layer: int) -> bool:
         """Whether `edge` drops at `layer`."""
@@ -58,7 +58,8 @@ class _Net:
 
     def label(self, edge: Edge, layer: int) -> str:
         rate = self.placement[edge].rate_of(self._index(edge, layer))
-        return f"{edge.label} {rate_words(rate)}"
+        label = f"{edge.label} {rate_words(rate)}"
+        return label if len(label) < GUTTER else f"{edge.label} {rate:.3g}"
 
     def mark(self, edge: Edge, column: int) -> str:
         drop = self.placement[edge]

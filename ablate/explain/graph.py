@@ -119,6 +119,7 @@ class Touches:
 
 def arcs(placement: Placement, layers: int, steps: int, cell: Cell = LSTM) -> Iterator[Arc]:
     """All arcs of a net of `layers` layers over `steps` steps, tails before heads."""
+    placement = placement.within(layers)
     for step in range(steps):
         for layer in range(layers):
             for route in listing(cell):

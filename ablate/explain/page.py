@@ -9,12 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Plan, Reach, plan
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
 from ablate.explain.graph import Touches, touches
-from ablate.explain.words import rate_words, sharing_words
+from ablate.explain.words import drop_rate_words, sharing_words
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, factor_at
@@ -29,19 +30,21 @@ def render(
     console: Console,
     layers: int = 2,
     n: int = 2,
+    cell: Cell = LSTM,
 ) -> None:
-    """Print what a strategy does to a net of `layers` layers, as wide as the console is.
+    """Print what a strategy does to a net of `layers` layers of `cell`, as wide as the console is.
 
     Counts run from the word at t - n to the prediction at t + n. Raises AblateError for an unknown
     strategy, for arguments that it does not take, and for a placement that does not fit the net.
     """
     strategy = get(strategy_name)
     given = strategy.arguments(**arguments)
-    placement = strategy.place(**arguments)
-    counted = touches(placement, layers, n)
-    plans = {mode: plan(placement, layers, mode=mode) for mode in Mode}
+    placement = strategy.place(cell, **arguments)
+    counted = touches(placement, layers, n, cell)
+    plans = {mode: plan(placement, layers, mode=mode, cell=cell) for mode in Mode}
     console.print(heading(strategy, given))
-    console.print(net(placement, layers, n, width=console.width, ascii_only=_plain(console)))
+    plain = _plain(console)
+    console.print(net(placement, layers, n, cell, width=console.width, ascii_only=plain))
     if len(placement):
         console.print(edges(placement, plans))
     if placement.schedule != CONSTANT:
@@ -59,14 +62,20 @@ def heading(strategy: Strategy, arguments: Mapping[str, Value]) -> RenderableTyp
 
 
 def net(
-    placement: Placement, layers: int, n: int, *, width: int, ascii_only: bool = False
+    placement: Placement,
+    layers: int,
+    n: int,
+    cell: Cell = LSTM,
+    *,
+    width: int,
+    ascii_only: bool = False,
 ) -> RenderableType:
     """The unrolled net around t, as many of its 2 n + 1 steps as fit, and what the marks mean."""
     fit = columns_that_fit(width)
     # As many steps before t as after it, one more before where the number is even.
     count = max(min(fit, 2 * n + 1), min(fit, 3))
     steps = tuple(range(-(count // 2), count - count // 2))
-    drawn, legend = draw(placement, layers, steps), _legend(placement)
+    drawn, legend = draw(placement, layers, steps, cell), _legend(placement)
     if ascii_only:
         drawn, legend = drawn.translate(ASCII), legend.translate(ASCII)
     picture = Text(drawn, no_wrap=True, overflow="crop")
@@ -143,7 +152,7 @@ def _reflow(doc: str) -> str:
 def _cells(edge: Edge, drop: Drop) -> tuple[str, ...]:
     return (
         edge.label,
-        rate_words(drop.rate),
+        drop_rate_words(drop),
         sharing_words(drop.sharing or Sharing()),
         drop.fill.value if drop.noise == BERNOULLI else drop.noise.name,
         drop.scale.value if drop.scale else "",

@@ -1,6 +1,15 @@
 """Drops in words: what the tables of `ablate explain` say of a sharing or a rate."""
 
-from ablate.drops import ALL, Drop, Extent, Rates, Sharing
+from typing import Final
+
+from ablate.drops import ALL, Drop, Extent, Layers, Rates, Sharing
+
+_LAYERS: Final = {
+    Layers.ALL: "{}",
+    Layers.TOP: "{}, top layer",
+    Layers.BOTTOM: "{}, bottom layer",
+    Layers.GROWING: "growing to {}",
+}
 
 
 def sharing_words(sharing: Sharing) -> str:
@@ -24,6 +33,11 @@ def sharing_words(sharing: Sharing) -> str:
 def rate_words(rate: Rates) -> str:
     """A rate, or the rates of the layers from the lowest up."""
     return " / ".join(f"{each:g}" for each in (rate if isinstance(rate, tuple) else (rate,)))
+
+
+def drop_rate_words(drop: Drop) -> str:
+    """A drop's rate and the layers that have it: "0.5, top layer"."""
+    return _LAYERS[drop.layers].format(rate_words(drop.rate))
 
 
 def decision(drop: Drop, step: int) -> str:

@@ -6,7 +6,6 @@ Shapes: K trials, T time, B batch, D embedding, H hidden, L layers.
 import torch
 from torch import Tensor
 
-from ablate.cells import get
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Path
 from ablate.engine.stack import CohortOutput, State, run_cohort
@@ -18,7 +17,7 @@ def zero_state(net: Net, batch: int, like: Tensor) -> State:
     """The state at an epoch's start: zeros [L, B, H] each, device and dtype of `like`."""
     return tuple(
         torch.zeros(net.layers, batch, net.hidden, device=like.device, dtype=like.dtype)
-        for _ in get(net.cell).state
+        for _ in net.of_cell.state
     )
 
 
@@ -43,4 +42,4 @@ def read_cohort(
     """
     x_KTBD = masks.drop_words(x_KTBD, tokens_TB)
     weights = layer_weights(parameters, net.layers)
-    return run_cohort(x_KTBD, state, weights, masks, path, cell=get(net.cell))
+    return run_cohort(x_KTBD, state, weights, masks, path, cell=net.of_cell)

@@ -6,22 +6,24 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ablate import cells
+from ablate.cells import Cell
 from ablate.errors import AblateError
 from ablate.facts import Founded
 
 
-def _cell(name: str) -> str:
+def _known(name: str) -> str:
     try:
         return cells.get(name).name
     except AblateError as error:
         raise PydanticCustomError("ablate", "{words}", {"words": str(error)}) from None
 
 
-class Net(Founded):
-    """A recurrent language model's shape; `embedding` is `hidden` where it is not given (Zaremba).
+#: The name of a cell: lstm, gru, rnn or rnn_relu.
+CellName = Annotated[str, AfterValidator(_known)]
 
-    `cell` is the name of a cell: lstm, gru, rnn or rnn_relu.
-    """
+
+class Shape(Founded):
+    """A recurrent language model's shape; `embedding` is `hidden` unless it is given (Zaremba)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,9 +32,19 @@ class Net(Founded):
     layers: int = Field(ge=1, le=64)
     hidden: int = Field(ge=1, le=16384)
     embedding: int | None = Field(default=None, ge=1, le=16384)
-    cell: Annotated[str, AfterValidator(_cell)] = "lstm"
 
     @property
     def inputs(self) -> int:
         """The width of the first layer's input."""
         return self.hidden if self.embedding is None else self.embedding
+
+
+class Net(Shape):
+    """A net: a shape, and the name of the cell that its layers are made of."""
+
+    cell: CellName = "lstm"
+
+    @property
+    def of_cell(self) -> Cell:
+        """The cell itself."""
+        return cells.get(self.cell)

@@ -13,7 +13,6 @@ import math
 import torch
 from torch import Tensor
 
-from ablate.cells import get
 from ablate.drops import Sharing
 from ablate.engine.reference import LayerWeights
 from ablate.masks import LIMITS, Address, Purpose, activation_words
@@ -30,7 +29,7 @@ def shapes(net: Net, vocabulary: int) -> dict[str, tuple[int, ...]]:
     The layers' are called `lstm.` whatever their cell: a name is what a checkpoint is read by.
     """
     table: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, net.inputs)}
-    rows = len(get(net.cell).gates) * net.hidden
+    rows = len(net.of_cell.gates) * net.hidden
     for layer in range(net.layers):
         inputs = net.hidden if layer else net.inputs
         table[f"lstm.weight_ih_l{layer}"] = (rows, inputs)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ablate.cells import CELLS, LSTM
 from ablate.model.net import Net
 from ablate.training.recipe import Recipe
 
@@ -62,7 +63,9 @@ def text_words(text: object) -> str:
 
 def net_words(net: Mapping[str, Any]) -> str:
     """The net in a few words: `LSTM 2 × 200`."""
-    words = f"LSTM {net.get('layers', '?')} \N{MULTIPLICATION SIGN} {net.get('hidden', '?')}"
+    cell = str(net.get("cell", LSTM.name))
+    title = CELLS[cell].title if cell in CELLS else cell
+    words = f"{title} {net.get('layers', '?')} \N{MULTIPLICATION SIGN} {net.get('hidden', '?')}"
     embedding = net.get("embedding")
     return words if embedding in (None, net.get("hidden")) else f"{words}, embedding {embedding}"
 
@@ -90,7 +93,9 @@ def _head(row: Row) -> str:
 
 def _slug(row: Row) -> str:
     net = json.loads(row["net"])
-    return f"{corpus_words(row)}-{net.get('layers')}x{net.get('hidden')}-{row['precision']}"
+    cell = net.get("cell", LSTM.name)
+    other = "" if cell == LSTM.name else f"{cell}-"
+    return f"{corpus_words(row)}-{other}{net.get('layers')}x{net.get('hidden')}-{row['precision']}"
 
 
 def _differences(rows: Sequence[Row]) -> list[list[str]]:
@@ -112,7 +117,7 @@ def _differences(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def _facts(row: Row) -> dict[str, Any]:
-    shown = ("layers", "hidden", "embedding")
+    shown = ("layers", "hidden", "embedding", "cell")
     net = {name: value for name, value in json.loads(row["net"]).items() if name not in shown}
     return net | json.loads(row["recipe"])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ablate.cells import LSTM, Cell
 from ablate.docstrings import docstring
 from ablate.errors import AblateError, did_you_mean, in_words, line_in
 from ablate.placement import Placement
@@ -26,7 +27,8 @@ class Strategy:
     """A named function from a few arguments to a placement, with its paper and its default point.
 
     `origin` says whose it is, with the version: `ablate-dropout 0.1.0`, or a plugin's. `dial` names
-    the one rate that stands for the strategy's strength in sweeps and figures.
+    the one rate that stands for the strategy's strength in sweeps and figures, `for_cell` the
+    parameter that is given the net's cell.
     """
 
     function: Function
@@ -35,6 +37,7 @@ class Strategy:
     paper: str | None = None
     bibtex: str | None = None
     dial: str | None = None
+    for_cell: str | None = None
 
     @property
     def name(self) -> str:
@@ -69,15 +72,17 @@ class Strategy:
             for name, value in (defaults | given).items()
         }
 
-    def place(self, /, **given: Value) -> Placement:
-        """Return the placement at these arguments.
+    def place(self, cell: Cell = LSTM, /, **given: Value) -> Placement:
+        """Return the placement at these arguments, for nets of `cell`.
 
-        Raises AblateError as `arguments` does, for whatever else the function raises, and for a
-        placement whose text cannot be told.
+        Whether the cell has all of its edges is `Placement.check`'s to say. Raises AblateError as
+        `arguments` does, for whatever else the function raises, and for a placement whose text
+        cannot be told.
         """
         arguments = self.arguments(**given)
+        of_net = {self.for_cell: cell} if self.for_cell else {}
         try:
-            placement = self.function(**arguments)
+            placement = self.function(**arguments, **of_net)
         except Exception as error:  # a plugin may raise anything
             verb = ":" if isinstance(error, AblateError) else " raises"
             where = f"strategy '{self.name}' ({self._whereabouts(error)})"

@@ -1,6 +1,7 @@
 """What a strategy's signature says: which arguments it takes, and where a search looks for them.
 
 A parameter is read from its annotation: `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]`.
+One that is annotated `Cell` is no argument: it is given the cell of the net.
 """
 
 import inspect
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ablate.cells import Cell
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class Parameter:
 
 
 def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """Read the parameters of a strategy from its signature, in order.
+    """Read the parameters of a strategy from its signature, in order, but that of the net's cell.
 
     Raises AblateError for a parameter without a default, with an annotation that says no range, or
     with a default that its own annotation refuses.
@@ -93,8 +95,16 @@ def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
         {
             name: _read(f"parameter '{name}' of strategy '{function.__name__}'", hints, parameter)
             for name, parameter in inspect.signature(function).parameters.items()
+            if hints.get(name) is not Cell
         }
     )
+
+
+def read_cell(function: Callable[..., Any]) -> str | None:
+    """The parameter that is given the net's cell, annotated `Cell`; None where there is none."""
+    hints = typing.get_type_hints(function)
+    names = (name for name in inspect.signature(function).parameters if hints.get(name) is Cell)
+    return next(names, None)
 
 
 def _read(where: str, hints: Mapping[str, Any], given: inspect.Parameter) -> Parameter:

@@ -22,7 +22,7 @@ from ablate.docstrings import docstring
 from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words, quoted
 from ablate.sources import built_in
 from ablate.strategies.definition import CAP, Function, Strategy
-from ablate.strategies.parameters import read_parameters
+from ablate.strategies.parameters import read_cell, read_parameters
 
 __all__ = ["CAP", "ENTRY_POINTS", "Strategy", "all_strategies", "get", "names", "strategy"]
 
@@ -162,7 +162,8 @@ def _make(function: Function, paper: str | None, bibtex: str | None, dial: str |
                 f"the dial '{dial}' of strategy '{name}' needs a default above 0: the other rates "
                 "keep their ratio to it"
             )
-    return Strategy(function, parameters, _origin_of(function.__module__), paper, bibtex, dial)
+    origin = _origin_of(function.__module__)
+    return Strategy(function, parameters, origin, paper, bibtex, dial, read_cell(function))
 
 
 def _same_source(one: Function, other: Function) -> bool:

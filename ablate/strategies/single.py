@@ -1,12 +1,13 @@
 """One strategy for every single edge: what dropout does at that place alone.
 
 All share one default rate, so that the edges can be compared; the sharing is the edge's default.
-The source of an edge is the paper that first dropped there.
+The source of an edge is the paper that first dropped there. Where an edge acts at several layers,
+`layers` says which of them drop: all, the top or the bottom one, or more the higher it lies.
 """
 
 from typing import Final, Literal
 
-from ablate.drops import PER_STEP, VARIATIONAL, Drop, Sharing
+from ablate.drops import PER_STEP, VARIATIONAL, Drop, Layers, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.strategies.parameters import Rate
@@ -14,6 +15,14 @@ from ablate.strategies.registry import strategy
 
 OverTime = Literal["step", "window"]
 OVER_TIME: Final[dict[OverTime, Sharing]] = {"step": PER_STEP, "window": VARIATIONAL}
+
+AtLayers = Literal["all", "top", "bottom", "growing"]
+AT_LAYERS: Final[dict[AtLayers, Layers]] = {
+    "all": Layers.ALL,
+    "top": Layers.TOP,
+    "bottom": Layers.BOTTOM,
+    "growing": Layers.GROWING,
+}
 
 
 @strategy(dial="rate")
@@ -37,13 +46,15 @@ def input(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
 
 
 @strategy(dial="rate")
-def interlayer(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def interlayer(
+    rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all"
+) -> Placement:
     """Drop units of what each layer hands to the layer above it.
 
     Source: Pham 2013 (arXiv:1312.4569), Zaremba 2014 (arXiv:1409.2329). Evaluation: exact in a
     linearised cell. Default: .25, that of every single edge. Nothing in a net of one layer.
     """
-    return Placement({Edge.INTERLAYER: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.INTERLAYER: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
@@ -57,66 +68,66 @@ def output(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
 
 
 @strategy(dial="rate")
-def weight(rate: Rate = 0.25) -> Placement:
+def weight(rate: Rate = 0.25, layers: AtLayers = "all") -> Placement:
     """Drop single recurrent weights, with one mask for the window and the whole batch.
 
     Source: DropConnect (Wan 2013, PMLR 28(3):1058-1066) on W_hh as in Merity 2017
     (arXiv:1708.02182). Evaluation: weight scaling, an approximation. Default: .25, that of every
     single edge.
     """
-    return Placement({Edge.WEIGHT: Drop(rate)})
+    return Placement({Edge.WEIGHT: Drop(rate, layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
-def recurrent(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def recurrent(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
     """Drop units of the state that the gates read; the state handed on stays whole.
 
     Source: Gal and Ghahramani 2016 (arXiv:1512.05287), who hold the mask for a window.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`. Default: .25,
     that of every single edge.
     """
-    return Placement({Edge.RECURRENT: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.RECURRENT: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
-def hidden(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def hidden(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
     """Drop units of each layer's output for both readers: the next step and the layer above.
 
     Source: the place of zoneout's mask on h (Krueger 2017, arXiv:1606.01305), filled with zero.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`. Default: .25,
     that of every single edge.
     """
-    return Placement({Edge.HIDDEN: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.HIDDEN: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
-def update(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def update(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
     """Drop units of what each step writes into the cell; no memory is erased.
 
     Source: Semeniuta 2016 (arXiv:1603.05118) without its vertical masks. Evaluation: exact in a
     linearised cell for `step`; weight scaling for `window`. Default: .25, that of every single
     edge.
     """
-    return Placement({Edge.UPDATE: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.UPDATE: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
-def cell(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def cell(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
     """Drop units of the memory cell for every reader.
 
     Source: Moon 2015 (doi:10.1109/ASRU.2015.7404775), who holds the mask for a sequence.
     Evaluation: exact in a linearised cell for both sharings. Default: .25, that of every single
     edge.
     """
-    return Placement({Edge.CELL: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.CELL: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})
 
 
 @strategy(dial="rate")
-def carry(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
+def carry(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
     """Drop units of the memory cell for the next step alone.
 
     Source: the place of zoneout's mask on c (Krueger 2017, arXiv:1606.01305), filled with zero.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`. Default: .25,
     that of every single edge.
     """
-    return Placement({Edge.CARRY: Drop(rate, OVER_TIME[sharing])})
+    return Placement({Edge.CARRY: Drop(rate, OVER_TIME[sharing], layers=AT_LAYERS[layers])})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate import noise
+from ablate.cells import LSTM
 from ablate.data.corpora import Corpus
 from ablate.data.text import PLAIN, Text
 from ablate.data.windows import training_updates
@@ -87,33 +88,41 @@ class Entry:
     plugin: str | None = None
     asked: bool = True
 
+    @property
+    def title(self) -> str:
+        """The label, and the cell in front where it is no LSTM: `gru recurrent .25`."""
+        name = self.cell.net.cell
+        return self.label if name == LSTM.name else f"{name} {self.label}"
+
 
 def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
-    """Return every entry of `profile` on `corpus`, in the order of the file, seed by seed.
+    """Return every entry of `profile` on `corpus`, in the order of the file.
 
+    Seed by seed, and within a seed net by net.
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
     Raises AblateError for a corpus with less than one training window or with more words than masks
-    have addresses for, for rates by layer that do not fit the net, and for a plugin's noise or
+    have addresses for, for a placement that does not fit a net, and for a plugin's noise or
     schedule that does not do what it should.
     """
     if profile.precision == "auto":
         raise ValueError("precision is still 'auto'; settle it before cells are enumerated")
     recipe = profile.recipe
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-    points = distinct(profile.strategies)
-    for point in points:
-        point.placement.check(profile.net.layers)
-        _check(point.placement, updates)
-        _check_words(point.placement, point.label, corpus)
+    points = {net: distinct(profile.strategies, net.of_cell) for net in profile.net.each}
+    for net, of_net in points.items():
+        for point in of_net:
+            point.placement.check(net.layers, net.of_cell)
+            _check(point.placement, net.layers, updates)
+            _check_words(point.placement, point.label, corpus)
     return [
         Entry(
             cell=Cell(
                 corpus=corpus.name,
                 corpus_digest=corpus.digest,
-                net=profile.net,
+                net=net,
                 recipe=profile.recipe,
-                placement=_in_net(point.placement, profile.net),
+                placement=_in_net(point.placement, net),
                 seed=seed,
                 precision=profile.precision,
                 text=corpus.text,
@@ -129,7 +138,8 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
             plugin=point.strategy.plugin,
         )
         for seed in profile.seeds
-        for position, point in enumerate(points)
+        for net, of_net in points.items()
+        for position, point in enumerate(of_net)
     ]
 
 
@@ -163,10 +173,10 @@ def _in_net(placement: Placement, net: Net) -> Placement:
     return placement if placement.within(net.layers) else Placement()
 
 
-def _check(placement: Placement, updates: int) -> None:
+def _check(placement: Placement, layers: int, updates: int) -> None:
     for update in (0, updates // 2, updates):
         placement.at(update, updates)
-    for drop in placement.values():
+    for drop in placement.within(layers).values():
         rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
         for rate in filter(None, rates):
             if not built_in(type(drop.noise).__module__):

@@ -8,15 +8,14 @@ from typing import Any, Final
 
 from ablate.data.text import Text
 from ablate.errors import AblateError, did_you_mean, quoted
-from ablate.model.net import Net
 from ablate.strategies import get, names
 from ablate.strategies.registry import unknown
 from ablate.study.grid import Choice, distinct
 from ablate.study.parse import Study, parse_study
-from ablate.study.schema import Profile
+from ablate.study.schema import Nets, Profile
 from ablate.training.recipe import Recipe
 
-_TABLES: Final = {"text": Text, "net": Net, "recipe": Recipe}
+_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipe}
 # Tables that a preset never fills, so that `--set` may give them whole.
 _WHOLE: Final = ("text",)
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.

@@ -72,7 +72,7 @@ class Cohorts:
 
 def inside(cell: Cell) -> frozenset[tuple[Edge, Fill]]:
     """The edges that the cell's training tosses between two steps, with what they fill in."""
-    reaches = plan(cell.placement, cell.net.layers).reaches
+    reaches = plan(cell.placement, cell.net.layers, cell=cell.net.of_cell).reaches
     edges = [reached.edge for reached in reaches if reached.reach is Reach.INSIDE]
     return frozenset((edge, cell.placement[edge].fill) for edge in edges)
 

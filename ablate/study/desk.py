@@ -23,7 +23,7 @@ class Failure:
 
 def name_of(entry: Entry) -> str:
     """The words under which a trial is shown."""
-    return f"{entry.label}, seed {entry.cell.seed}"
+    return f"{entry.title}, seed {entry.cell.seed}"
 
 
 class Desk:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ablate.cells import LSTM, Cell
 from ablate.errors import AblateError, did_you_mean
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
@@ -30,8 +31,8 @@ class Choice:
     name: str
     grid: tuple[tuple[str, tuple[Value, ...]], ...] = ()
 
-    def points(self) -> "Iterator[Point]":
-        """Yield the grid's points, the last argument changing fastest.
+    def points(self, cell: Cell = LSTM) -> "Iterator[Point]":
+        """Yield the grid's points, the last argument changing fastest, for nets of `cell`.
 
         Raises AblateError, with the point, where the strategy, a plugin's, makes no placement.
         """
@@ -40,7 +41,7 @@ class Choice:
         for values in itertools.product(*(values for _, values in self.grid)):
             arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
             try:
-                placement = strategy.place(**arguments)
+                placement = strategy.place(cell, **arguments)
             except AblateError as error:
                 at = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
                 raise AblateError(f"'{self.name}' at {at or 'its one point'}: {error}") from error
@@ -98,14 +99,16 @@ class Point:
         )
 
 
-def distinct(choices: Iterable[Choice]) -> list[Point]:
+def distinct(choices: Iterable[Choice], cell: Cell = LSTM) -> list[Point]:
     """Return the points of all `choices` in order, each once however often it is written down.
+
+    Their placements are those for nets of `cell`.
 
     Two strategies, or two points of one, that make equal placements are two points.
     """
     points: dict[str, Point] = {}
     for choice in choices:
-        for point in choice.points():
+        for point in choice.points(cell):
             points.setdefault(point.label, point)
     return list(points.values())
 

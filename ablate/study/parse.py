@@ -143,7 +143,7 @@ def _read_profile(
         profile = Profile.model_validate(table, context=corpus_path)
     except ValidationError as error:
         return None, [*value_mistakes(Profile, error), *mistakes]
-    return profile, [*mistakes, *_check_layers(profile)]
+    return profile, [*mistakes, *_check_nets(profile)]
 
 
 def _read_strategies(
@@ -181,13 +181,14 @@ def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Itera
         yield ("baseline",), words
 
 
-def _check_layers(profile: Profile) -> Iterator[Mistake]:
-    """Yield a mistake where a placement's rates by layer do not fit the net."""
-    for point in distinct(profile.strategies):
-        try:
-            point.placement.check(profile.net.layers)
-        except AblateError as error:
-            yield ("strategies",), f"{point.label}: {error}"
+def _check_nets(profile: Profile) -> Iterator[Mistake]:
+    """Yield a mistake where a placement does not fit a net: its layers, or its cell."""
+    for net in profile.net.each:
+        for point in distinct(profile.strategies, net.of_cell):
+            try:
+                point.placement.check(net.layers, net.of_cell)
+            except AblateError as error:
+                yield ("strategies",), f"{point.label}: {error}"
 
 
 def _not_a_folder(name: str) -> str:

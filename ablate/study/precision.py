@@ -36,7 +36,7 @@ def of_store(profile: Profile, corpus_digest: str, store: Store) -> Settled | No
         row
         for row in rows
         if row["corpus_digest"] == corpus_digest
-        and _reads_as(profile.net, row["net"])
+        and any(_reads_as(net, row["net"]) for net in profile.net.each)
         and _reads_as(profile.recipe, row["recipe"])
     ]
     committed = store.committed()

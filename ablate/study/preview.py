@@ -39,10 +39,10 @@ def matrix(job: Job) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")
-    for entries in _by_label(job.entries).values():
+    for entries in _by_title(job.entries).values():
         done = [str(e.cell.seed) for e in entries if e.cell.key in committed]
         todo = [str(e.cell.seed) for e in entries if e.cell.key not in committed]
-        table.add_row(entries[0].label, " ".join(done) or "-", " ".join(todo) or "-")
+        table.add_row(entries[0].title, " ".join(done) or "-", " ".join(todo) or "-")
     return table
 
 
@@ -53,7 +53,7 @@ def plans(job: Job) -> Iterator[str]:
     """
     for mode in Mode:
         groups: dict[str, list[str]] = {}
-        for label, entries in _by_label(job.entries).items():
+        for label, entries in _by_title(job.entries).items():
             groups.setdefault(_plan(entries[0].cell, job.slots[0].device, mode), []).append(label)
         named = {words: ", ".join(labels) for words, labels in groups.items()}
         if mode is Mode.MEAN and len(groups) > 1:
@@ -67,7 +67,12 @@ def plans(job: Job) -> Iterator[str]:
 def _plan(cell: Cell, device: str, mode: Mode) -> str:
     """Path and reason, and what each edge does there, edges of one reason together."""
     planned = plan(
-        cell.placement, cell.net.layers, device=device, mode=mode, precision=cell.precision
+        cell.placement,
+        cell.net.layers,
+        device=device,
+        mode=mode,
+        precision=cell.precision,
+        cell=cell.net.of_cell,
     )
     edges: dict[str, list[str]] = {}
     for reached in planned.reaches:
@@ -143,8 +148,8 @@ def words(found: Estimate, slots: int) -> str:
     )
 
 
-def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+def _by_title(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     rows: dict[str, list[Entry]] = {}
     for entry in entries:
-        rows.setdefault(entry.label, []).append(entry)
+        rows.setdefault(entry.title, []).append(entry)
     return rows

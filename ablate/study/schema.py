@@ -19,9 +19,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ablate.cells import CELLS
 from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError, did_you_mean
-from ablate.model.net import Net
+from ablate.model.net import CellName, Net, Shape
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.grid import Choice
 from ablate.training.recipe import PRESETS, Recipe
@@ -81,10 +82,37 @@ def _plugins(given: Any) -> tuple[str, ...]:
     raise AblateError(f'must be a list of Python files such as ["mine.py"], got {given!r}')
 
 
+@_in_words
+def _cells(given: Any) -> tuple[Any, ...]:
+    """Read the name of one cell, or a list of them."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
+        if len(set(given)) < len(given):
+            raise AblateError(f"each cell makes one net, got {', '.join(given)}")
+        return tuple(given)
+    raise AblateError(
+        f"must be the name of a cell, or a list of them: {', '.join(CELLS)}, got {given!r}"
+    )
+
+
+class Nets(Shape):
+    """The nets of a profile, one for each cell that `cell`, a name or a list of names, has."""
+
+    cell: Annotated[tuple[CellName, ...], BeforeValidator(_cells)] = ("lstm",)
+
+    @property
+    def each(self) -> tuple[Net, ...]:
+        """The nets, in the order of the cells."""
+        shape = self.model_dump(include=set(Shape.model_fields))
+        return tuple(Net(**shape, cell=name) for name in self.cell)
+
+
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
-    A preset fills `net` and `recipe`, whose own keys go before it. `text` says how the corpus is
+    A preset fills `net` and `recipe`, whose own keys go before it; `net.cell` may list cells, each
+    of which is a net that all strategies are tried in. `text` says how the corpus is
     read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated.
@@ -95,7 +123,7 @@ class Profile(BaseModel):
     corpus: Annotated[str, AfterValidator(_corpus)]
     text: Text = PLAIN
     preset: Annotated[str, AfterValidator(_preset)] | None = None
-    net: Net
+    net: Nets
     recipe: Recipe
     strategies: tuple[Choice, ...]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]

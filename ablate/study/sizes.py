@@ -25,8 +25,8 @@ class Sized:
 
     @property
     def label(self) -> str:
-        """The first of its trials' labels."""
-        return self.entries[0].label
+        """The first of its trials' titles."""
+        return self.entries[0].title
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
         return Sizes(planned, tuple(Sized(tuple(group), 1, {}) for group in kinds.values()))
     profile = job.profile
     holds = sizing.fitting(
-        profile.net,
+        max(profile.net.each, key=lambda net: len(net.of_cell.gates)),
         len(job.corpus.vocabulary),
         profile.recipe,
         profile.precision,

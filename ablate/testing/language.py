@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from ablate.edges import layers_of
 from ablate.placement import Placement
 from ablate.strategies import names
 from ablate.strategies.registry import CAP
@@ -107,11 +108,13 @@ class LanguageContract(OfAStrategy):
                 f"{_where(low)}, then {_where(high)}; a dial says how much, so let a choice say "
                 "where"
             )
-            for edge, drop in low.items():
-                places = len(drop.rate) if isinstance(drop.rate, tuple) else 1
-                assert all(drop.rate_of(i) <= high[edge].rate_of(i) for i in range(places)), (
+            depth = max(self.layers)
+            less, more = low.within(depth), high.within(depth)
+            for edge, drop in less.items():
+                places = range(len(layers_of(edge, depth)))
+                assert all(drop.rate_of(i) <= more[edge].rate_of(i) for i in places), (
                     f"a higher {subject.dial} of '{self.strategy}' drops less at {edge.label}: "
-                    f"{drop.rate}, then {high[edge].rate}"
+                    f"{drop.rate}, then {more[edge].rate}"
                 )
 
     def test_all_rates_at_zero_drop_nothing(self) -> None:

@@ -23,7 +23,7 @@ class MasksContract(OfAStrategy):
         found = (
             Site(drop, edge, layer, index)
             for placement in self.few_placements()
-            for edge, drop in placement.items()
+            for edge, drop in placement.within(depth).items()
             for index, layer in enumerate(layers_of(edge, depth))
             if drop.rate_of(index) and (index == 0 or isinstance(drop.rate, tuple))
         )

@@ -22,7 +22,7 @@ MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
 def assert_paths_equal(case: Case, placement: Placement, window: Window) -> None:
     """Compare looped, and fused where nothing is inside the loop, with the reference."""
     expected = everything(case, placement, window, Path.REFERENCE)
-    reaches = plan(placement, len(case.weights), mode=window.mode).reaches
+    reaches = plan(placement, len(case.weights), mode=window.mode, cell=case.cell).reaches
     inside = any(reached.reach is Reach.INSIDE for reached in reaches)
     for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
         found = everything(case, placement, window, path)
@@ -40,20 +40,20 @@ class PathsContract(OfAStrategy):
         """Outputs, final states and every gradient by name, at odd sizes and every depth."""
         placement = in_force(self.place({}))
         for layers in self.layers:
-            case = make_case(layers, steps=steps, dtype=dtype)
+            case = make_case(layers, steps=steps, dtype=dtype, cell=self.of_cell)
             assert_paths_equal(case, placement, window_of(case, mode=mode))
 
     @pytest.mark.parametrize("mode", MODE)
     def test_every_path_equals_the_specification_at_other_points(self, mode: Mode) -> None:
         """Each choice and a few drawn points, in the middle of a sequence and of a batch."""
-        case = make_case(max(self.layers))
+        case = make_case(max(self.layers), cell=self.of_cell)
         window = window_of(case, mode=mode, start=5, batch_offset=2)
         for placement in map(in_force, self.few_placements()):
             assert_paths_equal(case, placement, window)
 
     def test_evaluation_tosses_nothing(self) -> None:
         """Another seed, update, row or stack changes no bit of the deterministic evaluation."""
-        case = make_case(max(self.layers))
+        case = make_case(max(self.layers), cell=self.of_cell)
         for placement in map(in_force, self.few_placements()):
             one, two = (
                 outputs(case, placement, window_of(case, mode=Mode.MEAN, **given), Path.LOOPED)
@@ -63,19 +63,19 @@ class PathsContract(OfAStrategy):
 
     def test_the_same_update_tosses_the_same(self) -> None:
         """Training twice at one seed and update gives the same bits."""
-        case = make_case(max(self.layers))
+        case = make_case(max(self.layers), cell=self.of_cell)
         placement = in_force(self.place({}))
         one, two = (everything(case, placement, window_of(case), Path.LOOPED) for _ in range(2))
         assert_same(two, one, f"one update, run twice, of {placement.text}")
 
     @pytest.mark.parametrize("path", [Path.REFERENCE, Path.LOOPED], ids=lambda path: path.value)
     def test_all_rates_at_zero_are_no_placement(self, path: Path) -> None:
-        """With every rate 0 outputs, states and gradients are a plain LSTM's, bit for bit."""
+        """With every rate 0 outputs, states and gradients are a plain net's, bit for bit."""
         parameters = self.subject.parameters
         rates = [name for name, given in parameters.items() if given.kind == "rate"]
         if not rates:
             pytest.skip(f"strategy '{self.strategy}' has no rates")
-        case = make_case(max(self.layers))
+        case = make_case(max(self.layers), cell=self.of_cell)
         window = window_of(case)
         zero = everything(case, self.place(dict.fromkeys(rates, 0.0)), window, path)
         assert_same(zero, everything(case, Placement(), window, path), "all rates at 0")

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from ablate import cells
+from ablate.cells import LSTM, Cell
 from ablate.errors import AblateError, in_words
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
@@ -20,11 +22,18 @@ class OfAStrategy(Contract):
     """What all parts of a strategy's contract share.
 
     strategy: the name of the strategy; import the module that registers it where it is not
-    installed. layers: the depths of the nets that it must fit.
+    installed. layers: the depths of the nets that it must fit. cell: the name of the cell that
+    these nets are made of.
     """
 
     strategy: str = ""
     layers: tuple[int, ...] = (1, 2, 3)
+    cell: str = LSTM.name
+
+    @property
+    def of_cell(self) -> Cell:
+        """The cell that the nets are made of."""
+        return cells.get(self.cell)
 
     @property
     def subject(self) -> Strategy:
@@ -38,7 +47,7 @@ class OfAStrategy(Contract):
         """The placement at `point`, checked against every net that it must fit."""
         subject = self.subject
         try:
-            placement = subject.place(**point)
+            placement = subject.place(self.of_cell, **point)
         except Exception as error:
             raise AssertionError(
                 f"strategy '{subject.name}' has no placement at {words(point)}, a point that its "
@@ -50,14 +59,14 @@ class OfAStrategy(Contract):
         return placement
 
     def _fit(self, placement: Placement, layers: int, point: Point) -> None:
-        """Hold the rates that a placement gives by layer to a net of that many."""
+        """Hold a placement to a net of so many layers of the cell."""
         try:
-            placement.check(layers)
+            placement.check(layers, self.of_cell)
         except AblateError as error:
             raise AssertionError(
                 f"strategy '{self.subject.name}' at {words(point)} fits no net of {layers} "
                 f"layer(s): {error}; where it fits one depth only, say `layers = (2,)` in the test "
-                "class"
+                "class, and `cell = 'gru'` where it is for nets of another cell"
             ) from error
 
     def edge_points(self) -> list[Point]:

@@ -27,7 +27,7 @@ class TrainingContract(OfAStrategy):
     def test_an_update_trains_and_can_be_repeated(self) -> None:
         """An update changes parameters, stays finite, and gives the same bits again."""
         for layers in self.layers:
-            before, after, again = (_parameters(layers) for _ in range(3))
+            before, after, again = (_parameters(self._net(layers)) for _ in range(3))
             nll, norm = self._update(after, layers)
             self._update(again, layers)
             told = f"the loss of an update is {nll}, its gradient {norm}"
@@ -43,10 +43,12 @@ class TrainingContract(OfAStrategy):
     def test_a_trial_never_knows_its_companions(self) -> None:
         """An update in a cohort, beside other seeds and points, has the bits of one alone."""
         for layers in self.layers:
-            net = Net(layers=layers, hidden=_EVEN)
+            net = Net(layers=layers, hidden=_EVEN, cell=self.cell)
             own = self.place({})
-            kind = alike(own, layers)
-            points = [own, own, *(p for p in self.few_placements() if alike(p, layers) == kind)]
+            kind = alike(own, layers, cell=self.of_cell)
+            others = self.few_placements()
+            points = [own, own]
+            points += [p for p in others if alike(p, layers, cell=self.of_cell) == kind]
             tasks = [
                 Task.planned(net, placement, seed=seed, device="cpu", updates=2)
                 for seed, placement in enumerate(points, start=1409)
@@ -61,9 +63,12 @@ class TrainingContract(OfAStrategy):
                     f"'{self.strategy}' gets other values than alone"
                 )
 
+    def _net(self, layers: int) -> Net:
+        return Net(layers=layers, hidden=HIDDEN, embedding=EMBEDDING, cell=self.cell)
+
     def _update(self, parameters: Parameters, layers: int) -> tuple[float, float]:
         """Change `parameters` by an update; return its nll and the norm of its gradient."""
-        task = Task.planned(_net(layers), self.place({}), seed=1409, device="cpu", updates=2)
+        task = Task.planned(self._net(layers), self.place({}), seed=1409, device="cpu", updates=2)
         words_TB = torch.arange((T + 1) * B).view(T + 1, B) ** 2 % VOCABULARY
         alone = {name: value.unsqueeze(0) for name, value in parameters.items()}
         nll, norm = _update(alone, words_TB, [task]).flatten().tolist()
@@ -80,15 +85,11 @@ def _update(parameters: Parameters, words_TB: Tensor, tasks: Sequence[Task]) -> 
     return update(words_TB[:-1], words_TB[1:])
 
 
-def _net(layers: int) -> Net:
-    return Net(layers=layers, hidden=HIDDEN, embedding=EMBEDDING)
-
-
 def _side_by_side(net: Net, tasks: Sequence[Task]) -> Parameters:
     each = [initial_parameters(net, VOCABULARY, seed=task.seed, radius=0.5) for task in tasks]
     return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 
-def _parameters(layers: int) -> Parameters:
+def _parameters(net: Net) -> Parameters:
     """A tiny net's initial values."""
-    return initial_parameters(_net(layers), VOCABULARY, seed=1409, radius=0.5)
+    return initial_parameters(net, VOCABULARY, seed=1409, radius=0.5)

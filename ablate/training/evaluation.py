@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ablate.cells import get
 from ablate.data.windows import evaluation_order, evaluation_windows
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode
@@ -187,5 +186,5 @@ def _means(
         at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
         trials.append(Trial(own.placement_at(update), at))
     return NetMasks.of(
-        trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers, cell=get(net.cell)
+        trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers, cell=net.of_cell
     )

@@ -57,7 +57,13 @@ class CohortKind(NamedTuple):
         path = (
             task.evaluate_path,
             device == "cpu" or all(takes_tensors(drop.noise) for drop in cell.placement.values()),
-            alike(cell.placement, net.layers, device=device, precision=precision),
+            alike(
+                cell.placement,
+                net.layers,
+                device=device,
+                precision=precision,
+                cell=net.of_cell,
+            ),
         )
         return cls(net, cell.recipe.windows, precision, path)
 

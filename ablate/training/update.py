@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from ablate.cells import get
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, Path, plan
 from ablate.engine.slots import Trial, Window
@@ -71,7 +70,7 @@ class Task:
                 device=device,
                 mode=mode,
                 precision=precision,
-                cell=get(net.cell),
+                cell=net.of_cell,
             ).path
             for mode in Mode
         )
@@ -174,7 +173,7 @@ class Update:
             inputs=net.inputs,
             hidden=net.hidden,
             layers=net.layers,
-            cell=get(net.cell),
+            cell=net.of_cell,
             clock=Clock.at(updates, device=device, factors=_factors(tasks)),
             words=like.shape[1],
         )

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ablate.drops import ALL, Drop, Sharing
+from ablate.drops import ALL, GROWING, Drop, Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.explain import render
@@ -16,11 +16,11 @@ from ablate.placement import Placement
 from ablate.strategies import names, registry, strategy
 
 
-def _print(name, width=80, encoding="utf-8", layers=2, n=2, **arguments):
+def _print(name, width=80, encoding="utf-8", layers=2, n=2, point=None, **arguments):
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
     console = Console(file=stream, width=width)
-    render(name, arguments, console=console, layers=layers, n=n)
+    render(name, arguments | (point or {}), console=console, layers=layers, n=n)
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -79,7 +79,7 @@ def test_a_noise_is_no_zero(monkeypatch, edge, legend):
 def test_arguments_reach_the_page():
     """What is given is what is explained."""
     text = _print("recurrent", rate=0.4, sharing="window")
-    assert "recurrent(rate=0.4, sharing='window')" in text
+    assert "recurrent(rate=0.4, sharing='window', layers='all')" in text
     assert "once a window" in text
 
 
@@ -119,6 +119,25 @@ def test_rates_by_layer_are_drawn_by_layer():
     drawn = draw(placement, 3, (0,))
     assert drawn.count("HIDDEN") == 2
     assert drawn.index("HIDDEN 0.25") < drawn.index("layer 2") < drawn.index("HIDDEN 0.5")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words", "marked"),
+    [
+        ("top", "0.25, top layer", [3]),
+        ("bottom", "0.25, bottom layer", [1]),
+        ("growing", "growing to 0.25", [3, 2, 1]),
+    ],
+)
+def test_a_rule_by_layer_is_drawn_where_it_acts(rule, words, marked):
+    """The table says the rule, the drawing has marks at the layers that drop."""
+    text = _print("recurrent", 120, layers=3, point={"layers": rule})
+    assert f"layers='{rule}')" in text
+    assert words in text
+    boxes = text[text.index("layer 3") :].split("layer ")[1:4]
+    assert [int(box[0]) for box in boxes if "RECURRENT 0." in box.split("w(t")[0]] == marked
+    drawn = draw(Placement({Edge.INTERLAYER: Drop(0.25, layers=GROWING)}), 4, (0,))
+    assert "INTERLAYER 0.0833 " in drawn
 
 
 def test_a_plain_terminal_gets_plain_characters():

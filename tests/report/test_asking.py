@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from written_stores import QUICK
+from written_stores import QUICK, Point
 
 from ablate.cli import main
 from ablate.errors import AblateError
@@ -197,3 +197,17 @@ def test_the_file_moves_no_result(store: Store):
     put(Path("mine.toml"), baseline="zaremba2014 .5")
     build(Path("results"), "mine.toml")
     assert {path: path.read_bytes() for path in store.folder.glob("*.parquet")} == before
+
+
+def test_a_parameter_that_came_since_the_trial_does_not_hide_it(write: Write, tmp_path: Path):
+    """Stored without it, a point is the one at which it has its default."""
+    points = (Point("none"), Point("recurrent", {"rate": 0.25, "sharing": "window"}, 130, 215))
+    store = write(tmp_path / "results", study="mine", seeds=3, points=points)
+    cells = read_cells(store)
+    for stored in ('{"rate":0.25,"sharing":"window"}', '{"sharing":"window","rate":0.25}'):
+        cells["arguments"] = ["{}" if name == "none" else stored for name in cells["strategy"]]
+        strategies = '{name = "none"}, {name = "recurrent", rate = 0.25, sharing = "window"}'
+        asked = asked_of(store, str(put(tmp_path / "mine.toml", strategies=strategies)))
+        assert asked.of(cells)["asked"].all()
+    asked = asked_of(store, str(put(tmp_path / "mine.toml", strategies='{name = "none"}')))
+    assert asked.of(cells)["asked"].tolist() == [name == "none" for name in cells["strategy"]]

@@ -6,8 +6,19 @@ import sys
 
 import pytest
 
-from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
-from ablate.edges import LSTM_EDGES, Edge
+from ablate.drops import (
+    ALL,
+    BOTTOM,
+    GROWING,
+    PER_STEP,
+    TOP,
+    VARIATIONAL,
+    Drop,
+    Fill,
+    Scale,
+    Sharing,
+)
+from ablate.edges import LSTM_EDGES, ONCE, Edge, layers_of
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
@@ -224,6 +235,26 @@ def test_an_edge_with_a_time_axis_has_both_sharings(edge):
     single = get(edge.label.lower())
     assert single.place(sharing="step") == Placement({edge: Drop(0.25, PER_STEP)})
     assert single.place(sharing="window") == Placement({edge: Drop(0.25, VARIATIONAL)})
+
+
+BY_LAYER = [edge for edge in SINGLE if len(layers_of(edge, 3)) > 1]
+
+
+@pytest.mark.parametrize("edge", BY_LAYER, ids=lambda edge: edge.label)
+def test_an_edge_of_many_layers_takes_a_rule(edge):
+    """All of them, or one of the rules, for nets of every depth."""
+    single = get(edge.label.lower())
+    assert single.parameters["layers"].choices == ("all", "top", "bottom", "growing")
+    assert single.place(layers="all") == single.place() == Placement({edge: Drop(0.25)})
+    for rule in (TOP, BOTTOM, GROWING):
+        given = {"rate": 0.4, "layers": rule.value.lower()}
+        assert single.place(**given) == Placement({edge: Drop(0.4, layers=rule)})
+
+
+@pytest.mark.parametrize("edge", list(ONCE), ids=lambda edge: edge.label)
+def test_an_edge_of_one_layer_takes_none(edge):
+    """There is nothing to choose."""
+    assert "layers" not in get(edge.label.lower()).parameters
 
 
 def test_strategies_are_listed_without_torch():

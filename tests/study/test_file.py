@@ -167,7 +167,7 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
         "  profiles.quick.strategies[1].rate[1]: must be a rate in [0, 1), the probability of "
         "dropping, got 1.0",
         "  profiles.quick.strategies[2].share: unknown argument; did you mean 'sharing'?; "
-        "'recurrent' takes rate, sharing",
+        "'recurrent' takes rate, sharing, layers",
     ]
 
 

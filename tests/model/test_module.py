@@ -63,12 +63,12 @@ def test_it_is_the_model_that_a_study_trains(placement, mode):
     vectors = own["embedding.weight"][:, TOKENS]
     sizes = {"inputs": D, "hidden": H, "layers": NET.layers}
     masks = NetMasks.of([Trial(placement, window)], **sizes)
-    y, s_LKBH, c_LKBH = language_model.read_cohort(own, vectors, TOKENS, before, NET, masks, path)
+    out = language_model.read_cohort(own, vectors, TOKENS, before, NET, masks, path)
     weight, bias = parameters["decoder.weight"], parameters["decoder.bias"]
     expected = {
-        "logits": nn.functional.linear(y[0], weight, bias),
-        "h": s_LKBH[:, 0],
-        "c": c_LKBH[:, 0],
+        "logits": nn.functional.linear(out.y_KTBH[0], weight, bias),
+        "h": out.state[0][:, 0],
+        "c": out.state[1][:, 0],
     }
     assert_close({"logits": scores, "h": h, "c": c}, expected)
     assert model.placement == placement

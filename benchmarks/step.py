@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 import torch
 
+from ablate.cells import LSTM
 from ablate.engine.slots import Slot
 from ablate.engine.step import Kind, kernels
 
@@ -52,25 +53,28 @@ def row(old: Any, slots: tuple[Slot, ...], dtype: torch.dtype, size: tuple[int, 
     """One line: forward and backward, before and now, and how far the gradients lie apart."""
     slots = tuple(slot for slot in Slot if slot in slots)
     trials, batch, hidden = size
-    kind = Kind(slots, product=dtype)
+    kind = Kind(LSTM, slots, product=dtype)
     new, pair = kernels(kind), old.kernels(old.Kind(slots, product=dtype))
     z_KTBGH = torch.randn(trials, _STEPS, batch, 4, hidden).to(dtype)
     c, s, dc, ds, dh = torch.randn(5, trials, batch, hidden).unbind()
     factors = [(torch.rand(trials, batch, hidden) > 0.3).float() for _ in slots]
     dr, gy = dh.to(dtype), torch.randn(trials, _STEPS, batch, hidden)[:, 3]
-    inputs = (z_KTBGH[:, 3], z_KTBGH[:, 5].contiguous(), c, s, torch.randn(trials, 4, hidden))
-    inputs = (*inputs, *factors)
-    saved = pair.forward(*inputs)[:5]
+    z, rest = (
+        (z_KTBGH[:, 3], z_KTBGH[:, 5].contiguous()),
+        (torch.randn(trials, 4, hidden), *factors),
+    )
+    earlier_inputs, inputs = (*z, c, s, *rest), (*z, s, c, *rest)
+    saved = pair.forward(*earlier_inputs)[:5]
     kept = new.forward(*inputs)[new.distinct :]
     read = [inputs[place] for place in new.reads]
     held = (ds,) if kind.holds else ()
     before = lambda: pair.backward(gy, dr, ds, dc, *saved, c, *factors)  # noqa: E731
-    after = lambda: new.backward(dc, gy, *held, dr, *read, *kept)  # noqa: E731
+    after = lambda: new.backward(gy, dc, *held, dr, *read, *kept)  # noqa: E731
     apart = max(
         (one.float() - other.float()).abs().max().item()
         for one, other in zip(before(), after(), strict=True)
     )
-    calls = (lambda: pair.forward(*inputs), lambda: new.forward(*inputs), before, after)
+    calls = (lambda: pair.forward(*earlier_inputs), lambda: new.forward(*inputs), before, after)
     turns = [[microseconds(call) for call in calls] for _ in range(_TURNS)]
     a, b, c_, d = (min(column) for column in zip(*turns, strict=True))
     return (

@@ -11,11 +11,11 @@ import itertools
 import pytest
 import torch
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
-from ablate.rules import RULES
 from ablate.testing import assert_close  # noqa: F401
 
 # A package of its own, whose tests run where it is installed: testing/test_example_plugin.py.
@@ -34,10 +34,11 @@ def nan_filled_memory():
     torch.use_deterministic_algorithms(False)
 
 
-def single_edge_placements(rate: float = 0.3) -> list[Placement]:
+def single_edge_placements(rate: float = 0.3, cell: Cell = LSTM) -> list[Placement]:
     """Every edge alone, with every fill, scale and noise, per step, per window and in bursts."""
     placements = []
-    for edge, rule in RULES.items():
+    for edge in cell.has:
+        rule = cell.rule(edge)
         axes = [axis for axis in ("time", "batch", "gate", "unit") if axis in rule.axes]
         choices = {
             "time": (1, 3, ALL),

@@ -1,6 +1,7 @@
 """Each paper's placement on Zaremba's cell, written out by hand in NumPy, and masks of its own.
 
-Nothing of the engine is imported, nor torch: a mistake would have to be made twice to pass. The
+Nothing of the engine is imported, nor torch: a mistake would have to be made twice to pass. Of
+other cells the same is in `oracles_gru` and `oracles_rnn`, under the same names. The
 equations are the papers', loop by loop, in float64; masks are given as arrays of zeros and ones, so
 that an oracle tosses nothing. The masks below are drawn from the published layout of addresses.
 
@@ -50,6 +51,7 @@ class Draw(NamedTuple):
 
     seed: int
     update: int
+    count: int = 4  # gates of the cell
 
     def kept(self, edge, layer, rate, *, time=0, gate=0, batch=0, word=0, unit=0):
         """The mask at these coordinates, which broadcast against each other."""
@@ -78,24 +80,24 @@ class Draw(NamedTuple):
         return self.kept(edge, layer, rate, batch=np.arange(rows)[:, None], unit=np.arange(units))
 
     def gates(self, edge, layer, rate, shape):
-        """One for the window, each gate its own: [B, 4, U]."""
+        """One for the window, each gate its own: [B, G, U]."""
         rows, units = shape
         return self.kept(
             edge,
             layer,
             rate,
-            gate=np.arange(4)[:, None],
+            gate=np.arange(self.count)[:, None],
             batch=np.arange(rows)[:, None, None],
             unit=np.arange(units),
         )
 
     def weights(self, layer, rate, hidden):
-        """One for each recurrent weight: [4, H to, H from]; the source stands for the batch."""
+        """One for each recurrent weight: [G, H to, H from]; the source stands for the batch."""
         return self.kept(
             "WEIGHT",
             layer,
             rate,
-            gate=np.arange(4)[:, None, None],
+            gate=np.arange(self.count)[:, None, None],
             unit=np.arange(hidden)[:, None],
             batch=np.arange(hidden),
         )

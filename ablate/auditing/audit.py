@@ -14,7 +14,7 @@ from ablate.auditing.findings import Finding, Unmeasured
 from ablate.auditing.meaning import Meant, meant
 from ablate.auditing.measure import Measured, measure
 from ablate.auditing.outlook import look_out
-from ablate.auditing.subject import Subject
+from ablate.auditing.subject import Subject, refuse_gru
 from ablate.auditing.words import Words, check_words, measure_words
 from ablate.compiling import eagerly
 from ablate.edges import Edge
@@ -132,6 +132,7 @@ def _audit_shaped(
         shaped = any(4 * min(p.shape) == max(p.shape) for p in module.parameters() if p.dim() == 2)
         if shaped:
             raise
+        refuse_gru(module)
         raise AblateError(
             "an audit reads an LSTM, an embedding, or a layer that only drops, and this "
             f"{type(module).__name__} is none of them. {'; '.join(said)}; as an LSTM: {error}"

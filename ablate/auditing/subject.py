@@ -165,6 +165,26 @@ def copied_module(module: nn.Module) -> nn.Module:
         ) from None
 
 
+def refuse_gru(module: nn.Module) -> None:
+    """Raise AblateError for weights with three rows for each unit, where none have four."""
+    shapes = {name: p.shape for name, p in module.named_parameters() if p.dim() == 2}
+    if any(rows == 4 * units for rows, units in shapes.values()):
+        return
+    for name, (rows, units) in shapes.items():
+        if rows == 3 * units:
+            raise _no_lstm(name, rows, units)
+
+
+def _no_lstm(name: str, rows: int, hidden: int) -> AblateError:
+    other = {3: "a GRU's are three", 1: "an RNN's is one"}.get(
+        rows // hidden, "an LSTM with a projection (proj_size) is not read"
+    )
+    return AblateError(
+        "an audit reads LSTMs, whose recurrent weights have four rows for each unit (i, f, g, o): "
+        f"{other}; {name} has the shape {(rows, hidden)}"
+    )
+
+
 def parameters_of(module: Any) -> dict[str, Tensor]:
     """Copies of a module's named parameters."""
     return {name: value.detach().clone() for name, value in module.named_parameters()}
@@ -186,13 +206,7 @@ def _sizes(module: nn.Module, slots: Slots, layers: int) -> tuple[int, int]:
 
     rows, hidden = shape(0, "weight_hh")
     if rows != 4 * hidden:
-        other = {3: "a GRU's are three", 1: "an RNN's is one"}.get(
-            rows // hidden, "an LSTM with a projection (proj_size) is not read"
-        )
-        raise AblateError(
-            "an audit reads LSTMs, whose recurrent weights have four rows for each unit (i, f, g, "
-            f"o): {other}; {slots[0, 'weight_hh'].name} has the shape {(rows, hidden)}"
-        )
+        raise _no_lstm(slots[0, "weight_hh"].name, rows, hidden)
     inputs = shape(0, "weight_ih")[1]
     for layer in range(layers):
         if (layer, "bias_ih") not in slots and (layer, "bias_hh") not in slots:

@@ -1,7 +1,7 @@
 """A seeded net with its input, state and cotangents, and how each path of the engine runs it.
 
-Shapes: T time, B batch, D input, H hidden, L layers. All odd, none a multiple of the four words of
-a call of the generator.
+Shapes: T time, B batch, D input, H hidden, L layers, X what a net of one or two directions gives.
+All odd, none a multiple of the four words of a call of the generator.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,9 @@ from ablate.engine.reference import LayerWeights
 from ablate.engine.slots import Window
 from ablate.engine.stack import StackOutput, State, run_stack
 from ablate.placement import Placement
+
+#: One placement, or those of two directions.
+Placements = Placement | tuple[Placement, Placement]
 
 T, B, D, H = 7, 3, 5, 13
 MODES: Final = tuple(Mode)
@@ -49,6 +52,11 @@ class Case:
                     named[f"{name}_l{layer}"] = weight
         return named
 
+    def cotangent(self, name: str) -> Tensor:
+        """What the loss weighs an output by: "y", or a part of the last state ("s_T")."""
+        last = {f"{part}_T": value for part, value in self.named(self.cotangents.state).items()}
+        return ({"y": self.cotangents.y_TBX} | last)[name]
+
     def named(self, state: State) -> dict[str, Tensor]:
         """The parts of a state by name; the first is s, which may differ from the output h."""
         return dict(zip(("s", *self.cell.state[1:]), state, strict=True))
@@ -62,31 +70,35 @@ def make_case(
     bias: bool = True,
     seed: int = 0,
     cell: Cell = LSTM,
+    directions: int = 1,
 ) -> Case:
-    """Draw a case; weights are large enough that gates are far from their middle."""
+    """Draw a case; weights are large enough that gates are far from their middle.
+
+    Of two directions each layer has two weights and two states, forward first.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int, size: float = 0.5) -> Tensor:
         drawn = torch.randn(shape, generator=generator, dtype=torch.float64) * size
         return drawn.to(dtype).requires_grad_()
 
-    rows = len(cell.gates) * H
+    rows, places = len(cell.gates) * H, layers * directions
     weights = tuple(
         LayerWeights(
-            normal(rows, H if layer else D),
+            normal(rows, directions * H if place >= directions else D),
             normal(rows, H),
             *((normal(rows), normal(rows)) if bias else (None, None)),
         )
-        for layer in range(layers)
+        for place in range(places)
     )
     return Case(
         normal(steps, B, D, size=1.0),
         torch.randint(VOCABULARY, (steps, B), generator=generator),
-        tuple(normal(layers, B, H) for _ in cell.state),
+        tuple(normal(places, B, H) for _ in cell.state),
         weights,
         StackOutput(
-            normal(steps, B, H, size=1.0).detach(),
-            tuple(normal(layers, B, H, size=1.0).detach() for _ in cell.state),
+            normal(steps, B, directions * H, size=1.0).detach(),
+            tuple(normal(places, B, H, size=1.0).detach() for _ in cell.state),
         ),
         cell,
     )
@@ -103,32 +115,55 @@ def forward(
     x_TBD: Tensor,
     state: State,
     weights: Sequence[LayerWeights],
-    placement: Placement,
+    placement: Placements,
     window: Window,
     path: Path = Path.LOOPED,
     *,
     tokens_TB: Tensor | None = None,
     cell: Cell = LSTM,
+    lengths_B: Tensor | None = None,
 ) -> StackOutput:
     """A whole stack with EMBEDDING applied to its input, as the embedding's owner does."""
-    x_TBD = drop_sequence(x_TBD, Edge.EMBEDDING, 0, placement, window, tokens_TB=tokens_TB)
-    return run_stack(x_TBD, state, weights, placement, window, path, cell=cell)
+    first = placement[0] if isinstance(placement, tuple) else placement
+    x_TBD = drop_sequence(x_TBD, Edge.EMBEDDING, 0, first, window, tokens_TB=tokens_TB)
+    return run_stack(x_TBD, state, weights, placement, window, path, cell=cell, lengths_B=lengths_B)
 
 
-def outputs(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
+def outputs(
+    case: Case,
+    placement: Placements,
+    window: Window,
+    path: Path,
+    lengths_B: Tensor | None = None,
+) -> dict[str, Tensor]:
     """Output and the parts of the final state, by name."""
-    net = (case.x_TBD, case.state, case.weights)
-    made = forward(*net, placement, window, path, tokens_TB=case.tokens_TB, cell=case.cell)
+    made = forward(
+        case.x_TBD,
+        case.state,
+        case.weights,
+        placement,
+        window,
+        path,
+        tokens_TB=case.tokens_TB,
+        cell=case.cell,
+        lengths_B=lengths_B,
+    )
     return {"y": made.y_TBX} | {f"{name}_T": part for name, part in case.named(made.state).items()}
 
 
-def everything(case: Case, placement: Placement, window: Window, path: Path) -> dict[str, Tensor]:
+def everything(
+    case: Case,
+    placement: Placements,
+    window: Window,
+    path: Path,
+    lengths_B: Tensor | None = None,
+) -> dict[str, Tensor]:
     """Output, final states and the gradient of every leaf, by name.
 
     Each output has a cotangent of its own, so that no part of a backward pass can hide.
     """
-    made, leaves = outputs(case, placement, window, path), case.leaves()
-    cotangents = [case.cotangents.y_TBX, *case.cotangents.state]
+    made, leaves = outputs(case, placement, window, path, lengths_B), case.leaves()
+    cotangents = [case.cotangent(name) for name in made]
     gradients = torch.autograd.grad(list(made.values()), list(leaves.values()), cotangents)
     named = {f"d {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
     return {name: value.detach() for name, value in made.items()} | named

@@ -192,9 +192,9 @@ def _nll(
             leaves["embedding.weight"][x_TB], state, layer_weights(leaves, own.net.layers),
             own.placement_at(update), at, Path.REFERENCE, tokens_TB=x_TB,
         )  # fmt: skip
-    scores = functional.linear(out.y_TBH.flatten(0, 1), weight, leaves["decoder.bias"])
+    scores = functional.linear(out.y_TBX.flatten(0, 1), weight, leaves["decoder.bias"])
     nll = functional.cross_entropy(scores, y_TB.flatten(), reduction="sum")
-    return nll, (out.s_LBH.detach(), out.c_LBH.detach())
+    return nll, tuple(part.detach() for part in out.state)
 
 
 def corpus(train: int = 409, valid: int = 53, test: int = 59) -> Corpus:

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from ablate.cells import LSTM, Cell
 from ablate.engine.factors import NetMasks
 from ablate.engine.slots import Slot, Trial, Window
 from ablate.placement import Placement
@@ -22,9 +23,15 @@ from ablate.testing.case import (  # noqa: F401
 
 
 def layer_factors(
-    placement: Placement, layer: int, window: Window, *, inputs: int = D, hidden: int = H
+    placement: Placement,
+    layer: int,
+    window: Window,
+    *,
+    inputs: int = D,
+    hidden: int = H,
+    cell: Cell = LSTM,
 ) -> dict[Slot, Tensor]:
     """One trial's factors at one layer, without the axis of trials."""
-    net = {"inputs": inputs, "hidden": hidden, "layers": layer + 1}
-    masks = NetMasks.of([Trial(placement, window)], **net)
+    sizes = {"inputs": inputs, "hidden": hidden, "layers": layer + 1}
+    masks = NetMasks.of([Trial(placement, window)], **sizes, cell=cell)
     return {slot: factor[0] for slot, factor in masks.factors(layer).items()}

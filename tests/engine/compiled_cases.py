@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import torch
 from engine.case import everything, make_case, window_of
-from engine.stepping import INSIDE, by_halves, step_case
+from engine.stepping import by_halves, inside, step_case
 from torch import Tensor
 from training import cohorts
 
+from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.compiling import can_compile
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
@@ -59,14 +60,17 @@ def _words() -> dict[str, Tensor]:
 
 
 def _kernels(
-    placement: Placement, mode: Mode = Mode.TRAIN, lengths: tuple[int, ...] = (7, 1)
+    placement: Placement,
+    mode: Mode = Mode.TRAIN,
+    lengths: tuple[int, ...] = (7, 1),
+    cell: Cell = LSTM,
 ) -> Callable[[], dict[str, Tensor]]:
     """Outputs and gradients of one layer, in float32, over windows of these lengths."""
 
     def run() -> dict[str, Tensor]:
         found = {}
         for steps in lengths:
-            case = make_case(1, steps=steps, dtype=torch.float32)
+            case = make_case(1, steps=steps, dtype=torch.float32, cell=cell)
             made = everything(case, placement, window_of(case, mode=mode), Path.LOOPED)
             found |= {f"{name}, T={steps}": value for name, value in made.items()}
         return found
@@ -120,6 +124,19 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
         Placement({Edge.CELL: Drop(0.3, Sharing(time=3)), Edge.HIDDEN: Drop(0.3, fill=Fill.HOLD)}),
         Mode.MEAN,
     ),
+    # HOLD beside gates apart, and the gradient of both parts of a GRU's z.
+    **{
+        cell.name: _kernels(
+            Placement(
+                {
+                    Edge.INPUT | Edge.RECURRENT: Drop(0.3, _APART),
+                    Edge.HIDDEN: Drop(0.3, fill=Fill.HOLD),
+                }
+            ),
+            cell=cell,
+        )
+        for cell in (GRU, RNN)
+    },
     "inside": _kernels(
         Placement(
             {
@@ -134,12 +151,16 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
 }
 
 
-def _of(*slots: Slot, **given: object) -> dict[str, Kind]:
+def _of(*slots: Slot, cell: Cell = LSTM, **given: object) -> dict[str, Kind]:
     """The kinds of these slots in both precisions, by name."""
-    name = "+".join(slot.name for slot in slots) or "none"
+    name = "" if cell is LSTM else f"{cell.name}, "
+    name += "+".join(slot.name for slot in slots) or "none"
     name += "".join(f", {what}" for what, value in given.items() if value is True)
     kinds = {torch.float32: name, torch.bfloat16: f"{name}, bf16"}
-    return {label: Kind(slots, product=product, **given) for product, label in kinds.items()}  # type: ignore[arg-type]
+    return {
+        label: Kind(cell, slots, product=product, **given)  # type: ignore[arg-type]
+        for product, label in kinds.items()
+    }
 
 
 #: Each slot alone, all together, gates apart and together, with a bias and without one.
@@ -148,12 +169,17 @@ KINDS: dict[str, Kind] = {
     for kinds in (
         _of(),
         _of(bias=False),
-        *(_of(slot) for slot in INSIDE),
+        *(_of(slot) for slot in inside(LSTM)),
         _of(Slot.RECURRENT, apart=True),
-        _of(*INSIDE),
-        _of(*INSIDE, apart=True),
+        _of(*inside(LSTM)),
+        _of(*inside(LSTM), apart=True),
         _of(Slot.RECURRENT, Slot.STATE_HOLD, Slot.HIDDEN_HOLD, apart=True),
         _of(Slot.CARRY_HOLD, Slot.HIDDEN_HOLD),
+        *(
+            _of(*inside(cell), cell=cell, apart=apart, bias=apart)
+            for cell in (GRU, RNN)
+            for apart in (False, True)
+        ),
     )
     for name, kind in kinds.items()
 }

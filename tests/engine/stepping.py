@@ -10,12 +10,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ablate.cells import Cell
+from ablate.drops import Fill
+from ablate.edges import Edge
 from ablate.engine.derived import Derived
-from ablate.engine.slots import Slot
+from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
 from ablate.engine.step import Kind
 
-#: The slots that are a step's; the others act before the loop.
-INSIDE = tuple(slot for slot in Slot if slot not in (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT))
+
+def inside(cell: Cell) -> tuple[Slot, ...]:
+    """The slots of a cell's step; the others act before the loop."""
+    found = {Slot.RECURRENT, Slot.STATE_HOLD, Slot.END_HOLD}
+    for edge, place in cell.edges.items():
+        tables = {Fill.ZERO: ZERO_SLOT, Fill.HOLD: HOLD_SLOT}
+        found |= {tables[fill][edge] for fill in place.fills if edge in tables[fill]}
+    if Edge.CELL in cell.has:
+        found |= {Slot.BEGIN, Slot.READ}
+    return tuple(slot for slot in Slot if slot in found)
 
 
 def normal(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
@@ -41,9 +52,9 @@ def step_case(
 
     A projection and the gradient of an output are slices of a window's, as in the loop.
     """
-    draw = functools.partial(normal, trials)
-    gates = (4, batch, hidden) if kind.apart else (batch, 4, hidden)
-    read = (4, batch, hidden) if kind.apart else (batch, hidden)
+    draw, count = functools.partial(normal, trials), len(kind.cell.gates)
+    gates = (count, batch, hidden) if kind.apart else (batch, count, hidden)
+    read = (count, batch, hidden) if kind.apart else (batch, hidden)
     seeds = itertools.count()
 
     def value(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
@@ -53,11 +64,11 @@ def step_case(
         return value(6, *shape, dtype=dtype)[:, 4]
 
     inputs = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
-    inputs += [value(batch, hidden), value(batch, hidden)]
-    inputs += [value(4, hidden)] if kind.bias else []
+    inputs += [value(batch, hidden) for _ in kind.cell.state]
+    inputs += [value(count, hidden) for _ in range(kind.biases)]
     for slot in kind.slots:
         factor = value(*(read if slot is Slot.RECURRENT else (batch, hidden)))
         inputs.append((factor > 0).to(kind.value) if slot.name.endswith("HOLD") else factor)
+    parts = [value(batch, hidden) for _ in kind.cell.state[1:]]
     held = [value(batch, hidden)] if kind.holds else []
-    gradients = [value(batch, hidden), of_window(batch, hidden), *held]
-    return inputs, [*gradients, value(*read, dtype=kind.product)]
+    return inputs, [of_window(batch, hidden), *parts, *held, value(*read, dtype=kind.product)]

@@ -2,6 +2,7 @@
 
 import torch
 
+from ablate.cells import LSTM
 from ablate.engine.slots import Slot
 from ablate.engine.step import Kind, kernels
 from ablate.testing.close import assert_same
@@ -9,7 +10,7 @@ from ablate.testing.close import assert_same
 
 def test_a_step_that_an_evaluation_asked_for_first_is_the_step():
     """Forward and back it gives what it gives where gradients are allowed."""
-    kind = Kind((Slot.BEGIN, Slot.READ))
+    kind = Kind(LSTM, (Slot.BEGIN, Slot.READ))
     with torch.inference_mode():
         kernels.cache_clear()
         first = kernels(kind)

@@ -112,11 +112,11 @@ def test_a_gpus_compiled_kernels_equal_the_cpus_eager_ones(name, undecided, monk
     """As above for what Inductor makes of the same graphs for Triton."""
     kind = KINDS[name]
     given = step_case(kind)
-    here = by_halves(kernels.__wrapped__(kind, "cpu"), *given)
+    here = by_halves(kernels.__wrapped__(kind), *given)
     compiles.cache_clear()
     monkeypatch.setenv("ABLATE_COMPILE", "1")
     moved = ([value.cuda() for value in part] for part in given)
-    there = by_halves(kernels.__wrapped__(kind, "cuda"), *moved)
+    there = by_halves(kernels.__wrapped__(kind), *moved)
     close = {torch.float32: 1e-5, torch.bfloat16: 2.0**-7}
     for values, wanted in zip(there, here, strict=True):
         for value, other in zip(values, wanted, strict=True):

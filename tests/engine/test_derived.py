@@ -8,13 +8,13 @@ import contextlib
 import pytest
 import torch
 from drawing import seeded
-from engine.stepping import INSIDE, by_halves, normal, step_case
+from engine.stepping import by_halves, inside, normal, step_case
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ablate.cells import Gates
+from ablate.cells import CELLS, GRU, LSTM, RNN, RNN_RELU, Gates
 from ablate.engine import step as step_module
 from ablate.engine.derived import derive
 from ablate.engine.slots import Slot
@@ -122,55 +122,75 @@ def test_outputs_that_are_one_tensor_are_handed_over_once():
     torch.testing.assert_close(gradient, expected, **EXACT)
 
 
-def test_a_step_keeps_gates_and_the_cells_tanh():
-    """sigmoid of i, f and o, tanh of g and of c: five tensors, whatever acts."""
-    for slots in ((), tuple(INSIDE)):
-        pair = kernels.__wrapped__(Kind(slots))
-        inputs, _ = step_module._examples(Kind(slots), torch.device("cpu"), (2, 3, 5, 7))
-        kept = pair.forward(*inputs)[pair.distinct :]
-        assert len(kept) == 5
-        assert 2 in pair.reads
-        # Neither the parts of z nor a bias.
-        assert not set(pair.reads) & {0, 1, 4}
+@pytest.mark.parametrize(
+    ("cell", "kept", "reads"),
+    [
+        # sigmoid of i, f and o, tanh of g and of c; the old cell, and no part of z.
+        pytest.param(LSTM, 5, {"c"}, id="lstm"),
+        # sigmoid of both gates, tanh of n; the reset gate multiplies what W_hh and b_hh make of h.
+        pytest.param(GRU, 3, {"product", "h", "b_hh"}, id="gru"),
+        pytest.param(RNN, 1, set(), id="rnn"),
+        pytest.param(RNN_RELU, 1, set(), id="rnn_relu"),
+    ],
+)
+def test_a_step_keeps_its_nonlinearities_and_little_besides(cell, kept, reads):
+    """As many tensors whatever acts, and of its inputs those that a product's derivative reads."""
+    biases = ("b_ih", "b_hh") if cell.splits else ("b",)
+    names = ("projection", "product", *cell.state, *biases)
+    for slots in ((), inside(cell)):
+        kind = Kind(cell, slots)
+        pair = kernels.__wrapped__(kind)
+        inputs, _ = step_module._examples(kind, torch.device("cpu"), (2, 3, 5, 7))
+        assert len(pair.forward(*inputs)[pair.distinct :]) == kept
+        # Factors come last.
+        assert {names[place] for place in pair.reads if place < len(names)} == reads
 
 
 def _kinds():
     """Each slot alone, drawn sets of them, and all; gates apart or not, with a bias or not."""
     generator = torch.Generator().manual_seed(7)
-    sets = [(), *((slot,) for slot in INSIDE), tuple(INSIDE)]
-    for _ in range(8):
-        drawn = torch.rand(len(INSIDE), generator=generator) < 0.5
-        sets.append(tuple(slot for slot, chosen in zip(INSIDE, drawn, strict=True) if chosen))
-    for number, slots in enumerate(sets):
-        for apart in {False, Slot.RECURRENT in slots}:
-            yield Kind(slots, apart=apart, bias=number % 3 != 1)
+    for cell in CELLS.values():
+        slots = inside(cell)
+        sets = [(), *((slot,) for slot in slots), slots]
+        for _ in range(8 if cell is LSTM else 2):
+            drawn = torch.rand(len(slots), generator=generator) < 0.5
+            sets.append(tuple(slot for slot, chosen in zip(slots, drawn, strict=True) if chosen))
+        for number, own in enumerate(sets):
+            for apart in {False, Slot.RECURRENT in own}:
+                yield Kind(cell, own, apart=apart, bias=number % 3 != 1)
 
 
 def _by_autograd(kind, inputs, gradients):
-    """The step of `ablate.engine.step` on z itself, differentiated by autograd."""
-    projection, product, c, s, *rest = inputs
-    z = projection.to(kind.value) + product.to(kind.value)
-    if kind.bias:
-        bias, *rest = rest
-        z = z + (bias.unsqueeze(2) if kind.apart else bias.unsqueeze(1))
-    leaves = [value.clone().requires_grad_() for value in (z, c, s)]
-    z, c, s = leaves
-    factors = dict(zip(kind.slots, rest, strict=True))
-    new = step(Gates(*z.unbind(kind.gate_dim)), c, s, Multiply(factors))
+    """The step of `ablate.engine.step` on z itself, or on its two parts, by autograd."""
+    cell, count = kind.cell, len(kind.cell.state)
+    parts = [value.to(kind.value) for value in inputs[:2]]
+    state, biases = inputs[2 : 2 + count], inputs[2 + count :][: kind.biases]
+    factors = dict(zip(kind.slots, inputs[2 + count + kind.biases :], strict=True))
+    z = parts if cell.splits else [parts[0] + parts[1]]
+    if biases:
+        dim = 2 if kind.apart else 1
+        z = [own + bias.unsqueeze(dim) for own, bias in zip(z, biases, strict=True)]
+    leaves = [value.clone().requires_grad_() for value in (*z, *state)]
+    *z, s = leaves[: len(z) + 1]
+    gates = [Gates(**dict(zip(cell.gates, own.unbind(kind.gate_dim), strict=True))) for own in z]
+    whole = Gates(x=gates[0], h=gates[1]) if cell.splits else gates[0]
+    new = step(cell, whole, s, leaves[len(z) + 1 :], Multiply(factors))
     handed = new.s.unsqueeze(1) if kind.apart else new.s
     read = (factors[Slot.RECURRENT] * handed if Slot.RECURRENT in factors else handed).to(
         kind.product
     )
-    made = [new.c, new.h, *([new.s] if kind.holds else []), read]
+    made = [new.h, *new.rest, *([new.s] if kind.holds else []), read]
     back = torch.autograd.grad(made, leaves, gradients, materialize_grads=True)
-    dz, dc, ds = back
-    wanted = [dz.to(kind.product), dc, *([ds] if kind.holds else [])]
+    dz, (ds, *drest) = back[: len(z)], back[len(z) :]
+    wanted = [*(own.to(kind.product) for own in dz), *drest, *([ds] if kind.holds else [])]
     return [value.detach() for value in made], wanted
 
 
 @pytest.mark.parametrize("product", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    "kind", list(_kinds()), ids=lambda kind: "-".join(s.name for s in kind.slots)
+    "kind",
+    list(_kinds()),
+    ids=lambda kind: "-".join([kind.cell.name, *(s.name for s in kind.slots)]),
 )
 def test_a_steps_kernels_are_autograds(kind, product):
     """Every value and gradient: 1e-6 of the largest in float32, one ulp of bfloat16 where it is."""
@@ -221,9 +241,16 @@ def _is_whole(pair, kind):
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 @pytest.mark.parametrize("ambient", AMBIENT)
-def test_the_first_callers_modes_are_its_own(ambient):
+@pytest.mark.parametrize(
+    ("cell", "slots"),
+    [
+        pytest.param(LSTM, (Slot.CARRY, Slot.HIDDEN_HOLD), id="lstm"),
+        pytest.param(GRU, (Slot.UPDATE, Slot.HIDDEN_HOLD), id="gru"),
+    ],
+)
+def test_the_first_callers_modes_are_its_own(cell, slots, ambient):
     """What is derived below any of them is the same: it is kept for all who call later."""
-    kind = Kind((Slot.CARRY, Slot.HIDDEN_HOLD))
+    kind = Kind(cell, slots)
     with ambient():
         pair = _first(kind)
     _is_whole(pair, kind)
@@ -240,7 +267,7 @@ def test_the_first_callers_modes_are_its_own(ambient):
 )
 def test_the_first_callers_transforms_are_its_own(transform):
     """As above for transforms and for a trace, which records nothing of it."""
-    kind, pairs = Kind((Slot.UPDATE,)), []
+    kind, pairs = Kind(LSTM, (Slot.UPDATE,)), []
 
     def call(x):
         pairs.append(_first(kind))

@@ -59,7 +59,7 @@ def _evaluated(net, placement):
     weights, x, tokens, state = net
     window = Window(seed=0, update=0, time=len(x), batch=1, mode=Mode.MEAN, dtype=torch.float64)
     made = forward(x, state, weights, placement, window, tokens_TB=tokens)
-    return made.y_TBH[:, 0], made.s_LBH[:, 0], made.c_LBH[:, 0]
+    return made.y_TBX[:, 0], *(part[:, 0] for part in made.state)
 
 
 def _tossed_in_rows(net, placement, rows_a_mask):
@@ -75,17 +75,18 @@ def _tossed_in_rows(net, placement, rows_a_mask):
         window,
         tokens_TB=tokens.expand(-1, batch),
     )
-    return tuple(part[:, ::rows_a_mask] for part in made)
+    return tuple(part[:, ::rows_a_mask] for part in (made.y_TBX, *made.state))
 
 
 def _tossed_in_updates(net, placement):
     """4,096 masks as so many updates, where a mask reaches over the whole batch."""
     weights, x, tokens, state = net
     window = Window(seed=6, update=0, time=len(x), batch=1, dtype=torch.float64)
-    made = [
+    each = [
         forward(x, state, weights, placement, replace(window, update=update), tokens_TB=tokens)
         for update in range(MASKS)
     ]
+    made = [(one.y_TBX, *one.state) for one in each]
     return tuple(torch.cat(parts, dim=1) for parts in zip(*made, strict=True))
 
 

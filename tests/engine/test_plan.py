@@ -193,7 +193,7 @@ def test_the_fused_path_refuses_exactly_what_is_inside(edge, mode):
                 made = forward(
                     *arguments, placement, window, Path.LIBRARY, tokens_TB=case.tokens_TB
                 )
-                assert made.y_TBH.isfinite().all()
+                assert made.y_TBX.isfinite().all()
             else:
                 with pytest.raises(ValueError, match="the library path"):
                     forward(*arguments, placement, window, Path.LIBRARY)

@@ -43,21 +43,21 @@ class Products(TorchDispatchMode):
 def _run(case, placement, mode=Mode.TRAIN):
     """One layer through the looped path: its output and the inputs that have gradients."""
     window = window_of(case, mode=mode)
-    factors = layer_factors(placement, 0, window)
+    factors = layer_factors(placement, 0, window, cell=case.cell)
     # A trial alone is a cohort of one.
-    state = (case.state[0][:1], case.state[1][:1])
+    state = tuple(part[:1] for part in case.state)
     weights = LayerWeights(*(w if w is None else w[None] for w in case.weights[0]))
     factors = {slot: factor[None] for slot, factor in factors.items()}
-    out = looped_layer(case.x_TBD[None], state, weights, factors)
+    out = looped_layer(case.x_TBD[None], state, weights, factors, cell=case.cell)
     return out, list(case.leaves().values())
 
 
 def _products(case, placement):
     with Products() as forward:
         out, leaves = _run(case, placement)
-    cotangents = [torch.ones_like(value) for value in out]
+    made = [out.y_TBH, *out.state]
     with Products() as backward:
-        torch.autograd.grad(list(out), leaves, cotangents)
+        torch.autograd.grad(made, leaves, [torch.ones_like(value) for value in made])
     return forward, backward
 
 
@@ -133,7 +133,7 @@ def test_no_graph_is_recorded_inside_the_loop(placement):
     assert graph == _graph(one.y_TBH.grad_fn)
     loop = seven.y_TBH.grad_fn
     assert graph[type(loop).__name__] == 1
-    assert seven.s_BH.grad_fn is seven.c_BH.grad_fn is loop
+    assert all(part.grad_fn is loop for part in seven.state)
     # The input, r_1, s_0, c_0, both weights and the bias; kind, steps and factors have no gradient.
     assert sum(below is not None for below, _ in loop.next_functions) == 7
 
@@ -160,7 +160,7 @@ def test_nothing_is_kept_without_gradients():
     """Under `no_grad` the outputs carry no graph."""
     with torch.no_grad():
         out, _ = _run(make_case(1), Placement({Edge.CELL: Drop(0.3)}), Mode.MEAN)
-    assert all(value.grad_fn is None for value in out)
+    assert all(value.grad_fn is None for value in (out.y_TBH, *out.state))
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["sum", "weighted"])

@@ -34,9 +34,9 @@ def _by_steps(case, placement, window, path=Path.LOOPED):
             path,
             tokens_TB=case.tokens_TB[t : t + 1],
         )
-        state = (made.s_LBH, made.c_LBH)
-        steps.append(made.y_TBH)
-    return {"y": torch.cat(steps), "s_T": state[0], "c_T": state[1]}
+        state = made.state
+        steps.append(made.y_TBX)
+    return {"y": torch.cat(steps)} | {f"{k}_T": part for k, part in case.named(state).items()}
 
 
 def _by_rows(case, placement, window, cut=1):
@@ -48,15 +48,11 @@ def _by_rows(case, placement, window, cut=1):
             batch=len(range(window.batch)[rows]),
             batch_offset=window.batch_offset + rows.start,
         )
-        state = (case.state[0][:, rows], case.state[1][:, rows])
+        state = tuple(value[:, rows] for value in case.state)
         tokens = case.tokens_TB[:, rows]
-        parts.append(
-            forward(case.x_TBD[:, rows], state, case.weights, placement, part, tokens_TB=tokens)
-        )
-    return {
-        name: torch.cat(values, dim=1)
-        for name, values in zip(("y", "s_T", "c_T"), zip(*parts, strict=True), strict=True)
-    }
+        part_of = replace(case, x_TBD=case.x_TBD[:, rows], tokens_TB=tokens, state=state)
+        parts.append(outputs(part_of, placement, part, Path.LOOPED))
+    return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
 
 
 @pytest.mark.parametrize("mode", MODE)

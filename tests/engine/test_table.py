@@ -312,15 +312,17 @@ def _net(trials):
     return x, state, weights
 
 
+def _named(out):
+    return dict(zip("ysc", (out.y_KTBH, *out.state), strict=True))
+
+
 @pytest.mark.parametrize(("placements", "slots"), FOLDED)
 def test_a_folded_mask_is_the_unfolded_product(placements, slots):
     """What is constant over window and batch moves into its trial's columns of the weight."""
     trials, net = _trials(placements), _net(len(placements))
     folded, plain = (NetMasks.of(trials, **NET, fold=fold) for fold in (True, False))
     assert set(folded.factors(0)) == slots
-    made, expected = (
-        dict(zip("ysc", run_cohort(*net, masks), strict=True)) for masks in (folded, plain)
-    )
+    made, expected = (_named(run_cohort(*net, masks)) for masks in (folded, plain))
     assert_close(made, expected)
     names = {Slot.WEIGHT: "RECURRENT", Slot.INPUT_WEIGHT: "INPUT"}
     for slot, edge in names.items():
@@ -432,7 +434,8 @@ def test_every_rule_has_a_table():
     ]
     masks = NetMasks.of(_trials(placements), **NET)
     found = {own.slot for layer in masks.layers for own in layer}
-    assert found == set(Slot) - {Slot.INPUT_WEIGHT, Slot.BEGIN, Slot.READ}
+    around = {Slot.INPUT_WEIGHT, Slot.BEGIN, Slot.READ, Slot.END_HOLD}
+    assert found == set(Slot) - around
     assert masks.embedding is not None
     assert masks.output is not None
 
@@ -475,8 +478,5 @@ def test_a_library_takes_a_cohorts_masks_as_the_loop_does():
         Placement(),
     ]
     masks, net = NetMasks.of(_trials(own), **NET), _net(3)
-    made, expected = (
-        dict(zip("ysc", run_cohort(*net, masks, path), strict=True))
-        for path in (Path.LIBRARY, Path.LOOPED)
-    )
+    made, expected = (_named(run_cohort(*net, masks, path)) for path in (Path.LIBRARY, Path.LOOPED))
     assert_close(made, expected)

@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 
+from ablate.cells import CELLS, LSTM
 from ablate.drops import Drop, Fill
 from ablate.edges import LSTM_EDGES, Edge
 from ablate.errors import AblateError
 from ablate.explain import touches
-from ablate.explain.graph import LISTING, Node, arcs
+from ablate.explain.graph import Node, arcs, listing
 from ablate.placement import Placement
 from ablate.strategies import get
 
@@ -107,12 +108,14 @@ def test_a_layer_without_a_rate_is_not_touched():
     assert _counts(placement, 2, 0) == (1, 1)
 
 
-def test_the_listing_knows_every_edge():
-    """No edge of the LSTM is missing from the graph."""
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=name) for name, cell in CELLS.items()])
+def test_the_listing_knows_every_edge(cell):
+    """No edge of a cell is missing from the graph, and none is there that the cell has not."""
     union = Edge(0)
-    for route in LISTING:
+    for route in listing(cell):
         union |= route.edge
-    assert union == LSTM_EDGES
+    assert union == cell.has
+    assert (union == LSTM_EDGES) == (cell is LSTM)
 
 
 def test_tails_stand_before_heads():

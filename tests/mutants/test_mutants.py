@@ -12,6 +12,7 @@ from mutants import seams
 from mutants.bugs import BUGS, MUTANTS, rows
 from mutants.mutant import Seam, planted
 
+from ablate.cells import LSTM
 from ablate.engine import looped, reference, step
 from ablate.engine.slots import Slot
 
@@ -79,14 +80,14 @@ def test_a_mutant_is_planted_in_the_class_of_its_method():
 
 def test_kernels_are_traced_anew_for_a_mutant():
     """A step's kernel that was made before does not outlive the function it was traced from."""
-    kind = step.Kind((Slot.CARRY_HOLD,), bias=False)
+    kind = step.Kind(LSTM, (Slot.CARRY_HOLD,), bias=False)
 
     def cell() -> torch.Tensor:
         """c_t of one unit whose old cell is 1, is held, and whose gates are all open halfway."""
         kernel = step.kernels(kind)
         zeros, one = torch.zeros(1, 1, 4, 1), torch.ones(1, 1, 1)
-        made = kernel.forward(zeros, zeros, one, torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
-        return made[kernel.places[0]]
+        made = kernel.forward(zeros, zeros, torch.zeros(1, 1, 1), one, torch.zeros(1, 1, 1))
+        return made[kernel.places[1]]
 
     assert cell().item() == 1.0
     with planted(MUTANTS["11c"]):

@@ -18,9 +18,6 @@ from ablate.engine.slots import Slot, Trial
 from ablate.engine.step import Multiply
 from ablate.placement import Placement
 
-# What a step's kernel takes before its bias and its factors: projection, product, c and s.
-_BEFORE_THE_BIAS = 4
-
 
 def weights_dropped_in_evaluation(net_masks: Function) -> Function:
     """Toss WEIGHT's coins in the deterministic evaluation too."""
@@ -45,10 +42,10 @@ def overwritten(masked: Function) -> Function:
     """Write the masked weight over the weight."""
 
     @wraps(masked)
-    def wrong(weight, factor):
+    def wrong(weight, factor, gates):
         if factor is not None:
             with torch.no_grad():
-                weight.unflatten(-2, (4, -1)).mul_(factor)
+                weight.unflatten(-2, (gates, -1)).mul_(factor)
         return weight
 
     return wrong
@@ -100,8 +97,9 @@ def derived_without_masks(kernels: Function) -> Function:
     @wraps(kernels)
     def wrong(kind):
         step = kernels(kind)
-        # A gradient for each output stands before what the backward half reads.
-        first = _BEFORE_THE_BIAS + kind.bias
+        # Projection, product, the state's parts and biases stand before factors, and a gradient for
+        # each output before what the backward half reads.
+        first = 2 + len(kind.cell.state) + kind.biases
         factors = {len(step.places) + k for k, place in enumerate(step.reads) if place >= first}
 
         def backward(*given):
@@ -154,9 +152,10 @@ def new_goes_up(step: Function) -> Function:
     """Hand the new h to the layer above, whatever is held of it in the state."""
 
     @wraps(step)
-    def wrong(z, c, s, at):
+    def wrong(cell, z, s, rest, at):
         table = {slot: own for slot, own in at._factors.items() if slot is not Slot.HIDDEN_HOLD}
-        return step(z, c, s, at)._replace(h=step(z, c, s, Multiply(table)).h)
+        free = step(cell, z, s, rest, Multiply(table))
+        return step(cell, z, s, rest, at)._replace(h=free.h)
 
     return wrong
 
@@ -207,8 +206,8 @@ def without_inputs_masks(layer: Function) -> Function:
     """Lose the masks of a layer's input on this path alone."""
 
     @wraps(layer)
-    def wrong(x_KTBD, state, weights, factors):
+    def wrong(x_KTBD, state, weights, factors, *, cell):
         kept = {slot: factor for slot, factor in factors.items() if slot is not Slot.INPUT}
-        return layer(x_KTBD, state, weights, kept)
+        return layer(x_KTBD, state, weights, kept, cell=cell)
 
     return wrong

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ablate.cells import get
 from ablate.engine.plan import Path
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters
@@ -57,7 +58,7 @@ def start(
     updates: Sequence[int],
     learning_rates: Sequence[float],
     clips: Sequence[float],
-    state: tuple[Tensor, Tensor] | None = None,
+    state: tuple[Tensor, ...] | None = None,
 ) -> Update:
     """The update of these trials from copies of their parameters and from a state [L, K, B, H]."""
     made = Update.of(
@@ -76,9 +77,11 @@ def start(
 def updated(update: Update, windows: Sequence[Window]) -> list[dict[str, Tensor]]:
     """Of each trial its parameters and state after these windows, and what was told: [U, 2]."""
     told_U2K = torch.stack([update(*window) for window in windows])
-    s, c = (part.transpose(0, 1) for part in update.state)
-    values = {**update.parameters, "s": s, "c": c, "told": told_U2K.permute(2, 0, 1)}
-    return [{name: value[k].clone() for name, value in values.items()} for k in range(len(s))]
+    names = ("s", *get(update.net.cell).state[1:])
+    parts = {n: part.transpose(0, 1) for n, part in zip(names, update.state, strict=True)}
+    values = {**update.parameters, **parts, "told": told_U2K.permute(2, 0, 1)}
+    trials = told_U2K.shape[2]
+    return [{name: value[k].clone() for name, value in values.items()} for k in range(trials)]
 
 
 def together_and_alone(
@@ -86,7 +89,7 @@ def together_and_alone(
     each: Sequence[Parameters],
     windows: Sequence[Window],
     *,
-    state: tuple[Tensor, Tensor] | None = None,
+    state: tuple[Tensor, ...] | None = None,
     **given: Sequence[Any],
 ) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Each trial after these windows in the cohort, and alone; what is `given` is each trial's."""
@@ -95,6 +98,6 @@ def together_and_alone(
     alone = []
     for k, task in enumerate(tasks):
         own = {name: values[k : k + 1] for name, values in given.items()}
-        before = None if state is None else (state[0][:, k : k + 1], state[1][:, k : k + 1])
+        before = None if state is None else tuple(part[:, k : k + 1] for part in state)
         alone += updated(start([task], each[k : k + 1], shape, state=before, **own), windows)
     return list(zip(together, alone, strict=True))

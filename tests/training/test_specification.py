@@ -57,7 +57,7 @@ def test_updates_follow_it(name):
             Path.REFERENCE,
             tokens_TB=x_TB,
         )
-        scores = out.y_TBH @ leaves["decoder.weight"].t() + leaves["decoder.bias"]
+        scores = out.y_TBX @ leaves["decoder.weight"].t() + leaves["decoder.bias"]
         own = torch.log_softmax(scores, dim=-1).gather(2, y_TB.unsqueeze(2))
         gradients = torch.autograd.grad(-own.sum() / batch, list(leaves.values()))
         norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
@@ -66,7 +66,7 @@ def test_updates_follow_it(name):
             each: (value - by * gradient).detach()
             for (each, value), gradient in zip(leaves.items(), gradients, strict=True)
         }
-        state = (out.s_LBH.detach(), out.c_LBH.detach())
+        state = tuple(part.detach() for part in out.state)
         for each, value in parameters.items():
             torch.testing.assert_close(ours[each][0], value, msg=each, **EXACT)
     assert number == 6
@@ -91,6 +91,6 @@ def test_an_evaluation_follows_it(name):
         Path.REFERENCE,
         tokens_TB=x_TB,
     )
-    scores = out.y_TBH[:, 0] @ parameters["decoder.weight"].t() + parameters["decoder.bias"]
+    scores = out.y_TBX[:, 0] @ parameters["decoder.weight"].t() + parameters["decoder.bias"]
     log_probs = torch.log_softmax(scores, dim=-1)[torch.arange(53), torch.tensor(tokens).long()]
     np.testing.assert_allclose(scored.log_probs_N, log_probs.numpy(), rtol=1e-6)

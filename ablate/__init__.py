@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from ablate.edges import Edge
     from ablate.errors import AblateError, AblateWarning
     from ablate.model.embedding import Embedding
+    from ablate.model.gru import GRU
     from ablate.model.lstm import LSTM
     from ablate.model.module import LanguageModel
+    from ablate.model.rnn import RNN
     from ablate.noise import GAUSSIAN, Noise
     from ablate.placement import Placement
     from ablate.report.frame import results
@@ -51,12 +53,14 @@ _HOME = {
     "Fill": "ablate.drops",
     "GAUSSIAN": "ablate.noise",
     "GROWING": "ablate.drops",
+    "GRU": "ablate.model.gru",
     "LSTM": "ablate.model.lstm",
     "LanguageModel": "ablate.model.module",
     "Layers": "ablate.drops",
     "Noise": "ablate.noise",
     "PER_STEP": "ablate.drops",
     "Placement": "ablate.placement",
+    "RNN": "ablate.model.rnn",
     "Range": "ablate.strategies",
     "Rate": "ablate.strategies",
     "Scale": "ablate.drops",
@@ -79,8 +83,10 @@ __all__ = [
     "CURRICULUM",
     "GAUSSIAN",
     "GROWING",
+    "GRU",
     "LSTM",
     "PER_STEP",
+    "RNN",
     "TOP",
     "VARIATIONAL",
     "AblateError",

@@ -67,7 +67,14 @@ class Sharing:
     """For each axis the number of neighbours that share one decision.
 
     1 is each its own, `ALL` the whole axis, 10 bursts of ten; None leaves the edge's default.
-    `word` and `gate` take 1 or ALL. `update=n` keeps one decision for n windows.
+    `word`, `gate` and `direction` take 1 or ALL. `update=n` keeps one decision for n windows.
+
+    `direction=ALL` lets both directions of a net that has two take one decision. At INPUT and
+    INTERLAYER both read the one dropped value: the mask of a step is that of its place in the text.
+    Inside the loop a decision is that of the same number of steps, counted in each direction from
+    where it begins. At OUTPUT both halves of the output take one mask. Each its own is the default
+    at every edge and is not stated: `direction=1` is kept as None. In a net of one direction it
+    says nothing.
     """
 
     time: Extent = None
@@ -77,6 +84,7 @@ class Sharing:
     unit: Extent = None
     gate: Extent = None
     update: Extent = None
+    direction: Extent = None
 
     def __post_init__(self) -> None:
         for axis, extent in self.items():
@@ -86,8 +94,11 @@ class Sharing:
                 raise AblateError(
                     f"sharing over {axis} takes a whole number from 1 or ALL, got {extent!r}"
                 )
-            if axis in ("word", "gate") and extent != 1:
+            if axis in ("word", "gate", "direction") and extent != 1:
                 raise AblateError(f"sharing over {axis} takes 1 or ALL, got {extent!r}")
+        if self.direction == 1:
+            # The text of a placement that says nothing of directions is older than the axis.
+            object.__setattr__(self, "direction", None)
 
     def items(self) -> tuple[tuple[str, Extent], ...]:
         """The axes and their extents, in the order of an address."""

@@ -18,16 +18,22 @@ TRAIN, TEST, MEAN = Scale.TRAIN, Scale.TEST, Scale.MEAN
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one edge allows; the axes are those that `sharing` states, plus `update`."""
+    """What one edge allows.
+
+    The axes are those that `sharing`, the default, states, and `direction` where a net may have
+    two.
+    """
 
     sharing: Sharing
     fills: tuple[Fill, ...]
     noise: bool
     scales: tuple[Scale, ...]
+    directions: bool = True
 
     @property
     def axes(self) -> tuple[str, ...]:
-        return tuple(axis for axis, _ in self.sharing.given())
+        stated = tuple(axis for axis, _ in self.sharing.given())
+        return (*stated, "direction") if self.directions else stated
 
 
 _STEP = Sharing(time=1, batch=1, unit=1, update=1)
@@ -35,7 +41,12 @@ _GATED = Sharing(time=1, batch=1, unit=1, gate=ALL, update=1)
 
 RULES: Final[dict[Edge, Rule]] = {
     Edge.EMBEDDING: Rule(
-        Sharing(time=ALL, word=1, batch=1, unit=ALL, update=1), (ZERO,), False, (TRAIN, TEST)
+        Sharing(time=ALL, word=1, batch=1, unit=ALL, update=1),
+        (ZERO,),
+        False,
+        (TRAIN, TEST),
+        # Words are dropped before any layer reads them.
+        directions=False,
     ),
     Edge.INPUT: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
     Edge.INTERLAYER: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),

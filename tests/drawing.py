@@ -60,7 +60,7 @@ def sharings(draw: Any, edge: Edge, fill: Fill = Fill.ZERO) -> Sharing:
     """Any sharing over the axes of `edge`, some of them left open."""
     extents: dict[str, Any] = {}
     for axis in RULES[edge].axes:
-        choices = [None, 1, ALL] if axis in ("word", "gate") else [None, 1, 2, 3, ALL]
+        choices = [None, 1, ALL] if axis in ("word", "gate", "direction") else [None, 1, 2, 3, ALL]
         if axis == "gate" and fill is Fill.HOLD:
             choices.remove(1)
         extents[axis] = draw(st.sampled_from(choices))

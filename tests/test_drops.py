@@ -217,7 +217,9 @@ def test_the_two_famous_sharings():
     assert VARIATIONAL.given() == (("time", ALL),)
 
 
-@pytest.mark.parametrize("axis", ["time", "word", "batch", "source", "unit", "gate", "update"])
+@pytest.mark.parametrize(
+    "axis", ["time", "word", "batch", "source", "unit", "gate", "update", "direction"]
+)
 @pytest.mark.parametrize("extent", [0, -1, 1.0, True, "ALL"])
 def test_an_extent_is_a_whole_number_or_all(axis, extent):
     """The message names the axis, what it takes and what was given."""
@@ -228,12 +230,20 @@ def test_an_extent_is_a_whole_number_or_all(axis, extent):
     )
 
 
-@pytest.mark.parametrize("axis", ["word", "gate"])
-def test_words_and_gates_share_alone_or_all(axis):
+@pytest.mark.parametrize("axis", ["word", "gate", "direction"])
+def test_words_gates_and_directions_share_alone_or_all(axis):
     """Neighbouring words and gates have no order, so bursts of them do not exist."""
     with pytest.raises(AblateError) as raised:
         Sharing(**{axis: 2})
     assert str(raised.value) == f"sharing over {axis} takes 1 or ALL, got 2"
+
+
+def test_a_direction_of_its_own_is_not_stated():
+    """It is the only default that there is, and no text of before says it."""
+    assert Sharing(direction=1) == Sharing()
+    assert Sharing(direction=1, time=1).given() == (("time", 1),)
+    assert Sharing(direction=ALL).over(PER_STEP) == Sharing(time=1, direction=ALL)
+    assert Sharing(update=2, direction=ALL).given() == (("update", 2), ("direction", ALL))
 
 
 def test_a_sharing_is_completed_axis_by_axis():
@@ -253,6 +263,11 @@ def test_a_sharing_is_completed_axis_by_axis():
         ),
         pytest.param(
             Drop(0.05, fill=Fill.HOLD, scale=Scale.MEAN), "0.05;;HOLD;BERNOULLI;MEAN", id="held"
+        ),
+        pytest.param(
+            Drop(0.5, Sharing(direction=ALL, update=2)),
+            "0.5;update=2,direction=ALL;ZERO;BERNOULLI;default",
+            id="both-directions",
         ),
         pytest.param(Drop(0.5, layers=TOP), "0.5*TOP;;ZERO;BERNOULLI;default", id="top"),
         pytest.param(Drop(0.2, noise=GAUSSIAN), "0.2;;ZERO;GAUSSIAN;default", id="gaussian"),

@@ -7,7 +7,7 @@ import pytest
 
 import ablate
 from ablate import drops, edges, placement
-from ablate.model import embedding, lstm, module
+from ablate.model import embedding, gru, lstm, module, rnn
 
 
 def test_the_language_needs_no_torch():
@@ -23,7 +23,7 @@ def test_the_language_needs_no_torch():
 
 def test_names_are_those_of_their_modules():
     """One object under two names."""
-    assert ablate.LSTM is lstm.LSTM
+    assert (ablate.LSTM, ablate.GRU, ablate.RNN) == (lstm.LSTM, gru.GRU, rnn.RNN)
     assert ablate.Embedding is embedding.Embedding
     assert ablate.LanguageModel is module.LanguageModel
     assert (ablate.Placement, ablate.Edge) == (placement.Placement, edges.Edge)
@@ -55,5 +55,5 @@ def test_what_messages_name_is_there_after_import_ablate(code):
 
 def test_another_name_is_an_attribute_error():
     """As for any module."""
-    with pytest.raises(AttributeError, match="module 'ablate' has no attribute 'GRU'"):
-        ablate.GRU  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'ablate' has no attribute 'QRNN'"):
+        ablate.QRNN  # noqa: B018

@@ -143,6 +143,9 @@ def test_a_text_in_lines():
         pytest.param(CELL.replace("time=1", "time=0"), "a sharing's text is", id="extent"),
         pytest.param(CELL.replace("time=1", "time=" + 5000 * "9"), "a sharing's", id="long"),
         pytest.param(CELL.replace("time=1", "tame=1"), "a sharing's text is", id="axis"),
+        pytest.param(
+            CELL.replace("update=1", "update=1,direction=1"), "canonical text of", id="dir"
+        ),
         pytest.param(CELL.replace("unit=1", "source=1"), "has no axis 'source'", id="no-such-axis"),
         pytest.param(CELL.replace("ZERO", "NULL"), "one of ZERO, HOLD", id="fill"),
         pytest.param(CELL.replace("BERN", "BARN"), "did you mean 'BERNOULLI'", id="noise"),

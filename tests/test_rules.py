@@ -14,7 +14,7 @@ from ablate.errors import AblateError
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
 
-AXES = ("time", "word", "batch", "source", "unit", "gate", "update")
+AXES = ("time", "word", "batch", "source", "unit", "gate", "update", "direction")
 
 
 class Row(NamedTuple):
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
     @property
     def axes(self) -> tuple[str, ...]:
-        return tuple(self.default)
+        return tuple(self.default) if self.number == 0 else (*self.default, "direction")
 
 
 _WORDS = {"time": ALL, "word": 1, "batch": 1, "unit": ALL, "update": 1}
@@ -66,6 +66,8 @@ def _exists(name: str, sharing: dict[str, object], fill: str, noise: bool, scale
 
 
 def _extents(axis: str) -> tuple[object, ...]:
+    if axis == "direction":
+        return (ALL,)
     return (1, ALL) if axis in ("word", "gate") else (1, 10, ALL)
 
 
@@ -151,10 +153,26 @@ def test_a_foreign_axis_is_refused_by_name(edge, row):
     allowed = ", ".join(axis for axis in AXES if axis in row.axes)
     for axis in set(AXES) - set(row.axes):
         with pytest.raises(AblateError) as raised:
-            Placement({edge: Drop(0.5, Sharing(**{axis: 1}))})
+            Placement({edge: Drop(0.5, Sharing(**{axis: ALL}))})
         assert str(raised.value) == (
             f"{edge.name} has no axis '{axis}' to share over; its axes are {allowed}"
         )
+
+
+@pytest.mark.parametrize(("edge", "row"), EDGES)
+def test_each_direction_by_itself_is_what_every_edge_has(edge, row):
+    """Stated or not it is one placement with one text; sharing both is another."""
+    plain, stated, shared = (
+        Placement({edge: Drop(0.5, sharing)})
+        for sharing in (None, Sharing(direction=1), Sharing(direction=ALL if row.number else 1))
+    )
+    assert stated == plain
+    assert stated.text == plain.text
+    assert "direction" not in plain.text
+    if row.number:
+        assert shared != plain
+        assert shared.text == plain.text.replace(",update=1;", ",update=1,direction=ALL;")
+        assert Placement.parse(shared.text) == shared
 
 
 @pytest.mark.parametrize(("edge", "row"), EDGES)

@@ -76,7 +76,7 @@ class Direction:
         """A layer's factors in this window, for what it reads, with a trial's axis in front."""
         made = dict(self.masks.factors(layer))
         vertical = self.placement.get(Edge.INTERLAYER if layer else Edge.INPUT)
-        shares = vertical is not None and getattr(vertical.shared, "direction", None) is ALL
+        shares = vertical is not None and vertical.shared.direction is ALL
         if shares and Slot.INPUT in made and made[Slot.INPUT].shape[1] > 1:
             # Both directions read the value that was dropped at one place of the text.
             _, steps, _, gates, units = made[Slot.INPUT].shape

@@ -95,7 +95,7 @@ class Window:
             seed=self.seed,
             edge=edge,
             layer=layer,
-            direction=0 if getattr(sharing, "direction", None) is ALL else self.direction,
+            direction=0 if sharing.direction is ALL else self.direction,
             stack=self.stack,
             update=self.update,
             start=0 if weight else self.start,

@@ -23,6 +23,7 @@ def sharing_words(sharing: Sharing) -> str:
     words += ["each weight"] if sharing.source == 1 and sharing.unit == 1 else []
     words += ["each gate"] if sharing.gate == 1 and sharing.source is None else []
     words += ["all gates"] if sharing.gate is ALL and sharing.source is not None else []
+    words += ["both directions"] if sharing.direction is ALL else []
     if sharing.update is ALL:
         words.append("the same in all windows")
     elif sharing.update not in (None, 1):

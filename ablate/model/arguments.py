@@ -1,6 +1,6 @@
-"""What a module refuses of `torch.nn.LSTM`'s arguments, and in which words.
+"""What a recurrent module refuses of the arguments of torch's modules, and in which words.
 
-Shapes: T time, B batch, D input, H hidden, L layers.
+Shapes: T time, B batch, N steps of all rows, D input, H hidden, L layers times directions.
 """
 
 from collections.abc import Mapping
@@ -12,67 +12,67 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ablate.engine.precision import autocasts
-from ablate.engine.stack import State
 from ablate.errors import AblateError, did_you_mean
 from ablate.model.transforms import refuse_proxy
 
-# What torch.nn.LSTM has and this one has not, with the value at which it is not asked for.
-_ABSENT: Final[Mapping[str, Any]] = {"dropout": 0.0, "bidirectional": False, "proj_size": 0}
+# A state as torch gives and takes it: (h, c), or h alone.
+CallersState = Tensor | tuple[Tensor, ...]
 
+# What torch's modules have and these have not, with the value at which it is not asked for.
+_ABSENT: Final[Mapping[str, Any]] = {"dropout": 0.0, "proj_size": 0}
+
+# Those of torch's module and ours, without what a class adds.
 _TAKEN: Final = (
-    "input_size hidden_size num_layers bias batch_first placement seed stack device dtype".split()
-)
-
+    "input_size hidden_size num_layers bias batch_first bidirectional placement seed stack device "
+    "dtype"
+).split()
 
 _WEIGHTS: Final = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What is asked of an LSTM, as far as the words of a refusal depend on it."""
+class Called:
+    """A module as the words of a refusal need it: its class, a name for it in code, its sizes."""
 
+    kind: str
+    name: str
     inputs: int
     hidden: int
     layers: int
-    bias: bool
-    batch_first: bool
-
-    def made(self, inputs: str, stack: str) -> str:
-        """The constructor's call of one layer of this shape."""
-        options = ", bias=False" if not self.bias else ""
-        options += ", batch_first=True" if self.batch_first else ""
-        return f"ablate.LSTM({inputs}, {self.hidden}{options}{stack})"
+    directions: int
 
 
-def check_options(given: Mapping[str, Any], shape: Shape) -> None:
-    """Raise AblateError for an option that is asked for and not there; silent values may stand."""
+def check_options(
+    given: Mapping[str, Any], adds: tuple[str, ...], kind: str, *, layers: int, width: int
+) -> None:
+    """Raise AblateError for an option that is asked for and not there; silent values may stand.
+
+    `adds` are the options that the class `kind` has besides those of all recurrent modules. `width`
+    is that of the output.
+    """
     for name, value in given.items():
-        if name not in _ABSENT:
+        if name != "dropout" and name not in adds:
+            taken = [*_TAKEN, *(each for each in adds if each not in _ABSENT)]
             raise AblateError(
-                f"ablate.LSTM takes no '{name}'{did_you_mean(name, _TAKEN)}; "
-                f"it takes {', '.join(_TAKEN)}"
+                f"{kind} takes no '{name}'{did_you_mean(name, taken)}; it takes {', '.join(taken)}"
             )
-        if value == _ABSENT[name]:
+        if name not in _ABSENT or value == _ABSENT[name]:
             continue
-        match name:
-            case "dropout":
-                raise AblateError(_no_dropout(value, shape))
-            case "bidirectional":
-                raise AblateError(_no_bidirectional(value, shape))
-            case _:
-                raise AblateError(
-                    f"ablate.LSTM has no projection inside the loop, got proj_size={value!r}; "
-                    "leave it out, or project what is returned, which is another net: "
-                    f"`y = torch.nn.Linear({shape.hidden}, {value!r})(y)`"
-                )
+        if name == "dropout":
+            raise AblateError(_no_dropout(value, kind, layers))
+        raise AblateError(
+            f"{kind} has no projection inside the loop, got proj_size={value!r}; leave it out, or "
+            "project what is returned, which is another net: "
+            f"`y = torch.nn.Linear({width}, {value!r})(y)`"
+        )
 
 
-def _no_dropout(value: object, shape: Shape) -> str:
+def _no_dropout(value: object, kind: str, layers: int) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        return f"ablate.LSTM takes its dropout as `placement`, at rates in [0, 1), got {value!r}"
-    if shape.layers == 1:
+        return f"{kind} takes its dropout as `placement`, at rates in [0, 1), got {value!r}"
+    if layers == 1:
         return (
-            f"dropout={value!r} does nothing in one layer, since torch.nn.LSTM drops between "
+            f"dropout={value!r} does nothing in one layer, since torch's modules drop between "
             "layers; leave it out, or drop what is returned: "
             f"`ablate.Placement({{ablate.Edge.OUTPUT: ablate.Drop({value!r})}})` as `placement`"
         )
@@ -83,77 +83,45 @@ def _no_dropout(value: object, shape: Shape) -> str:
     )
 
 
-def _no_bidirectional(value: object, shape: Shape) -> str:
-    """Two LSTMs a layer: torch's upper layers read both directions of the layer below."""
-    time, steps, of_batch = (
-        ("-2", "x.shape[1]", "lengths[:, None]")
-        if shape.batch_first
-        else ("0", "len(x)", "lengths")
-    )
-    position = f"torch.arange({steps}).to(lengths)" + ("" if shape.batch_first else "[:, None]")
-    both = "torch.cat([forward(x)[0], turned(backward(turned(x))[0])], -1)"
-    if shape.layers == 1:
-        pair = [shape.made(str(shape.inputs), stack) for stack in ("", ", stack=1")]
-        run = f"`forward, backward = {', '.join(pair)}`, then `y = {both}`"
-    else:
-        pair = [shape.made("n", f", stack={stack}") for stack in ("2 * l", "2 * l + 1")]
-        widths = [shape.inputs, *[2 * shape.hidden] * (shape.layers - 1)]
-        run = (
-            f"`pairs = [({', '.join(pair)}) for l, n in enumerate({widths})]`, then "
-            f"`for forward, backward in pairs: x = {both}`"
-        )
-    return (
-        f"ablate.LSTM runs forward in time only, got bidirectional={value!r}; make two of each "
-        f"layer, with your placement, one of which reads the steps turned around, `turned = lambda "
-        f"v: v.flip({time})`: {run}; where rows are padded at their ends, turn each within its own "
-        f"length, or backward starts in the padding: `steps = (({of_batch} - 1 - {position}) % "
-        f"{steps})[..., None].to(x.device); "
-        f"turned = lambda v: v.take_along_dim(steps, {1 if shape.batch_first else 0})`"
-    )
-
-
-def _no_packed(batch_first: bool) -> str:
-    option = ", batch_first=True" if batch_first else ""
-    last = ("torch.arange(len(lengths))", "lengths - 1")[:: 1 if batch_first else -1]
-    row = "i, :lengths[i]" if batch_first else ":lengths[i], i"
-    return (
-        "ablate.LSTM takes a padded tensor and no PackedSequence: `x, lengths = "
-        f"torch.nn.utils.rnn.pad_packed_sequence(x{option})`; padding at a row's end changes no "
-        "output before it, so leave it out of the loss and read the last outputs by "
-        f"`y[{', '.join(last)}]`; the state that is returned has read the padding, and that of row "
-        f"i before it is `lstm(x[{row}], batch_offset=i)[1]`"
-    )
-
-
-def check_input(x: Tensor, like: Tensor, shape: Shape) -> Tensor:
-    """Return x in the dtype of a weight; raises AblateError where an LSTM cannot read it.
+def check_input(
+    x: Tensor | PackedSequence, like: Tensor, called: Called
+) -> Tensor | PackedSequence:
+    """Return x in the dtype of a weight; raises AblateError where the module cannot read it.
 
     Only below autocast is another dtype converted.
     """
-    inputs, dtype = shape.inputs, like.dtype
     if isinstance(x, PackedSequence):
-        raise AblateError(_no_packed(shape.batch_first))
-    refuse_proxy("ablate.LSTM", x)
+        data_ND = _check_values(x.data, like, called)
+        return PackedSequence(data_ND, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
+    refuse_proxy(called.kind, x)
     if not isinstance(x, Tensor):
-        raise AblateError(f"ablate.LSTM takes a tensor, got {type(x).__name__}")
+        raise AblateError(
+            f"{called.kind} takes a tensor or a PackedSequence, got {type(x).__name__}"
+        )
     if x.dim() not in (2, 3):
         raise AblateError(
-            "ablate.LSTM takes [T, B, D] ([B, T, D] with batch_first) or, without a batch, [T, D]; "
-            f"got {x.dim()} dimensions, {tuple(x.shape)}"
+            f"{called.kind} takes [T, B, D] ([B, T, D] with batch_first) or, without a batch, "
+            f"[T, D]; got {x.dim()} dimensions, {tuple(x.shape)}"
         )
-    if x.shape[-1] != inputs:
+    return _check_values(x, like, called)
+
+
+def _check_values(x: Tensor, like: Tensor, called: Called) -> Tensor:
+    """Width, device and dtype."""
+    dtype = like.dtype
+    if x.shape[-1] != called.inputs:
         raise AblateError(
-            f"the input's last dimension is input_size={inputs}, got {x.shape[-1]} in "
+            f"the input's last dimension is input_size={called.inputs}, got {x.shape[-1]} in "
             f"{tuple(x.shape)}"
         )
     if x.device != like.device:
         raise AblateError(
             f"the input is on {x.device} and the weights are on {like.device}; "
-            f"{_moved(x.device, like.device)}"
+            f"{_moved(called.name, x.device, like.device)}"
         )
     if x.dtype != dtype and not autocasts(x.device):
         # Weights are real numbers of a common precision.
-        other = f" or `lstm.to({x.dtype})`" if x.dtype in _WEIGHTS else ""
+        other = f" or `{called.name}.to({x.dtype})`" if x.dtype in _WEIGHTS else ""
         raise AblateError(
             f"the input is {x.dtype} and the weights are {dtype}; convert "
             f"{'one of them' if other else 'it'}: `x = x.to({dtype})`{other}"
@@ -161,47 +129,68 @@ def check_input(x: Tensor, like: Tensor, shape: Shape) -> Tensor:
     return x.to(dtype)
 
 
-def _moved(given: torch.device, weights: torch.device) -> str:
+def _moved(name: str, given: torch.device, weights: torch.device) -> str:
     """How input and weights come to one device; what is on `meta` has no values to move."""
     if weights.type == "meta":
         return (
-            f"give them values: `lstm.to_empty(device='{given}'); lstm.reset_parameters()`, or "
+            f"give them values: `{name}.to_empty(device='{given}'); {name}.reset_parameters()`, or "
             "load them"
         )
-    there = f"`lstm.to('{given}')`"
+    there = f"`{name}.to('{given}')`"
     if given.type == "meta":
         return f"the input has no values there, so move the weights: {there}"
     return f"move one of them: `x = x.to('{weights}')` or {there}"
 
 
-def check_state(state: State | None, layers: int, hidden: int, x_TBD: Tensor, batch: bool) -> State:
-    """Return the state (h, c) as [L, B, H] each, in the dtype of the input, by default zeros.
+def check_state(
+    state: CallersState | None,
+    names: tuple[str, ...],
+    called: Called,
+    x_TBD: Tensor,
+    *,
+    batch: bool,
+) -> tuple[Tensor, ...]:
+    """Return the parts of a state as [L, B, H] each, in the dtype of the input, by default zeros.
 
-    `batch` says whether the caller's tensors have a batch. Raises AblateError for a state that does
-    not fit.
+    `names` are the parts' names; of one part the state is that tensor. `batch` says whether the
+    caller's tensors have a batch. Raises AblateError for a state that does not fit.
     """
-    rows = x_TBD.shape[1]
+    layers, rows = called.layers * called.directions, x_TBD.shape[1]
     if state is None:
-        zeros = x_TBD.new_zeros(layers, rows, hidden)
-        return zeros, zeros
-    if not isinstance(state, tuple | list) or len(state) != 2:
-        raise AblateError(f"a state is a pair (h, c) of tensors, got {type(state).__name__}")
-    expected = (layers, rows, hidden) if batch else (layers, hidden)
-    for name, value in zip("hc", state, strict=True):
+        zeros = x_TBD.new_zeros(layers, rows, called.hidden)
+        return (zeros,) * len(names)
+    parts = _parts(state, names, called.kind)
+    expected = (layers, rows, called.hidden) if batch else (layers, called.hidden)
+    for name, value in zip(names, parts, strict=True):
         if not isinstance(value, Tensor) or tuple(value.shape) != expected:
             got = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
-            letters = "[L, B, H]" if batch else "[L, H], as the input has no batch"
+            letters = "[2 L, " if called.directions == 2 else "[L, "
+            letters += "B, H]" if batch else "H], as the input has no batch"
             raise AblateError(f"{name} of the state is {letters}, here {expected}, got {got}")
         if value.device != x_TBD.device:
+            zeros = ", ".join([f"torch.zeros({expected}, device='{x_TBD.device}')"] * len(names))
             raise AblateError(
                 f"{name} of the state is on {value.device} and the input on {x_TBD.device}; make "
-                f"both on one device, such as `state = torch.zeros({expected}, "
-                f"device='{x_TBD.device}'), torch.zeros({expected}, device='{x_TBD.device}')`"
+                f"both on one device, such as `state = {zeros}`"
             )
         if value.dtype != x_TBD.dtype and not autocasts(x_TBD.device):
             raise AblateError(
                 f"{name} of the state is {value.dtype} and the input is {x_TBD.dtype}; convert it: "
                 f"`{name} = {name}.to({x_TBD.dtype})`"
             )
-    h, c = (value.to(x_TBD.dtype).reshape(layers, rows, hidden) for value in state)
-    return h, c
+    return tuple(value.to(x_TBD.dtype).reshape(layers, rows, called.hidden) for value in parts)
+
+
+def _parts(state: CallersState, names: tuple[str, ...], kind: str) -> tuple[Tensor, ...]:
+    if len(names) == 1:
+        if not isinstance(state, Tensor):
+            raise AblateError(
+                f"the state of {kind} is one tensor {names[0]}, got {type(state).__name__}"
+            )
+        return (state,)
+    if not isinstance(state, tuple | list) or len(state) != len(names):
+        raise AblateError(
+            f"the state of {kind} is a pair ({', '.join(names)}) of tensors, got "
+            f"{type(state).__name__}"
+        )
+    return tuple(state)

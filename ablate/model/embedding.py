@@ -16,6 +16,7 @@ from ablate.masks import check_types
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
 from ablate.model.meeting import Call, watch
+from ablate.model.placing import Placed, by_direction
 from ablate.model.transforms import (
     NOT_IN_A_GRAPH,
     by_functions,
@@ -35,12 +36,9 @@ class Embedding(Masked, nn.Embedding):
 
         embedding = ablate.Embedding(10_000, 200, placement=Placement({Edge.EMBEDDING: Drop(0.2)}))
 
-    Raises AblateError for another edge than EMBEDDING, which `ablate.LSTM` owns.
+    Raises AblateError for another edge than EMBEDDING: they are the recurrent modules'.
     Source: arXiv:1512.05287, section 4.
     """
-
-    owns = Edge.EMBEDDING
-    named_call = "embedding(x, update=n)"
 
     def __init__(
         self,
@@ -78,19 +76,28 @@ class Embedding(Masked, nn.Embedding):
             raise AblateError(f"pretrained vectors are [V, D], got {tuple(embeddings.shape)}")
         return cls(*embeddings.shape, _weight=embeddings, _freeze=freeze, **options)
 
+    @property
+    def owns(self) -> Edge:
+        return Edge.EMBEDDING
+
+    @property
+    def named_call(self) -> str:
+        return "embedding(x, update=n)"
+
     def _check_edges(self, edges: Edge) -> None:
         if edges & ~Edge.EMBEDDING:
             raise AblateError(
                 f"an embedding has the edge EMBEDDING alone, got {edges.label}; "
                 "split the placement p: `p & ablate.Edge.EMBEDDING` is the embedding's and "
-                "`p - ablate.Edge.EMBEDDING` that of an ablate.LSTM, or take ablate.LanguageModel, "
-                "which owns both"
+                "`p - ablate.Edge.EMBEDDING` that of a recurrent module, or take "
+                "ablate.LanguageModel, which owns both"
             )
 
-    def _check_placement(self, placement: Placement) -> None:
-        placement.check(1)
-        if drop := placement.get(Edge.EMBEDDING):
-            check_types(drop.shared, self.num_embeddings)
+    def _check_placed(self, placed: Placed) -> None:
+        for placement in by_direction(placed, self.directions):
+            placement.check(1)
+            if drop := placement.get(Edge.EMBEDDING):
+                check_types(drop.shared, self.num_embeddings)
 
     # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)

@@ -1,21 +1,26 @@
-"""Hooks: a function at an edge's place of the listing, on the reference path.
+"""Hooks: a function at an edge's place of a step, on the reference path.
 
 A hook is called with the value at that place, the placement's own drop applied, and returns what
 stands there from then on: `fn(value, *, layer, update) -> value`. It may also name `time` (the step's
-number in the sequence, `start` included; the first step's where it is called once a window) and
-`batch_offset` (the first row's number in the whole batch); it is given what it names.
+number in the sequence, `start` included; the first step's where it is called once a window),
+`batch_offset` (the first row's number in the whole batch) and `direction` (1 where a layer reads
+backward; its first step is a row's last); it is given what it names. Where rows have `lengths`, the
+numbers after a row's end mean nothing.
 
 | edge | called | value |
 |---|---|---|
 | EMBEDDING | once a window | the word vectors, [T, B, D] |
-| INPUT, INTERLAYER | at each step, INTERLAYER at each layer but the lowest | what the four gates read, [B, 4, D] |
-| OUTPUT | once a window | the sequence that is returned, [T, B, H] |
-| WEIGHT | once a window and layer | W_hh, [4, H, H] (gate, unit, source) |
-| RECURRENT | at each step and layer | what the four gates read of s_{t-1}, [B, 4, H] |
+| INPUT, INTERLAYER | at each step, INTERLAYER at each layer but the lowest | what each gate reads, [B, G, D] |
+| OUTPUT | once a window, `direction` 0 | the sequence that is returned, [T, B, H] ([T, B, 2H]) |
+| WEIGHT | once a window and layer | W_hh, [G, H, H] (gate, unit, source) |
+| RECURRENT | at each step and layer | what each gate reads of s_{t-1}, [B, G, H] |
 | HIDDEN | at each step and layer | h_t, [B, H]: the next step and the layer above see it |
-| UPDATE | at each step and layer | g_t, [B, H] |
+| UPDATE | at each step and layer | g_t, [B, H]; n_t of a GRU |
 | CELL | at each step and layer | c~, [B, H]: every reader sees it |
 | CARRY | at each step and layer | c_t, [B, H]: only the next step sees it |
+
+G is 4 (i, f, g, o) of an LSTM, 3 (r, z, n) of a GRU and 1 of a plain RNN. An edge that a cell lacks
+takes no hook.
 
 The value that HOLD would put back is not given to a hook, so that a hook can drop or add noise but
 not hold.
@@ -34,7 +39,7 @@ from ablate.engine.slots import Window
 from ablate.engine.stack import Hooks
 from ablate.errors import AblateError, did_you_mean
 
-GIVEN: Final = ("layer", "update", "time", "batch_offset")
+GIVEN: Final = ("layer", "update", "time", "batch_offset", "direction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ def _through(
             update=window.update,
             time=window.start + step,
             batch_offset=window.batch_offset,
+            direction=direction,
         )
     return value
 

@@ -8,13 +8,14 @@ the `torch.nn` module.
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ablate.drops import ALL
 from ablate.edges import Edge
 from ablate.engine.capturing import refuse_capture
 from ablate.engine.plan import Mode
@@ -23,7 +24,7 @@ from ablate.errors import AblateError
 from ablate.masks import LIMITS, check
 from ablate.model.copies import Lineage, duplicate, keeps_stacks
 from ablate.model.hooks import Hook
-from ablate.model.placing import checked_placement
+from ablate.model.placing import Placed, by_direction, checked_placements
 from ablate.model.transforms import kind_of, refuse_script, refuse_tools
 from ablate.placement import Placement
 
@@ -34,10 +35,6 @@ class Masked(nn.Module):
     In training mode a call tosses, in evaluation mode it takes the mean of each toss.
     `next_update` is the update that the next call will use that names none.
     """
-
-    # The edges that the module has, and how a call names its update, for messages.
-    owns: ClassVar[Edge]
-    named_call: ClassVar[str]
 
     seed: int
     stack: int
@@ -70,23 +67,57 @@ class Masked(nn.Module):
         return made
 
     @property
-    def placement(self) -> Placement:
-        """Where, how often and how this module drops; may be set between two calls."""
+    def owns(self) -> Edge:
+        """The edges that the module has."""
+        raise NotImplementedError
+
+    @property
+    def named_call(self) -> str:
+        """How a call names its update, for messages."""
+        raise NotImplementedError
+
+    @property
+    def directions(self) -> int:
+        """In how many directions the module reads a sequence."""
+        return 1
+
+    # Any, because the type of what is given back is that of what was set.
+    @property
+    def placement(self) -> Any:
+        """Where, how often and how this module drops; may be set between two calls.
+
+        A Placement, or a pair (forward, backward) where that was given to two directions.
+        """
         return self._placement
 
     @placement.setter
-    def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement, self.owns)
-        self._check_edges(placement.edges)
-        self._check_placement(placement)
-        self._placement = placement
+    def placement(self, placement: Placed | None) -> None:
+        placed = checked_placements(placement, self.owns, self.directions, kind_of(self))
+        for each in by_direction(placed, self.directions):
+            self._check_edges(each.edges)
+        self._check_placed(placed)
+        self._placement = placed
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The placement of each direction, forward first."""
+        return by_direction(self._placement, self.directions)
+
+    @property
+    def tossing(self) -> frozenset[tuple[Edge, int]]:
+        """At which edges masks are tossed, and of which direction their addresses are."""
+        return frozenset(
+            (edge, 0 if drop.shared.direction is ALL else direction)
+            for direction, placement in enumerate(self.placements)
+            for edge, drop in placement.items()
+        )
 
     def _check_edges(self, edges: Edge) -> None:
         """Raise AblateError for an edge that another module owns."""
         raise NotImplementedError
 
-    def _check_placement(self, placement: Placement) -> None:
-        """Raise AblateError for rates that do not fit this module."""
+    def _check_placed(self, placed: Placed) -> None:
+        """Raise AblateError for drops that do not fit this module."""
 
     def __prepare_scriptable__(self) -> nn.Module:
         """What `torch.jit.script` asks for; raises AblateError."""
@@ -94,7 +125,7 @@ class Masked(nn.Module):
         return self
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
-        """Put `fn(value, *, layer, update) -> value` at an edge's place of the listing.
+        """Put `fn(value, *, layer, update) -> value` at an edge's place of a step.
 
         It acts after the placement's own drop, in training and in evaluation; hooks at one edge act
         in the order they were made. While there is a hook, calls take the reference path, which is
@@ -142,11 +173,11 @@ class Masked(nn.Module):
     @property
     def _acts(self) -> bool:
         """Whether two calls with different updates may differ."""
-        return self.training and bool(self._placement or self._edge_hooks)
+        return self.training and bool(any(self.placements) or self._edge_hooks)
 
     def _masks_repr(self) -> str:
         """The end of the module's repr; empty where nothing is dropped."""
-        if not self._placement:
+        if not any(self.placements):
             return ""
         stack = f", stack={self.stack}" if self.stack else ""
         return f", placement={self._placement!r}, seed={self.seed}{stack}"

@@ -16,6 +16,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 import torch
 from torch import Tensor, nn
 
+from ablate.edges import Edge
 from ablate.masks import LIMITS
 from ablate.model.masked import Masked, living
 from ablate.model.telling import tell
@@ -91,7 +92,7 @@ def _alike(module: Masked, other: Masked) -> bool:
     """Whether two modules' masks have one address at some edge."""
     if module is other or (module.seed, module.stack) != (other.seed, other.stack):
         return False
-    return bool(module.placement.edges & other.placement.edges)
+    return bool(module.tossing & other.tossing)
 
 
 def _outermost() -> nn.Module | None:
@@ -120,10 +121,12 @@ def _names(owner: nn.Module, *modules: nn.Module) -> list[str] | None:
 
 
 def _words(first: Masked, second: Masked, owner: nn.Module | None, names: list[str] | None) -> str:
-    edges = (first.placement.edges & second.placement.edges).label
+    shared = Edge(0)
+    for edge, _ in first.tossing & second.tossing:
+        shared |= edge
     both = (
         f"both have seed {first.seed} and stack {first.stack}, so that they toss the same masks "
-        f"at {edges}; give one of them a stack of its own:"
+        f"at {shared.label}; give one of them a stack of its own:"
     )
     taken = {each.stack for each in living() if each.seed == first.seed}
     free = next((stack for stack in range(LIMITS["stack"]) if stack not in taken), 0)

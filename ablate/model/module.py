@@ -4,25 +4,44 @@ Shapes: T time, B batch, H hidden, V vocabulary.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ablate.edges import LSTM_EDGES, Edge
-from ablate.engine.stack import State
+from ablate import cells
+from ablate.edges import Edge
+from ablate.model.arguments import CallersState
 from ablate.model.copies import duplicate, keeps_stacks
 from ablate.model.embedding import Embedding
+from ablate.model.gru import GRU
 from ablate.model.lstm import LSTM
 from ablate.model.masked import advance, claim, drawn_seed
 from ablate.model.placing import checked_placement
+from ablate.model.recurrent import Recurrent
+from ablate.model.rnn import RNN
 from ablate.model.transforms import refuse_places, refuse_proxy, refuse_script
 from ablate.placement import Placement
 
+# What runs each cell.
+_MODULES: Final[Mapping[str, Callable[..., Recurrent]]] = MappingProxyType(
+    {
+        cells.LSTM.name: LSTM,
+        cells.GRU.name: GRU,
+        cells.RNN.name: RNN,
+        cells.RNN_RELU.name: partial(RNN, nonlinearity="relu"),
+    }
+)
+
 
 class LanguageModel(nn.Module):
-    """Embedding, LSTM and softmax under one placement: the net that a study trains.
+    """Embedding, recurrent layers and softmax under one placement: the net that a study trains.
+
+    `cell` names the equations of the layers: lstm, gru, rnn or rnn_relu. The module that runs them
+    is called `lstm` whatever they are, because checkpoints are read by that name.
 
     `state_dict` has the names of `ablate.model.parameters`, so that a trial's parameters load; at
     equal seed, update and placement its masks are the trial's. `embedding` is the width of the word
@@ -31,9 +50,6 @@ class LanguageModel(nn.Module):
     set between two calls.
     """
 
-    # The edges that the model has, for messages.
-    owns: ClassVar[Edge] = LSTM_EDGES
-
     def __init__(
         self,
         vocabulary: int,
@@ -41,6 +57,7 @@ class LanguageModel(nn.Module):
         num_layers: int = 2,
         embedding: int | None = None,
         *,
+        cell: str = "lstm",
         placement: Placement | None = None,
         seed: int | None = None,
         stack: int = 0,
@@ -48,12 +65,13 @@ class LanguageModel(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        make = _MODULES[cells.get(cell).name]
         width = hidden if embedding is None else embedding
         # A seed drawn here would stand between the weights of one module and those of the next.
         options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
         options |= {"device": device, "dtype": dtype}
         self.embedding = Embedding(vocabulary, width, **options)
-        self.lstm = LSTM(width, hidden, num_layers, **options)
+        self.lstm = make(width, hidden, num_layers, **options)
         self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
         # Copies of one part count with copies of the whole.
         self.embedding.lineage = self.lstm.lineage
@@ -84,6 +102,11 @@ class LanguageModel(nn.Module):
         self.load_mask_state(self.mask_state() | {"stack": stack})
 
     @property
+    def owns(self) -> Edge:
+        """The edges that the model has."""
+        return self.embedding.owns | self.lstm.owns
+
+    @property
     def placement(self) -> Placement:
         """Where, how often and how the model drops, EMBEDDING included."""
         return self.embedding.placement | self.lstm.placement
@@ -91,22 +114,23 @@ class LanguageModel(nn.Module):
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
         placement = checked_placement(placement, self.owns)
-        placement.check(self.lstm.num_layers)
+        placement.check(self.lstm.num_layers, self.lstm.cell)
         self.embedding.placement = placement & Edge.EMBEDDING
         self.lstm.placement = placement - Edge.EMBEDDING
 
     def forward(
         self,
         tokens_TB: Tensor,
-        state: State | None = None,
+        state: CallersState | None = None,
         *by_place: Any,
         update: int | None = None,
         start: int = 0,
         batch_offset: int = 0,
-    ) -> tuple[Tensor, State]:
-        """Logits [T, B, V] of tokens [T, B], and the state (h, c); arguments as in `ablate.LSTM`.
+    ) -> tuple[Tensor, CallersState]:
+        """Logits [T, B, V] of tokens [T, B], and the state; arguments as in `ablate.LSTM`.
 
-        Tokens [T] give logits [T, V]. Embedding and LSTM toss under one number of the update.
+        The state is (h, c) of LSTM cells and h of others. Tokens [T] give logits [T, V]. Both
+        modules that drop toss under one number of the update.
         """
         refuse_places("ablate.LanguageModel", by_place, "model(tokens, state, update=0)")
         refuse_proxy("ablate.LanguageModel", tokens_TB)

@@ -14,6 +14,9 @@ from ablate.model.telling import tell
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT
 
+# One placement for all directions, or one for each (forward, backward).
+Placed = Placement | tuple[Placement, Placement]
+
 _MADE: Final = (
     "make one of a table, `ablate.Placement({{ablate.Edge.{edge}: ablate.Drop(0.3)}})`, or of a "
     "strategy, `ablate.strategies.get({strategy!r}).place(){part}`"
@@ -38,6 +41,32 @@ def checked_placement(placement: object, owns: Edge) -> Placement:
             "`module.placement = placement.at(update, total)`"
         )
     return placement
+
+
+def checked_placements(given: object, owns: Edge, directions: int, kind: str) -> Placed:
+    """What a module of one or two directions can run, as `checked_placement` for each of them.
+
+    `kind` is what messages call the module.
+    """
+    if not isinstance(given, tuple | list):
+        return checked_placement(given, owns)
+    if directions == 1 or len(given) != 2:
+        allowed = "one Placement" + (", or a pair (forward, backward)" if directions == 2 else "")
+        raise AblateError(
+            f"{kind} of {_directions(directions)} takes {allowed}, got {len(given)} in a "
+            f"{type(given).__name__}"
+        )
+    forward, backward = (checked_placement(each, owns) for each in given)
+    return forward, backward
+
+
+def by_direction(placed: Placed, directions: int) -> tuple[Placement, ...]:
+    """The placement of each direction."""
+    return placed if isinstance(placed, tuple) else (placed,) * directions
+
+
+def _directions(number: int) -> str:
+    return "one direction" if number == 1 else "two directions"
 
 
 def idle(placement: Placement, layers: int) -> Edge:

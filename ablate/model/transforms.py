@@ -52,8 +52,16 @@ def refuse_tools(kind: str) -> None:
             )
 
 
-def refuse_trace(kind: str, inside: Edge) -> None:
-    """Raise AblateError where a trace would keep the number of steps: `inside` acts between two."""
+def refuse_trace(kind: str, inside: Edge, *, ragged: bool = False) -> None:
+    """Raise AblateError where a trace would keep the number of steps.
+
+    `inside` acts between two of them, or rows are `ragged`.
+    """
+    if ragged and is_tracing():
+        raise AblateError(
+            f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
+            "of their own; trace a call without `lengths` or PackedSequence"
+        )
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
@@ -76,7 +84,8 @@ def refuse_proxy(kind: str, x: object) -> None:
         raise AblateError(
             f"torch.fx cannot trace {kind}, a loop over time; make it a leaf: "
             "`tracer = torch.fx.Tracer(); tracer.is_leaf_module = lambda module, name: "
-            "isinstance(module, (torch.nn.LSTM, torch.nn.Embedding)); graph = tracer.trace(model)`"
+            "isinstance(module, (torch.nn.RNNBase, torch.nn.Embedding)); "
+            "graph = tracer.trace(model)`"
         )
 
 

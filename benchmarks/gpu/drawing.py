@@ -84,7 +84,7 @@ def _golden_word(
 def _drops() -> Iterator[tuple[Edge, Drop]]:
     """Every edge with every fill, scale and noise, at each sharing of each of its axes."""
     extents = {"time": (1, 3, ALL), "batch": (1, ALL), "gate": (1, ALL), "unit": (1, 2, ALL),
-               "word": (1, ALL), "source": (1, 2), "update": (1, 4)}  # fmt: skip
+               "word": (1, ALL), "source": (1, 2), "update": (1, 4), "direction": (1,)}  # fmt: skip
     for edge, rule in RULES.items():
         for chosen in itertools.product(*(extents[axis] for axis in rule.axes)):
             sharing = Sharing(**dict(zip(rule.axes, chosen, strict=True)))

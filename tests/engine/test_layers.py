@@ -1,4 +1,7 @@
-"""A rule by layer is the rates that it stands for, in nets of every depth, bit for bit."""
+"""A rule by layer is the rates that it stands for, in nets of every depth, bit for bit.
+
+And an axis that a net does not have, its second direction, changes none.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +12,7 @@ from engine.case import MODES, H, everything, make_case, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.drops import BOTTOM, GROWING, TOP, Drop, Sharing
+from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Sharing
 from ablate.edges import Edge, layers_of
 from ablate.engine.factors import mask
 from ablate.engine.plan import Mode, Path, alike, plan
@@ -97,6 +100,17 @@ def test_the_plan_asks_a_noise_for_the_rates_of_the_layers_that_drop(rule, layer
     """At p it rests in evaluation, growing up to p it does not; at rate 0 it is not asked."""
     placement = Placement({Edge.HIDDEN: Drop(P, noise=Uneven(), layers=rule)})
     assert plan(placement, layers, mode=Mode.MEAN).reaches[0].reach.value == reach
+
+
+@pytest.mark.parametrize(
+    "edge", [e for e in EDGES if e is not Edge.EMBEDDING], ids=lambda e: e.label
+)
+def test_sharing_between_directions_says_nothing_of_a_net_of_one(edge):
+    """Every bit is what it was."""
+    own, shared = (Placement({edge: Drop(P, Sharing(direction=extent))}) for extent in (1, ALL))
+    assert shared != own
+    for mode in MODES:
+        _assert_same_run(shared, own, 2, mode)
 
 
 def test_a_mask_is_that_of_a_drop_whose_rates_are_known():

@@ -182,6 +182,11 @@ def test_nothing_dropped_is_said():
             id="words",
         ),
         pytest.param(
+            Sharing(time=1, batch=1, unit=1, gate=ALL, update=2, direction=ALL),
+            "each step, each row, both directions, kept for 2 windows",
+            id="both-directions",
+        ),
+        pytest.param(
             Sharing(time=1, batch=1, unit=1, update=ALL),
             "each step, each row, the same in all windows",
             id="frozen",

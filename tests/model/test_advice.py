@@ -5,7 +5,6 @@ one piece after the other, and the tests compare with `torch.nn` or with the cal
 """
 
 import ast
-import copy
 import inspect
 import re
 import warnings
@@ -31,14 +30,12 @@ from ablate.schedules import CURRICULUM
 from ablate.strategies import get
 
 V, D, H, T, B = 11, 5, 4, 6, 3
-LENGTHS = torch.tensor([4, 6, 1])
 
 INSIDE = Placement({Edge.RECURRENT | Edge.CARRY: Drop(0.3)})
 WORDS = Placement({Edge.EMBEDDING: Drop(0.3)})
 
 BATCH_FIRST = pytest.mark.parametrize("batch_first", [False, True], ids=["[T,B,D]", "[B,T,D]"])
 LAYERS = pytest.mark.parametrize("layers", [1, 2, 3])
-BIAS = pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
 
 # Every message whose code was executed, so that the last test can say which was not.
 _executed: list[str] = []
@@ -83,83 +80,6 @@ def lstm(layers: int = 1, **options: object) -> ablate.LSTM:
     return ablate.LSTM(D, H, layers, **({"seed": 1} | options))
 
 
-def _bidirectional(layers: int, bias: bool, batch_first: bool) -> nn.LSTM:
-    torch.manual_seed(3)
-    return nn.LSTM(D, H, layers, bias, batch_first, bidirectional=True)
-
-
-def _copy_direction(ours: ablate.LSTM, theirs: nn.LSTM, layer: int, suffix: str) -> None:
-    names = {name: f"{name[:-1]}{layer}{suffix}" for name, _ in ours.named_parameters()}
-    ours.load_state_dict({name: theirs.state_dict()[other] for name, other in names.items()})
-
-
-@BIAS
-@LAYERS
-@BATCH_FIRST
-@pytest.mark.parametrize("rows", ["unbatched", "even", "padded"])
-def test_the_way_around_bidirectional(rows, batch_first, layers, bias):
-    """With torch's weights it is `torch.nn.LSTM(bidirectional=True)`, padded rows included."""
-    options = {"bias": bias, "batch_first": batch_first, "bidirectional": True}
-    message = told(lambda: ablate.LSTM(D, H, layers, **options))
-    theirs = _bidirectional(layers, bias, batch_first)
-    shape = (T, D) if rows == "unbatched" else (B, T, D) if batch_first else (T, B, D)
-    x = drawn(*shape)
-    made = run(message, only=(0, 1), x=x, lengths=LENGTHS)
-    for layer, pair in enumerate(made.get("pairs", [(made.get("forward"), made.get("backward"))])):
-        assert pair[0].stack != pair[1].stack
-        for module, suffix in zip(pair, ("", "_reverse"), strict=True):
-            _copy_direction(module, theirs, layer, suffix)
-    order = (3, 2) if rows == "padded" else (2,)
-    found = run(message, only=order, **{name: made[name] for name in made if name != "_"})
-    y = found["x" if layers > 1 else "y"]
-    if rows != "padded":
-        assert_close({"y": y}, {"y": theirs(x)[0]})
-        return
-    packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first, enforce_sorted=False)
-    expected, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first)
-    for row, length in enumerate(LENGTHS.tolist()):
-        at = (row, slice(length)) if batch_first else (slice(length), row)
-        assert_close({"y": y[at]}, {"y": expected[at]})
-
-
-@LAYERS
-@BATCH_FIRST
-@pytest.mark.parametrize("placement", [Placement(), INSIDE], ids=["silent", "dropped"])
-def test_the_way_around_packed_sequences(placement, batch_first, layers):
-    """Outputs, each row's last one, and the states at rows' ends are those of the packed run."""
-    ours = lstm(layers, batch_first=batch_first, placement=placement).eval()
-    x = drawn(B, T, D) if batch_first else drawn(T, B, D)
-    packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first, enforce_sorted=False)
-    message = told(lambda: ours(packed))
-    made = run(message, only=(0,), x=packed)
-    y, _ = ours(made["x"])
-    last = run(message, only=(1,), y=y, lengths=made["lengths"])["_"]
-    alone = [
-        ours(x[row, :length] if batch_first else x[:length, row])
-        for row, length in enumerate(LENGTHS.tolist())
-    ]
-    assert_close({"last": last}, {"last": torch.stack([own[-1] for own, _ in alone])})
-    for i, (_, state) in enumerate(alone):
-        found = run(message, only=(2,), lstm=ours, x=made["x"], lengths=made["lengths"], i=i)["_"]
-        assert_close(dict(zip("hc", found, strict=True)), dict(zip("hc", state, strict=True)))
-    if not placement:
-        theirs = nn.LSTM(D, H, layers, batch_first=batch_first)
-        theirs.load_state_dict(ours.state_dict())
-        assert_close({"last": last}, {"last": theirs(packed)[1][0][-1]})
-
-
-def test_a_row_by_itself_has_the_masks_of_the_batch():
-    """In training too: the same update, and the row's number."""
-    ours, x = lstm(placement=INSIDE), drawn(T, B, D)
-    packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
-    message = told(lambda: ours(packed))
-    whole = copy.deepcopy(ours)
-    whole.load_mask_state(ours.mask_state())
-    y, _ = whole(x)
-    found = run(message, only=(2,), lstm=ours, x=x, lengths=LENGTHS, i=2)["_"]
-    assert_close({"h": found[0][0]}, {"h": y[0, 2]})
-
-
 @BATCH_FIRST
 @pytest.mark.parametrize("rate", [0.25, 0.5])
 @LAYERS
@@ -185,11 +105,11 @@ def test_no_advice_on_a_rate_that_is_none(value):
     _executed.append(message)
 
 
-@BATCH_FIRST
-def test_the_way_around_a_projection(batch_first):
+@pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])
+def test_the_way_around_a_projection(both):
     """The width that was asked for."""
-    message = told(lambda: ablate.LSTM(D, H, proj_size=2, batch_first=batch_first))
-    y, _ = lstm(batch_first=batch_first)(drawn(T, B, D))
+    message = told(lambda: ablate.LSTM(D, H, proj_size=2, bidirectional=both))
+    y, _ = lstm(bidirectional=both)(drawn(T, B, D))
     assert run(message, y=y)["y"].shape == (T, B, 2)
 
 
@@ -233,6 +153,40 @@ def test_another_state(batch):
     lstm()(x, (run(message, h=like.double())["h"], like))
     message = told(lambda: lstm()(x, (like.to("meta"), like)))
     lstm()(x, run(message)["state"])
+    gru = ablate.GRU(D, H)
+    message = told(lambda: gru(x, like.to("meta")))
+    gru(x, run(message)["state"])
+
+
+def test_lengths_that_cannot_be():
+    """Of a PackedSequence, of one row, of other rows or steps, and what are no whole numbers."""
+    module, x = lstm(), drawn(T, B, D)
+    packed = nn.utils.rnn.pack_padded_sequence(x, [6, 4, 1])
+    message = told(lambda: module(packed, lengths=[6, 4, 1]))
+    assert "knows the lengths of its rows; leave `lengths` out" in message
+    _executed.append(message)
+    alone = x[:, 0]
+    message = told(lambda: module(alone, lengths=[4]))
+    cut = run(message, only=(1,), x=alone, length=4)["x"]
+    assert_close({"y": module(cut)[0]}, {"y": module(alone)[0][:4]})
+    for lengths, words in (
+        ([6, 4], r"one number for each of the 3 rows, [B], got 2"),
+        (torch.ones(3, 1, dtype=torch.int64), "got 3x1"),
+        (torch.tensor(3), "got a single number"),
+        ([6, 4, 7], "lie in [0, 6], as the input has 6 steps, got 7"),
+        ([6, -1, 0], "got -1"),
+        (torch.tensor([6.0, 4.0, 1.0]), "whole numbers, a 1-D tensor or a list of them, got a"),
+        (torch.ones(3, dtype=torch.bool), "got a tensor of torch.bool"),
+        ([6, 4.5, 1], "got [6, 4.5, 1]"),
+        ("641", "got str"),
+    ):
+        message = told(lambda lengths=lengths: module(x, lengths=lengths))
+        assert words in message
+        assert pieces(message) == ["lengths"]
+        _executed.append(message)
+    with pytest.raises(AblateError, match="trace a call without `lengths`") as found:
+        torch.jit.trace(module.eval(), (packed,), check_trace=False)
+    _executed.append(str(found.value))
 
 
 def _calls(kind: str) -> tuple[nn.Module, torch.Tensor, str, Callable[..., torch.Tensor]]:
@@ -242,6 +196,12 @@ def _calls(kind: str) -> tuple[nn.Module, torch.Tensor, str, Callable[..., torch
         case "LSTM":
             made = lstm(placement=INSIDE)
             return made, drawn(T, B, D), "lstm", lambda x, **w: made(x, **w)[0]
+        case "GRU":
+            gru = ablate.GRU(D, H, placement=INSIDE - Edge.CARRY, seed=1)
+            return gru, drawn(T, B, D), "gru", lambda x, **w: gru(x, **w)[0]
+        case "RNN":
+            rnn = ablate.RNN(D, H, 1, "relu", placement=INSIDE - Edge.CARRY, seed=1)
+            return rnn, drawn(T, B, D), "rnn", lambda x, **w: rnn(x, **w)[0]
         case "Embedding":
             words = ablate.Embedding(V, D, placement=WORDS, seed=1)
             return words, tokens, "embedding", words
@@ -249,7 +209,8 @@ def _calls(kind: str) -> tuple[nn.Module, torch.Tensor, str, Callable[..., torch
     return model, tokens, "model", lambda x, **w: model(x, **w)[0]
 
 
-KINDS = pytest.mark.parametrize("kind", ["LSTM", "Embedding", "LanguageModel"])
+NAMES = ("LSTM", "GRU", "RNN", "Embedding", "LanguageModel")
+KINDS = pytest.mark.parametrize("kind", NAMES)
 
 
 @KINDS
@@ -280,6 +241,8 @@ def test_a_strategys_name(kind):
     """The hint is a placement that this very module takes, after `import ablate` alone."""
     make = {
         "LSTM": lambda placement: ablate.LSTM(D, H, 2, placement=placement),
+        "GRU": lambda placement: ablate.GRU(D, H, 2, placement=placement),
+        "RNN": lambda placement: ablate.RNN(D, H, 2, placement=placement),
         "Embedding": lambda placement: ablate.Embedding(V, D, placement=placement),
         "LanguageModel": lambda placement: ablate.LanguageModel(V, H, placement=placement),
     }[kind]
@@ -301,6 +264,7 @@ def test_the_split_of_a_placement():
     own = get("gal2016").place()
     for make in (
         lambda part: ablate.LSTM(D, H, 2, placement=part),
+        lambda part: ablate.GRU(D, H, 2, placement=part),
         lambda part: ablate.Embedding(V, D, placement=part),
     ):
         message = told(lambda make=make: make(own))
@@ -324,6 +288,12 @@ def test_the_mend_of_what_acts_nowhere():
     placement = Placement({Edge.INTERLAYER: Drop(0.5), Edge.CELL: Drop(0.1)})
     left = run(told(lambda: lstm(placement=placement)), placement=placement)["_"]
     assert lstm(placement=left).placement == placement - Edge.INTERLAYER
+    pair = (Placement({Edge.CELL: Drop(0.2)}), placement)
+    left = run(told(lambda: lstm(placement=pair, bidirectional=True)), placement=pair)["_"]
+    assert lstm(placement=left, bidirectional=True).placements == (
+        pair[0],
+        placement - Edge.INTERLAYER,
+    )
 
 
 def test_the_way_to_a_second_derivative():
@@ -434,10 +404,6 @@ def test_no_code_of_a_message_was_left_out():
 
     The tests are called once more, since another process may have run them.
     """
-    for first in (False, True):
-        for layers, bias in ((1, True), (2, False)):
-            test_the_way_around_bidirectional("padded", first, layers, bias)
-        test_the_way_around_packed_sequences(Placement(), first, 1)
     for layers in (1, 2):
         test_the_way_around_dropout(layers, 0.5, False)
     test_no_advice_on_a_rate_that_is_none(1.0)
@@ -447,7 +413,8 @@ def test_no_code_of_a_message_was_left_out():
     test_another_device("cpu", "meta")
     test_another_device_that_holds_values()
     test_another_state((B,))
-    for kind in ("LSTM", "Embedding", "LanguageModel"):
+    test_lengths_that_cannot_be()
+    for kind in NAMES:
         test_the_way_to_checkpoint(kind)
         test_arguments_by_place(kind)
         test_a_strategys_name(kind)

@@ -15,15 +15,20 @@ import ablate
 from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.model.copies import place_of_copy, same_stacks
+from ablate.model.masked import Masked
 from ablate.placement import Placement
 
 V, D, H, T, B = 11, 8, 8, 5, 3
 
 LSTM = Placement({Edge.VERTICAL | Edge.RECURRENT | Edge.WEIGHT | Edge.CARRY: Drop(0.5)})
 WORDS = Placement({Edge.EMBEDDING: Drop(0.5)})
+BACKWARD = Placement({Edge.RECURRENT: Drop(0.3)})
 
 MADE = {
     "LSTM": lambda **options: ablate.LSTM(D, H, 2, placement=LSTM, **options),
+    "GRU": lambda **options: ablate.GRU(
+        D, H, 2, bidirectional=True, placement=(Placement(), BACKWARD), **options
+    ),
     "Embedding": lambda **options: ablate.Embedding(V, D, placement=WORDS, **options),
     "LanguageModel": lambda **options: ablate.LanguageModel(
         V, H, placement=LSTM | WORDS, **options
@@ -40,7 +45,7 @@ def made(kind: str = "LSTM", **options: int) -> nn.Module:
 def read(module: nn.Module, **where: int) -> torch.Tensor:
     """What a call returns of one fixed input."""
     g = torch.Generator().manual_seed(2)
-    if isinstance(module, nn.LSTM):
+    if isinstance(module, nn.RNNBase):
         return module(torch.randn(T, B, D, generator=g), **where)[0]
     out = module(torch.randint(V, (T, B), generator=g), **where)
     return out[0] if isinstance(out, tuple) else out
@@ -48,7 +53,7 @@ def read(module: nn.Module, **where: int) -> torch.Tensor:
 
 def parts(module: nn.Module) -> list[nn.Module]:
     """The modules that toss."""
-    return [each for each in module.modules() if isinstance(each, ablate.LSTM | ablate.Embedding)]
+    return [each for each in module.modules() if isinstance(each, Masked)]
 
 
 @KINDS

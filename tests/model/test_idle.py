@@ -106,7 +106,7 @@ def test_masks_that_are_none():
     """There is no layer to name, and the message names none."""
     with pytest.warns(AblateWarning):
         lstm = ablate.LSTM(4, 4, placement=INTERLAYER)
-    with pytest.raises(AblateError, match="between two layers, and this LSTM has one"):
+    with pytest.raises(AblateError, match=r"between two layers, and ablate\.LSTM here has one"):
         lstm.masks(Edge.INTERLAYER, time=2, batch=2)
 
 

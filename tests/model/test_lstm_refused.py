@@ -18,7 +18,6 @@ T, B, D, H, L = 7, 3, 5, 13, 2
     ("options", "message"),
     [
         ({"dropout": 0.5}, r"dropout=0.5 is the placement .*Edge\.INTERLAYER: ablate\.Drop\(0.5"),
-        ({"bidirectional": True}, r"runs forward in time only, got bidirectional=True; make two"),
         ({"proj_size": 4}, r"no projection inside the loop, got proj_size=4; leave it out"),
         ({"placment": None}, r"takes no 'placment'; did you mean 'placement'\?"),
         ({"seed": -1}, r"seed lies in \[0, 4294967296\), got -1"),
@@ -27,7 +26,7 @@ T, B, D, H, L = 7, 3, 5, 13, 2
         ({"placement": {Edge.OUTPUT: 0.5}}, r"takes a Placement or None, got .*strategies"),
         (
             {"placement": Placement({Edge.EMBEDDING | Edge.INPUT: Drop(0.5)})},
-            r"p - ablate\.Edge\.EMBEDDING` is the LSTM's and .*LanguageModel",
+            r"p - ablate\.Edge\.EMBEDDING` is its own and .*LanguageModel",
         ),
         (
             {"placement": Placement({Edge.RECURRENT: Drop((0.1, 0.2, 0.3))})},
@@ -84,15 +83,17 @@ def test_dropout_that_is_set_afterwards():
         lstm(torch.zeros(T, B, D))
 
 
-def _packed() -> nn.utils.rnn.PackedSequence:
-    return nn.utils.rnn.pack_padded_sequence(torch.zeros(T, B, D), torch.tensor([7, 5, 2]))
+def _packed(width: int = D, dtype: torch.dtype = torch.float32) -> nn.utils.rnn.PackedSequence:
+    x = torch.zeros(T, B, width, dtype=dtype)
+    return nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 5, 2]))
 
 
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        pytest.param(_packed(), r"no PackedSequence: .*pad_packed_sequence\(x\)", id="packed"),
-        pytest.param([[1.0]], "takes a tensor, got list", id="list"),
+        pytest.param(_packed(4), r"input_size=5, got 4 in \(14, 4\)", id="packed-width"),
+        pytest.param(_packed(dtype=torch.float64), "x.to.torch.float32", id="packed-dtype"),
+        pytest.param([[1.0]], "takes a tensor or a PackedSequence, got list", id="list"),
         pytest.param(torch.zeros(T), r"got 1 dimensions, \(7,\)", id="1-D"),
         pytest.param(torch.zeros(T, B, 4), r"input_size=5, got 4 in \(7, 3, 4\)", id="width"),
         pytest.param(torch.zeros(0, B, D), "at least one step, got none", id="no-steps"),
@@ -159,7 +160,7 @@ def test_a_coordinate(where, message):
         (Edge.CELL, {}, r"drops INPUT, INTERLAYER, OUTPUT, and not CELL: there are no"),
         (Edge.VERTICAL, {}, r"one Edge such as Edge.RECURRENT, got INPUT\|INTERLAYER\|OUTPUT$"),
         ("RECURRENT", {}, r"masks are those of one Edge such as Edge.RECURRENT, got 'RECURRENT'$"),
-        (Edge.EMBEDDING, {}, r"which an LSTM does not see"),
+        (Edge.EMBEDDING, {}, r"which ablate\.LSTM does not see"),
         (Edge.INTERLAYER, {"layer": 0}, r"acts at the layers \[1\] of 2, counted from 0, got 0"),
         (Edge.OUTPUT, {"layer": 0}, r"acts at the layers \[1\]"),
         (Edge.INPUT, {"batch": None}, r"give `time` and `batch`"),

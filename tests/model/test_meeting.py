@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import ablate
-from ablate.drops import Drop
+from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateWarning
 from ablate.model.copies import same_stacks
@@ -22,6 +22,7 @@ from ablate.placement import Placement
 D, T, B, V = 6, 4, 3, 9
 
 DROPPED = Placement({Edge.RECURRENT: Drop(0.3)})
+SHARED = Placement({Edge.RECURRENT: Drop(0.3, Sharing(direction=ALL))})
 X = torch.randn(T, B, D, generator=torch.Generator().manual_seed(2))
 TOKENS = torch.randint(V, (T, B), generator=torch.Generator().manual_seed(2))
 
@@ -51,7 +52,10 @@ class Siamese(nn.Module):
         self.left, self.right = left, right
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (self.left(x)[0] - self.right(x)[0]).square()
+        left, right = self.left(x)[0], self.right(x)[0]
+        if isinstance(left, nn.utils.rnn.PackedSequence):
+            left, right = left.data, right.data
+        return (left - right).square()
 
 
 class Last(nn.Module):
@@ -73,11 +77,24 @@ MEETING = {
     "pickled-twice": lambda: (Chain(*pickle.loads(pickle.dumps([lstm(), lstm()]))), X),
     "copied-alike": lambda: (_copied_alike(), X),
     "language-models": lambda: (Siamese(_language_model(), _language_model()), TOKENS),
+    "two-cells": lambda: (Chain(lstm(), gru()), X),
+    "two-directions": lambda: (Siamese(_both(backward=DROPPED), _both(backward=DROPPED)), X),
+    "one-direction-and-two": lambda: (Siamese(gru(hidden=2 * D), _both(forward=DROPPED)), X),
+    "directions-that-share": lambda: (Siamese(_both(SHARED, None), _both(None, SHARED)), X),
+    "packed": lambda: (Siamese(lstm(), lstm()), nn.utils.rnn.pack_padded_sequence(X, [4, 3, 1])),
     "one-edge-of-two": lambda: (
         Chain(lstm(), lstm(placement=Placement({Edge.RECURRENT | Edge.CELL: Drop(0.1)}))),
         X,
     ),
 }
+
+
+def gru(hidden: int = D, **options: object) -> ablate.GRU:
+    return ablate.GRU(D, hidden, **({"placement": DROPPED, "seed": 1} | options))
+
+
+def _both(forward: Placement | None = None, backward: Placement | None = None) -> ablate.GRU:
+    return gru(bidirectional=True, placement=(forward, backward))
 
 
 def _copied_alike() -> nn.Module:
@@ -191,6 +208,7 @@ APART = {
     "other-edges": lambda: _in_turn(
         Chain(lstm(), lstm(placement=Placement({Edge.INPUT: Drop(0.3)})))
     ),
+    "other-directions": lambda: _in_turn(Siamese(_both(DROPPED, None), _both(None, DROPPED))),
     "nothing-dropped": lambda: _in_turn(Chain(lstm(), lstm(placement=None))),
     "evaluation": lambda: _in_turn(Chain(lstm(), lstm()).eval()),
     "teacher-in-evaluation": lambda: _in_turn(Siamese(lstm(), lstm().eval())),

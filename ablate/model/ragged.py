@@ -1,0 +1,76 @@
+"""Rows of different lengths: a PackedSequence, or `lengths` beside a padded tensor.
+
+Shapes: T time, B batch, D input, H hidden.
+"""
+
+import operator
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.jit._trace import is_tracing
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from ablate.errors import AblateError
+from ablate.model.transforms import hidden_by_vmap
+
+Lengths = Tensor | Sequence[int]
+
+
+def padded(packed: PackedSequence) -> tuple[Tensor, Tensor]:
+    """x [T, B, D] and lengths [B] of a packed sequence, rows in the order of who packed them."""
+    x_TBD, lengths_B = pad_packed_sequence(packed)
+    return x_TBD, lengths_B.to(x_TBD.device)
+
+
+def packed_as(given: PackedSequence, y_TBH: Tensor, lengths_B: Tensor) -> PackedSequence:
+    """Outputs packed in the order of steps and rows of what was given."""
+    lengths_B = lengths_B.cpu()
+    if given.sorted_indices is not None:
+        # Packed by these very numbers: to sort again could order rows of one length otherwise.
+        y_TBH = y_TBH.index_select(1, given.sorted_indices)
+        lengths_B = lengths_B.index_select(0, given.sorted_indices.cpu())
+    data_NH = pack_padded_sequence(y_TBH, lengths_B).data
+    return PackedSequence(data_NH, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
+
+
+def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -> Tensor:
+    """Return the lengths of the rows, [B] on the device of x; raises AblateError for others."""
+    if isinstance(x, PackedSequence):
+        raise AblateError("a PackedSequence knows the lengths of its rows; leave `lengths` out")
+    if x.dim() == 2:
+        raise AblateError(
+            "`lengths` are those of a batch's rows, and this input has no batch; cut it: "
+            "`x = x[:length]`"
+        )
+    steps, rows, _ = x_TBD.shape
+    of_kind = _whole_numbers(lengths)
+    if of_kind.shape != (rows,):
+        raise AblateError(
+            f"`lengths` has one number for each of the {rows} rows, [B], got "
+            f"{'x'.join(map(str, of_kind.shape)) or 'a single number'}"
+        )
+    # Their values are not to be asked for where a graph is made of the call.
+    if rows and not (is_tracing() or torch.compiler.is_exporting() or hidden_by_vmap(of_kind)):
+        for each in torch.stack(of_kind.aminmax()).tolist():
+            if not 0 <= each <= steps:
+                raise AblateError(
+                    f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}"
+                )
+    return of_kind.to(x_TBD.device, torch.int64)
+
+
+def _whole_numbers(lengths: Lengths) -> Tensor:
+    """A tensor of the caller's numbers; raises AblateError where they are no whole numbers."""
+    if isinstance(lengths, list | tuple):
+        try:
+            return torch.tensor([operator.index(each) for each in lengths], dtype=torch.int64)
+        except TypeError:
+            got = f"{list(lengths)!r}"
+    elif not isinstance(lengths, Tensor):
+        got = type(lengths).__name__
+    elif lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        got = f"a tensor of {lengths.dtype}"
+    else:
+        return lengths
+    raise AblateError(f"`lengths` are whole numbers, a 1-D tensor or a list of them, got {got}")

@@ -1,0 +1,340 @@
+"""What `ablate.LSTM`, `ablate.GRU` and `ablate.RNN` share: torch's module with dropout at any edge.
+
+Shapes: T time, B batch, D input, H hidden, G gates, U units, S source units, L layers times
+directions.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.hooks import RemovableHandle
+
+from ablate import cells
+from ablate.cells import Cell
+from ablate.edges import Edge, layers_of
+from ablate.engine.factors import mask
+from ablate.engine.plan import Path, Reach, plan
+from ablate.engine.precision import in_dtype, product_dtype, without_autocast
+from ablate.engine.reference import LayerWeights
+from ablate.engine.slots import Window
+from ablate.engine.stack import run_stack
+from ablate.errors import AblateError
+from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
+from ablate.model.hooks import in_window
+from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
+from ablate.model.meeting import Call, watch
+from ablate.model.placing import Placed, by_direction, idle, warn_idle
+from ablate.model.ragged import Lengths, check_lengths, packed_as, padded
+from ablate.model.transforms import (
+    NOT_IN_A_GRAPH,
+    by_functions,
+    kind_of,
+    refuse_places,
+    refuse_trace,
+)
+from ablate.placement import Placement
+
+
+class Recurrent(Masked, nn.RNNBase):
+    """A recurrent module of torch with dropout wherever a placement puts it; abstract.
+
+    A class below it is a subclass of its torch module too, whose constructor makes the weights.
+    """
+
+    # Options of the class's own, besides those of all recurrent modules.
+    adds: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        placement: Placed | None = None,
+        seed: int | None = None,
+        stack: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **others: Any,
+    ) -> None:
+        width = 2 * hidden_size if bidirectional else hidden_size
+        given = {"dropout": dropout} | others
+        check_options(given, self.adds, kind_of(self), layers=num_layers, width=width)
+        # To the constructor of torch's module, which knows its own mode.
+        super().__init__(
+            input_size,  # pyright: ignore[reportArgumentType]
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            **others,
+        )
+        self._place(placement, seed, stack)
+
+    @property
+    def cell(self) -> Cell:
+        """The equations that the module runs."""
+        return cells.get(self.mode.lower().removesuffix("_tanh"))
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def owns(self) -> Edge:
+        return self.cell.has & ~Edge.EMBEDDING
+
+    @property
+    def named_call(self) -> str:
+        return f"{self._called.name}(x, update=n)[0]"
+
+    def _check_edges(self, edges: Edge) -> None:
+        if Edge.EMBEDDING in edges:
+            raise AblateError(
+                f"EMBEDDING drops words, which {kind_of(self)} does not see; split the placement "
+                "p: `p - ablate.Edge.EMBEDDING` is its own and `p & ablate.Edge.EMBEDDING` that of "
+                "an ablate.Embedding, or take ablate.LanguageModel, which owns both"
+            )
+
+    def _check_placed(self, placed: Placed) -> None:
+        nowhere, before = Edge(0), Edge(0)
+        for placement in by_direction(placed, self.directions):
+            placement.check(self.num_layers, self.cell)
+            nowhere |= idle(placement, self.num_layers)
+        # Once, although a schedule sets the placement at each update.
+        for placement in by_direction(getattr(self, "_placement", Placement()), self.directions):
+            before |= idle(placement, self.num_layers)
+        nowhere &= ~before
+        mend = f"placement - ablate.Edge.{nowhere.label}"
+        if isinstance(placed, tuple):
+            mend = f"[each - ablate.Edge.{nowhere.label} for each in placement]"
+        warn_idle(nowhere, self.num_layers, f": `{mend}`")
+
+    def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
+        if isinstance(edge, Edge) and (lacks := edge & ~self.owns & ~Edge.EMBEDDING):
+            raise AblateError(
+                f"{kind_of(self)} has no {lacks.label}, where a hook was to stand; its edges are "
+                f"{', '.join(each.label for each in self.owns)}"
+            )
+        handle = super().hook(edge, fn)
+        if not any(layers_of(each, self.num_layers) for each in edge):
+            warn_idle(edge, self.num_layers, "")
+        return handle
+
+    # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
+    @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        state: CallersState | None = None,
+        *by_place: Any,
+        update: int | None = None,
+        start: int = 0,
+        batch_offset: int = 0,
+        lengths: Lengths | None = None,
+        hx: CallersState | None = None,
+    ) -> tuple[Tensor | PackedSequence, CallersState]:
+        """Run over a sequence: `y, state`, as torch's module; `hx` is its name for `state`.
+
+        x is [T, B, D], [B, T, D] with `batch_first`, [T, D], or a PackedSequence, of which y is
+        one too. The state is (h, c) of an LSTM and h of the others, [L, B, H] each, [L, H] where x
+        has no batch, zeros by default. `lengths`, [B] from 0 to T, are those of the rows of a
+        padded x: steps beyond are not read, y is 0 there, and the state is that of a row's own end.
+
+        `start` is the first step's number within the sequence: a loop of one-step calls with one
+        `update` has the masks of one long call. `batch_offset` is the first row's number in the
+        whole batch.
+        """
+        called = self._called
+        refuse_places(called.kind, by_place, f"{called.name}(x, state, update=0)")
+        if start and self.directions == 2:
+            raise AblateError(
+                f"{called.kind} of two directions reads a sequence from both ends, so that no call "
+                f"goes on with one, got start={start}; give the whole sequence in one call"
+            )
+        number = claim(self, update, start=start)
+        # torch's own attribute, which some code sets after construction.
+        self._check_dropout()
+        weights = self._weights()
+        like = weights[0].w_ih
+        x = check_input(x, like, called)
+        x_TBD, lengths_B = self._read(x, lengths)
+        time, rows, _ = x_TBD.shape
+        if not time:
+            raise AblateError("a sequence has at least one step, got none")
+        batched = isinstance(x, PackedSequence) or x.dim() == 3
+        state = hx if state is None else state
+        parts = check_state(state, self.cell.state, called, x_TBD, batch=batched)
+        window = self._window(time, rows, number, start, batch_offset, x_TBD)
+        placements = self.placements
+        # A batch without rows has neither masks nor lengths.
+        if not rows:
+            placements, lengths_B = (Placement(),) * self.directions, None
+        path = self._path(placements, window, ragged=lengths_B is not None)
+        hooks = in_window(self._edge_hooks.values(), window)
+        weights = [in_dtype(layer, product_dtype(like)) for layer in weights]
+        with without_autocast(like.device):
+            y_TBH, after = run_stack(
+                x_TBD,
+                parts,
+                weights,
+                placements if self.directions == 2 else placements[0],
+                window,
+                path,
+                hooks,
+                cell=self.cell,
+                lengths_B=lengths_B,
+            )
+        advance(self, update)
+        y, after = self._given_back(x, y_TBH, lengths_B), tuple(after)
+        if not batched:
+            after = tuple(part[:, 0] for part in after)
+        if self._acts and not (recomputing() or by_functions()):
+            watch(self, Call(number, update is not None), (y_TBH, *after))
+        return y, after[0] if len(after) == 1 else after
+
+    def _check_dropout(self) -> None:
+        width = self.directions * self.hidden_size
+        own = {"dropout": self.dropout}
+        check_options(own, self.adds, kind_of(self), layers=self.num_layers, width=width)
+
+    def _read(
+        self, x: Tensor | PackedSequence, lengths: Lengths | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """[T, B, D] of what a caller gives, and its rows' lengths where they may differ."""
+        if isinstance(x, PackedSequence):
+            x_TBD, lengths_B = padded(x)
+            return x_TBD, lengths_B if lengths is None else check_lengths(lengths, x, x_TBD)
+        x_TBD = self._time_first(x)
+        return x_TBD, None if lengths is None else check_lengths(lengths, x, x_TBD)
+
+    def _given_back(
+        self, x: Tensor | PackedSequence, y_TBH: Tensor, lengths_B: Tensor | None
+    ) -> Tensor | PackedSequence:
+        """The outputs in the form in which the caller gave x."""
+        if isinstance(x, PackedSequence):
+            assert lengths_B is not None
+            return packed_as(x, y_TBH, lengths_B)
+        return self._time_first(y_TBH) if x.dim() == 3 else y_TBH[:, 0]
+
+    def _time_first(self, value: Tensor) -> Tensor:
+        """[T, B, X] of what a caller gives, and back; no batch becomes a batch of one."""
+        if value.dim() == 2:
+            return value[:, None]
+        return value.transpose(0, 1) if self.batch_first else value
+
+    @property
+    def _called(self) -> Called:
+        return Called(
+            kind_of(self),
+            self.cell.name.partition("_")[0],
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.directions,
+        )
+
+    def _path(self, placements: tuple[Placement, ...], window: Window, *, ragged: bool) -> Path:
+        """The path of a call; raises AblateError where a tool would freeze it."""
+        device = torch.device(window.device).type
+        plans = [
+            plan(each, self.num_layers, device=device, mode=window.mode, cell=self.cell)
+            for each in placements
+        ]
+        inside = Edge(0)
+        for reached in (each for made in plans for each in made.reaches):
+            inside |= reached.edge if reached.reach is Reach.INSIDE else Edge(0)
+        refuse_trace(kind_of(self), inside, ragged=ragged)
+        if by_functions():
+            return Path.REFERENCE
+        # One path for both directions: the library's loop has no place for what acts inside.
+        return next((made.path for made in plans if made.path is Path.LOOPED), plans[0].path)
+
+    def masks(
+        self,
+        edge: Edge,
+        *,
+        time: int | None = None,
+        batch: int | None = None,
+        layer: int | None = None,
+        update: int | None = None,
+        start: int = 0,
+        batch_offset: int = 0,
+        direction: int = 0,
+    ) -> Tensor:
+        """The multipliers with which a training call drops `edge` at `layer`.
+
+        [T, B, G, U] for a window of `time` steps and `batch` rows, WEIGHT's [G, U, S]; an axis that
+        shares one decision has length 1. Under HOLD 1 takes the new value and 0 keeps the old one.
+        `direction` 1 is backward, whose first step is a row's last. Unless they are named, the
+        layer is the lowest at which the edge acts and the update that of the next call. Raises
+        AblateError for an edge that the placement does not drop.
+        """
+        if not isinstance(edge, Edge) or len(edge) != 1:
+            given = edge.label if isinstance(edge, Edge) else repr(edge)
+            raise AblateError(f"masks are those of one Edge such as Edge.RECURRENT, got {given}")
+        self._check_edges(edge)
+        if direction not in range(self.directions):
+            allowed = "0 (forward)" + (" or 1 (backward)" if self.directions == 2 else "")
+            raise AblateError(f"a direction of this module is {allowed}, got {direction!r}")
+        placement = self.placements[direction]
+        if edge not in placement:
+            dropped = ", ".join(each.label for each in placement) or "nothing"
+            raise AblateError(
+                f"the placement drops {dropped}, and not {edge.label}: there are no masks to show"
+            )
+        layers = layers_of(edge, self.num_layers)
+        if not layers:
+            raise AblateError(
+                f"{edge.label} lies between two layers, and {kind_of(self)} here has one: there "
+                "are no masks to show"
+            )
+        layer = layers.start if layer is None else layer
+        if layer not in layers:
+            raise AblateError(
+                f"{edge.label} acts at the layers {list(layers)} of {self.num_layers}, "
+                f"counted from 0, got {layer}"
+            )
+        number = self.next_update if update is None else coordinate("update", update)
+        if edge is not Edge.WEIGHT and (time is None or batch is None):
+            raise AblateError(
+                f"the masks of {edge.label} differ by step and row: give `time` and `batch`, the "
+                "window's lengths"
+            )
+        like = self._weights()[0].w_ih
+        window = self._window(time or 1, batch or 1, number, start, batch_offset, like)
+        window = replace(window, direction=direction)
+        drop = placement.within(self.num_layers)[edge]
+        return mask(drop, edge, layer, self._units(edge), window, cell=self.cell)
+
+    def _units(self, edge: Edge) -> int:
+        """How many units `edge` drops: a layer above the lowest reads both directions."""
+        if edge is Edge.INPUT:
+            return self.input_size
+        return self.hidden_size * (self.directions if edge is Edge.INTERLAYER else 1)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + self._masks_repr()
+
+    def _weights(self) -> list[LayerWeights]:
+        """Each layer's parameters, or what stands in their place (a parametrization's).
+
+        In torch's order: of two directions forward and backward of one layer stand side by side.
+        """
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if self.bias else 2]
+        return [
+            LayerWeights(*(getattr(self, f"{kind}_l{layer}{direction}") for kind in kinds))
+            for layer in range(self.num_layers)
+            for direction in ("", "_reverse")[: self.directions]
+        ]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from ablate.cells import LSTM, Cell
 from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
 from ablate.edges import LSTM_EDGES, Edge, layers_of
 from ablate.noise import BERNOULLI, GAUSSIAN
@@ -34,6 +35,10 @@ PLACEMENTS = MappingProxyType(
         "test_gradients_of_drawn_placements_are_derivatives": 60,
         "test_drawn_placements_evaluate_alike": 100,
         "test_a_drawn_placement_may_be_cut_anywhere": 150,
+        "test_drawn_placements_of_other_cells": 40,
+        "test_gradients_of_drawn_placements_of_other_cells_are_derivatives": 12,
+        "test_drawn_placements_of_other_cells_evaluate_alike": 30,
+        "test_a_drawn_placement_of_another_cell_may_be_cut_anywhere": 40,
     }
 )
 
@@ -63,9 +68,9 @@ def sharings(draw: Any, edge: Edge, fill: Fill = Fill.ZERO) -> Sharing:
 
 
 @st.composite
-def drops(draw: Any, edge: Edge, layers: int = 1) -> Drop:
-    """Any drop that `edge` allows, in some by layer: a rate for each, or a rule."""
-    rule, places = RULES[edge], len(layers_of(edge, layers))
+def drops(draw: Any, edge: Edge, layers: int = 1, cell: Cell = LSTM) -> Drop:
+    """Any drop that `edge` of a cell allows, in some by layer: a rate for each, or a rule."""
+    rule, places = cell.rule(edge), len(layers_of(edge, layers))
     rate, by = draw(RATES), Layers.ALL
     if places > 1:
         by = draw(st.sampled_from((*Layers, Layers.ALL)))
@@ -81,11 +86,13 @@ def drops(draw: Any, edge: Edge, layers: int = 1) -> Drop:
 
 
 @st.composite
-def placements(draw: Any, layers: int = 1, edges: tuple[Edge, ...] = EDGES) -> Placement:
+def placements(
+    draw: Any, layers: int = 1, edges: tuple[Edge, ...] = EDGES, cell: Cell = LSTM
+) -> Placement:
     """Any placement over `edges` that fits a net of `layers` layers, the silent one included."""
-    present = [edge for edge in edges if layers_of(edge, layers)]
+    present = [edge for edge in edges if edge in cell.has and layers_of(edge, layers)]
     chosen = draw(st.lists(st.sampled_from(present), unique=True, max_size=len(present)))
-    return Placement({edge: draw(drops(edge, layers)) for edge in chosen})
+    return Placement({edge: draw(drops(edge, layers, cell)) for edge in chosen})
 
 
 class Drawn(NamedTuple):
@@ -93,10 +100,12 @@ class Drawn(NamedTuple):
 
     placement: Placement
     layers: int
+    cell: Cell = LSTM
 
 
 @st.composite
-def stacks(draw: Any, most: int = 3) -> Drawn:
-    """A placement on a net of one to `most` layers."""
+def stacks(draw: Any, most: int = 3, cells: tuple[Cell, ...] = (LSTM,)) -> Drawn:
+    """A placement on a net of one to `most` layers of one of these cells."""
+    cell = draw(st.sampled_from(cells)) if len(cells) > 1 else cells[0]
     layers = draw(st.integers(1, most))
-    return Drawn(draw(placements(layers)), layers)
+    return Drawn(draw(placements(layers, cell=cell)), layers, cell)

@@ -82,11 +82,12 @@ def test_random123s_known_answers(counter, key, words):
     assert " ".join(f"{word.item():08x}" for word in drawn) == words
 
 
-def _golden_word(seed, purpose, stack, layer, edge, update, time, gate, row, word, unit):
+def _golden_word(seed, purpose, stack, direction, layer, edge, update, time, gate, row, word, unit):
     address = Address(
         seed=seed,
         edge=Edge[edge] if edge else None,
         layer=layer,
+        direction=direction,
         stack=stack,
         update=update,
         start=time,
@@ -125,7 +126,9 @@ def test_golden_table_belongs_to_these_semantics():
 def test_golden_table_varies_every_coordinate():
     """No coordinate could be left out of the address unseen."""
     columns = list(zip(*GOLDEN["rows"], strict=True))
-    assert all(len(set(column)) > 2 for column in columns)
+    varied = dict(zip(GOLDEN["columns"], map(set, columns), strict=True))
+    assert varied.pop("direction") == {0, 1}
+    assert all(len(values) > 2 for values in varied.values())
     assert len(set(columns[-1])) == len(GOLDEN["rows"])
 
 
@@ -227,6 +230,7 @@ _NEIGHBOURS = {
     "update": lambda: _apart("update", 6, 7),
     "layer": lambda: _apart("layer", 0, 1),
     "stack": lambda: _apart("stack", 0, 1),
+    "direction": lambda: _apart("direction", 0, 1),
     "seed": lambda: _apart("seed", 1, 2),
     "edge": lambda: _apart("edge", Edge.INPUT, Edge.INTERLAYER),
     "purpose": lambda: _apart("purpose", Purpose.MASK, Purpose.MONTE_CARLO),
@@ -316,19 +320,21 @@ _KEYS = st.tuples(
     st.integers(0, LIMITS["seed"] - 1),
     st.sampled_from(list(Purpose)),
     st.integers(0, LIMITS["stack"] - 1),
+    st.integers(0, LIMITS["direction"] - 1),
     st.integers(0, LIMITS["layer"] - 1),
     st.sampled_from(list(Edge)),
 )
 
 
-def _key(seed, purpose, stack, layer, edge):
-    return Address(seed=seed, purpose=purpose, stack=stack, layer=layer, edge=edge).key
+def _key(seed, purpose, stack, direction, layer, edge):
+    where = {"stack": stack, "direction": direction, "layer": layer}
+    return Address(seed=seed, purpose=purpose, edge=edge, **where).key
 
 
-@given(_KEYS, _KEYS, st.integers(0, 4))
+@given(_KEYS, _KEYS, st.integers(0, 5))
 @seeded(200)
 def test_distinct_keys_never_collide(one, two, place):
-    """Seed, purpose, stack, layer and edge are packed into two words without overlap."""
+    """Seed, purpose, stack, direction, layer and edge are packed into two words apart."""
     near = (*one[:place], two[place], *one[place + 1 :])
     for other in (two, near):
         assert (_key(*one) == _key(*other)) == (one == other)
@@ -351,7 +357,12 @@ def test_distinct_keys_never_collide(one, two, place):
             lambda: Address(seed=0, stack=256), "stack lies in [0, 256), got 256", id="stack"
         ),
         pytest.param(
-            lambda: Address(seed=0, layer=4096), "layer lies in [0, 4096), got 4096", id="layer"
+            lambda: Address(seed=0, layer=2048), "layer lies in [0, 2048), got 2048", id="layer"
+        ),
+        pytest.param(
+            lambda: Address(seed=0, direction=2),
+            "direction lies in [0, 2), got 2",
+            id="direction",
         ),
         pytest.param(
             lambda: Address(seed=0, start=2**30),

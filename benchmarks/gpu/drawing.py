@@ -56,13 +56,14 @@ def equal(device: str) -> Iterator[Row]:
 
 
 def _golden_word(
-    device: str, seed: int, purpose: str, stack: int, layer: int, edge: str | None, update: int,
-    time: int, gate: int, row: int, word: int, unit: int,
+    device: str, seed: int, purpose: str, stack: int, direction: int, layer: int,
+    edge: str | None, update: int, time: int, gate: int, row: int, word: int, unit: int,
 ) -> int:  # fmt: skip
     address = Address(
         seed=seed,
         edge=Edge[edge] if edge else None,
         layer=layer,
+        direction=direction,
         stack=stack,
         update=update,
         start=time,

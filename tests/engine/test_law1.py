@@ -3,6 +3,8 @@
 Kernels run eagerly here; `test_compiled.py` holds the compiled ones to the same source.
 """
 
+import random
+
 import pytest
 import torch
 from conftest import assert_close, single_edge_placements
@@ -11,6 +13,7 @@ from engine.case import MODES, everything, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.cells import CELLS, GRU, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path, Reach, plan
@@ -24,12 +27,14 @@ SIZES = [
 ]
 MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
 PATHS = [pytest.param(path, id=path.value) for path in Path]
+CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
+OTHERS = (GRU, RNN, RNN_RELU)
 
 
 def _assert_paths_equal(case, placement, window):
     """Compare looped, and fused where nothing is inside the loop, with the reference."""
     expected = everything(case, placement, window, Path.REFERENCE)
-    reaches = plan(placement, len(case.weights), mode=window.mode).reaches
+    reaches = plan(placement, len(case.weights), mode=window.mode, cell=case.cell).reaches
     inside = any(reached.reach is Reach.INSIDE for reached in reaches)
     for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
         found = everything(case, placement, window, path)
@@ -49,11 +54,29 @@ def test_every_edge_alone(edge, steps, dtype, mode):
         _assert_paths_equal(case, placement, window)
 
 
+@pytest.mark.parametrize("mode", MODE)
+@pytest.mark.parametrize(("steps", "dtype"), SIZES)
+@pytest.mark.parametrize("cell", [GRU, RNN], ids=lambda cell: cell.name)
+def test_every_edge_of_another_cell_alone(cell, steps, dtype, mode):
+    """As above; what the LSTM takes at each size and in each mode is dealt out among them here."""
+    deals = [(*size.values, each) for size in SIZES for each in MODES]
+    place = deals.index((steps, dtype, mode))
+    placements = single_edge_placements(cell=cell)
+    random.Random(1409).shuffle(placements)
+    case = make_case(steps=steps, dtype=dtype, cell=cell)
+    for edge in cell.has:
+        own = [placement for placement in placements if edge in placement][place :: len(deals)]
+        assert own
+        for placement in own:
+            _assert_paths_equal(case, placement, window_of(case, mode=mode))
+
+
 @pytest.mark.parametrize(("steps", "dtype"), SIZES)
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-def test_a_silent_placement(steps, dtype, bias):
-    """Without dropout all three paths are the same LSTM, with biases and without."""
-    case = make_case(steps=steps, dtype=dtype, bias=bias)
+@pytest.mark.parametrize("cell", CELL)
+def test_a_silent_placement(cell, steps, dtype, bias):
+    """Without dropout all three paths are the same net, with biases and without."""
+    case = make_case(steps=steps, dtype=dtype, bias=bias, cell=cell)
     window = window_of(case)
     expected = everything(case, Placement(), window, Path.REFERENCE)
     for path in (Path.LOOPED, Path.LIBRARY):
@@ -90,6 +113,14 @@ def test_drawn_placements_in_single_precision(drawn: Drawn, window, steps):
     _assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
+@given(stacks(cells=OTHERS), _windows(), st.sampled_from((7, 1, 2)), st.booleans())
+@law
+def test_drawn_placements_of_other_cells(drawn: Drawn, window, steps, bias):
+    """As above with the edges and fills of a GRU and of plain recurrent nets."""
+    case = make_case(drawn.layers, steps=steps, bias=bias, cell=drawn.cell)
+    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
+
+
 @given(RATES, RATES, st.sampled_from(MODES))
 @seeded(20)
 def test_all_edges_at_once(rate, other, mode):
@@ -113,12 +144,13 @@ def test_all_edges_at_once(rate, other, mode):
 
 
 @pytest.mark.parametrize("mode", MODE)
-def test_both_states_held(mode):
+@pytest.mark.parametrize("cell", CELL)
+def test_both_states_held(cell, mode):
     """HOLD on HIDDEN and on RECURRENT together: each holds the state handed on, s_{t-1}."""
     placement = Placement(
         {Edge.HIDDEN: Drop(0.4, fill=Fill.HOLD), Edge.RECURRENT: Drop(0.3, fill=Fill.HOLD)}
     )
-    case = make_case()
+    case = make_case(cell=cell)
     _assert_paths_equal(case, placement, window_of(case, mode=mode))
 
 
@@ -201,4 +233,12 @@ def test_gradients_are_derivatives(edge, mode):
 def test_gradients_of_drawn_placements_are_derivatives(drawn: Drawn, window):
     """As above with any edges together."""
     case = make_case(drawn.layers, steps=2)
+    _assert_gradients_are_slopes(case, drawn.placement, window_of(case, **window))
+
+
+@given(stacks(most=2, cells=(GRU, RNN)), _windows())
+@law
+def test_gradients_of_drawn_placements_of_other_cells_are_derivatives(drawn: Drawn, window):
+    """As above; a rectifier's values have corners."""
+    case = make_case(drawn.layers, steps=2, cell=drawn.cell)
     _assert_gradients_are_slopes(case, drawn.placement, window_of(case, **window))

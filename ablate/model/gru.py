@@ -5,7 +5,7 @@ from torch import nn
 from ablate.model.recurrent import Recurrent
 
 
-class GRU(Recurrent, nn.GRU):
+class GRU(Recurrent, nn.GRU):  # pyright: ignore[reportIncompatibleMethodOverride]
     """`torch.nn.GRU` with dropout wherever a placement puts it: all else is as in `ablate.LSTM`.
 
         placement = Placement({Edge.RECURRENT: Drop(0.25, VARIATIONAL)})

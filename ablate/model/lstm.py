@@ -7,7 +7,7 @@ from torch import nn
 from ablate.model.recurrent import Recurrent
 
 
-class LSTM(Recurrent, nn.LSTM):
+class LSTM(Recurrent, nn.LSTM):  # pyright: ignore[reportIncompatibleMethodOverride]
     """`torch.nn.LSTM` with dropout wherever a placement puts it.
 
     The constructor's arguments, the call, its outputs, the state, `state_dict` and the initial

@@ -41,7 +41,7 @@ class Masked(nn.Module):
     next_update: int
     lineage: Lineage
 
-    def _place(self, placement: Placement | None, seed: int | None, stack: int) -> None:
+    def _place(self, placement: Placed | None, seed: int | None, stack: int) -> None:
         """Set all that this class keeps; the last statement of a constructor.
 
         Without a seed one is drawn from torch's default generator, after the weights, so that the

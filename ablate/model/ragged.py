@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.jit._trace import is_tracing
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ablate.errors import AblateError
@@ -23,15 +22,15 @@ def padded(packed: PackedSequence) -> tuple[Tensor, Tensor]:
     return x_TBD, lengths_B.to(x_TBD.device)
 
 
-def packed_as(given: PackedSequence, y_TBH: Tensor, lengths_B: Tensor) -> PackedSequence:
+def packed_as(given: PackedSequence, y_TBH: Tensor) -> PackedSequence:
     """Outputs packed in the order of steps and rows of what was given."""
-    lengths_B = lengths_B.cpu()
+    sizes_T = given.batch_sizes
     if given.sorted_indices is not None:
-        # Packed by these very numbers: to sort again could order rows of one length otherwise.
         y_TBH = y_TBH.index_select(1, given.sorted_indices)
-        lengths_B = lengths_B.index_select(0, given.sorted_indices.cpu())
+    # Longest first by the numbers that were given: rows of one length could be sorted otherwise.
+    lengths_B = (sizes_T.unsqueeze(1) > torch.arange(int(sizes_T[0]))).sum(0)
     data_NH = pack_padded_sequence(y_TBH, lengths_B).data
-    return PackedSequence(data_NH, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
+    return PackedSequence(data_NH, sizes_T, given.sorted_indices, given.unsorted_indices)
 
 
 def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -> Tensor:
@@ -50,14 +49,20 @@ def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -
             f"`lengths` has one number for each of the {rows} rows, [B], got "
             f"{'x'.join(map(str, of_kind.shape)) or 'a single number'}"
         )
-    # Their values are not to be asked for where a graph is made of the call.
-    if rows and not (is_tracing() or torch.compiler.is_exporting() or hidden_by_vmap(of_kind)):
+    if rows and _told(of_kind):
         for each in torch.stack(of_kind.aminmax()).tolist():
             if not 0 <= each <= steps:
                 raise AblateError(
                     f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}"
                 )
     return of_kind.to(x_TBD.device, torch.int64)
+
+
+def _told(lengths: Tensor) -> bool:
+    """Whether the host may ask for their values: not where a graph is made of the call."""
+    if lengths.is_cuda and torch.cuda.is_current_stream_capturing():
+        return False
+    return not (torch.compiler.is_exporting() or lengths.is_meta or hidden_by_vmap(lengths))
 
 
 def _whole_numbers(lengths: Lengths) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import is_tracing
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
@@ -34,6 +35,7 @@ from ablate.model.transforms import (
     by_functions,
     kind_of,
     refuse_places,
+    refuse_ragged_trace,
     refuse_trace,
 )
 from ablate.placement import Placement
@@ -169,6 +171,8 @@ class Recurrent(Masked, nn.RNNBase):
         weights = self._weights()
         like = weights[0].w_ih
         x = check_input(x, like, called)
+        if lengths is not None or isinstance(x, PackedSequence):
+            refuse_ragged_trace(called.kind)
         x_TBD, lengths_B = self._read(x, lengths)
         time, rows, _ = x_TBD.shape
         if not time:
@@ -181,7 +185,7 @@ class Recurrent(Masked, nn.RNNBase):
         # A batch without rows has neither masks nor lengths.
         if not rows:
             placements, lengths_B = (Placement(),) * self.directions, None
-        path = self._path(placements, window, ragged=lengths_B is not None)
+        path = self._path(placements, window)
         hooks = in_window(self._edge_hooks.values(), window)
         weights = [in_dtype(layer, product_dtype(like)) for layer in weights]
         with without_autocast(like.device):
@@ -189,7 +193,7 @@ class Recurrent(Masked, nn.RNNBase):
                 x_TBD,
                 parts,
                 weights,
-                placements if self.directions == 2 else placements[0],
+                placements[0] if self.directions == 1 else (placements[0], placements[1]),
                 window,
                 path,
                 hooks,
@@ -197,9 +201,8 @@ class Recurrent(Masked, nn.RNNBase):
                 lengths_B=lengths_B,
             )
         advance(self, update)
-        y, after = self._given_back(x, y_TBH, lengths_B), tuple(after)
-        if not batched:
-            after = tuple(part[:, 0] for part in after)
+        y, after = self._given_back(x, y_TBH), tuple(after)
+        after = after if batched else tuple(part[:, 0] for part in after)
         if self._acts and not (recomputing() or by_functions()):
             watch(self, Call(number, update is not None), (y_TBH, *after))
         return y, after[0] if len(after) == 1 else after
@@ -219,13 +222,10 @@ class Recurrent(Masked, nn.RNNBase):
         x_TBD = self._time_first(x)
         return x_TBD, None if lengths is None else check_lengths(lengths, x, x_TBD)
 
-    def _given_back(
-        self, x: Tensor | PackedSequence, y_TBH: Tensor, lengths_B: Tensor | None
-    ) -> Tensor | PackedSequence:
+    def _given_back(self, x: Tensor | PackedSequence, y_TBH: Tensor) -> Tensor | PackedSequence:
         """The outputs in the form in which the caller gave x."""
         if isinstance(x, PackedSequence):
-            assert lengths_B is not None
-            return packed_as(x, y_TBH, lengths_B)
+            return packed_as(x, y_TBH)
         return self._time_first(y_TBH) if x.dim() == 3 else y_TBH[:, 0]
 
     def _time_first(self, value: Tensor) -> Tensor:
@@ -245,7 +245,7 @@ class Recurrent(Masked, nn.RNNBase):
             self.directions,
         )
 
-    def _path(self, placements: tuple[Placement, ...], window: Window, *, ragged: bool) -> Path:
+    def _path(self, placements: tuple[Placement, ...], window: Window) -> Path:
         """The path of a call; raises AblateError where a tool would freeze it."""
         device = torch.device(window.device).type
         plans = [
@@ -255,9 +255,12 @@ class Recurrent(Masked, nn.RNNBase):
         inside = Edge(0)
         for reached in (each for made in plans for each in made.reaches):
             inside |= reached.edge if reached.reach is Reach.INSIDE else Edge(0)
-        refuse_trace(kind_of(self), inside, ragged=ragged)
+        refuse_trace(kind_of(self), inside)
         if by_functions():
             return Path.REFERENCE
+        # A trace would unroll our own loop, which takes no batch without rows either.
+        if not inside and self.cell.library and (is_tracing() or not window.batch):
+            return Path.LIBRARY
         # One path for both directions: the library's loop has no place for what acts inside.
         return next((made.path for made in plans if made.path is Path.LOOPED), plans[0].path)
 

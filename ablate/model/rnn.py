@@ -10,7 +10,7 @@ from ablate.model.placing import Placed
 from ablate.model.recurrent import Recurrent
 
 
-class RNN(Recurrent, nn.RNN):
+class RNN(Recurrent, nn.RNN):  # pyright: ignore[reportIncompatibleMethodOverride]
     """`torch.nn.RNN` with dropout wherever a placement puts it: all else is as in `ablate.LSTM`.
 
         placement = Placement({Edge.RECURRENT: Drop(0.25, VARIATIONAL)})

@@ -4,11 +4,11 @@
 |---|---|---|
 | `torch.func` (grad, vmap, jvp, jacrev, ...), forward-mode AD | the reference path | the same; below vmap by `randomness="same"` |
 | `torch.export`, `torch.onnx.export` | yes | refused: the graph would hold one call's masks |
-| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too | refused, as above |
+| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, or rows have lengths | refused, as above |
 | `torch.jit.script` | refused | refused |
 | `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
 | `torch.fx.symbolic_trace` | as a leaf | as a leaf |
-| double backward, batched gradients | where nothing acts inside the loop, or with a hook | the same |
+| double backward, batched gradients | of an LSTM in which nothing acts inside the loop, or with a hook | the same |
 """  # noqa: E501
 
 from typing import Any, Final
@@ -52,21 +52,22 @@ def refuse_tools(kind: str) -> None:
             )
 
 
-def refuse_trace(kind: str, inside: Edge, *, ragged: bool = False) -> None:
-    """Raise AblateError where a trace would keep the number of steps.
-
-    `inside` acts between two of them, or rows are `ragged`.
-    """
-    if ragged and is_tracing():
-        raise AblateError(
-            f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
-            "of their own; trace a call without `lengths` or PackedSequence"
-        )
+def refuse_trace(kind: str, inside: Edge) -> None:
+    """Raise AblateError where a trace would keep the number of steps: `inside` acts between two."""
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
             "between two of them in evaluation too; `torch.export.export(model, (x,))` takes it, "
             "for inputs of the shape of x"
+        )
+
+
+def refuse_ragged_trace(kind: str) -> None:
+    """Raise AblateError where a trace would keep the number of steps, since rows have lengths."""
+    if is_tracing():
+        raise AblateError(
+            f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
+            "of their own; trace a call without `lengths` or PackedSequence"
         )
 
 

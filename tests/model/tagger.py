@@ -13,7 +13,7 @@ def sentences(rows: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     lengths, steps = torch.randint(3, 13, (rows,)), torch.arange(12)
     words = torch.randint(1, WORDS, (rows, 12)) * (steps < lengths[:, None])
     kinds = nn.functional.pad(words % TAGS, (1, 1))
-    tags = (kinds[:, :-2] + kinds[:, 2:]) % TAGS
+    tags = kinds[:, :-2].maximum(kinds[:, 2:])
     wrong = torch.rand(rows, 12) < 0.1  # as in every corpus
     tags = torch.where(wrong, torch.randint(TAGS, (rows, 12)), tags)
     return words, torch.where(steps < lengths[:, None], tags, -100), lengths

@@ -8,7 +8,8 @@ from torch.utils.checkpoint import checkpoint
 from waits import NoWaiting
 
 import ablate
-from ablate.drops import Drop, Scale, Sharing
+from ablate import cells
+from ablate.drops import Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, plan
@@ -51,26 +52,48 @@ def module(placement: Placement | None = GAL, **options: object) -> ablate.Langu
 @pytest.mark.parametrize("placement", STRATEGIES)
 def test_it_is_the_model_that_a_study_trains(placement, mode):
     """A trial's parameters load; logits and states equal training's at equal seed and update."""
-    parameters = initial_parameters(NET, V, seed=3, radius=0.5, dtype=torch.float64)
-    model = module(placement, dtype=torch.float64).train(mode is Mode.TRAIN)
+    _assert_trials_model(NET, placement, mode)
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("cell", ["gru", "rnn", "rnn_relu"])
+def test_it_is_the_model_of_other_cells_too(cell, mode):
+    """Under the names of the parameters that every trial has."""
+    net = NET.model_copy(update={"cell": cell})
+    placement = get("gal2016").place() | Placement({Edge.HIDDEN: Drop(0.2, fill=Fill.HOLD)})
+    _assert_trials_model(net, placement, mode)
+
+
+def test_a_cell_that_there_is_not():
+    """The nearest one is named; a placement is checked against the cell."""
+    with pytest.raises(AblateError, match=r"no cell is called 'grue'; did you mean 'gru'\?"):
+        module(cell="grue")
+    with pytest.raises(AblateError, match="has no edge CARRY"):
+        module(Placement({Edge.CARRY: Drop(0.1)}), cell="rnn")
+    assert module(cell="rnn_relu").lstm.nonlinearity == "relu"
+    assert module(cell="gru").owns == cells.GRU.has
+
+
+def _assert_trials_model(net: Net, placement: Placement, mode: Mode) -> None:
+    parameters = initial_parameters(net, V, seed=3, radius=0.5, dtype=torch.float64)
+    model = module(placement, dtype=torch.float64, cell=net.cell).train(mode is Mode.TRAIN)
     model.load_state_dict(parameters)
-    state = tuple(torch.randn(2, NET.layers, B, H, dtype=torch.float64))
-    scores, (h, c) = model(TOKENS, state, update=4)
+    parts = len(net.of_cell.state)
+    state = tuple(torch.randn(parts, net.layers, B, H, dtype=torch.float64))
+    scores, after = model(TOKENS, state if len(state) > 1 else state[0], update=4)
     window = Window(seed=9, update=4, time=T, batch=B, mode=mode, dtype=torch.float64)
-    path = plan(placement, NET.layers, mode=mode).path
+    path = plan(placement, net.layers, mode=mode, cell=net.of_cell).path
     own = {name: value.unsqueeze(0) for name, value in parameters.items()}
-    before = (state[0].unsqueeze(1), state[1].unsqueeze(1))
+    before = tuple(part.unsqueeze(1) for part in state)
     vectors = own["embedding.weight"][:, TOKENS]
-    sizes = {"inputs": D, "hidden": H, "layers": NET.layers}
+    sizes = {"inputs": D, "hidden": H, "layers": net.layers, "cell": net.of_cell}
     masks = NetMasks.of([Trial(placement, window)], **sizes)
-    out = language_model.read_cohort(own, vectors, TOKENS, before, NET, masks, path)
+    y, expected = language_model.read_cohort(own, vectors, TOKENS, before, net, masks, path)
     weight, bias = parameters["decoder.weight"], parameters["decoder.bias"]
-    expected = {
-        "logits": nn.functional.linear(out.y_KTBH[0], weight, bias),
-        "h": out.state[0][:, 0],
-        "c": out.state[1][:, 0],
-    }
-    assert_close({"logits": scores, "h": h, "c": c}, expected)
+    assert_close({"logits": scores}, {"logits": nn.functional.linear(y[0], weight, bias)})
+    after = after if parts > 1 else (after,)
+    for found, part in zip(after, expected, strict=True):
+        assert_close({"state": found}, {"state": part[:, 0]})
     assert model.placement == placement
 
 

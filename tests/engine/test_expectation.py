@@ -2,12 +2,15 @@
 
 Checked on the real engine, made linear by its parameters: gates get no weights, so that they are
 constants of their biases, and all values are so small that tanh is the identity to float64's
-precision. Where every decision is fresh at each step, where an edge lies outside the recurrence,
-and for ZERO on CELL however long a decision lasts, evaluation then equals the average over masks,
-within one window from a given state. Elsewhere it is the usual approximation; nothing is claimed.
+precision. A GRU is linear likewise, its r and z constants, and a plain net has no gates; of a
+rectified one, which differs from it in tanh alone, nothing is repeated here. Where every decision
+is fresh at each step, where an edge lies outside the recurrence, and for ZERO on CELL however long
+a decision lasts, evaluation then equals the average over masks, within one window from a given
+state. Elsewhere it is the usual approximation; nothing is claimed.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from conftest import single_edge_placements
 from drawing import EDGES
 from engine.case import forward
 
+from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
@@ -30,62 +34,83 @@ ERRORS = 5.0  # standard errors; the draws are seeded, so that this is no chance
 EXACT = 1e-9
 
 
-def _linear(steps, *, layers=1, recurrent=True):
-    """Weights, input [T, 1, D], words [T, 1] and state [L, 1, H] of a linear network.
+class Net(NamedTuple):
+    """A cell with weights, input [T, 1, D], words [T, 1] and a state of parts [L, 1, H]."""
 
-    Only g reads anything, so that i, f, o are constants. `recurrent=False` leaves W_hh out.
+    cell: Cell
+    weights: list[LayerWeights]
+    x_TBD: torch.Tensor
+    tokens_TB: torch.Tensor
+    state: tuple[torch.Tensor, ...]
+
+
+# What is written into the memory, behind a tanh; the other gates multiply.
+WRITES = {LSTM: "g", GRU: "n", RNN: "n"}
+
+
+def _linear(steps, *, layers=1, recurrent=True, cell=LSTM):
+    """A linear network: only what is written reads anything, so that gates are constants.
+
+    `recurrent=False` leaves W_hh out.
     """
+    count = len(cell.gates)
     generator = torch.Generator().manual_seed(5)
 
     def normal(*shape):
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     def layer(inputs):
-        only_g = torch.tensor([0.0, 0.0, 1.0, 0.0], dtype=torch.float64).repeat_interleave(HIDDEN)
-        w_hh = normal(4 * HIDDEN, HIDDEN) * only_g[:, None] * (0.7 if recurrent else 0.0)
-        bias = normal(4 * HIDDEN) * torch.where(only_g == 1.0, TINY, 1.0)
+        writes = [float(gate == WRITES[cell]) for gate in cell.gates]
+        only = torch.tensor(writes, dtype=torch.float64).repeat_interleave(HIDDEN)
+        w_hh = normal(count * HIDDEN, HIDDEN) * only[:, None] * (0.7 if recurrent else 0.0)
+        bias = normal(count * HIDDEN) * torch.where(only == 1.0, TINY, 1.0)
         return LayerWeights(
-            normal(4 * HIDDEN, inputs) * only_g[:, None], w_hh, bias, torch.zeros_like(bias)
+            normal(count * HIDDEN, inputs) * only[:, None], w_hh, bias, torch.zeros_like(bias)
         )
 
     weights = [layer(HIDDEN if number else INPUTS) for number in range(layers)]
     tokens = torch.tensor([[2], [0], [2], [1], [0], [0], [1]])[:steps]
     table = normal(3, INPUTS) * TINY
-    state = (normal(layers, 1, HIDDEN) * TINY, normal(layers, 1, HIDDEN) * TINY)
-    return weights, table[tokens], tokens, state
+    state = tuple(normal(layers, 1, HIDDEN) * TINY for _ in cell.state)
+    return Net(cell, weights, table[tokens], tokens, state)
+
+
+def _made(net, placement, window):
+    return forward(
+        net.x_TBD,
+        net.state,
+        net.weights,
+        placement,
+        window,
+        tokens_TB=net.tokens_TB,
+        cell=net.cell,
+    )
 
 
 def _evaluated(net, placement):
-    weights, x, tokens, state = net
-    window = Window(seed=0, update=0, time=len(x), batch=1, mode=Mode.MEAN, dtype=torch.float64)
-    made = forward(x, state, weights, placement, window, tokens_TB=tokens)
+    time = len(net.x_TBD)
+    window = Window(seed=0, update=0, time=time, batch=1, mode=Mode.MEAN, dtype=torch.float64)
+    made = _made(net, placement, window)
     return made.y_TBX[:, 0], *(part[:, 0] for part in made.state)
 
 
 def _tossed_in_rows(net, placement, rows_a_mask):
     """4,096 masks as rows of one batch, `rows_a_mask` rows to each."""
-    weights, x, tokens, state = net
     batch = MASKS * rows_a_mask
-    window = Window(seed=6, update=7, time=len(x), batch=batch, dtype=torch.float64)
-    made = forward(
-        x.expand(-1, batch, -1),
-        (state[0].expand(-1, batch, -1), state[1].expand(-1, batch, -1)),
-        weights,
-        placement,
-        window,
-        tokens_TB=tokens.expand(-1, batch),
+    window = Window(seed=6, update=7, time=len(net.x_TBD), batch=batch, dtype=torch.float64)
+    rows = net._replace(
+        x_TBD=net.x_TBD.expand(-1, batch, -1),
+        tokens_TB=net.tokens_TB.expand(-1, batch),
+        state=tuple(part.expand(-1, batch, -1) for part in net.state),
     )
+    made = _made(rows, placement, window)
     return tuple(part[:, ::rows_a_mask] for part in (made.y_TBX, *made.state))
 
 
 def _tossed_in_updates(net, placement):
     """4,096 masks as so many updates, where a mask reaches over the whole batch."""
-    weights, x, tokens, state = net
-    window = Window(seed=6, update=0, time=len(x), batch=1, dtype=torch.float64)
-    each = [
-        forward(x, state, weights, placement, replace(window, update=update), tokens_TB=tokens)
-        for update in range(MASKS)
-    ]
+    window = Window(seed=6, update=0, time=len(net.x_TBD), batch=1, dtype=torch.float64)
+    each = [_made(net, placement, replace(window, update=update)) for update in range(MASKS)]
     made = [(one.y_TBX, *one.state) for one in each]
     return tuple(torch.cat(parts, dim=1) for parts in zip(*made, strict=True))
 
@@ -99,7 +124,7 @@ def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):
             if in_updates
             else _tossed_in_rows(net, placement, rows_a_mask)
         )
-    names = ["y", "s_T", "c_T"]
+    names = ["y", "s_T", *(f"{part}_T" for part in net.cell.state[1:])]
     drop = placement.get(Edge.CELL)
     if drop is not None and drop.fill is Fill.ZERO and drop.sharing.time != 1:
         # The carried cell waits for its read, or for the next decision, to be scaled.
@@ -135,10 +160,10 @@ def _is_exact(edge, drop):
     return drop.sharing.time == 1
 
 
-def _by_rows(edge):
+def _by_rows(edge, cell=LSTM):
     """Placements of one edge whose masks can be the rows of a batch: batch 1, and pairs of rows."""
     found = []
-    for placement in single_edge_placements(P):
+    for placement in single_edge_placements(P, cell):
         if edge not in placement:
             continue
         drop = placement[edge]
@@ -171,6 +196,23 @@ def test_the_evaluation_of_one_step_is_the_mean_over_masks(edge):
         _assert_mean(net, placement, rows_a_mask=_rows_a_mask(placement[edge]))
 
 
+@pytest.mark.parametrize("steps", [STEPS, 1], ids=["steps", "step"])
+@pytest.mark.parametrize("cell", [GRU, RNN], ids=lambda cell: cell.name)
+def test_the_evaluation_of_another_cell_is_the_mean_over_masks(cell, steps):
+    """Both of the above, at every edge, fill, scale and noise of a GRU and of a plain net.
+
+    Of a GRU: what travels upward however it is shared; RECURRENT, UPDATE and HIDDEN's hold, which
+    its update gate, here a constant, mixes into h, where each step decides anew.
+    """
+    for edge in cell.has & ~Edge.WEIGHT:
+        net = _linear(steps, layers=_layers(edge), cell=cell)
+        for placement in _by_rows(edge, cell):
+            drop = placement[edge]
+            alone = drop.sharing.unit == 1 and drop.sharing.batch == 1
+            if alone and (steps == 1 or _is_exact(edge, drop)):
+                _assert_mean(net, placement)
+
+
 IN_UPDATES = [
     pytest.param(
         Placement({Edge.EMBEDDING: Drop(P, Sharing(batch=ALL), scale=Scale.TEST)}),
@@ -196,7 +238,8 @@ def test_the_evaluation_is_the_mean_over_updates(placement, steps):
     _assert_mean(net, placement, in_updates=True)
 
 
-def test_fresh_decisions_at_all_edges_are_exact_together():
+@pytest.mark.parametrize("cell", WRITES, ids=lambda cell: cell.name)
+def test_fresh_decisions_at_all_edges_are_exact_together(cell):
     """Independent decisions multiply, so that their means do."""
     fresh = Sharing(time=1)
     placement = Placement(
@@ -210,4 +253,4 @@ def test_fresh_decisions_at_all_edges_are_exact_together():
             Edge.CARRY: Drop(0.2, fill=Fill.HOLD),
         }
     )
-    _assert_mean(_linear(STEPS, layers=2), placement)
+    _assert_mean(_linear(STEPS, layers=2, cell=cell), placement & cell.has)

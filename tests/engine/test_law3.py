@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training import cohorts
 
+from ablate.cells import CELLS, GRU, LSTM
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path, alike
@@ -19,7 +20,6 @@ from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
-from ablate.rules import RULES
 from ablate.testing.close import assert_same
 from ablate.training.evaluation import Evaluation, evaluate
 from ablate.training.update import product_copies
@@ -46,7 +46,13 @@ APART = [
 ]
 
 
+CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
+
 WINDOWS = cohorts.windows_of(V, T, B)
+
+
+def _net_of(cell):
+    return NET.model_copy(update={"cell": cell.name})
 
 
 def _given(trials):
@@ -61,7 +67,8 @@ def _given(trials):
 def _start(tasks):
     """Parameters and state: what every trial starts its update from."""
     generator = torch.Generator().manual_seed(5)
-    state = torch.randn(2, NET.layers, len(tasks), B, NET.hidden, generator=generator)
+    parts = len(tasks[0].net.of_cell.state)
+    state = torch.randn(parts, NET.layers, len(tasks), B, NET.hidden, generator=generator)
     return cohorts.initial(tasks, V), tuple(state)
 
 
@@ -71,6 +78,7 @@ def _pairs(tasks, windows=WINDOWS):
     return cohorts.together_and_alone(tasks, each, windows, state=state, **_given(len(tasks)))
 
 
+@pytest.mark.parametrize("cell", CELL)
 @pytest.mark.parametrize(
     ("placements", "path"),
     [
@@ -79,21 +87,23 @@ def _pairs(tasks, windows=WINDOWS):
         pytest.param([MIXED[0], MIXED[7]], Path.LIBRARY, id="fused"),
     ],
 )
-def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path):
+def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path, cell):
     """Parameters, states, loss and norm, in float32, with other seeds, updates and rates beside."""
-    tasks = cohorts.tasks_of(NET, placements, path)
+    own = [placement & cell.has for placement in placements]
+    tasks = cohorts.tasks_of(_net_of(cell), own, path)
     for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
         assert_same(together, alone, task.placement)
 
 
-def test_every_edge_beside_every_other_has_the_bits_of_one_alone():
+@pytest.mark.parametrize("cell", CELL)
+def test_every_edge_beside_every_other_has_the_bits_of_one_alone(cell):
     """The kernels of one cohort have every slot at once; each trial acts at one of them."""
     placements = [
         Placement({edge: Drop(0.3, fill=fill)})
-        for edge, rule in RULES.items()
-        for fill in rule.fills
+        for edge in cell.has
+        for fill in cell.rule(edge).fills
     ]
-    tasks = cohorts.tasks_of(NET, placements)
+    tasks = cohorts.tasks_of(_net_of(cell), placements)
     for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
         assert_same(together, alone, task.placement)
 
@@ -114,7 +124,8 @@ def test_bits_are_equal_with_two_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        test_an_update_in_a_cohort_has_the_bits_of_one_alone(MIXED[1:3], Path.LOOPED)
+        test_an_update_in_a_cohort_has_the_bits_of_one_alone(MIXED[1:3], Path.LOOPED, LSTM)
+        test_an_update_in_a_cohort_has_the_bits_of_one_alone(MIXED[1:3], Path.LOOPED, GRU)
     finally:
         torch.set_num_threads(before)
 

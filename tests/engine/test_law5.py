@@ -6,23 +6,28 @@ That it is the mean over masks, where the design says so, is held by `test_expec
 import pytest
 import torch
 from conftest import assert_close, single_edge_placements
-from drawing import EDGES, Drawn, law, stacks
+from drawing import Drawn, law, stacks
 from engine.case import everything, make_case, outputs, window_of
 from hypothesis import given
 
 import ablate.masks
+from ablate.cells import GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
-EDGE = [pytest.param(edge, id=edge.label) for edge in EDGES]
+EDGE_OF = [
+    pytest.param(cell, edge, id=edge.label if cell is LSTM else f"{cell.name}-{edge.label}")
+    for cell in (LSTM, GRU, RNN)
+    for edge in cell.has
+]
 ALL_PATHS = [pytest.param(path, id=path.value) for path in Path]
 
 
-def _alone(edge):
-    return [placement for placement in single_edge_placements() if edge in placement]
+def _alone(edge, cell=LSTM):
+    return [placement for placement in single_edge_placements(cell=cell) if edge in placement]
 
 
 def _equal(one, two):
@@ -30,10 +35,10 @@ def _equal(one, two):
 
 
 @pytest.mark.parametrize("path", ALL_PATHS)
-@pytest.mark.parametrize("edge", EDGE)
-def test_rate_zero_is_no_placement(edge, path):
+@pytest.mark.parametrize(("cell", "edge"), EDGE_OF)
+def test_rate_zero_is_no_placement(cell, edge, path):
     """Outputs, states and gradients are equal bit for bit, for one zero and for one a layer."""
-    case = make_case(2)
+    case = make_case(2, cell=cell)
     silent = everything(case, Placement(), window_of(case), path)
     places = 1 if edge in Edge.EMBEDDING | Edge.VERTICAL else 2
     for rate in (0.0, (0.0,) * places):
@@ -55,12 +60,13 @@ def _refuse(*_):
     raise AssertionError("a coin was tossed")
 
 
-@pytest.mark.parametrize("edge", EDGE)
-def test_evaluation_tosses_nothing(edge, monkeypatch):
+@pytest.mark.parametrize(("cell", "edge"), EDGE_OF)
+def test_evaluation_tosses_nothing(cell, edge, monkeypatch):
     """No word is drawn, so that two evaluations are equal bit for bit, whatever the seed."""
-    case = make_case(2)
+    case = make_case(2, cell=cell)
     monkeypatch.setattr(ablate.masks, "philox", _refuse)
-    for placement in _alone(edge):
+    # What reads the placement is the same for all cells: of the others' a few are enough.
+    for placement in _alone(edge, cell)[:: 1 if cell is LSTM else 9]:
         one, two, other = (
             outputs(case, placement, window_of(case, mode=Mode.MEAN, **given), Path.LOOPED)
             for given in ({}, {}, {"seed": 8, "update": 9, "batch_offset": 10, "stack": 2})
@@ -73,11 +79,12 @@ def test_evaluation_tosses_nothing(edge, monkeypatch):
 
 @pytest.mark.parametrize("path", ALL_PATHS)
 @pytest.mark.parametrize(
-    "edge", [edge for edge in EDGES if edge not in Edge.CELL | Edge.CARRY], ids=lambda e: e.label
+    ("cell", "edge"),
+    [own for own in EDGE_OF if Scale.TRAIN in own.values[0].rule(own.values[1]).scales],
 )
-def test_what_keeps_its_scale_in_training_is_silent_in_evaluation(edge, path):
+def test_what_keeps_its_scale_in_training_is_silent_in_evaluation(cell, edge, path):
     """TRAIN, and a noise whose mean is 1, leave the silent network bit for bit."""
-    case = make_case(2)
+    case = make_case(2, cell=cell)
     window = window_of(case, mode=Mode.MEAN)
     silent = outputs(case, Placement(), window, path)
     drops = [Drop(0.5), Drop(0.5, scale=Scale.TRAIN)]
@@ -92,6 +99,19 @@ def test_what_keeps_its_scale_in_training_is_silent_in_evaluation(edge, path):
 def test_drawn_placements_evaluate_alike(drawn: Drawn):
     """Any placement: equal at two seeds, bit for bit, and finite."""
     case = make_case(drawn.layers)
+    one, two = (
+        outputs(case, drawn.placement, window_of(case, mode=Mode.MEAN, seed=seed), Path.LOOPED)
+        for seed in (1, 2)
+    )
+    assert _equal(one, two)
+    assert all(value.isfinite().all() for value in one.values())
+
+
+@given(stacks(most=2, cells=(GRU, RNN, RNN_RELU)))
+@law
+def test_drawn_placements_of_other_cells_evaluate_alike(drawn: Drawn):
+    """As above with the edges of a GRU and of plain recurrent nets."""
+    case = make_case(drawn.layers, cell=drawn.cell)
     one, two = (
         outputs(case, drawn.placement, window_of(case, mode=Mode.MEAN, seed=seed), Path.LOOPED)
         for seed in (1, 2)
@@ -206,3 +226,31 @@ def test_one_step_of_the_deterministic_evaluation(edge, drop, y, s, c):
         {name: part.flatten(0, 1) for name, part in found.items()},
         {name: part.flatten(0, 1) for name, part in expected.items()},
     )
+
+
+@pytest.mark.parametrize("cell", [GRU, RNN], ids=lambda cell: cell.name)
+def test_one_step_of_another_cells_deterministic_evaluation(cell):
+    """HOLD mixes at HIDDEN and at RECURRENT, TEST multiplies what HIDDEN, or UPDATE, drops."""
+    case = make_case(1, steps=1, cell=cell)
+    window = window_of(case, mode=Mode.MEAN)
+
+    def made(*edges, **given):
+        placement = Placement({edge: Drop(P, **given) for edge in edges})
+        found = outputs(case, placement, window, Path.LOOPED)
+        return {name: value.detach()[0] for name, value in found.items()}
+
+    old, h = case.state[0][0].detach(), made()["y"]
+    mixed = _mixed(old, h)
+    assert_close(made(Edge.HIDDEN, fill=Fill.HOLD), {"y": mixed, "s_T": mixed})
+    assert_close(made(Edge.RECURRENT, fill=Fill.HOLD), {"y": h, "s_T": mixed})
+    if cell is RNN:
+        kept = (1.0 - P) * h
+        assert_close(made(Edge.HIDDEN, scale=Scale.TEST), {"y": kept, "s_T": kept})
+        return
+    # h = (1 - z) n + z h_0, with z from the weights.
+    weights = case.weights[0]
+    of_x = case.x_TBD[0] @ weights.w_ih.t() + weights.b_ih
+    of_h = old @ weights.w_hh.t() + weights.b_hh
+    z = (of_x + of_h).detach().unflatten(1, (3, -1))[:, 1].sigmoid()
+    updated = (1.0 - P) * (h - z * old) + z * old
+    assert_close(made(Edge.UPDATE, scale=Scale.TEST), {"y": updated, "s_T": updated})

@@ -10,10 +10,12 @@ from engine.case import MODES, H, T, forward, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.cells import GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.factors import mask
 from ablate.engine.plan import Mode, Path
+from ablate.errors import AblateError
 from ablate.placement import Placement
 
 MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
@@ -33,6 +35,7 @@ def _by_steps(case, placement, window, path=Path.LOOPED):
             step,
             path,
             tokens_TB=case.tokens_TB[t : t + 1],
+            cell=case.cell,
         )
         state = made.state
         steps.append(made.y_TBX)
@@ -70,7 +73,8 @@ def test_one_step_calls_are_one_long_call(edge, mode):
 @pytest.mark.parametrize("mode", MODE)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("time", [1, 3, ALL], ids=["step", "bursts", "window"])
-def test_two_held_states_are_one_long_call(time, path, mode):
+@pytest.mark.parametrize("cell", [LSTM, GRU, RNN], ids=lambda cell: cell.name)
+def test_two_held_states_are_one_long_call(cell, time, path, mode):
     """HOLD on HIDDEN and on RECURRENT together both hold s_{t-1}, which is what a call carries."""
     sharing = Sharing(time=time)
     placement = Placement(
@@ -79,7 +83,7 @@ def test_two_held_states_are_one_long_call(time, path, mode):
             Edge.RECURRENT: Drop(0.4, sharing, fill=Fill.HOLD),
         }
     )
-    case = make_case()
+    case = make_case(cell=cell)
     window = window_of(case, mode=mode)
     with torch.no_grad():
         whole = outputs(case, placement, window, path)
@@ -92,6 +96,18 @@ def test_two_held_states_are_one_long_call(time, path, mode):
 def test_a_drawn_placement_may_be_cut_anywhere(drawn: Drawn, mode, start):
     """Into steps, or into parts of the batch, with any edges together."""
     case = make_case(drawn.layers)
+    window = window_of(case, mode=mode, start=start, batch_offset=start)
+    with torch.no_grad():
+        whole = outputs(case, drawn.placement, window, Path.LOOPED)
+        assert_close(_by_steps(case, drawn.placement, window), whole, drawn.placement.text)
+        assert_close(_by_rows(case, drawn.placement, window), whole, drawn.placement.text)
+
+
+@given(stacks(most=2, cells=(GRU, RNN, RNN_RELU)), st.sampled_from(MODES), st.integers(0, 4))
+@law
+def test_a_drawn_placement_of_another_cell_may_be_cut_anywhere(drawn: Drawn, mode, start):
+    """As above with the edges of a GRU and of plain recurrent nets."""
+    case = make_case(drawn.layers, cell=drawn.cell)
     window = window_of(case, mode=mode, start=start, batch_offset=start)
     with torch.no_grad():
         whole = outputs(case, drawn.placement, window, Path.LOOPED)
@@ -197,3 +213,26 @@ def test_evaluation_without_gradients_equals_evaluation_with(path):
         off = outputs(case, placement, window, path)
     on = outputs(case, placement, window, path)
     assert all(torch.equal(on[name], off[name]) for name in on)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_gru_reads_a_dropped_state_and_carries_the_whole(path):
+    """RECURRENT drops what the gates' products read; with z open the old h goes on untouched."""
+    case = make_case(1, cell=GRU)
+    weights = case.weights[0]
+    open_z = torch.zeros(3, H, dtype=torch.float64)
+    open_z[1] = 1e3
+    case = replace(case, weights=(weights._replace(b_ih=open_z.flatten().requires_grad_()),))
+    made = outputs(case, Placement({Edge.RECURRENT: Drop(0.5)}), window_of(case), path)
+    assert torch.equal(made["s_T"], case.state[0])
+
+
+def test_a_grus_hold_keeps_its_size_over_many_steps():
+    """Its h is its memory: held it stays within tanh's, while ZERO is refused by the cell."""
+    case = make_case(1, steps=70, cell=GRU)
+    held = Placement({Edge.HIDDEN: Drop(0.5, fill=Fill.HOLD)})
+    start = max(1.0, case.state[0].abs().max().item())
+    made = outputs(case, held, window_of(case), Path.LOOPED)
+    assert made["y"].abs().max() <= start
+    with pytest.raises(AblateError, match="HIDDEN of GRU cells takes the fill HOLD, got ZERO"):
+        Placement({Edge.HIDDEN: Drop(0.5)}).check(1, GRU)

@@ -25,10 +25,10 @@ PLACEMENTS = [
 ]
 
 
-def _cells(**changes):
+def _cells(net=NET, **changes):
     recipe = toys.recipe(batch=4, **changes)
     return [
-        toys.ToyCell(placement=placement, net=NET, recipe=recipe, seed=seed, key=f"cell{seed}")
+        toys.ToyCell(placement=placement, net=net, recipe=recipe, seed=seed, key=f"cell{seed}")
         for seed, placement in enumerate(PLACEMENTS)
     ]
 
@@ -140,9 +140,10 @@ def test_an_empty_place_stays_empty(tmp_path):
     assert list(outcomes) == ["cell0", "cell1"]
 
 
-def test_a_trial_resumes_beside_a_new_one(tmp_path):
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_trial_resumes_beside_a_new_one(tmp_path, kind):
     """One from its second epoch, one from its first: both as they are alone."""
-    cells = _cells(epochs=3)[:2]
+    cells = _cells(Net(layers=1, hidden=16, cell=kind), epochs=3)[:2]
     _stop(cells[0], tmp_path / "together", epoch=1)
     outcomes, told = _together(cells, tmp_path / "together")
     assert told[:2] == [("cell0", 2), ("cell1", 1)]

@@ -10,7 +10,7 @@ import torch
 from training import toys
 
 from ablate.data import load_corpus
-from ablate.drops import Drop
+from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.errors import AblateWarning
 from ablate.model.net import Net
@@ -21,6 +21,7 @@ from ablate.training.loop import train
 from ablate.training.update import Task
 
 NAIVE = Placement({Edge.VERTICAL | Edge.RECURRENT: Drop(0.25)})
+HELD = NAIVE | Placement({Edge.HIDDEN: Drop(0.25, fill=Fill.HOLD)})
 
 
 class Killed(Exception):
@@ -33,11 +34,21 @@ def timeless(rows):
     ]
 
 
-@pytest.mark.parametrize("placement", [Placement(), NAIVE], ids=["none", "naive"])
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_resumed_equals_never_stopped(tmp_path, placement, epoch):
+@pytest.mark.parametrize(
+    ("placement", "epoch", "kind", "train_words"),
+    [
+        *(
+            pytest.param(placement, epoch, "lstm", 2003, id=f"{epoch}-{name}")
+            for epoch in (1, 2, 3)
+            for name, placement in (("none", Placement()), ("naive", NAIVE))
+        ),
+        *(pytest.param(HELD, 2, kind, 211, id=f"2-held-{kind}") for kind in ("gru", "rnn")),
+    ],
+)
+def test_resumed_equals_never_stopped(tmp_path, placement, epoch, kind, train_words):
     """Bit for bit: the curve, the measurements and each token's log-probability."""
-    cell, corpus = toys.ToyCell(placement=placement), toys.corpus()
+    net = Net(layers=2, hidden=13, embedding=5, cell=kind)
+    cell, corpus = toys.ToyCell(placement=placement, net=net), toys.corpus(train_words)
     whole = train(cell, corpus, folder=tmp_path / "whole", on_epoch=lambda row: None)
 
     def stop(row):

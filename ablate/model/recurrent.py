@@ -159,7 +159,7 @@ class Recurrent(Masked, nn.RNNBase):
         whole batch.
         """
         called = self._called
-        refuse_places(called.kind, by_place, f"{called.name}(x, state, update=0)")
+        refuse_places(called.kind, by_place, f"{called.name}(x, state, update=0)", "lengths")
         if start and self.directions == 2:
             raise AblateError(
                 f"{called.kind} of two directions reads a sequence from both ends, so that no call "

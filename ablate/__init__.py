@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ablate import noise, schedules, strategies
+    from ablate import cells, noise, schedules, strategies
     from ablate.auditing import audit
     from ablate.drops import (
         ALL,
@@ -74,7 +74,7 @@ _HOME = {
 }
 
 # Modules that messages and plugins name in full, as `ablate.strategies.get("gal2016")`.
-_MODULES = ("noise", "schedules", "strategies")
+_MODULES = ("cells", "noise", "schedules", "strategies")
 
 __all__ = [
     "ALL",
@@ -106,6 +106,7 @@ __all__ = [
     "Sharing",
     "__version__",
     "audit",
+    "cells",
     "noise",
     "results",
     "schedules",

@@ -1,6 +1,7 @@
-"""The edges of an unrolled LSTM at which dropout can act.
+"""The edges of an unrolled recurrent net at which dropout can act.
 
-The listing (D_e is the identity where a placement is silent; b = b_ih + b_hh):
+The listing of an LSTM; other cells (`ablate.cells`) have other lines between z and s_t. D_e is the
+identity where a placement is silent; b = b_ih + b_hh.
 
     u   = D_INPUT(D_EMBEDDING(E)[w_t])         first layer;  u = D_INTERLAYER(h^{l-1}_t)  above it
     r   = D_RECURRENT(s_{t-1})                 HOLD: r = s_{t-1}
@@ -48,15 +49,12 @@ class Edge(enum.Flag):
         return "|".join(edge.name or "" for edge in self)
 
 
-LSTM_EDGES = Edge.VERTICAL | Edge.EMBEDDING | Edge.WEIGHT | Edge.RECURRENT | Edge.HIDDEN
-LSTM_EDGES |= Edge.UPDATE | Edge.CELL | Edge.CARRY
-
 # The edges that have one place in every net, however deep.
 ONCE = Edge.EMBEDDING | Edge.INPUT | Edge.OUTPUT
 
 
 def layers_of(edge: Edge, layers: int) -> range:
-    """The layers (0 is the lowest) at which `edge` acts in an LSTM of `layers` layers."""
+    """The layers (0 is the lowest) at which `edge` acts in a net of `layers` layers."""
     if edge in Edge.EMBEDDING | Edge.INPUT:
         return range(1)
     if edge is Edge.INTERLAYER:

@@ -54,7 +54,7 @@ def runs(name: str, hidden: int, steps: int, rows: int) -> dict[str, Callable[[]
     leaves = [x_TBD, *module.parameters()]
 
     def of_torch() -> Tensor:
-        return module(x_TBD, state if len(state) > 1 else state[0])[0]
+        return module(x_TBD, state[0] if len(cell.state) == 1 else state)[0]
 
     def of_path(path: Path, placement: Placement) -> Callable[[], Tensor]:
         return lambda: run_stack(x_TBD, state, layers, placement, window, path, cell=cell).y_TBX

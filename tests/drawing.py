@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from ablate.cells import LSTM, Cell
 from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
-from ablate.edges import LSTM_EDGES, Edge, layers_of
+from ablate.edges import Edge, layers_of
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
 from ablate.rules import RULES
 
-EDGES = tuple(LSTM_EDGES)
+EDGES = tuple(LSTM.has)
 
 RATES = st.floats(0.05, 0.8).map(lambda rate: round(rate, 3))
 

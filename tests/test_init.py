@@ -43,6 +43,7 @@ def test_every_name_is_listed():
         "ablate.strategies.get('gal2016').place()",
         "ablate.Placement({ablate.Edge.INPUT: ablate.Drop(0.1)}, ablate.schedules.CURRICULUM)",
         "ablate.Drop(0.1, noise=ablate.noise.GAUSSIAN)",
+        "ablate.strategies.get('everywhere').place(ablate.cells.GRU)",
         "ablate.strategy(dial='rate'), ablate.Rate, ablate.Range, ablate.Noise, ablate.Schedule",
         "issubclass(ablate.AblateWarning, UserWarning) or 1 / 0",
     ],

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ablate.cells import Cell
 from ablate.drops import ALL
 from ablate.edges import Edge
 from ablate.engine.capturing import refuse_capture
@@ -72,6 +73,11 @@ class Masked(nn.Module):
         raise NotImplementedError
 
     @property
+    def cell(self) -> Cell | None:
+        """The equations that the module runs, where it has some of its own."""
+        return None
+
+    @property
     def named_call(self) -> str:
         """How a call names its update, for messages."""
         raise NotImplementedError
@@ -92,7 +98,9 @@ class Masked(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placed | None) -> None:
-        placed = checked_placements(placement, self.owns, self.directions, kind_of(self))
+        placed = checked_placements(
+            placement, self.owns, self.cell, directions=self.directions, kind=kind_of(self)
+        )
         for each in by_direction(placed, self.directions):
             self._check_edges(each.edges)
         self._check_placed(placed)

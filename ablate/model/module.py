@@ -65,7 +65,7 @@ class LanguageModel(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        make = _MODULES[cells.get(cell).name]
+        make = _MODULES[cells.get(str(cell)).name]
         width = hidden if embedding is None else embedding
         # A seed drawn here would stand between the weights of one module and those of the next.
         options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
@@ -113,7 +113,7 @@ class LanguageModel(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement, self.owns)
+        placement = checked_placement(placement, self.owns, self.lstm.cell)
         placement.check(self.lstm.num_layers, self.lstm.cell)
         self.embedding.placement = placement & Edge.EMBEDDING
         self.lstm.placement = placement - Edge.EMBEDDING

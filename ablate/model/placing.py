@@ -8,6 +8,7 @@ at the same rate: then the drop is one of all vertical edges, of which a net of 
 import difflib
 from typing import Any, Final
 
+from ablate.cells import LSTM, Cell
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
 from ablate.model.telling import tell
@@ -23,16 +24,16 @@ _MADE: Final = (
 )
 
 
-def checked_placement(placement: object, owns: Edge) -> Placement:
+def checked_placement(placement: object, owns: Edge, cell: Cell | None = None) -> Placement:
     """A placement that a module can run; raises AblateError for another value or a schedule.
 
-    `owns` are the edges that the module has, for the hint.
+    `owns` are the edges that the module has, and `cell` what it runs, for the hint.
     """
     if placement is None:
         return Placement()
     if not isinstance(placement, Placement):
         raise AblateError(
-            f"a module takes a Placement or None, got {placement!r}; {_hint(placement, owns)}"
+            f"a module takes a Placement or None, got {placement!r}; {_hint(placement, owns, cell)}"
         )
     if placement.schedule != CONSTANT:
         raise AblateError(
@@ -43,20 +44,22 @@ def checked_placement(placement: object, owns: Edge) -> Placement:
     return placement
 
 
-def checked_placements(given: object, owns: Edge, directions: int, kind: str) -> Placed:
+def checked_placements(
+    given: object, owns: Edge, cell: Cell | None, *, directions: int, kind: str
+) -> Placed:
     """What a module of one or two directions can run, as `checked_placement` for each of them.
 
     `kind` is what messages call the module.
     """
     if not isinstance(given, tuple | list):
-        return checked_placement(given, owns)
+        return checked_placement(given, owns, cell)
     if directions == 1 or len(given) != 2:
         allowed = "one Placement" + (", or a pair (forward, backward)" if directions == 2 else "")
         raise AblateError(
             f"{kind} of {_directions(directions)} takes {allowed}, got {len(given)} in a "
             f"{type(given).__name__}"
         )
-    forward, backward = (checked_placement(each, owns) for each in given)
+    forward, backward = (checked_placement(each, owns, cell) for each in given)
     return forward, backward
 
 
@@ -88,7 +91,7 @@ def warn_idle(edges: Edge, layers: int, mend: str) -> None:
         )
 
 
-def _hint(given: object, owns: Edge) -> str:
+def _hint(given: object, owns: Edge, cell: Cell | None) -> str:
     """How the value that was given becomes a placement that the module takes."""
     from ablate.strategies import registry
 
@@ -97,13 +100,25 @@ def _hint(given: object, owns: Edge) -> str:
     names = registry.names()
     near = difflib.get_close_matches(asked, names, n=1, cutoff=0.6) if asked else []
     if not near:
-        return _MADE.format(edge=edge, strategy="gal2016", part=_part("gal2016", owns))
+        part = _part(registry.get("gal2016").place(), owns)
+        return _MADE.format(edge=edge, strategy="gal2016", part=part)
     whose = (
         "that strategy's is"
         if asked in names
         else f"no strategy is called {asked!r}, and the nearest one's is"
     )
-    return f"{whose} `ablate.strategies.get({near[0]!r}).place(){_part(near[0], owns)}`"
+    strategy = registry.get(near[0])
+    # Most strategies place the same in every cell.
+    named = f"ablate.cells.{cell.name.upper()}" if cell and strategy.for_cell else ""
+    placement = strategy.place(cell or LSTM)
+    try:
+        for own, drop in placement.items():
+            if cell:
+                cell.check(own, drop)
+    except AblateError as error:
+        return f"and {near[0]} cannot stand here: {error}"
+    part = _part(placement, owns)
+    return f"{whose} `ablate.strategies.get({near[0]!r}).place({named}){part}`"
 
 
 def _asked(given: Any) -> str:
@@ -113,11 +128,9 @@ def _asked(given: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _part(strategy: str, owns: Edge) -> str:
+def _part(placement: Placement, owns: Edge) -> str:
     """What of a strategy's placement is the module's, as an expression behind it."""
-    from ablate.strategies import registry
-
-    others = registry.get(strategy).place().edges & ~owns
+    others = placement.edges & ~owns
     if not others:
         return ""
     return " - ablate.Edge.EMBEDDING" if others == Edge.EMBEDDING else " & ablate.Edge.EMBEDDING"

@@ -22,7 +22,7 @@ from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.reference import LayerWeights
 from ablate.engine.slots import Window
-from ablate.engine.stack import run_stack
+from ablate.engine.stack import StackOutput, run_stack
 from ablate.errors import AblateError
 from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
 from ablate.model.hooks import in_window
@@ -30,6 +30,7 @@ from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
 from ablate.model.meeting import Call, watch
 from ablate.model.placing import Placed, by_direction, idle, warn_idle
 from ablate.model.ragged import Lengths, check_lengths, packed_as, padded
+from ablate.model.showing import layer_of, one_edge, placement_of
 from ablate.model.transforms import (
     NOT_IN_A_GRAPH,
     by_functions,
@@ -159,7 +160,7 @@ class Recurrent(Masked, nn.RNNBase):
         whole batch.
         """
         called = self._called
-        refuse_places(called.kind, by_place, f"{called.name}(x, state, update=0)")
+        refuse_places(called.kind, by_place, f"{called.name}(x, state, update=0)", "lengths")
         if start and self.directions == 2:
             raise AblateError(
                 f"{called.kind} of two directions reads a sequence from both ends, so that no call "
@@ -181,18 +182,35 @@ class Recurrent(Masked, nn.RNNBase):
         state = hx if state is None else state
         parts = check_state(state, self.cell.state, called, x_TBD, batch=batched)
         window = self._window(time, rows, number, start, batch_offset, x_TBD)
+        y_TBH, after = self._run(x_TBD, parts, weights, window, lengths_B)
+        advance(self, update)
+        y = self._given_back(x, y_TBH)
+        after = after if batched else tuple(part[:, 0] for part in after)
+        if self._acts and not (recomputing() or by_functions()):
+            watch(self, Call(number, update is not None), (y_TBH, *after))
+        return y, after[0] if len(after) == 1 else after
+
+    def _run(
+        self,
+        x_TBD: Tensor,
+        state: tuple[Tensor, ...],
+        weights: list[LayerWeights],
+        window: Window,
+        lengths_B: Tensor | None,
+    ) -> StackOutput:
+        """All layers over a window, by the engine's path for the placement."""
         placements = self.placements
         # A batch without rows has neither masks nor lengths.
-        if not rows:
+        if not window.batch:
             placements, lengths_B = (Placement(),) * self.directions, None
         path = self._path(placements, window)
         hooks = in_window(self._edge_hooks.values(), window)
-        weights = [in_dtype(layer, product_dtype(like)) for layer in weights]
-        with without_autocast(like.device):
-            y_TBH, after = run_stack(
+        dtype = product_dtype(weights[0].w_ih)
+        with without_autocast(x_TBD.device):
+            return run_stack(
                 x_TBD,
-                parts,
-                weights,
+                state,
+                [in_dtype(layer, dtype) for layer in weights],
                 placements[0] if self.directions == 1 else (placements[0], placements[1]),
                 window,
                 path,
@@ -200,12 +218,6 @@ class Recurrent(Masked, nn.RNNBase):
                 cell=self.cell,
                 lengths_B=lengths_B,
             )
-        advance(self, update)
-        y, after = self._given_back(x, y_TBH), tuple(after)
-        after = after if batched else tuple(part[:, 0] for part in after)
-        if self._acts and not (recomputing() or by_functions()):
-            watch(self, Call(number, update is not None), (y_TBH, *after))
-        return y, after[0] if len(after) == 1 else after
 
     def _check_dropout(self) -> None:
         width = self.directions * self.hidden_size
@@ -280,35 +292,15 @@ class Recurrent(Masked, nn.RNNBase):
 
         [T, B, G, U] for a window of `time` steps and `batch` rows, WEIGHT's [G, U, S]; an axis that
         shares one decision has length 1. Under HOLD 1 takes the new value and 0 keeps the old one.
-        `direction` 1 is backward, whose first step is a row's last. Unless they are named, the
-        layer is the lowest at which the edge acts and the update that of the next call. Raises
-        AblateError for an edge that the placement does not drop.
+        Those of backward, `direction` 1, come in the order in which it reads, a row's last step
+        first; at OUTPUT, and at an INPUT or INTERLAYER that both directions share, in the order of
+        the sequence. Unless they are named, the layer is the lowest at which the edge acts and the
+        update that of the next call. Raises AblateError for an edge that the placement does not
+        drop.
         """
-        if not isinstance(edge, Edge) or len(edge) != 1:
-            given = edge.label if isinstance(edge, Edge) else repr(edge)
-            raise AblateError(f"masks are those of one Edge such as Edge.RECURRENT, got {given}")
-        self._check_edges(edge)
-        if direction not in range(self.directions):
-            allowed = "0 (forward)" + (" or 1 (backward)" if self.directions == 2 else "")
-            raise AblateError(f"a direction of this module is {allowed}, got {direction!r}")
-        placement = self.placements[direction]
-        if edge not in placement:
-            dropped = ", ".join(each.label for each in placement) or "nothing"
-            raise AblateError(
-                f"the placement drops {dropped}, and not {edge.label}: there are no masks to show"
-            )
-        layers = layers_of(edge, self.num_layers)
-        if not layers:
-            raise AblateError(
-                f"{edge.label} lies between two layers, and {kind_of(self)} here has one: there "
-                "are no masks to show"
-            )
-        layer = layers.start if layer is None else layer
-        if layer not in layers:
-            raise AblateError(
-                f"{edge.label} acts at the layers {list(layers)} of {self.num_layers}, "
-                f"counted from 0, got {layer}"
-            )
+        self._check_edges(one_edge(edge))
+        placement = placement_of(self.placements, direction, edge)
+        layer = layer_of(edge, layer, self.num_layers, kind_of(self))
         number = self.next_update if update is None else coordinate("update", update)
         if edge is not Edge.WEIGHT and (time is None or batch is None):
             raise AblateError(

@@ -90,13 +90,14 @@ def refuse_proxy(kind: str, x: object) -> None:
         )
 
 
-def refuse_places(kind: str, given: tuple[Any, ...], call: str) -> None:
-    """Raise AblateError for arguments by place that are to be named.
+def refuse_places(kind: str, given: tuple[Any, ...], call: str, *more: str) -> None:
+    """Raise AblateError for arguments by place that are to be named, `more` among them.
 
     ONNX's older exporter gives every default by place.
     """
     if given and not torch.onnx.is_in_onnx_export():
-        raise AblateError(f"{kind} takes `update`, `start` and `batch_offset` by name: `{call}`")
+        names = ", ".join(f"`{name}`" for name in ("update", "start", "batch_offset", *more))
+        raise AblateError(f"{kind} takes {names} by name: `{call}`")
 
 
 def hidden_by_vmap(x: torch.Tensor) -> bool:
@@ -106,7 +107,8 @@ def hidden_by_vmap(x: torch.Tensor) -> bool:
 
 def kind_of(module: nn.Module) -> str:
     """What messages call a module: `ablate.LSTM`."""
-    return f"ablate.{type(module).__name__.removeprefix('Parametrized')}"
+    own = (each for each in type(module).__mro__ if each.__module__.startswith("ablate."))
+    return f"ablate.{next(own, type(module)).__name__}"
 
 
 def _graph_maker() -> str | None:

@@ -3,11 +3,14 @@
 Alone, a window with all its gradients; then side by side, updates as training makes them.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from ablate.cells import CELLS, LSTM, Cell
 from ablate.compiling import can_compile
 from ablate.engine.plan import Path
 from ablate.placement import Placement
@@ -15,6 +18,8 @@ from ablate.strategies import get, names
 from ablate.testing.case import Case, StackOutput, everything, make_case, window_of
 from gpu import cases
 from gpu.cases import NEAR, Row, is_gpu, on
+
+_OTHERS: Final = ("none", "naive", "gal2016", "everywhere")
 
 
 def compiled_fp32(device: str) -> Iterator[Row]:
@@ -32,6 +37,21 @@ def eager(device: str) -> Iterator[Row]:
     assert not can_compile(torch.device(device).type), "this was to run eagerly"
     for precision in NEAR:
         yield from placements(device, precision)
+
+
+def other_cells(device: str) -> Iterator[Row]:
+    """Some strategies on every other cell than the LSTM, a window alone, in float32.
+
+    In bfloat16, with weights as large as a case's, a plain RNN doubles a rounding at each step.
+    """
+    worst = 0.0
+    for cell, name in itertools.product(CELLS.values(), _OTHERS):
+        if cell is not LSTM:
+            placement, told = get(name).place(cell), f"{name} on {cell.name}"
+            window = furthest_window(placement, device, "fp32", told, cell)
+            worst = max(worst, window)
+            yield {"cell": cell.name, "strategy": name, "window": window}
+    yield {"told": f"windows of other cells are off by {worst:.1e} at most"}
 
 
 def placements(
@@ -55,10 +75,16 @@ def placements(
     }
 
 
-def furthest_window(placement: Placement, device: str, precision: str, told: str) -> float:
+def furthest_window(
+    placement: Placement,
+    device: str,
+    precision: str,
+    told: str,
+    cell: Cell = LSTM,
+) -> float:
     """Outputs, states and every gradient of a window on `device` against float64 on the CPU."""
     placement = placement.at(cases.BEGUN, cases.WHOLE)
-    exact, given = _rounded(make_case(2, dtype=torch.float32), precision, device)
+    exact, given = _rounded(make_case(2, dtype=torch.float32, cell=cell), precision, device)
     with on("cpu"):
         expected = everything(exact, placement, window_of(exact), Path.REFERENCE)
     with on(device):
@@ -86,9 +112,14 @@ def _rounded(case: Case, precision: str, device: str) -> tuple[Case, Case]:
                 leaf(bias, dtype, where) for bias in (layer.b_ih, layer.b_hh) if bias is not None
             )
             weights.append(type(layer)(*(leaf(each, own, where) for each in matrices), *biases))
-        s, c = (leaf(part, dtype, where) for part in case.state)
-        cotangents = StackOutput(*(part.to(where, dtype) for part in case.cotangents))
-        tokens_TB = case.tokens_TB.to(where)
-        return Case(leaf(case.x_TBD, dtype, where), tokens_TB, (s, c), tuple(weights), cotangents)
+        y_TBX, state = case.cotangents
+        return Case(
+            leaf(case.x_TBD, dtype, where),
+            case.tokens_TB.to(where),
+            tuple(leaf(part, dtype, where) for part in case.state),
+            tuple(weights),
+            StackOutput(y_TBX.to(where, dtype), tuple(part.to(where, dtype) for part in state)),
+            case.cell,
+        )
 
     return made(torch.float64, "cpu"), made(torch.float32, device)

@@ -42,6 +42,7 @@ CHECKS: Final = (
         runs="gpu.placements:eager",
         environment={"ABLATE_COMPILE": "0"},
     ),
+    Step(name="cells", seconds=120, runs="gpu.placements:other_cells"),
     Step(name="schedules", seconds=90, runs="gpu.updates:schedules"),
     Step(name="cohort", seconds=120, runs="gpu.training:cohort"),
     Step(name="divergence", seconds=90, runs="gpu.training:divergence"),

@@ -234,7 +234,7 @@ def test_arguments_by_place(kind):
     """The call that is told is one."""
     module, x, name, _ = _calls(kind)
     message = told(lambda: module(x, None, 3))
-    run(message, only=(3,), x=x, tokens=x, state=None, **{name: module})
+    run(message, only=(len(pieces(message)) - 1,), x=x, tokens=x, state=None, **{name: module})
 
 
 @KINDS
@@ -248,16 +248,21 @@ def test_a_strategys_name(kind):
         "LanguageModel": lambda placement: ablate.LanguageModel(V, H, placement=placement),
     }[kind]
     strategy = get("gal2016")
-    given = ("gal2016", "gall2016", strategy, strategy.function, "zoneout", 0.5, {}, "unheard of")
+    given = ("gal2016", "gall2016", strategy, strategy.function, "everywhere", 0.5, {}, "unheard")
     for each in (*given, {Edge.OUTPUT: Drop(0.5)}, Drop(0.5), Edge.OUTPUT):
         message = told(lambda each=each: make(each))
         assert "takes a Placement or None, got" in message
         for number in range(len(pieces(message))):
             made = make(run(message, only=(number,))["_"])
+        # An embedding has a part of it alone.
+        if each == "everywhere" and kind in ("LSTM", "GRU", "RNN"):
+            assert made.placement.edges == get(each).place(made.cell).edges & made.owns
         if each in ("gal2016", "gall2016", strategy, strategy.function):
             own = strategy.place()
             assert made.placement == Placement({e: own[e] for e in own if e in made.owns})
     assert "the nearest one's is" in told(lambda: make("gall2016"))
+    if kind in ("GRU", "RNN"):
+        assert f"zoneout cannot stand here: a net of {kind}" in told(lambda: make("zoneout"))
 
 
 def test_the_split_of_a_placement():

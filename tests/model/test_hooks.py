@@ -6,8 +6,9 @@ from conftest import assert_close, single_edge_placements
 from torch import nn
 
 import ablate
+from ablate.cells import LSTM
 from ablate.drops import ALL, VARIATIONAL, Drop, Fill, Scale, Sharing
-from ablate.edges import LSTM_EDGES, Edge
+from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -70,7 +71,7 @@ ZEROED = [
 ]
 
 
-@pytest.mark.parametrize("edge", LSTM_EDGES & ~Edge.EMBEDDING)
+@pytest.mark.parametrize("edge", LSTM.has & ~Edge.EMBEDDING)
 def test_a_hook_with_the_masks_is_the_placement(edge):
     """For every edge, with every sharing, scale and noise: outputs, states and gradients."""
     placements = [placement for placement in ZEROED if edge in placement]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ablate.cells import LSTM
 from ablate.drops import (
     ALL,
     BOTTOM,
@@ -18,7 +19,7 @@ from ablate.drops import (
     Scale,
     Sharing,
 )
-from ablate.edges import LSTM_EDGES, ONCE, Edge, layers_of
+from ablate.edges import ONCE, Edge, layers_of
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
@@ -26,7 +27,7 @@ from ablate.strategies import all_strategies, get
 
 BUILT_IN = [each for each in all_strategies() if each.origin.startswith("ablate")]
 PAPERS = [each for each in BUILT_IN if re.search(r"\d{4}$", each.name) or each.name == "zoneout"]
-SINGLE = [edge for edge in Edge if edge in LSTM_EDGES]
+SINGLE = [edge for edge in Edge if edge in LSTM.has]
 
 
 @pytest.mark.parametrize("each", BUILT_IN, ids=lambda each: each.name)
@@ -218,7 +219,7 @@ def test_strategy_is_its_papers_placement(name, given, placement):
 @pytest.mark.parametrize("sharing", ["step", "window"])
 def test_everywhere_is_every_activation(sharing):
     """All edges but the weights, of which nothing new could be forgotten."""
-    assert get("everywhere").place(sharing=sharing).edges == LSTM_EDGES & ~Edge.WEIGHT
+    assert get("everywhere").place(sharing=sharing).edges == LSTM.has & ~Edge.WEIGHT
 
 
 @pytest.mark.parametrize("edge", SINGLE, ids=lambda edge: edge.label)

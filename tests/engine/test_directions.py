@@ -192,7 +192,9 @@ def test_lengths_of_whole_rows_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "edge", [Edge.INPUT, Edge.WEIGHT, Edge.RECURRENT, Edge.HIDDEN, Edge.UPDATE]
+    "edge",
+    [Edge.INPUT, Edge.WEIGHT, Edge.RECURRENT, Edge.HIDDEN, Edge.UPDATE],
+    ids=lambda edge: edge.label,
 )
 def test_the_masks_of_two_directions_differ(edge):
     """A direction is a coordinate of a mask's address."""
@@ -203,6 +205,31 @@ def test_the_masks_of_two_directions_differ(edge):
     )
     assert one.shape == two.shape
     assert not torch.equal(one, two)
+
+
+def test_directions_that_share_read_the_input_through_one_mask():
+    """Masked by hand with forward's own, at each place of the text; rows that end included."""
+    case = make_case(1, directions=2)
+    window = window_of(case)
+    drop = Drop(0.5, Sharing(direction=ALL))
+    for lengths in (None, LENGTHS):
+        found = outputs(case, (Placement({Edge.INPUT: drop}),) * 2, window, Path.LOOPED, lengths)
+        kept = mask(Placement({Edge.INPUT: drop})[Edge.INPUT], Edge.INPUT, 0, D, window)[:, :, 0]
+        dropped = replace(case, x_TBD=case.x_TBD * kept)
+        expected = outputs(dropped, (Placement(),) * 2, window, Path.LOOPED, lengths)
+        assert_close(found, expected, lengths)
+
+
+def test_directions_that_share_inside_the_loop_count_their_own_steps():
+    """Step by step forward and backward take one decision, each in its own order."""
+    case = make_case(1, directions=2)
+    drop = Drop(0.5, Sharing(direction=ALL))
+    placement = Placement({Edge.HIDDEN: drop})
+    factors = [
+        layer_factors(placement, 0, window_of(case, direction=direction)) for direction in (0, 1)
+    ]
+    (one,), (two,) = (own.values() for own in factors)
+    assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize("cell", CELL)

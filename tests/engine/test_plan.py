@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from engine.case import MODES, H, forward, layer_factors, make_case, window_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.cells import CELLS, GRU, LSTM
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.library import OUTSIDE_THE_LOOP
@@ -24,8 +26,9 @@ from ablate.placement import Placement
 
 @pytest.fixture(autouse=True)
 def measured_faster(monkeypatch):
-    """Take the library's LSTM for faster on both devices, whatever was measured."""
-    monkeypatch.setattr("ablate.engine.plan.LIBRARY_IS_FASTER", {"cpu": True, "cuda": True})
+    """Take the library's own cells for faster on both devices, whatever was measured."""
+    measured = dict.fromkeys(("cpu", "cuda"), frozenset(CELLS))
+    monkeypatch.setattr("ablate.engine.plan.LIBRARY_IS_FASTER", measured)
 
 
 ONE = Sharing(time=ALL, batch=ALL)
@@ -136,6 +139,33 @@ def test_a_plan_says_why(edges, device, path, reason):
     assert [reached.edge for reached in made.reaches] == list(edges)
 
 
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        pytest.param(
+            GRU,
+            "Nothing is dropped, and the library's own GRU was measured faster on cpu.",
+            id="gru",
+        ),
+        pytest.param(
+            replace(LSTM, name="unheard", library=None),
+            "Nothing is dropped, but no library has UNHEARD cells.",
+            id="unheard",
+        ),
+    ],
+)
+def test_a_plan_knows_its_cell(cell, reason):
+    """What a library has is the cell's to say; so is what fits."""
+    made = plan(Placement(), 2, cell=cell)
+    assert made.reason == reason
+    assert made.path is (Path.LIBRARY if cell.library else Path.LOOPED)
+    held = plan(Placement({Edge.HIDDEN: Drop(0.5, fill=Fill.HOLD)}), 2, cell=cell)
+    assert held.reason == "HIDDEN acts inside the loop over time."
+    if cell is GRU:
+        with pytest.raises(AblateError, match="a net of GRU cells has no edge CARRY"):
+            plan(Placement({Edge.CARRY: Drop(0.5)}), 2, cell=cell)
+
+
 def test_a_plan_is_a_value():
     """Frozen, comparable, equal for equal arguments."""
     placement = Placement({Edge.CELL: Drop(0.5)})
@@ -149,7 +179,7 @@ def test_a_plan_is_a_value():
 def test_what_was_measured_cannot_be_written_to():
     """It decides which path a trial takes, so that no caller may change it for another."""
     with pytest.raises(TypeError):
-        LIBRARY_IS_FASTER["cpu"] = False
+        LIBRARY_IS_FASTER["cpu"] = frozenset()
 
 
 def test_rates_that_do_not_fit_the_net_are_refused():

@@ -10,6 +10,7 @@ import torch
 from engine.case import layer_factors, make_case, window_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ablate.cells import CELLS, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.looped import looped_layer
@@ -20,6 +21,8 @@ from ablate.placement import Placement
 
 _SINGLE = {"mm", "addmm", "mv", "addmv"}
 _BATCHED = {"bmm": 0, "baddbmm": 1}
+
+CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items() if cell is not RNN_RELU]
 
 
 class Products(TorchDispatchMode):
@@ -91,26 +94,31 @@ APART = [
 
 @pytest.mark.parametrize("steps", [7, 1])
 @pytest.mark.parametrize("placement", TOGETHER)
-def test_one_product_a_step_and_few_besides(placement, steps):
+@pytest.mark.parametrize("cell", CELL)
+def test_one_product_a_step_and_few_besides(cell, placement, steps):
     """At most T + 1 matrix products forward and T + 3 backward a layer."""
-    forward, backward = _products(make_case(1, steps=steps), placement)
+    forward, backward = _products(make_case(1, steps=steps, cell=cell), placement & cell.has)
     assert steps <= forward.count <= steps + 1, forward.operations
     assert steps <= backward.count <= steps + 3, backward.operations
 
 
 @pytest.mark.parametrize("steps", [7, 1])
 @pytest.mark.parametrize("placement", APART)
-def test_four_products_a_step_where_gates_are_apart(placement, steps):
-    """Four times as many where each gate has a mask of its own."""
-    forward, backward = _products(make_case(1, steps=steps), placement)
-    assert steps < forward.count <= 4 * (steps + 1), forward.operations
-    assert steps < backward.count <= 4 * (steps + 3), backward.operations
+@pytest.mark.parametrize("cell", CELL)
+def test_a_product_for_each_gate_where_gates_are_apart(cell, placement, steps):
+    """As many times as many where each gate has a mask of its own; one gate has it anyway."""
+    forward, backward = _products(make_case(1, steps=steps, cell=cell), placement)
+    gates = len(cell.gates)
+    assert steps <= forward.count <= gates * (steps + 1), forward.operations
+    assert steps <= backward.count <= gates * (steps + 3), backward.operations
+    assert gates == 1 or min(forward.count, backward.count) > steps
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-def test_the_counter_sees_every_product(bias):
+@pytest.mark.parametrize("cell", CELL)
+def test_the_counter_sees_every_product(cell, bias):
     """The counts are exact for a silent layer, so that the bounds above bound something."""
-    forward, backward = _products(make_case(1, bias=bias), Placement())
+    forward, backward = _products(make_case(1, bias=bias, cell=cell), Placement())
     assert (forward.count, backward.count) == (7 + 1, 7 + 3)
 
 
@@ -126,16 +134,20 @@ def _graph(root):
 
 
 @pytest.mark.parametrize("placement", TOGETHER + APART)
-def test_no_graph_is_recorded_inside_the_loop(placement):
+@pytest.mark.parametrize("cell", CELL)
+def test_no_graph_is_recorded_inside_the_loop(cell, placement):
     """Autograd sees one node for all steps: as many nodes for seven steps as for one."""
-    seven, one = (_run(make_case(1, steps=steps), placement)[0] for steps in (7, 1))
+    own = placement & cell.has
+    seven, one = (_run(make_case(1, steps=steps, cell=cell), own)[0] for steps in (7, 1))
     graph = _graph(seven.y_TBH.grad_fn)
     assert graph == _graph(one.y_TBH.grad_fn)
     loop = seven.y_TBH.grad_fn
     assert graph[type(loop).__name__] == 1
     assert all(part.grad_fn is loop for part in seven.state)
-    # The input, r_1, s_0, c_0, both weights and the bias; kind, steps and factors have no gradient.
-    assert sum(below is not None for below, _ in loop.next_functions) == 7
+    # The input, r_1, the state, both weights and what is added to z, in sum or to each of its
+    # parts; kind, steps and factors have no gradient.
+    leaves = 4 + len(cell.state) + (1 + cell.splits)
+    assert sum(below is not None for below, _ in loop.next_functions) == leaves
 
 
 def test_gradient_mode_is_off_inside():

@@ -1,10 +1,13 @@
 """Fifteen dropout bugs that shipped in libraries, papers' code and ports, and what catches each.
 
+Beside them stand mistakes that are nobody's in particular, in what cells, directions and rows of
+different length add.
+
 A mutant names the seam where it is planted, and the law tests that are run on it as they are: each
 of them must fail.
 """
 
-from mutants import seams, wrong_engine, wrong_masks, wrong_training
+from mutants import seams, wrong_cells, wrong_engine, wrong_masks, wrong_training
 from mutants.mutant import Mutant, bug
 
 
@@ -332,7 +335,45 @@ BUGS = (
     ),
 )
 
-MUTANTS = {name: mutant for each in BUGS for name, mutant in each.named()}
+_ROWS = "test_each_row_is_that_row_alone"
+_TWO_MASKS = "test_the_masks_of_two_directions_differ"
+
+
+def _directions(name: str, *ids: str) -> tuple[str, ...]:
+    return _tests("engine/test_directions.py", name, *ids)
+
+
+CELLS = {
+    "gru": Mutant(
+        "a GRU's recurrent bias outside the reset gate",
+        seams.BIASES,
+        wrong_cells.recurrent_bias_outside,
+        _tests("test_law2.py", "test_a_silent_placement_is_torchs_module", "gru-bias-1")
+        + _trained("gru-zaremba2014", "gru-gal2016-apart"),
+    ),
+    "padding": Mutant(
+        "a state that goes on over the padding of a row that has ended",
+        seams.DIRECTION_FACTORS,
+        wrong_cells.going_on_in_padding,
+        _directions(_ROWS, "lstm-1-training-reference", "gru-1-training-looped")
+        + _directions("test_silent_it_is_torchs_module", "rnn-1"),
+    ),
+    "turned": Mutant(
+        "a row turned around together with its padding",
+        seams.DIRECTION_TURNED,
+        wrong_cells.turned_with_its_padding,
+        _directions(_ROWS, "lstm-2-training-reference", "rnn-2-training-looped")
+        + _directions("test_silent_it_is_torchs_module", "gru-2"),
+    ),
+    "directions": Mutant(
+        "one mask for both directions",
+        seams.WINDOW_ADDRESS,
+        wrong_cells.one_for_both_directions,
+        _directions(_TWO_MASKS, "INPUT", "WEIGHT", "RECURRENT"),
+    ),
+}
+
+MUTANTS = {name: mutant for each in BUGS for name, mutant in each.named()} | CELLS
 
 
 def rows() -> list[tuple[str, str, str, str]]:

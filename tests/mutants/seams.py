@@ -9,7 +9,10 @@ from typing import Final
 from mutants.mutant import Seam
 
 from ablate.engine import factors, library, looped, means, reference, slots, step
+from ablate.engine.direction import Direction
 from ablate.engine.factors import NetMasks
+from ablate.engine.reference import LayerWeights
+from ablate.engine.slots import Window
 from ablate.engine.step import Kind, Multiply
 from ablate.engine.table import Clock, MaskTable
 from ablate.masks import Coordinates
@@ -44,6 +47,12 @@ READ_INPUT: Final = Seam(looped, "_read_input")
 KIND_READ: Final = Seam(Kind, "read")
 KERNELS: Final = Seam(step, "kernels")
 LIBRARY_LAYER: Final = Seam(library, "library_layer")
+
+# What cells, directions and rows that end add.
+BIASES: Final = Seam(LayerWeights, "biases")
+DIRECTION_FACTORS: Final = Seam(Direction, "factors")
+DIRECTION_TURNED: Final = Seam(Direction, "turned")
+WINDOW_ADDRESS: Final = Seam(Window, "address")
 
 # What training and evaluation make of a net.
 TASK_WINDOW: Final = Seam(Task, "window")

@@ -44,11 +44,12 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
+def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool = True) -> Study:
     """Return `study` with `changes` made to one of its profiles, checked anew.
 
     Each key is one of `KEYS`, such as `recipe.epochs` or `corpus`. The path of a changed corpus
-    begins at the working directory. Raises AblateError for a key or a value that is not allowed,
+    begins at the working directory. Unless `fit`, whether placements fit the nets is left to
+    `parse.require_fit`. Raises AblateError for a key or a value that is not allowed,
     and for an unknown profile.
     """
     study.profile(profile)
@@ -69,7 +70,9 @@ def change(study: Study, profile: str, changes: Mapping[str, Any]) -> Study:
     shown = ", ".join(f"{path}={value}" for path, value in changes.items())
     where = f"study '{study.name}' with {shown}"
     typed = study.typed | ({profile} if "corpus" in changes else set())
-    return parse_study(table, name=study.name, where=where, folder=study.folder, typed=typed)
+    return parse_study(
+        table, name=study.name, where=where, folder=study.folder, typed=typed, fit=fit
+    )
 
 
 def select(profile: Profile, wanted: Sequence[str]) -> Profile:

@@ -16,7 +16,7 @@ from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import find_study, is_shipped
 from ablate.study.grid import distinct
-from ablate.study.parse import Study
+from ablate.study.parse import Study, require_fit
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, cores, divide, gpus, named_threads
@@ -98,10 +98,14 @@ def prepare(order: Order) -> Job:
     name = study.default_profile if order.profile is None else order.profile
     # Of the file as it is: what `--strategies` and `--set` bring is no part of what it asks.
     listed = tuple(point.label for point in distinct(study.profile(name).strategies))
-    study = change(study, name, _changes(order))
+    changes = _changes(order)
+    # Of what is chosen alone: a file's other placements may have no place in another cell.
+    study = change(study, name, changes, fit=False)
     profile = study.profile(name)
     if order.strategies:
         profile = select(profile, order.strategies)
+    set_to = ", ".join(f"{key}={value}" for key, value in changes.items())
+    require_fit(profile, f"study '{study.name}'" + (f" with {set_to}" if set_to else ""))
     threads = named_threads(order.threads)
     slots = _slots(order, threads.count if threads else None)
     corpus = study.corpus_path(name).load(profile.corpus, profile.text)

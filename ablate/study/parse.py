@@ -60,11 +60,13 @@ def parse_study(
     where: str,
     folder: Path = Path(),
     typed: Set[str] = frozenset(),
+    fit: bool = True,
 ) -> Study:
     """Return the study called `name` that `table` describes, with its plugins loaded.
 
     `folder` is where the paths of its plugins and corpora begin, but for the corpora of the
-    profiles in `typed`, which were typed on the command line. Raises AblateError that names every
+    profiles in `typed`, which were typed on the command line. Unless `fit`, whether placements fit
+    the nets is left to `require_fit`. Raises AblateError that names every
     mistake, `where` being the table's name in the message.
     """
     mistakes: list[Mistake] = []
@@ -89,6 +91,8 @@ def parse_study(
     for key, own in tables.items():
         path = _corpus_path(key, folder, typed)
         profile, found = _read_profile(own, table.get("baseline"), path, complete=complete)
+        if fit and profile is not None:
+            found += _misfits(profile)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
@@ -143,7 +147,7 @@ def _read_profile(
         profile = Profile.model_validate(table, context=corpus_path)
     except ValidationError as error:
         return None, [*value_mistakes(Profile, error), *mistakes]
-    return profile, [*mistakes, *_check_nets(profile)]
+    return profile, mistakes
 
 
 def _read_strategies(
@@ -181,7 +185,13 @@ def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Itera
         yield ("baseline",), words
 
 
-def _check_nets(profile: Profile) -> Iterator[Mistake]:
+def require_fit(profile: Profile, where: str) -> None:
+    """Raise AblateError that names every placement of a profile that does not fit a net of it."""
+    if mistakes := list(_misfits(profile)):
+        raise refusal(where, mistakes)
+
+
+def _misfits(profile: Profile) -> Iterator[Mistake]:
     """Yield a mistake where a placement does not fit a net: its layers, or its cell."""
     for net in profile.net.each:
         for point in distinct(profile.strategies, net.of_cell):

@@ -80,7 +80,7 @@ def test_changes_add_up(study: Study) -> None:
             {"recipe.epoch": 3},
             "no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?; there are "
             "corpus, text, text.min_count, text.size, text.lowercase, text.normalize, preset, "
-            "net.layers, net.hidden, net.embedding, recipe.unroll",
+            "net.layers, net.hidden, net.embedding, net.cell, recipe.unroll",
             id="unknown-key",
         ),
         pytest.param({"recipe": {}}, "no setting is called 'recipe'", id="whole-table"),

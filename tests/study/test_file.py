@@ -78,7 +78,7 @@ def test_a_study_is_what_its_file_says(here: Path) -> None:
         "quick",
     )
     assert (profile.corpus, profile.seeds, profile.precision) == ("toy", (1, 2), "auto")
-    assert profile.net == PRESETS["zaremba-small"].net
+    assert profile.net.each == (PRESETS["zaremba-small"].net,)
     assert profile.recipe == PRESETS["zaremba-small"].recipe
     assert profile.baseline == "none"
     assert labels(profile) == ["none", "zaremba2014 .25", "zaremba2014 .5"]
@@ -89,7 +89,7 @@ def test_own_keys_go_before_the_presets(here: Path) -> None:
     own = "net.hidden = 32\nrecipe = {epochs = 3, learning_rate = 2}\n"
     profile = read(here, HEAD + QUICK + own).profile()
     preset = PRESETS["zaremba-small"]
-    assert profile.net == Net(layers=2, hidden=32)
+    assert profile.net.each == (Net(layers=2, hidden=32),)
     assert profile.recipe == preset.recipe.model_copy(update={"epochs": 3, "learning_rate": 2.0})
 
 
@@ -421,8 +421,8 @@ def test_results_have_the_name_of_the_file(here: Path) -> None:
             "there is no study file 'studies/placment.toml'; did you mean 'placement'?",
             id="path",
         ),
-        pytest.param("qqq", "no study is called 'qqq'; there are mine, placement", id="far"),
-        pytest.param("", "no study is called ''; there are mine, placement", id="empty"),
+        pytest.param("qqq", "no study is called 'qqq'; there are cells, mine, placement", id="far"),
+        pytest.param("", "no study is called ''; there are cells, mine, placement", id="empty"),
     ],
 )
 def test_a_missing_study_is_answered_by_those_there_are(here: Path, name: str, words: str) -> None:
@@ -433,5 +433,5 @@ def test_a_missing_study_is_answered_by_those_there_are(here: Path, name: str, w
         find_study(name)
     assert str(caught.value).startswith(words)
     assert str(caught.value).endswith(
-        "there are mine, placement, smoke, zaremba2014, and any other is the path of a TOML file"
+        "there are cells, mine, placement, smoke, zaremba2014, and any other is the path of a TOML file"
     )

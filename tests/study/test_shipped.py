@@ -53,7 +53,7 @@ def test_placement_quick_is_the_matrix_of_42_trials(here: Path) -> None:
     ]
     assert len(labels(profile)) * len(profile.seeds) == 42
     assert profile.corpus == "ptb-tenth"
-    assert profile.net == Net(layers=2, hidden=200)
+    assert profile.net.each == (Net(layers=2, hidden=200),)
     assert profile.recipe.model_dump(include={"unroll", "batch", "epochs", "hold"}) == {
         "unroll": 20,
         "batch": 20,
@@ -73,10 +73,8 @@ def test_placement_full_has_every_strategy_along_its_dial() -> None:
         dials = {point.dial_value for point in points if point.strategy.name == strategy.name}
         assert len(dials) == (5 if strategy.dial else 1), strategy.name
     assert (profile.corpus, len(profile.seeds)) == ("ptb", 3)
-    assert (profile.net, profile.recipe) == (
-        PRESETS["zaremba-medium"].net,
-        PRESETS["zaremba-medium"].recipe,
-    )
+    preset = PRESETS["zaremba-medium"]
+    assert (profile.net.each, profile.recipe) == ((preset.net,), preset.recipe)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""`net.cell`: a study names its cells, each is a net of its own, and keys of LSTM trials stay."""
+
+import re
+
+import pytest
+import tiny
+
+from ablate.cells import CELLS
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.facts import facts
+from ablate.model.net import Net
+from ablate.report.telling import net_words
+from ablate.store import Store
+from ablate.study.parse import Study, parse_study
+
+RECIPE = {
+    "unroll": 10, "batch": 10, "learning_rate": 1.0, "epochs": 2, "hold": 2, "divide": 2.0,
+    "clip": 5.0, "init": 0.1,
+}  # fmt: skip
+
+
+def study(cell: object, *strategies: dict[str, object], **more: object) -> Study:
+    profile = {
+        "corpus": "toy", "net": {"layers": 2, "hidden": 8, "cell": cell}, "recipe": RECIPE,
+        "seeds": 2, "precision": "fp32", "strategies": list(strategies), **more,
+    }  # fmt: skip
+    table = {"question": "?", "profiles": {"quick": profile}}
+    return parse_study(table, name="tiny", where="study 'tiny'")
+
+
+def test_the_cell_that_is_left_out_is_the_lstm_and_enters_no_key():
+    """So every trial that is stored is found again."""
+    assert facts(Net(layers=2, hidden=8)) == {"layers": 2, "hidden": 8, "embedding": None}
+    assert Net(layers=2, hidden=8, cell="lstm") == Net(layers=2, hidden=8)
+    assert facts(Net(layers=2, hidden=8, cell="gru"))["cell"] == "gru"
+
+
+@pytest.mark.parametrize("names", [["gru"], ["lstm", "rnn", "gru"], list(CELLS)])
+def test_each_cell_of_a_list_is_a_net(names):
+    """In the order of the list; a name alone is a list of one."""
+    given = names[0] if len(names) == 1 else names
+    profile = study(given, {"name": "none"}).profile()
+    assert [net.cell for net in profile.net.each] == names
+    assert {(net.layers, net.hidden) for net in profile.net.each} == {(2, 8)}
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("grue", "net.cell[0]: no cell is called 'grue'; did you mean 'gru'?"),
+        (["lstm", "rn"], "net.cell[1]: no cell is called 'rn'"),
+        (["gru", "gru"], "net.cell: each cell makes one net, got gru, gru"),
+        ([], "net.cell: must be the name of a cell, or a list of them: lstm, gru, rnn, rnn_relu"),
+        (3, "net.cell: must be the name of a cell, or a list of them"),
+    ],
+)
+def test_what_is_no_cell_is_a_mistake_with_its_path(cell, words):
+    """What, allowed, given."""
+    with pytest.raises(AblateError, match=re.escape(words)):
+        study(cell, {"name": "none"})
+
+
+def test_a_placement_that_a_cell_has_no_place_for_is_a_mistake():
+    """Each with its cell, all at once, in the file and before anything runs."""
+    with pytest.raises(AblateError) as told:
+        study(["lstm", "gru", "rnn"], {"name": "moon2015"}, {"name": "update"})
+    assert "moon2015 .25: a net of GRU cells has no edge CELL" in str(told.value)
+    assert "moon2015 .25: a net of RNN cells has no edge CELL" in str(told.value)
+    assert "update .25: a net of RNN cells has no edge UPDATE" in str(told.value)
+    assert str(told.value).count("\n") == 3
+
+
+def test_everywhere_takes_what_each_cell_has():
+    """One table of a study is another placement in each net."""
+    profile = study(["lstm", "gru", "rnn"], {"name": "everywhere"}).profile()
+    edges = {
+        net.cell: point.placement.edges
+        for net in profile.net.each
+        for choice in profile.strategies
+        for point in choice.points(net.of_cell)
+    }
+    outside = Edge.EMBEDDING | Edge.VERTICAL | Edge.RECURRENT
+    inside = Edge.HIDDEN | Edge.UPDATE | Edge.CELL | Edge.CARRY
+    assert edges["lstm"] == outside | inside
+    assert edges["gru"] == outside | Edge.UPDATE
+    assert edges["rnn"] == outside | Edge.HIDDEN
+
+
+def test_a_study_of_several_cells_runs_and_has_a_table_for_each(tmp_path):
+    """Trials of all, in order; cells train apart; the report names each net."""
+    file = tiny.write_study(tmp_path)
+    file.write_text(file.read_text().replace("hidden = 4", 'hidden = 4, cell = ["lstm", "gru"]'))
+    ran = tiny.run(file)
+    assert ran.exit_code == 0, ran.output
+    assert "gru zaremba2014 .25, seed 1: finished" in ran.output
+    store = Store(tmp_path / "results" / "tiny" / "quick")
+    cells = store.cells().to_pylist()
+    assert len(cells) == 6
+    assert {row["label"] for row in cells} == {"none", "zaremba2014 .25", "zaremba2014 .5"}
+    reported = tiny.ablate("report", "--study", "tiny", "--results", tmp_path / "results")
+    assert reported.exit_code == 0, reported.output
+    for words in ("LSTM 1 × 4", "GRU 1 × 4"):
+        assert words in reported.output
+
+
+def test_a_net_in_words_names_its_cell():
+    """What an older store wrote has no cell; what a later one writes stands as it is."""
+    assert net_words({"layers": 2, "hidden": 8}) == "LSTM 2 × 8"
+    assert net_words({"layers": 2, "hidden": 8, "cell": "rnn_relu"}) == "RNN RELU 2 × 8"
+    assert net_words({"layers": 2, "hidden": 8, "cell": "xlstm"}) == "xlstm 2 × 8"
+
+
+def test_what_is_chosen_alone_must_fit_another_cell(tmp_path):
+    """A study's other placements may have no place there; a chosen one that has none is named."""
+    file = tiny.write_study(tmp_path)
+    file.write_text(file.read_text().replace('{name = "none"}', '{name = "none"}, {name = "cell"}'))
+    chosen = tiny.run(file, "--set", "net.cell=gru", "--strategies", "none", "--dry-run")
+    assert chosen.exit_code == 0, chosen.output
+    assert "gru none" in chosen.output
+    whole = tiny.run(file, "--set", "net.cell=gru")
+    assert whole.exit_code == 2
+    words = "  strategies: cell .25: a net of GRU cells has no edge CELL"
+    assert "study 'tiny' with net.cell=gru has a mistake:" in whole.output + whole.stderr
+    assert words in whole.output + whole.stderr

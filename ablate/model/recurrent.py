@@ -260,13 +260,16 @@ class Recurrent(Masked, nn.RNNBase):
     def _path(self, placements: tuple[Placement, ...], window: Window) -> Path:
         """The path of a call; raises AblateError where a tool would freeze it."""
         device = torch.device(window.device).type
+        # One placement for both directions is planned once.
+        planned = placements[:1] if placements[0] is placements[-1] else placements
         plans = [
             plan(each, self.num_layers, device=device, mode=window.mode, cell=self.cell)
-            for each in placements
+            for each in planned
         ]
         inside = Edge(0)
         for reached in (each for made in plans for each in made.reaches):
-            inside |= reached.edge if reached.reach is Reach.INSIDE else Edge(0)
+            if reached.reach is Reach.INSIDE:
+                inside |= reached.edge
         refuse_trace(kind_of(self), inside)
         if by_functions():
             return Path.REFERENCE

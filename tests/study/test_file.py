@@ -433,5 +433,6 @@ def test_a_missing_study_is_answered_by_those_there_are(here: Path, name: str, w
         find_study(name)
     assert str(caught.value).startswith(words)
     assert str(caught.value).endswith(
-        "there are cells, mine, placement, smoke, zaremba2014, and any other is the path of a TOML file"
+        "there are cells, mine, placement, smoke, zaremba2014, and any other is the path of a "
+        "TOML file"
     )

@@ -14,6 +14,7 @@ from ablate.report.telling import net_words
 from ablate.store import Store
 from ablate.study.parse import Study, parse_study
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 RECIPE = {
     "unroll": 10, "batch": 10, "learning_rate": 1.0, "epochs": 2, "hold": 2, "divide": 2.0,
     "clip": 5.0, "init": 0.1,
@@ -100,15 +101,15 @@ def test_a_study_of_several_cells_runs_and_has_a_table_for_each(tmp_path):
     assert {row["label"] for row in cells} == {"none", "zaremba2014 .25", "zaremba2014 .5"}
     reported = tiny.ablate("report", "--study", "tiny", "--results", tmp_path / "results")
     assert reported.exit_code == 0, reported.output
-    for words in ("LSTM 1 × 4", "GRU 1 × 4"):
-        assert words in reported.output
+    for cell in ("LSTM", "GRU"):
+        assert f"{cell} 1 {TIMES} 4" in reported.output
 
 
 def test_a_net_in_words_names_its_cell():
     """What an older store wrote has no cell; what a later one writes stands as it is."""
-    assert net_words({"layers": 2, "hidden": 8}) == "LSTM 2 × 8"
-    assert net_words({"layers": 2, "hidden": 8, "cell": "rnn_relu"}) == "RNN RELU 2 × 8"
-    assert net_words({"layers": 2, "hidden": 8, "cell": "xlstm"}) == "xlstm 2 × 8"
+    assert net_words({"layers": 2, "hidden": 8}) == f"LSTM 2 {TIMES} 8"
+    assert net_words({"layers": 2, "hidden": 8, "cell": "rnn_relu"}) == f"RNN RELU 2 {TIMES} 8"
+    assert net_words({"layers": 2, "hidden": 8, "cell": "xlstm"}) == f"xlstm 2 {TIMES} 8"
 
 
 def test_what_is_chosen_alone_must_fit_another_cell(tmp_path):

@@ -35,10 +35,10 @@ PLACEMENTS = MappingProxyType(
         "test_gradients_of_drawn_placements_are_derivatives": 60,
         "test_drawn_placements_evaluate_alike": 100,
         "test_a_drawn_placement_may_be_cut_anywhere": 150,
-        "test_drawn_placements_of_other_cells": 40,
-        "test_gradients_of_drawn_placements_of_other_cells_are_derivatives": 12,
-        "test_drawn_placements_of_other_cells_evaluate_alike": 30,
-        "test_a_drawn_placement_of_another_cell_may_be_cut_anywhere": 40,
+        "test_drawn_placements_of_other_cells": 30,
+        "test_gradients_of_drawn_placements_of_other_cells_are_derivatives": 8,
+        "test_drawn_placements_of_other_cells_evaluate_alike": 15,
+        "test_a_drawn_placement_of_another_cell_may_be_cut_anywhere": 20,
     }
 )
 

@@ -177,8 +177,7 @@ KINDS: dict[str, Kind] = {
         _of(Slot.CARRY_HOLD, Slot.HIDDEN_HOLD),
         *(
             _of(*inside(cell), cell=cell, apart=apart, bias=apart)
-            for cell in (GRU, RNN)
-            for apart in (False, True)
+            for cell, apart in ((GRU, False), (GRU, True), (RNN, False))
         ),
     )
     for name, kind in kinds.items()

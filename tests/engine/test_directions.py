@@ -8,7 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import assert_close
+from drawing import placements as drawn_placements
+from drawing import seeded
 from engine.case import B, D, H, T, everything, layer_factors, make_case, outputs, window_of
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -22,6 +26,8 @@ from ablate.engine.stack import StackOutput, run_stack
 from ablate.placement import Placement
 
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
+# Of a rectified net all but its step is the plain one's.
+UNLIKE = CELL[:-1]
 MODE = [pytest.param(mode, id=mode.value) for mode in Mode]
 
 # One row is whole, one is short, one has ended before it began.
@@ -65,15 +71,15 @@ def test_every_path_is_the_specification(cell, lengths, mode):
     """Law 1 for two directions of two layers: outputs, states, all gradients, by name."""
     case = make_case(directions=2, cell=cell)
     window = window_of(case, mode=mode, start=2, batch_offset=5)
-    for placements, paths in (
+    for each, paths in (
         (_placements(cell), (Path.LOOPED,)),
         (OUTSIDE, (Path.LOOPED, Path.LIBRARY)),
         (_placements(cell)[0], (Path.LOOPED,)),
     ):
-        own = case if isinstance(placements, tuple) else make_case(cell=cell)
-        expected = everything(own, placements, window, Path.REFERENCE, lengths)
+        own = case if isinstance(each, tuple) else make_case(cell=cell)
+        expected = everything(own, each, window, Path.REFERENCE, lengths)
         for path in paths:
-            found = everything(own, placements, window, path, lengths)
+            found = everything(own, each, window, path, lengths)
             assert_close(found, expected, path.value)
 
 
@@ -134,7 +140,7 @@ def _row(case, row, length):
 @pytest.mark.parametrize("path", [Path.REFERENCE, Path.LOOPED], ids=lambda path: path.value)
 @pytest.mark.parametrize("mode", MODE)
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELL)
+@pytest.mark.parametrize("cell", UNLIKE)
 def test_each_row_is_that_row_alone(cell, directions, mode, path):
     """At its own batch coordinate; 0 after its end, its state that after its own last step."""
     case = make_case(directions=directions, cell=cell)
@@ -166,7 +172,7 @@ def test_each_row_is_that_row_alone(cell, directions, mode, path):
 
 @pytest.mark.parametrize("path", Path, ids=lambda path: path.value)
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELL)
+@pytest.mark.parametrize("cell", UNLIKE)
 def test_padding_is_never_read(cell, directions, path):
     """NaN after a row's end changes no bit of an output, a state or a gradient."""
     case = make_case(directions=directions, cell=cell)
@@ -261,3 +267,61 @@ def test_hooks_are_told_the_direction():
         case.x_TBD, case.state, case.weights, placements, window_of(case), hooks={Edge.HIDDEN: hook}
     )
     assert told == [(0, step, direction) for direction in (0, 1) for step in range(T)]
+
+
+@given(
+    st.sampled_from(list(CELLS.values())).flatmap(
+        lambda cell: st.tuples(
+            st.just(cell), drawn_placements(2, cell=cell), drawn_placements(2, cell=cell)
+        )
+    ),
+    st.none() | st.lists(st.integers(0, T), min_size=B, max_size=B),
+    st.sampled_from(list(Mode)),
+)
+@seeded(25)
+def test_drawn_placements_of_two_directions(drawn, lengths, mode):
+    """Law 1: any edges in either direction, sharing between them included, rows of any length."""
+    cell, *both = drawn
+    case = make_case(directions=2, cell=cell)
+    window = window_of(case, mode=mode, start=2, batch_offset=1)
+    ends = None if lengths is None else torch.tensor(lengths)
+    found, expected = (
+        everything(case, tuple(both), window, path, ends) for path in (Path.LOOPED, Path.REFERENCE)
+    )
+    assert_close(found, expected, (lengths, *both))
+
+
+HOOKED = [
+    pytest.param(cell, edge, id=f"{cell.name}-{edge.label}")
+    for cell in CELLS.values()
+    for edge in cell.has & ~Edge.EMBEDDING
+    if Fill.ZERO in cell.rule(edge).fills
+]
+
+
+@pytest.mark.parametrize(("cell", "edge"), HOOKED)
+def test_a_hook_that_multiplies_by_the_mask_is_the_drop(cell, edge):
+    """At every edge of every cell, each direction with its own mask."""
+    case = make_case(2, directions=2, cell=cell)
+    window, placement = window_of(case), Placement({edge: Drop(0.4)})
+    units = {Edge.INPUT: D, Edge.INTERLAYER: 2 * H}.get(edge, H)
+
+    def drawn(layer, direction):
+        at = replace(window, direction=direction)
+        return mask(placement[edge], edge, layer, units, at, cell=cell)
+
+    def hook(value, *, layer, step, direction):
+        if edge is Edge.OUTPUT:
+            both = [drawn(layer, direction)[:, :, 0] for direction in (0, 1)]
+            return value * torch.cat(both, dim=-1)
+        own = drawn(layer, direction)
+        if edge is not Edge.WEIGHT:
+            own = own[step] if value.dim() == 3 else own[step, :, 0]
+        return value * own
+
+    net = (case.x_TBD, case.state, case.weights)
+    silent = (Placement(),) * 2
+    found = run_stack(*net, silent, window, hooks={edge: hook}, cell=cell)
+    expected = run_stack(*net, (placement,) * 2, window, Path.REFERENCE, cell=cell)
+    for value, other in zip((found[0], *found[1]), (expected[0], *expected[1]), strict=True):
+        torch.testing.assert_close(value, other, rtol=0, atol=1e-12)

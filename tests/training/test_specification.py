@@ -34,16 +34,24 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_updates_follow_it(name):
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(pytest.param(*name.values, "lstm", id=name.id) for name in NAMES),
+        pytest.param("naive", "gru", id="naive-gru"),
+        pytest.param("gal2016", "rnn", id="gal2016-rnn"),
+    ],
+)
+def test_updates_follow_it(name, kind):
     """Three updates equal autograd through the reference path and SGD, with each window's masks."""
+    net = NET.model_copy(update={"cell": kind})
     placement, (time, batch) = get(name).place(), (5, 3)
-    parameters = initial_parameters(NET, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
+    parameters = initial_parameters(net, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     ours = {each: value.clone().unsqueeze(0) for each, value in parameters.items()}
     windows = list(training_windows(toys.corpus(train=3 * (3 * time + 1)).train, batch, time))
-    task = Task(NET, placement, 7, updates=len(windows) + 4)
+    task = Task(net, placement, 7, updates=len(windows) + 4)
     update = Update.of(ours, [task], (time, batch), updates=[4], learning_rates=[0.7], clips=[2.0])
-    state = language_model.zero_state(NET, batch, parameters["decoder.weight"])
+    state = language_model.zero_state(net, batch, parameters["decoder.weight"])
     for number, (x_TB, y_TB) in enumerate(windows, start=4):
         update(x_TB, y_TB)
         leaves = {each: value.requires_grad_() for each, value in parameters.items()}
@@ -51,11 +59,12 @@ def test_updates_follow_it(name):
         out = forward(
             leaves["embedding.weight"][x_TB],
             state,
-            layer_weights(leaves, NET.layers),
+            layer_weights(leaves, net.layers),
             task.placement_at(number),
             window,
             Path.REFERENCE,
             tokens_TB=x_TB,
+            cell=net.of_cell,
         )
         scores = out.y_TBX @ leaves["decoder.weight"].t() + leaves["decoder.bias"]
         own = torch.log_softmax(scores, dim=-1).gather(2, y_TB.unsqueeze(2))

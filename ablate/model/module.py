@@ -43,8 +43,8 @@ def _module_of(cell: str) -> Callable[..., Recurrent]:
     name = cells.get(cell).name
     if name not in _MODULES:
         raise AblateError(
-            f"no module of torch runs {name} cells, which only a study trains; ablate.LanguageModel "
-            f"takes {', '.join(_MODULES)}"
+            f"no module of torch runs {name} cells, which only a study trains; "
+            f"ablate.LanguageModel takes {', '.join(_MODULES)}"
         )
     return _MODULES[name]
 

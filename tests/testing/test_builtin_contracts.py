@@ -20,6 +20,15 @@ class TestStrategies(StrategyContract):
         self.strategy = request.param
 
 
+class TestStrategiesOnOtherCells(StrategyContract):
+    """Some of them, on nets of a GRU and of a plain RNN."""
+
+    @pytest.fixture(autouse=True, params=[("gru", "gal2016"), ("rnn", "everywhere")], ids="-".join)
+    def named(self, request):
+        """Name the cell and the strategy under test."""
+        self.cell, self.strategy = request.param
+
+
 class TestNoises(NoiseContract):
     """Every noise that ablate brings."""
 

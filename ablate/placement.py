@@ -83,13 +83,18 @@ class Placement(Mapping[Edge, Drop]):
         """Only what this placement does at `edges`, one or a union."""
         if not isinstance(edges, Edge):
             return NotImplemented
-        return Placement({e: d for e, d in self._drops.items() if e in edges}, self._schedule)
+        return self._only(edges)
 
     def __sub__(self, edges: Edge) -> "Placement":
         """What this placement does everywhere but at `edges`, one or a union."""
         if not isinstance(edges, Edge):
             return NotImplemented
-        return Placement({e: d for e, d in self._drops.items() if e not in edges}, self._schedule)
+        return self._only(~edges)
+
+    def _only(self, edges: Edge) -> "Placement":
+        left = {edge: drop for edge, drop in self._drops.items() if edge in edges}
+        # The same value is the same object: a module asks at every call.
+        return self if len(left) == len(self) else Placement(left, self._schedule)
 
     def __repr__(self) -> str:
         return f"Placement({self.text})"

@@ -18,7 +18,7 @@ CELLS: Final[Mapping[str, Cell]] = MappingProxyType(
 def get(name: str) -> Cell:
     """The cell of this name; raises AblateError where there is none."""
     if name not in CELLS:
-        near = did_you_mean(name, CELLS)
+        near = did_you_mean(str(name), CELLS)
         raise AblateError(f"no cell is called '{name}'{near}; there are {', '.join(CELLS)}")
     return CELLS[name]
 

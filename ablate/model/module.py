@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ablate import cells
 from ablate.edges import Edge
+from ablate.errors import AblateError
 from ablate.model.arguments import CallersState
 from ablate.model.copies import duplicate, keeps_stacks
 from ablate.model.embedding import Embedding
@@ -35,6 +36,17 @@ _MODULES: Final[Mapping[str, Callable[..., Recurrent]]] = MappingProxyType(
         cells.RNN_RELU.name: partial(RNN, nonlinearity="relu"),
     }
 )
+
+
+def _module_of(cell: str) -> Callable[..., Recurrent]:
+    """What makes the layers of a cell; raises AblateError for one that only studies train."""
+    name = cells.get(cell).name
+    if name not in _MODULES:
+        raise AblateError(
+            f"no module of torch runs {name} cells, which only a study trains; "
+            f"ablate.LanguageModel takes {', '.join(_MODULES)}"
+        )
+    return _MODULES[name]
 
 
 class LanguageModel(nn.Module):
@@ -65,7 +77,7 @@ class LanguageModel(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        make = _MODULES[cells.get(str(cell)).name]
+        make = _module_of(cell)
         width = hidden if embedding is None else embedding
         # A seed drawn here would stand between the weights of one module and those of the next.
         options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}

@@ -29,7 +29,8 @@ torture-laws: .venv/test
 	@seed=$(SEED); seed=$${seed:-$$($(BIN)/python -c 'import secrets; print(secrets.randbits(32))')}; \
 	echo "seed $$seed (the same placements again: make torture-laws SEED=$$seed)"; \
 	ABLATE_TORTURE=20 $(BIN)/python -m pytest -k drawn tests/engine/test_law1.py \
-		tests/engine/test_law5.py tests/engine/test_stack.py --hypothesis-seed=$$seed
+		tests/engine/test_law5.py tests/engine/test_stack.py tests/engine/test_directions.py \
+		--hypothesis-seed=$$seed
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import assert_close
+from drawing import law
 from drawing import placements as drawn_placements
-from drawing import seeded
 from engine.case import B, D, H, T, everything, layer_factors, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -278,7 +278,7 @@ def test_hooks_are_told_the_direction():
     st.none() | st.lists(st.integers(0, T), min_size=B, max_size=B),
     st.sampled_from(list(Mode)),
 )
-@seeded(25)
+@law
 def test_drawn_placements_of_two_directions(drawn, lengths, mode):
     """Law 1: any edges in either direction, sharing between them included, rows of any length."""
     cell, *both = drawn

@@ -13,6 +13,7 @@ from conftest import single_edge_placements
 from drawing import EDGES
 from engine.case import B, D, H, T, layer_factors
 
+from ablate.cells import CELLS
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.factors import drop_sequence
@@ -92,22 +93,29 @@ def test_each_edge_takes_its_own_words_at_its_own_slot(edge, fill, slot):
     assert torch.equal(factors[slot], expected * (1.0 / (1.0 - RATE) if divided else 1.0))
 
 
+CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
+
+
 @pytest.mark.parametrize("edge", [Edge.INPUT, Edge.RECURRENT], ids=lambda edge: edge.label)
-def test_gates_apart_take_words_of_their_own(edge):
-    """The gate's number, i f g o, stands beside the time in the address."""
-    drop = Drop(RATE, Sharing(gate=1), scale=Scale.TEST)
-    (factor,) = _factors(edge, drop, 0).values()
-    assert torch.equal(factor, _kept(edge, 0, D if edge is Edge.INPUT else H, gates=4))
+@pytest.mark.parametrize("cell", CELL)
+def test_gates_apart_take_words_of_their_own(cell, edge):
+    """The gate's number, of an LSTM i f g o, stands beside the time in the address."""
+    placement = Placement({edge: Drop(RATE, Sharing(gate=1), scale=Scale.TEST)})
+    (factor,) = layer_factors(placement, 0, WINDOW, cell=cell).values()
+    units = D if edge is Edge.INPUT else H
+    assert torch.equal(factor, _kept(edge, 0, units, gates=len(cell.gates)))
 
 
-def test_a_weights_mask_is_indexed_by_unit_and_source():
+@pytest.mark.parametrize("cell", CELL)
+def test_a_weights_mask_is_indexed_by_unit_and_source(cell):
     """The source stands where rows of the batch do, and time is left out: one mask a window."""
-    (factor,) = _factors(Edge.WEIGHT, Drop(RATE, scale=Scale.TEST), 1).values()
+    placement = Placement({Edge.WEIGHT: Drop(RATE, scale=Scale.TEST)})
+    (factor,) = layer_factors(placement, 1, WINDOW, cell=cell).values()
     words = _words(
         Edge.WEIGHT,
         1,
         time=0,
-        gate=np.arange(4)[:, None, None],
+        gate=np.arange(len(cell.gates))[:, None, None],
         unit=np.arange(H)[:, None],
         row=np.arange(H),
     )

@@ -139,9 +139,10 @@ def test_bfloat16_in_a_cohort_is_as_alone_within_a_rounding():
             assert (together[name] - value).abs().max() <= 2**-7 * size, (name, task.placement)
 
 
-def test_an_evaluation_in_a_cohort_has_the_bits_of_one_alone():
+@pytest.mark.parametrize("cell", CELL[:-1])
+def test_an_evaluation_in_a_cohort_has_the_bits_of_one_alone(cell):
     """Every token's log-probability, at a number of streams that leaves a remainder."""
-    tasks = cohorts.tasks_of(NET, MIXED)
+    tasks = cohorts.tasks_of(_net_of(cell), [placement & cell.has for placement in MIXED])
     parameters = cohorts.initial(tasks, V)
     tokens = (torch.arange(61) ** 2 % V).int().numpy()
     given = {"streams": 4, "unroll": 5, "eos": 0}

@@ -4,6 +4,7 @@ What each entry was used for stands above it as a comment, and what has no paper
 one, so that nothing that a study used is passed over in silence.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     points = distinct(choice for each in profiles for choice in each.strategies)
     uses = [Use("ablate itself", ABLATE)]
     uses += _strategies(points)
-    uses += _noises_and_schedules(points)
+    uses += [use for each in profiles for use in _noises_and_schedules(each)]
     uses += [use for each in profiles for use in _profile(each)]
     uses += [
         Use("the generator of masks and initial weights: Philox", PHILOX),
@@ -119,12 +120,13 @@ def _strategies(points: Iterable[Point]) -> Iterator[Use]:
         yield Use(words, strategy.bibtex)
 
 
-def _noises_and_schedules(points: Iterable[Point]) -> Iterator[Use]:
-    for point in points:
-        for drop in point.placement.values():
+def _noises_and_schedules(profile: Profile) -> Iterator[Use]:
+    for net, point in itertools.product(profile.net.each, distinct(profile.strategies)):
+        placement = point.place(net.of_cell)
+        for drop in placement.values():
             yield Use(f"noise {drop.noise.text}", drop.noise.bibtex)
-        if point.placement.schedule != CONSTANT:
-            schedule = point.placement.schedule
+        if placement.schedule != CONSTANT:
+            schedule = placement.schedule
             yield Use(f"schedule {schedule.text}", schedule.bibtex)
 
 

@@ -27,7 +27,8 @@ from ablate.drops import Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
 
-# Raised whenever an address or an equation changes: it is part of every result's key.
+# Raised whenever an address or an equation changes: it is part of every result's key. The bit of
+# the direction was the layer's highest, which no net had reached.
 SEMANTICS: Final = 1
 
 _MASK32: Final = 0xFFFFFFFF

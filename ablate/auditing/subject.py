@@ -166,12 +166,11 @@ def copied_module(module: nn.Module) -> nn.Module:
 
 
 def refuse_gru(module: nn.Module) -> None:
-    """Raise AblateError for weights with three rows for each unit, where none have four."""
+    """Raise AblateError for two matrices with three rows for each unit, a GRU's W_ih and W_hh."""
     shapes = {name: p.shape for name, p in module.named_parameters() if p.dim() == 2}
-    if any(rows == 4 * units for rows, units in shapes.values()):
-        return
     for name, (rows, units) in shapes.items():
-        if rows == 3 * units:
+        beside = [other for other, (count, _) in shapes.items() if count == rows and other != name]
+        if rows == 3 * units and beside:
             raise _no_lstm(name, rows, units)
 
 

@@ -17,8 +17,10 @@ CELLS: Final[Mapping[str, Cell]] = MappingProxyType(
 
 def get(name: str) -> Cell:
     """The cell of this name; raises AblateError where there is none."""
+    if not isinstance(name, str):
+        raise AblateError(f"a cell is named by a text, {' or '.join(CELLS)}, got {name!r:.40}")
     if name not in CELLS:
-        near = did_you_mean(str(name), CELLS)
+        near = did_you_mean(name, CELLS)
         raise AblateError(f"no cell is called '{name}'{near}; there are {', '.join(CELLS)}")
     return CELLS[name]
 

@@ -255,7 +255,7 @@ class _Layer(torch.autograd.Function):
             raise RuntimeError(
                 "the looped path has no second derivative and no batched gradients; the reference "
                 "path, which a module takes below torch.func and while it has a hook, has both: "
-                "`lstm.hook(ablate.Edge.OUTPUT, lambda value: value)`"
+                "`module.hook(ablate.Edge.OUTPUT, lambda value: value)`"
             )
         # Whoever calls backward() below autocast still gets this loop's own dtypes. A GPU's
         # gradients are taken in a thread that does not know of `eagerly`.

@@ -43,10 +43,6 @@ class LayerWeights(NamedTuple):
     def hidden(self) -> int:
         return self.w_hh.shape[-1]
 
-    @property
-    def gates(self) -> int:
-        return self.w_hh.shape[-2] // self.hidden
-
     def biases(self, cell: Cell) -> tuple[Tensor, ...]:
         """b = b_ih + b_hh, both trained; each by itself where the cell keeps z's parts apart."""
         if self.b_ih is None or self.b_hh is None:

@@ -30,10 +30,10 @@ class Slot(Enum):
 
     INPUT = "x [T, B, D] before W_ih: times [T, B, G, D]"
     INPUT_WEIGHT = "W_ih [GH, D]: times [G, 1, D]"
-    WEIGHT = "W_hh [4H, H]: times [G, H, H]"
+    WEIGHT = "W_hh [GH, H]: times [G, H, H]"
     RECURRENT = "s_{t-1} before W_hh: times [T, B, G, H]"
     STATE_HOLD = "s_t = factor h_t + (1 - factor) s_{t-1}, [T, B, H]"
-    UPDATE = "tanh(z_g): times [T, B, H]"
+    UPDATE = "what is written (an LSTM's tanh(z_g)): times [T, B, H]"
     BEGIN = "c_{t-1}: times [T, 1, 1]"
     CELL = "c~: times [T, B, H]"
     CELL_HOLD = "c~: factor new + (1 - factor) c_{t-1}, [T, B, H]"

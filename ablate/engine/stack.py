@@ -138,7 +138,7 @@ def run_stack(
     value = _side_by_side([own.masks.drop_output(half[None])[0] for own, half in halves])
     if Edge.OUTPUT in hooks:
         top = len(weights) // len(both) - 1
-        value = hooks[Edge.OUTPUT](value, layer=top, step=0, direction=0)
+        value = until(hooks[Edge.OUTPUT](value, layer=top, step=0, direction=0), lengths_B)
     return StackOutput(value, _stacked(states))
 
 

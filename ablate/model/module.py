@@ -125,7 +125,7 @@ class LanguageModel(nn.Module):
 
     @placement.setter
     def placement(self, placement: Placement | None) -> None:
-        placement = checked_placement(placement, self.owns, self.lstm.cell)
+        placement = checked_placement(placement, self.owns, self.lstm.cell, "ablate.LanguageModel")
         placement.check(self.lstm.num_layers, self.lstm.cell)
         self.embedding.placement = placement & Edge.EMBEDDING
         self.lstm.placement = placement - Edge.EMBEDDING

@@ -24,13 +24,21 @@ _MADE: Final = (
 )
 
 
-def checked_placement(placement: object, owns: Edge, cell: Cell | None = None) -> Placement:
+def checked_placement(
+    placement: object, owns: Edge, cell: Cell | None = None, kind: str = "a module"
+) -> Placement:
     """A placement that a module can run; raises AblateError for another value or a schedule.
 
-    `owns` are the edges that the module has, and `cell` what it runs, for the hint.
+    `owns` are the edges that the module has, and `cell` what it runs, for the hint. `kind` is what
+    messages call a module of one direction.
     """
     if placement is None:
         return Placement()
+    if isinstance(placement, tuple | list):
+        raise AblateError(
+            f"{kind} reads in one direction and takes one Placement, got {len(placement)} in a "
+            f"{type(placement).__name__}"
+        )
     if not isinstance(placement, Placement):
         raise AblateError(
             f"a module takes a Placement or None, got {placement!r}; {_hint(placement, owns, cell)}"

@@ -43,18 +43,14 @@ def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -
             "`x = x[:length]`"
         )
     steps, rows, _ = x_TBD.shape
-    of_kind = _whole_numbers(lengths)
+    of_kind = _whole_numbers(lengths, steps)
     if of_kind.shape != (rows,):
         raise AblateError(
             f"`lengths` has one number for each of the {rows} rows, [B], got "
             f"{'x'.join(map(str, of_kind.shape)) or 'a single number'}"
         )
     if rows and _told(of_kind):
-        for each in torch.stack(of_kind.aminmax()).tolist():
-            if not 0 <= each <= steps:
-                raise AblateError(
-                    f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}"
-                )
+        _in_range(torch.stack(of_kind.aminmax()).tolist(), steps)
     return of_kind.to(x_TBD.device, torch.int64)
 
 
@@ -65,13 +61,26 @@ def _told(lengths: Tensor) -> bool:
     return not (torch.compiler.is_exporting() or lengths.is_meta or hidden_by_vmap(lengths))
 
 
-def _whole_numbers(lengths: Lengths) -> Tensor:
+def _in_range(lengths: Sequence[int], steps: int) -> None:
+    for each in lengths:
+        if not 0 <= each <= steps:
+            raise AblateError(
+                f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}"
+            )
+
+
+def _whole_numbers(lengths: Lengths, steps: int) -> Tensor:
     """A tensor of the caller's numbers; raises AblateError where they are no whole numbers."""
     if isinstance(lengths, list | tuple):
         try:
-            return torch.tensor([operator.index(each) for each in lengths], dtype=torch.int64)
+            numbers = [operator.index(each) for each in lengths if not isinstance(each, bool)]
         except TypeError:
-            got = f"{list(lengths)!r}"
+            numbers = []
+        if len(numbers) == len(lengths):
+            # Before they meet a tensor, which holds no number of any size.
+            _in_range(numbers, steps)
+            return torch.tensor(numbers, dtype=torch.int64)
+        got = f"{list(lengths)!r}"
     elif not isinstance(lengths, Tensor):
         got = type(lengths).__name__
     elif lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:

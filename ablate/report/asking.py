@@ -15,9 +15,8 @@ from ablate.commands import command
 from ablate.errors import AblateError, quoted
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
-from ablate.strategies import get
 from ablate.study.file import all_studies, find_question, find_study, is_shipped
-from ablate.study.grid import Value, distinct
+from ablate.study.grid import distinct
 
 Name = tuple[str, str]
 
@@ -117,19 +116,7 @@ def _filled_by(path: Path, about: About) -> bool:
 
 def _names(cells: pd.DataFrame) -> list[Name]:
     pairs = zip(cells["strategy"], cells["arguments"], strict=True)
-    return [
-        (str(strategy), _canonical(_of_today(str(strategy), json.loads(arguments))))
-        for strategy, arguments in pairs
-    ]
-
-
-def _of_today(strategy: str, stored: dict[str, Value]) -> dict[str, Value]:
-    """The arguments under which a trial was stored, and by default those that came since."""
-    try:
-        return get(strategy).arguments(**stored)
-    except AblateError:
-        # A plugin that is not loaded, or a parameter that is no more.
-        return stored
+    return [(str(strategy), _canonical(json.loads(arguments))) for strategy, arguments in pairs]
 
 
 def _canonical(arguments: Mapping[str, object]) -> str:

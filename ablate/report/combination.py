@@ -120,6 +120,7 @@ def split(
 ) -> tuple[Combination, ...]:
     """Split a store's frames into its combinations, the one with the latest trial first.
 
+    Those that differ in the cell, and what is a cell's own, stand together, in the file's order.
     `baseline` is the label that the study file gives, where it is known to give one.
     Combinations of which no trial has run yet have empty `trials` and come last, in the order of
     the study file. Where nothing that the file asks for has run, the rest stands in its place.
@@ -138,7 +139,10 @@ def split(
         )
         parts.append(_as_asked(part))
     parts.sort(key=lambda part: int(part.cells["position"].min()))
-    parts.sort(key=_latest, reverse=True)
+    latest: dict[Hashable, tuple[bool, str]] = {}
+    for part in parts:
+        latest[_family(part)] = max(latest.get(_family(part), (False, "")), _latest(part))
+    parts.sort(key=lambda part: latest[_family(part)], reverse=True)
     return tuple(parts)
 
 
@@ -179,6 +183,12 @@ def _as_asked(part: Combination) -> Combination:
         cells = part.cells
     curves = part.epochs[part.epochs["key"].isin(trials["key"])]
     return replace(part, trials=trials, others=others, cells=cells, epochs=curves)
+
+
+def _family(part: Combination) -> Hashable:
+    """What a combination shares with those that differ in the cell and its learning rate alone."""
+    shared = (part.net | {"cell": None}, part.recipe | {"learning_rate": None})
+    return part.corpus_digest, part.precision, json.dumps(shared, sort_keys=True)
 
 
 def _latest(part: Combination) -> tuple[bool, str]:

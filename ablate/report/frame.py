@@ -14,6 +14,8 @@ from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.store import Store, list_results
 from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
+from ablate.strategies import get
+from ablate.study.cells import canonical_json
 from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
@@ -128,9 +130,10 @@ def _run(study: str | None, store: Store, profile: str, results: str | Path) -> 
 def read_cells(store: Store) -> pd.DataFrame:
     """Return the names of a store's trials, those that have not run yet included.
 
-    `net` and `recipe` are as today's ablate writes them, and `asked` is True or False.
+    `net`, `recipe` and `arguments` are as today's ablate writes them, and `asked` is True or False.
     """
     cells = store.cells().to_pandas(use_threads=False)
+    cells["arguments"] = _completed_arguments(cells)
     cells["label"] = _distinct_labels(cells)
     for column, completed in (("net", completed_net), ("recipe", completed_recipe)):
         cells[column] = cells[column].map(
@@ -182,6 +185,21 @@ def _with_headline(trials: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(over="ignore"):
         added |= {f"{split}_ppl": np.exp(added[f"{split}_nll"]) for split in (*SPLITS, *_KNOWN)}
     return trials.assign(**added)
+
+
+def _completed_arguments(cells: pd.DataFrame) -> pd.Series:
+    """The points' arguments, with those that a strategy did not have yet at their defaults."""
+    points = list(zip(cells["strategy"], cells["arguments"], strict=True))
+    today = {point: _of_today(*point) for point in set(points)}
+    return pd.Series([today[point] for point in points], cells.index, cells["arguments"].dtype)
+
+
+def _of_today(strategy: str, arguments: str) -> str:
+    try:
+        return canonical_json(get(strategy).arguments(**json.loads(arguments)))
+    except AblateError:
+        # A plugin that is not loaded, or a parameter that is no more.
+        return arguments
 
 
 def _distinct_labels(cells: pd.DataFrame) -> pd.Series:

@@ -101,10 +101,18 @@ def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def read_cell(function: Callable[..., Any]) -> str | None:
-    """The parameter that is given the net's cell, annotated `Cell`; None where there is none."""
+    """The parameter that is given the net's cell, annotated `Cell`; None where there is none.
+
+    Raises AblateError for two of them: a net has one cell.
+    """
     hints = typing.get_type_hints(function)
-    names = (name for name in inspect.signature(function).parameters if hints.get(name) is Cell)
-    return next(names, None)
+    names = [name for name in inspect.signature(function).parameters if hints.get(name) is Cell]
+    if len(names) > 1:
+        raise AblateError(
+            f"strategy '{function.__name__}' is given one cell, that of the net, and has the "
+            f"parameters {', '.join(names)} annotated Cell; keep one"
+        )
+    return names[0] if names else None
 
 
 def _read(where: str, hints: Mapping[str, Any], given: inspect.Parameter) -> Parameter:
@@ -129,5 +137,6 @@ def _of_annotation(where: str, hint: Any, default: Value) -> Parameter:
         if base in (int, float):
             return Parameter("int" if base is int else "rate", default, span.low, span.high)
     raise AblateError(
-        f"{where} must be annotated as Rate, bool, Literal of words, or Annotated[int, Range(a, b)]"
+        f"{where} must be annotated as Rate, bool, Literal of words, Annotated[int, Range(a, b)], "
+        "or Cell, which is given the net's"
     )

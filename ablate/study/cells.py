@@ -96,9 +96,8 @@ class Entry:
 
 
 def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
-    """Return every entry of `profile` on `corpus`, in the order of the file.
+    """Return every entry of `profile` on `corpus`: seed by seed, net by net, in the file's order.
 
-    Seed by seed, and within a seed net by net.
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
     Raises AblateError for a corpus with less than one training window or with more words than masks
@@ -109,20 +108,21 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
         raise ValueError("precision is still 'auto'; settle it before cells are enumerated")
     recipe = profile.recipe
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-    points = {net: distinct(profile.strategies, net.of_cell) for net in profile.net.each}
-    for net, of_net in points.items():
-        for point in of_net:
-            point.placement.check(net.layers, net.of_cell)
-            _check(point.placement, net.layers, updates)
-            _check_words(point.placement, point.label, corpus)
+    points = distinct(profile.strategies)
+    placed = {net: [point.place(net.of_cell) for point in points] for net in profile.net.each}
+    for net, placements in placed.items():
+        for point, placement in zip(points, placements, strict=True):
+            placement.check(net.layers, net.of_cell)
+            _check(placement, net.layers, updates)
+            _check_words(placement, point.label, corpus)
     return [
         Entry(
             cell=Cell(
                 corpus=corpus.name,
                 corpus_digest=corpus.digest,
                 net=net,
-                recipe=profile.recipe,
-                placement=_in_net(point.placement, net),
+                recipe=recipe.of(net),
+                placement=_in_net(placement, net),
                 seed=seed,
                 precision=profile.precision,
                 text=corpus.text,
@@ -138,8 +138,8 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
             plugin=point.strategy.plugin,
         )
         for seed in profile.seeds
-        for net, of_net in points.items()
-        for position, point in enumerate(of_net)
+        for net, placements in placed.items()
+        for position, (point, placement) in enumerate(zip(points, placements, strict=True))
     ]
 
 
@@ -149,9 +149,11 @@ def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
     By the edges that have no place there, and whether anything else is left of the point.
     """
     found: dict[tuple[Edge, bool], list[str]] = {}
+    net = profile.net.each[0]  # They have one depth.
     for point in distinct(profile.strategies):
-        left = point.placement.within(profile.net.layers)
-        if nowhere := point.placement.edges & ~left.edges:
+        placement = point.place(net.of_cell)
+        left = placement.within(net.layers)
+        if nowhere := placement.edges & ~left.edges:
             found.setdefault((nowhere, len(left) > 0), []).append(point.label)
     return found
 

@@ -12,10 +12,9 @@ from ablate.strategies import get, names
 from ablate.strategies.registry import unknown
 from ablate.study.grid import Choice, distinct
 from ablate.study.parse import Study, parse_study
-from ablate.study.schema import Nets, Profile
-from ablate.training.recipe import Recipe
+from ablate.study.schema import Nets, Profile, Recipes
 
-_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipe}
+_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipes}
 # Tables that a preset never fills, so that `--set` may give them whole.
 _WHOLE: Final = ("text",)
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.

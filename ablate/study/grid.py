@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ablate.cells import LSTM, Cell
+from ablate.cells import Cell
 from ablate.errors import AblateError, did_you_mean
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
@@ -31,30 +31,33 @@ class Choice:
     name: str
     grid: tuple[tuple[str, tuple[Value, ...]], ...] = ()
 
-    def points(self, cell: Cell = LSTM) -> "Iterator[Point]":
-        """Yield the grid's points, the last argument changing fastest, for nets of `cell`.
-
-        Raises AblateError, with the point, where the strategy, a plugin's, makes no placement.
-        """
+    def points(self) -> "Iterator[Point]":
+        """Yield the grid's points, the last argument changing fastest."""
         strategy = get(self.name)
         names = [name for name, _ in self.grid]
         for values in itertools.product(*(values for _, values in self.grid)):
             arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
-            try:
-                placement = strategy.place(cell, **arguments)
-            except AblateError as error:
-                at = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
-                raise AblateError(f"'{self.name}' at {at or 'its one point'}: {error}") from error
-            yield Point(strategy, tuple(arguments.items()), placement)
+            yield Point(strategy, tuple(arguments.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A strategy at one full set of arguments, and the placement that it makes of them."""
+    """A strategy at one full set of arguments."""
 
     strategy: Strategy
     pairs: tuple[tuple[str, Value], ...]
-    placement: Placement
+
+    def place(self, cell: Cell) -> Placement:
+        """The placement that the strategy makes of the arguments for nets of `cell`.
+
+        Raises AblateError, with the point, where the strategy, a plugin's, makes none.
+        """
+        try:
+            return self.strategy.place(cell, **self.arguments)
+        except AblateError as error:
+            at = ", ".join(f"{name}={_short(value)}" for name, value in self.pairs)
+            name = self.strategy.name
+            raise AblateError(f"'{name}' at {at or 'its one point'}: {error}") from error
 
     @property
     def arguments(self) -> dict[str, Value]:
@@ -99,16 +102,14 @@ class Point:
         )
 
 
-def distinct(choices: Iterable[Choice], cell: Cell = LSTM) -> list[Point]:
+def distinct(choices: Iterable[Choice]) -> list[Point]:
     """Return the points of all `choices` in order, each once however often it is written down.
-
-    Their placements are those for nets of `cell`.
 
     Two strategies, or two points of one, that make equal placements are two points.
     """
     points: dict[str, Point] = {}
     for choice in choices:
-        for point in choice.points(cell):
+        for point in choice.points():
             points.setdefault(point.label, point)
     return list(points.values())
 
@@ -151,16 +152,7 @@ def read_choice(table: Mapping[str, Any]) -> tuple[Choice | None, list[Mistake]]
         words = f"these lists make {count:,} points; at most {MOST_POINTS:,} are allowed"
         mistakes.append(((), words))
     choice = Choice(name, tuple(grid))
-    return (None, mistakes) if mistakes else (choice, list(_placement_mistakes(choice)))
-
-
-def _placement_mistakes(choice: Choice) -> Iterator[Mistake]:
-    """Yield the first point's mistake at which the strategy, a plugin's, makes no placement."""
-    try:
-        for _ in choice.points():
-            pass
-    except AblateError as error:
-        yield (), str(error)
+    return (None, mistakes) if mistakes else (choice, [])
 
 
 def _argument_mistakes(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from ablate.cells import CELLS, LSTM, Cell
 from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
@@ -92,7 +93,7 @@ def parse_study(
         path = _corpus_path(key, folder, typed)
         profile, found = _read_profile(own, table.get("baseline"), path, complete=complete)
         if fit and profile is not None:
-            found += _misfits(profile)
+            found += dict.fromkeys(_misfits(profile))
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
@@ -131,6 +132,7 @@ def _read_profile(
     no mistake of its own.
     """
     mistakes: list[Mistake] = []
+    choices: tuple[Choice, ...] = ()
     if isinstance(table, dict):
         inherited = {"baseline": baseline} if isinstance(baseline, str) else {}
         table = inherited | table
@@ -146,7 +148,8 @@ def _read_profile(
     try:
         profile = Profile.model_validate(table, context=corpus_path)
     except ValidationError as error:
-        return None, [*value_mistakes(Profile, error), *mistakes]
+        unmade = (mistake for cell in _cells(table) for mistake in _unmade(choices, cell))
+        return None, [*value_mistakes(Profile, error), *mistakes, *unmade]
     return profile, mistakes
 
 
@@ -187,18 +190,39 @@ def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Itera
 
 def require_fit(profile: Profile, where: str) -> None:
     """Raise AblateError that names every placement of a profile that does not fit a net of it."""
-    if mistakes := list(_misfits(profile)):
+    if mistakes := list(dict.fromkeys(_misfits(profile))):
         raise refusal(where, mistakes)
 
 
 def _misfits(profile: Profile) -> Iterator[Mistake]:
-    """Yield a mistake where a placement does not fit a net: its layers, or its cell."""
+    """Yield a mistake for each placement that there is none of, or that does not fit a net."""
     for net in profile.net.each:
-        for point in distinct(profile.strategies, net.of_cell):
+        unmade = list(_unmade(profile.strategies, net.of_cell))
+        yield from unmade
+        for point in () if unmade else distinct(profile.strategies):
             try:
-                point.placement.check(net.layers, net.of_cell)
+                point.place(net.of_cell).check(net.layers, net.of_cell)
             except AblateError as error:
                 yield ("strategies",), f"{point.label}: {error}"
+
+
+def _unmade(choices: Sequence[Choice], cell: Cell) -> Iterator[Mistake]:
+    """Yield the first point of each table at which a strategy, a plugin's, makes no placement."""
+    for number, choice in enumerate(choices):
+        for point in choice.points():
+            try:
+                point.place(cell)
+            except AblateError as error:
+                yield ("strategies", number), str(error)
+                break
+
+
+def _cells(table: Any) -> list[Cell]:
+    """The cells that a profile with mistakes names, or else the one that it has by default."""
+    net = table.get("net") if isinstance(table, dict) else None
+    given = net.get("cell") if isinstance(net, dict) else None
+    named = given if isinstance(given, list) else [given]
+    return [CELLS[name] for name in named if isinstance(name, str) and name in CELLS] or [LSTM]
 
 
 def _not_a_folder(name: str) -> str:

@@ -36,8 +36,10 @@ def of_store(profile: Profile, corpus_digest: str, store: Store) -> Settled | No
         row
         for row in rows
         if row["corpus_digest"] == corpus_digest
-        and any(_reads_as(net, row["net"]) for net in profile.net.each)
-        and _reads_as(profile.recipe, row["recipe"])
+        and any(
+            _reads_as(net, row["net"]) and _reads_as(profile.recipe.of(net), row["recipe"])
+            for net in profile.net.each
+        )
     ]
     committed = store.committed()
     for some, where in ((alike, "this store"), (rows, "this store, at other settings,")):

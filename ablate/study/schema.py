@@ -108,11 +108,24 @@ class Nets(Shape):
         return tuple(Net(**shape, cell=name) for name in self.cell)
 
 
+class Recipes(Recipe):
+    """The recipe of a profile's nets; `learning_rates` are those of cells that have their own."""
+
+    learning_rates: dict[CellName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    def of(self, net: Net) -> Recipe:
+        """The recipe of a net."""
+        own: dict[str, Any] = self.model_dump(include=set(Recipe.model_fields))
+        own["learning_rate"] = self.learning_rates.get(net.cell, self.learning_rate)
+        return Recipe(**own)
+
+
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
     A preset fills `net` and `recipe`, whose own keys go before it; `net.cell` may list cells, each
-    of which is a net that all strategies are tried in. `text` says how the corpus is
+    of which is a net that all strategies are tried in, and `recipe.learning_rates` give some of
+    them a learning rate of their own. `text` says how the corpus is
     read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated.
@@ -124,7 +137,7 @@ class Profile(BaseModel):
     text: Text = PLAIN
     preset: Annotated[str, AfterValidator(_preset)] | None = None
     net: Nets
-    recipe: Recipe
+    recipe: Recipes
     strategies: tuple[Choice, ...]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]
     precision: Literal["auto", "fp32", "bf16"] = "auto"

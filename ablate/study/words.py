@@ -45,9 +45,12 @@ def introduction(job: Job) -> Iterator[str]:
     larger = job.larger()
     if larger and gpus():
         profile = job.study.profile(larger)
+        nets = ", ".join(
+            f"{net.of_cell.title} {net.layers} x {net.hidden}" for net in profile.net.each
+        )
         yield (
             f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
-            f"with {profile.net}; add --dry-run to see what it takes"
+            f"with {nets}; add --dry-run to see what it takes"
         )
 
 

@@ -203,9 +203,14 @@ def test_a_parameter_that_came_since_the_trial_does_not_hide_it(write: Write, tm
     """Stored without it, a point is the one at which it has its default."""
     points = (Point("none"), Point("recurrent", {"rate": 0.25, "sharing": "window"}, 130, 215))
     store = write(tmp_path / "results", study="mine", seeds=3, points=points)
-    cells = read_cells(store)
+    rows = store.cells().to_pylist()
     for stored in ('{"rate":0.25,"sharing":"window"}', '{"sharing":"window","rate":0.25}'):
-        cells["arguments"] = ["{}" if name == "none" else stored for name in cells["strategy"]]
+        older = [row if row["label"] == "none" else row | {"arguments": stored} for row in rows]
+        # Beside a row of today, as where another net was tried since.
+        store.write_cells([*older[:-1], rows[-1]])
+        cells = read_cells(store)
+        assert cells["label"].nunique() == 2
+        assert cells["arguments"].nunique() == 2
         strategies = '{name = "none"}, {name = "recurrent", rate = 0.25, sharing = "window"}'
         asked = asked_of(store, str(put(tmp_path / "mine.toml", strategies=strategies)))
         assert asked.of(cells)["asked"].all()

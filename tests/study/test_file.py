@@ -14,7 +14,7 @@ from ablate.model.net import Net
 from ablate.study.file import find_study, name_of, read_study, shipped_folder
 from ablate.study.grid import distinct
 from ablate.study.parse import Study, parse_study
-from ablate.study.schema import Profile
+from ablate.study.schema import Profile, Recipes
 from ablate.training.recipe import PRESETS
 
 HEAD = 'question = "Does it help?"\nbaseline = "none"\n'
@@ -79,7 +79,7 @@ def test_a_study_is_what_its_file_says(here: Path) -> None:
     )
     assert (profile.corpus, profile.seeds, profile.precision) == ("toy", (1, 2), "auto")
     assert profile.net.each == (PRESETS["zaremba-small"].net,)
-    assert profile.recipe == PRESETS["zaremba-small"].recipe
+    assert profile.recipe.of(*profile.net.each) == PRESETS["zaremba-small"].recipe
     assert profile.baseline == "none"
     assert labels(profile) == ["none", "zaremba2014 .25", "zaremba2014 .5"]
 
@@ -90,7 +90,8 @@ def test_own_keys_go_before_the_presets(here: Path) -> None:
     profile = read(here, HEAD + QUICK + own).profile()
     preset = PRESETS["zaremba-small"]
     assert profile.net.each == (Net(layers=2, hidden=32),)
-    assert profile.recipe == preset.recipe.model_copy(update={"epochs": 3, "learning_rate": 2.0})
+    own = preset.recipe.model_copy(update={"epochs": 3, "learning_rate": 2.0})
+    assert profile.recipe.of(*profile.net.each) == own
 
 
 def test_seeds_may_be_listed(here: Path) -> None:
@@ -159,7 +160,7 @@ def test_all_mistakes_are_named_at_once(here: Path) -> None:
         "  profiles.quick.recipe.headline: must be 'last' or 'best', got 'lst'; did you mean "
         "'last'?",
         "  profiles.quick.recipe.moment: unknown key; allowed are "
-        + ", ".join(type(PRESETS["zaremba-small"].recipe).model_fields),
+        + ", ".join(Recipes.model_fields),
         "  profiles.quick.seeds: must be how many seeds, from 1 to 10,000, or a list of them, "
         "got 0",
         "  profiles.quick.strategies[0].name: no strategy is called 'gall2016'; did you mean "

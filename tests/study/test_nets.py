@@ -12,6 +12,7 @@ from ablate.facts import facts
 from ablate.model.net import Net
 from ablate.report.telling import net_words
 from ablate.store import Store
+from ablate.study.grid import distinct
 from ablate.study.parse import Study, parse_study
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -76,16 +77,30 @@ def test_everywhere_takes_what_each_cell_has():
     """One table of a study is another placement in each net."""
     profile = study(["lstm", "gru", "rnn"], {"name": "everywhere"}).profile()
     edges = {
-        net.cell: point.placement.edges
+        net.cell: point.place(net.of_cell).edges
         for net in profile.net.each
-        for choice in profile.strategies
-        for point in choice.points(net.of_cell)
+        for point in distinct(profile.strategies)
     }
     outside = Edge.EMBEDDING | Edge.VERTICAL | Edge.RECURRENT
     inside = Edge.HIDDEN | Edge.UPDATE | Edge.CELL | Edge.CARRY
     assert edges["lstm"] == outside | inside
     assert edges["gru"] == outside | Edge.UPDATE
     assert edges["rnn"] == outside | Edge.HIDDEN
+
+
+def test_a_cell_may_have_a_learning_rate_of_its_own():
+    """Where it has none it has the recipe's; an unknown cell and a rate of 0 are mistakes."""
+    profile = study(
+        ["lstm", "gru"], {"name": "none"}, recipe=RECIPE | {"learning_rates": {"gru": 0.5}}
+    )
+    rates = [profile.profile().recipe.of(net).learning_rate for net in profile.profile().net.each]
+    assert rates == [1.0, 0.5]
+    with pytest.raises(AblateError) as told:
+        study(
+            "gru", {"name": "none"}, recipe=RECIPE | {"learning_rates": {"gru": 0.0, "grue": 1.0}}
+        )
+    assert "recipe.learning_rates.gru: must be greater than 0, got 0.0" in str(told.value)
+    assert "no cell is called 'grue'; did you mean 'gru'?" in str(told.value)
 
 
 def test_a_study_of_several_cells_runs_and_has_a_table_for_each(tmp_path):

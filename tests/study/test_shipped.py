@@ -74,7 +74,8 @@ def test_placement_full_has_every_strategy_along_its_dial() -> None:
         assert len(dials) == (5 if strategy.dial else 1), strategy.name
     assert (profile.corpus, len(profile.seeds)) == ("ptb", 3)
     preset = PRESETS["zaremba-medium"]
-    assert (profile.net.each, profile.recipe) == ((preset.net,), preset.recipe)
+    (net,) = profile.net.each
+    assert (net, profile.recipe.of(net)) == (preset.net, preset.recipe)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_zaremba2014_has_the_seeds_of_the_papers_ensembles(
     found = find_study("zaremba2014")[0].profile(profile)
     assert labels(found) == [label]
     assert (found.corpus, len(found.seeds)) == ("ptb", seeds)
-    assert found.recipe == PRESETS[f"zaremba-{profile}"].recipe
+    assert found.recipe.of(*found.net.each) == PRESETS[f"zaremba-{profile}"].recipe
     (point,) = distinct(found.strategies)
     assert (point.dial_value or 0.0) == PRESETS[f"zaremba-{profile}"].rate
 

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from model import tagger
 
-from ablate.cells import CELLS, GRU, LSTM, RNN, Cell
-from ablate.drops import Fill
+from ablate.cells import CELLS, GRU, LSTM, RNN, Cell, State
+from ablate.compiling import eagerly
+from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.strategies import get, plugins, registry
+from ablate.testing.case import make_case, window_of
+from ablate.testing.paths import assert_paths_equal
 
 CELLS_PAGE = (Path(__file__).parents[1] / "docs" / "cells.md").read_text(encoding="utf-8")
 
@@ -55,6 +58,21 @@ def test_the_tagger_with_dropout_tags_new_sentences_better():
         )
         assert new_dropped > new + 0.02
         assert train_dropped < train
+
+
+def test_the_cell_that_is_shown_is_a_cell():
+    """Every path runs it, under every edge that it has."""
+    (shown,) = re.findall(r"```python\n(def step.*?)```", CELLS_PAGE, re.DOTALL)
+    scope = {"Edge": Edge, "State": State, "Cell": Cell, "LSTM": LSTM}
+    exec(compile(shown, "noo.py", "exec"), scope)
+    cell = scope["NOO"]
+    assert cell.has == LSTM.has
+    case = make_case(cell=cell)
+    with eagerly():
+        assert_paths_equal(case, Placement(), window_of(case))
+        for edge in cell.has & ~Edge.EMBEDDING:
+            for fill in cell.rule(edge).fills:
+                assert_paths_equal(case, Placement({edge: Drop(0.3, fill=fill)}), window_of(case))
 
 
 def test_the_strategy_that_asks_for_the_cell_works(monkeypatch):

@@ -203,7 +203,7 @@ def _run(
 
     `given` are the state's parts, biases and factors.
     """
-    step, count = kernels(kind), len(kind.cell.state)
+    step, count, holds = kernels(kind), len(kind.cell.state), kind.holds
     s, *rest = given[:count]
     biases, by_step = given[count : count + kind.biases], given[count + kind.biases :]
     projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
@@ -222,7 +222,7 @@ def _run(
             tape.reads.append(r)
             tape.kept.append((*(inputs[place] for place in changing), *made[step.distinct :]))
         h, *rest, r = (made[place] for place in step.places)
-        s = rest.pop() if kind.holds else h
+        s = rest.pop() if holds else h
         outputs.append(h)
     return torch.stack(outputs, dim=1), s, *rest
 

@@ -4,6 +4,7 @@ A key is a hash of these facts, and results are grouped by their text. A field t
 enters neither while it has its default, so that every stored trial is found again.
 """
 
+import json
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -23,6 +24,11 @@ def facts(model: Founded) -> dict[str, Any]:
 def facts_text(model: Founded) -> str:
     """Return the stated fields of `model` as JSON, in the order in which the model has them."""
     return model.model_dump_json(include=_stated(model))
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: keys sorted, no space, no NaN, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _stated(model: Founded) -> set[str]:

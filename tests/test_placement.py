@@ -9,8 +9,9 @@ from drawing import EDGES, Drawn, placements, seeded, stacks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ablate.cells import LSTM
 from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Fill, Layers, Scale, Sharing
-from ablate.edges import LSTM_EDGES, Edge, layers_of
+from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -47,7 +48,7 @@ def test_vertical_is_what_runs_upward():
 
 def test_an_lstm_has_all_ten_edges():
     """The set that this architecture publishes."""
-    assert [edge.name for edge in LSTM_EDGES] == ORDER
+    assert [edge.name for edge in LSTM.has] == ORDER
 
 
 @pytest.mark.parametrize(

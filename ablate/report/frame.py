@@ -10,12 +10,12 @@ import pandas as pd
 
 from ablate.commands import command
 from ablate.errors import AblateError, AblateWarning, did_you_mean
+from ablate.facts import canonical_json
 from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.store import Store, list_results
 from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.strategies import get
-from ablate.study.cells import canonical_json
 from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")

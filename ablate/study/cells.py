@@ -5,7 +5,6 @@ entries with one cell, which is trained once and shown under both.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ablate.data.text import PLAIN, Text
 from ablate.data.windows import training_updates
 from ablate.edges import Edge
 from ablate.errors import AblateError
-from ablate.facts import facts
+from ablate.facts import canonical_json, facts
 from ablate.masks import LIMITS, SEMANTICS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
@@ -195,11 +194,6 @@ def _check_words(placement: Placement, label: str, corpus: Corpus) -> None:
             f"'{label}' on corpus {corpus.name}: {error}; keep the most frequent ones, --set "
             f"text.size={LIMITS['word']}, or leave the strategy out"
         ) from None
-
-
-def canonical_json(value: Any) -> str:
-    """Return the one JSON text of `value`: keys sorted, no space, no NaN, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _hash(facts: dict[str, Any]) -> str:

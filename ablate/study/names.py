@@ -6,10 +6,10 @@ A plugin that was edited makes another placement of the same arguments, and that
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from ablate.facts import facts_text
+from ablate.facts import canonical_json, facts_text
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
-from ablate.study.cells import Cell, Entry, canonical_json
+from ablate.study.cells import Cell, Entry
 
 
 def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | None = None) -> None:

@@ -35,7 +35,8 @@ def by_engine(subject: Subject, module: nn.Module, at: Window) -> tuple[Tensor, 
     own = parameters(module)
     weights = [LayerWeights(*(own[layer, kind] for kind in KINDS)) for layer in range(L)]
     x, h, c = window(T, B, D, H, L)
-    return run_stack(x, (h, c), weights, subject.placement, at, Path.REFERENCE)
+    made = run_stack(x, (h, c), weights, subject.placement, at, Path.REFERENCE)
+    return made.y_TBX, *made.state
 
 
 @each_subject

@@ -14,12 +14,13 @@ from ablate.data.text import Text
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.facts import canonical_json
 from ablate.masks import LIMITS
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, CURRICULUM, Schedule
 from ablate.strategies import get
-from ablate.study.cells import Cell, canonical_json, enumerate_cells, without_place
+from ablate.study.cells import Cell, enumerate_cells, without_place
 from ablate.study.names import columns
 from ablate.study.parse import parse_study
 from ablate.study.schema import Profile

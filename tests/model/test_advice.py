@@ -320,7 +320,7 @@ def test_the_way_to_a_second_derivative():
     message = told(lambda: twice(module))
     assert told(lambda: at_once(module)) == message
     (plain,) = torch.autograd.grad(module(x, update=1)[0].sum(), x)
-    run(message, lstm=module)
+    run(message, module=module)
     assert_close({"x": at_once(module)[1]}, {"x": plain})
     assert torch.autograd.gradcheck(
         lambda v: torch.autograd.grad(module(v, update=1)[0].sum(), v, create_graph=True)[0], x

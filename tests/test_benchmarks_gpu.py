@@ -14,7 +14,9 @@ from gpu.steps import CHECKS, LISTS, PARTS, STUDIES, Step
 from ablate.study.file import find_study
 
 # In a process of its own, where nothing was compiled before; those that go through everything.
-_SLOW = {"placements-fp32", "placements-bf16", "placements-eager", "cohort", "launches"}
+_SLOW = {
+    "placements-fp32", "placements-bf16", "placements-eager", "cells", "cohort", "launches",
+}  # fmt: skip
 _APART = {"fallback"}
 
 ON_THE_CPU = [

@@ -6,6 +6,7 @@ import pytest
 import tiny
 
 from ablate.cells import CELLS
+from ablate.compiling import eagerly
 from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.facts import facts
@@ -107,7 +108,8 @@ def test_a_study_of_several_cells_runs_and_has_a_table_for_each(tmp_path):
     """Trials of all, in order; cells train apart; the report names each net."""
     file = tiny.write_study(tmp_path)
     file.write_text(file.read_text().replace("hidden = 4", 'hidden = 4, cell = ["lstm", "gru"]'))
-    ran = tiny.run(file)
+    with eagerly():
+        ran = tiny.run(file)
     assert ran.exit_code == 0, ran.output
     assert "gru zaremba2014 .25, seed 1: finished" in ran.output
     store = Store(tmp_path / "results" / "tiny" / "quick")

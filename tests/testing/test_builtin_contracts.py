@@ -20,6 +20,7 @@ class TestStrategies(StrategyContract):
         self.strategy = request.param
 
 
+@pytest.mark.slow
 class TestStrategiesOnOtherCells(StrategyContract):
     """Some of them, on nets of a GRU and of a plain RNN."""
 

@@ -21,7 +21,7 @@ from ablate.study.file import find_study
 
 
 def keep(store: Path, folder: Path) -> Path:
-    """Put the tables of a store, and its report without figures, below `folder`."""
+    """Put the tables of a store, and its report, below `folder`."""
     found, tables = Store(store), folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     for name, table in (
@@ -30,8 +30,7 @@ def keep(store: Path, folder: Path) -> Path:
         ("cells", found.cells()),
     ):
         pq.write_table(table, tables / f"{name}.parquet", compression="zstd")
-    for file in sorted((store / "report").glob("*.*")):
-        shutil.copy(file, folder)
+    shutil.copytree(store / "report", folder, dirs_exist_ok=True)
     return folder
 
 

@@ -82,7 +82,9 @@ def test_no_size_of_vocabulary_moves_its_initial_weights(types, digest):
         pytest.param("decoder.bias", Net(layers=1, hidden=2), 16_384, id="bias-one-row"),
         pytest.param("decoder.bias", Net(layers=1, hidden=2), 16_385, id="bias-one-over"),
         pytest.param("decoder.bias", Net(layers=1, hidden=2), 50_000, id="bias-four-rows"),
-        pytest.param("lstm.bias_hh_l0", Net(layers=1, hidden=4_097), 2, id="gates"),
+        pytest.param(
+            "lstm.bias_hh_l0", Net(layers=1, hidden=4_097), 2, id="gates", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_long_vector_is_drawn_in_rows_of_units(name, net, types):

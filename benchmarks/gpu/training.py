@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from bench.shapes import SHAPES, Shape
+from bench.trainers import random_parameters, window_of
 
-from ablate.bench.shapes import SHAPES, Shape
-from ablate.bench.trainers import random_parameters, window_of
 from ablate.drops import Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.model.parameters import Parameters

@@ -3,12 +3,11 @@
 import itertools
 
 import pytest
-
-from ablate.bench import timing
-from ablate.bench.ratios import with_ratios
-from ablate.bench.roofline import Ceilings, Work, operations, roofline, traffic, work
-from ablate.bench.shapes import SHAPES, Shape
-from ablate.bench.timing import exponent, interleave, line, summarise
+from bench import timing
+from bench.ratios import with_ratios
+from bench.roofline import Ceilings, Work, operations, roofline, traffic, work
+from bench.shapes import SHAPES, Shape
+from bench.timing import exponent, interleave, line, summarise
 
 # T = 3, B = 1, D = H = 2, V = 5.
 TINY = Shape("tiny", layers=1, hidden=2, unroll=3, batch=1, vocabulary=5)

@@ -1,4 +1,4 @@
-"""`python -m ablate.bench.pairs STUDY A B`: two results folders, trial by trial.
+"""`PYTHONPATH=benchmarks python -m bench.pairs STUDY A B`: two results folders, by trial.
 
 A and B may also be files of the table `trials`, as they stand in results/reference.
 
@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ablate.bench.intervals import Interval, number, of_median
 from ablate.report.frame import results
 from ablate.report.statistics import Estimate, estimate
+from bench.intervals import Interval, number, of_median
 
 
 class Pairs(NamedTuple):
@@ -107,7 +107,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 4:
         print(
             "pairs takes a study and two results, folders or trials.parquet files, "
-            f"got {len(sys.argv) - 1} arguments: python -m ablate.bench.pairs STUDY A B",
+            f"got {len(sys.argv) - 1} arguments: python -m bench.pairs STUDY A B",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What `ablate bench` measures, group by group; each gives the rows of a table of the JSON."""
+"""What the bench measures, group by group; each gives the rows of a table of the JSON."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, replace
@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import torch
 
-from ablate.bench.options import Options
-from ablate.bench.ratios import with_ratios
-from ablate.bench.shapes import Shape
-from ablate.bench.timing import Step, Timing, exponent, interleave, line
-from ablate.bench.trainers import (
+from ablate.engine.plan import Path
+from ablate.strategies import get
+from bench.options import Options
+from bench.ratios import with_ratios
+from bench.shapes import Shape
+from bench.timing import Step, Timing, exponent, interleave, line
+from bench.trainers import (
     EVALUATED,
     Alone,
     Case,
@@ -22,8 +24,6 @@ from ablate.bench.trainers import (
     random_parameters,
     task_of,
 )
-from ablate.engine.plan import Path
-from ablate.strategies import get
 
 Row = dict[str, Any]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ablate.bench.shapes import Shape
+from bench.shapes import Shape
 
 State = tuple[Tensor, Tensor]
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from ablate.bench.run import SCHEMA, Report
 from ablate.errors import AblateError
+from bench.run import SCHEMA, Report
 
 
 def write(report: Report, path: Path) -> None:
@@ -23,13 +23,13 @@ def read(path: Path) -> Report:
         raise AblateError(f"--from {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise AblateError(
-            f"--from {path} is no JSON: {error}; give what `ablate bench --json FILE` wrote"
+            f"--from {path} is no JSON: {error}; give what `bench --json FILE` wrote"
         ) from error
     if not isinstance(report, dict) or "machine" not in report or "schema" not in report:
-        raise AblateError(f"--from {path} is no bench; give what `ablate bench --json FILE` wrote")
+        raise AblateError(f"--from {path} is no bench; give what `bench --json FILE` wrote")
     if report["schema"] != SCHEMA:
         raise AblateError(
             f"--from {path} is of schema {report['schema']} and this ablate reads {SCHEMA}; run "
-            "`ablate bench` again"
+            "the bench again"
         )
     return report

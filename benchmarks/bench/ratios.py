@@ -6,9 +6,9 @@ What is shown of them, and with which bounds, is for `intervals` to say.
 from dataclasses import asdict
 from typing import Any
 
-from ablate.bench.ceilings import Bandwidth, Product
-from ablate.bench.options import Options
-from ablate.bench.roofline import Ceilings, roofline, work
+from bench.ceilings import Bandwidth, Product
+from bench.options import Options
+from bench.roofline import Ceilings, roofline, work
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ more than the spread of its calls says, and a ratio's bounds have to hold what e
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ablate.bench.intervals import Timing
+from bench.intervals import Timing
 
 Report = dict[str, Any]
 Row = dict[str, Any]

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ablate.bench.shapes import Shape
-from ablate.bench.stock import StockTrainer
 from ablate.drops import ALL
 from ablate.edges import Edge
 from ablate.engine.plan import Path
@@ -24,6 +22,8 @@ from ablate.training.epoch import repeatedly
 from ablate.training.evaluation import evaluate
 from ablate.training.graph import WARM_UPS
 from ablate.training.update import Task, Update
+from bench.shapes import Shape
+from bench.stock import StockTrainer
 
 #: Windows of one evaluation: what it prepares once is shared by as few as it ever is.
 EVALUATED: Final = 2

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ablate.bench.shapes import SHAPES, Shape
 from ablate.errors import AblateError, did_you_mean
 from ablate.strategies import get, names
+from bench.shapes import SHAPES, Shape
 
 PRECISIONS: Final = ("fp32", "bf16", "auto", "both")
 

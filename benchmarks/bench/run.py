@@ -8,21 +8,21 @@ from typing import Any, Final
 
 import torch
 
-from ablate.bench.ceilings import (
+from ablate.training.arithmetic import settle
+from bench.ceilings import (
     Bandwidth,
     Product,
     bandwidths,
     large_products,
     step_products,
 )
-from ablate.bench.machine import describe
-from ablate.bench.measure import cohorts, first_seconds, lengths, turns, updates, waits
-from ablate.bench.memory import peaks
-from ablate.bench.options import Options
-from ablate.bench.parts import parts
-from ablate.bench.ratios import rooflines
-from ablate.bench.trainers import Case
-from ablate.training.arithmetic import settle
+from bench.machine import describe
+from bench.measure import cohorts, first_seconds, lengths, turns, updates, waits
+from bench.memory import peaks
+from bench.options import Options
+from bench.parts import parts
+from bench.ratios import rooflines
+from bench.trainers import Case
 
 # Raised whenever a key changes its name or its meaning.
 SCHEMA: Final = 2

@@ -4,8 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-
-from ablate.bench.pairs import compare, words
+from bench.pairs import compare, words
 
 
 def _frame(precision, perplexities, seconds, **changes):

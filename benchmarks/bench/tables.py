@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from ablate.bench import retimed
-from ablate.bench.cells import compared, fraction, megabytes, milliseconds, share, size, spread
-from ablate.bench.intervals import Interval, Timing, interval, number, percent
-from ablate.bench.retimed import COHORTS, LENGTHS, UPDATES, Tables, Update, part, seen_from
-from ablate.bench.timing import exponent, line
+from bench import retimed
+from bench.cells import compared, fraction, megabytes, milliseconds, share, size, spread
+from bench.intervals import Interval, Timing, interval, number, percent
+from bench.retimed import COHORTS, LENGTHS, UPDATES, Tables, Update, part, seen_from
+from bench.timing import exponent, line
 
 Report = dict[str, Any]
 Row = dict[str, Any]
@@ -39,21 +39,19 @@ class Table(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-def tables(report: Report, *, brief: bool = False) -> Iterator[Table]:
-    """Every table that the report has facts for; `brief` leaves out the long ones."""
+def tables(report: Report) -> Iterator[Table]:
+    """Every table that the report has facts for."""
     if "updates" in report:
         timed = retimed.updates(report)
         yield _figures(report, timed)
-        if not brief:
-            for shape in report["options"]["shapes"]:
-                for precision in report["options"]["precisions"]:
-                    yield _updates(report, timed, shape, precision)
+        for shape in report["options"]["shapes"]:
+            for precision in report["options"]["precisions"]:
+                yield _updates(report, timed, shape, precision)
         yield _cohorts(report, timed)
         yield _lengths(report)
         yield _again(timed)
         yield _rooflines(report, timed)
-        if not brief:
-            yield _ceilings(report)
+        yield _ceilings(report)
     if "parts" in report:
         yield _parts(report)
 

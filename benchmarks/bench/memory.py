@@ -20,9 +20,11 @@ from typing import Final
 
 import torch
 
-from ablate.bench.shapes import Shape
-from ablate.bench.trainers import Case, build
+from bench.shapes import Shape
+from bench.trainers import Case, build
 
+# Where a new process finds `bench`.
+_FOLDER: Final = Path(__file__).parents[1]
 _STATUS: Final = Path("/proc/self/status")
 _UPDATES: Final = 2
 
@@ -38,10 +40,11 @@ def peaks(cases: Sequence[Case], device: str, *, threads: int) -> list[int | Non
         return [None] * len(cases)
     asked = json.dumps({"threads": threads, "cases": [asdict(case) for case in cases]})
     # The limit, not the number of threads: the number is part of the compiled kernels' source.
-    one_thread = {"OMP_THREAD_LIMIT": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    path = os.pathsep.join([str(_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
+    apart = {"OMP_THREAD_LIMIT": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONPATH": path}
     ended = subprocess.run(
-        [sys.executable, "-m", "ablate.bench.memory"],
-        input=asked, capture_output=True, text=True, env=os.environ | one_thread,
+        [sys.executable, "-m", "bench.memory"],
+        input=asked, capture_output=True, text=True, env=os.environ | apart,
     )  # fmt: skip
     if ended.returncode:
         raise RuntimeError(f"the process that measures memory ended so:\n{ended.stderr}")

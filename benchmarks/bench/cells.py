@@ -1,7 +1,7 @@
 """What stands in a cell of a bench's table; "-" where there is nothing."""
 
-from ablate.bench.intervals import Timing, interval, number, ratio
-from ablate.bench.retimed import Tables
+from bench.intervals import Timing, interval, number, ratio
+from bench.retimed import Tables
 
 
 def compared(above: Tables | None, below: Tables | None) -> str:

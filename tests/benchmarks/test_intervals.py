@@ -5,14 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from bench import figures
-
-from ablate.bench import show
-from ablate.bench.cells import compared, fraction
-from ablate.bench.files import read
-from ablate.bench.intervals import Interval, interval, number, of_median, percent, ratio
-from ablate.bench.retimed import COHORTS, UPDATES, Update, part, seen_from, updates
-from ablate.bench.timing import summarise
+from bench import documents, show
+from bench.cells import compared, fraction
+from bench.files import read
+from bench.intervals import Interval, interval, number, of_median, percent, ratio
+from bench.retimed import COHORTS, UPDATES, Update, part, seen_from, updates
+from bench.timing import summarise
 
 
 def timed(*calls):
@@ -110,7 +108,7 @@ def test_a_pair_of_two_tables_has_bounds_that_hold_both():
 
 def test_the_same_pair_in_two_tables_of_the_reference_run():
     """`gal2016` to `none`, medium in bf16: 0.88 in one and 1.12 in the other, so neither."""
-    report = read(figures.FOLDER / "cpu.json")
+    report = read(documents.FOLDER / "cpu.json")
     cases = updates(report)
     gal, none = (Update("ablate", "medium", "bf16", name) for name in ("gal2016", "none"))
     medians = [cases[gal][at]["ms"] / cases[none][at]["ms"] for at in cases[gal]]
@@ -118,7 +116,7 @@ def test_the_same_pair_in_two_tables_of_the_reference_run():
     low, high = re.fullmatch(r"(\d\.\d\d)-(\d\.\d\d)", compared(cases[gal], cases[none])).groups()
     assert float(low) < 0.88
     assert float(high) > 1.12
-    text = show.markdown(report, brief=True)
+    text = show.markdown(report)
     assert f"{low}-{high} | gal2016" in text
     assert "| medium | gal2016 | bf16 | 137.8 ± 13% | - | 158.9 ± 8% | 15% |" in text
 

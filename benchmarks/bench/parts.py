@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ablate.bench.ceilings import DTYPES
-from ablate.bench.options import Options
-from ablate.bench.shapes import Shape
-from ablate.bench.timing import Step, Timing
-from ablate.bench.trainers import random_parameters, window_of
 from ablate.training import sgd, softmax
+from bench.ceilings import DTYPES
+from bench.options import Options
+from bench.shapes import Shape
+from bench.timing import Step, Timing
+from bench.trainers import random_parameters, window_of
 
 _ALPHA: Final = -1e-6
 _BLOCK: Final = 64

@@ -1,19 +1,18 @@
 """The speed figures of the documents, from `results/reference/bench/*.json`.
 
-`python tests/bench/figures.py` writes them: the short tables into the README, all of them into
-`results/reference/bench/README.md`, and the parts of an update into the design note beside the
-code of training. A test holds the documents to the files.
+`python -m bench.documents` writes them: all tables into `results/reference/bench/README.md`, the
+parts of an update into the design note beside the code of training. A test holds the documents to
+the files.
 """
 
 import re
 from pathlib import Path
 
-from ablate.bench import files, show
-from ablate.bench.tables import to_the_best
+from bench import files, show
+from bench.tables import to_the_best
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/reference/bench"
-README = ROOT / "README.md"
 WHOLE = FOLDER / "README.md"
 NOTE = ROOT / "ablate/training/README.md"
 
@@ -23,16 +22,10 @@ _BLOCK = re.compile(
 _PART = ("part", "way", "shape", "precision")
 _HEAD = """# Speed, as measured
 
-Each section is what `ablate bench --from FILE --markdown` prints of a file beside this one;
-`ablate/bench/README.md` says how it is measured.
+Each section is what `make bench ARGS="--from FILE --markdown"` prints of a file beside this one;
+`benchmarks/bench/README.md` says how it is measured. What a file calls `ablate bench ...` is
+`make bench ARGS="..."` today.
 """
-
-
-def readme(text: str, folder: Path = FOLDER) -> str:
-    """The README with its figures renewed; parts by themselves are the design note's."""
-    facts = [files.read(path) for path in sorted(folder.glob("*.json"))]
-    found = [show.markdown(each, brief=True) for each in facts if not each.get("parts")]
-    return _renewed(text, "".join(f"\n{each}\n\n" for each in found))
 
 
 def note(text: str, folder: Path = FOLDER) -> str:
@@ -79,7 +72,6 @@ def whole(folder: Path = FOLDER) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
     NOTE.write_text(note(NOTE.read_text(encoding="utf-8")), encoding="utf-8")
     if FOLDER.is_dir():
         WHOLE.write_text(whole(), encoding="utf-8")

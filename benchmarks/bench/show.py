@@ -3,16 +3,16 @@
 import textwrap
 from typing import Final
 
-from ablate.bench.cells import size
-from ablate.bench.tables import Report, Table, tables
+from bench.cells import size
+from bench.tables import Report, Table, tables
 
 _WIDTH: Final = 100
 
 
-def markdown(report: Report, *, brief: bool = False) -> str:
-    """The machine and every table; `brief` leaves out those with a row for each strategy."""
+def markdown(report: Report) -> str:
+    """The machine and every table."""
     blocks = [machine(report)]
-    for table in tables(report, brief=brief):
+    for table in tables(report):
         head = "| " + " | ".join(table.columns) + " |"
         # Words to the left, numbers to the right.
         rule = "|" + "|".join("---:" if numeric else "---" for numeric in _numeric(table)) + "|"

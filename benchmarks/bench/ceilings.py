@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 import torch
 
-from ablate.bench.machine import last_cache_bytes, memory_bytes
-from ablate.bench.shapes import Shape
+from bench.machine import last_cache_bytes, memory_bytes
+from bench.shapes import Shape
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ablate.bench.shapes import Shape
 from ablate.model.parameters import shapes
+from bench.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ import json
 
 import pytest
 import torch
-from bench import figures
+from bench import ceilings, documents, files, memory, options, run, show, stock
+from bench.__main__ import main
+from bench.options import Options
+from bench.parts import WAYS, arguments
+from bench.shapes import Shape
+from bench.trainers import Case, build, task_of
 from click.testing import CliRunner
 
-from ablate.bench import ceilings, files, memory, options, run, show, stock
-from ablate.bench.options import Options
-from ablate.bench.parts import WAYS, arguments
-from ablate.bench.shapes import Shape
-from ablate.bench.trainers import Case, build, task_of
-from ablate.cli import main
 from ablate.errors import AblateError
 
 TINY = Shape("tiny", layers=2, hidden=8, unroll=4, batch=3, vocabulary=30)
@@ -47,7 +46,7 @@ def report():
         patch.setattr(ceilings, "array_bytes", lambda: 1 << 16)
         patch.setattr(run, "peaks", lambda cases, device, threads: [2_000_000] * len(cases))
         told = []
-        found = run.run(OPTIONS, told.append, command=["ablate", "bench"])
+        found = run.run(OPTIONS, told.append, command=["make", "bench"])
     assert told[0] == "ceilings: products and memory"
     return json.loads(json.dumps(found))
 
@@ -111,7 +110,7 @@ def test_the_machine_is_described(report):
     for fact in ("cpu", "cores", "threads", "memory_bytes", "flags", "commit", "date", "command"):
         assert fact in machine
     assert machine["torch_version"] == torch.__version__
-    assert machine["command"] == "ablate bench"
+    assert machine["command"] == "make bench"
 
 
 def test_tables_show_every_row(report):
@@ -124,10 +123,9 @@ def test_tables_show_every_row(report):
         "Roofline.",
     ):
         assert words in text
-    assert "Command: ablate bench" in text
+    assert "Command: make bench" in text
     assert "| gal2016 | looped | apart |" in markdown
     assert "|---|---|---:|" in markdown
-    assert show.markdown(report, brief=True).count("\n") < markdown.count("\n")
 
 
 def test_tables_show_what_few_strategies_leave(report):
@@ -221,7 +219,7 @@ def test_json_is_written_and_read(tmp_path, report):
     path = tmp_path / "bench.json"
     files.write(report, path)
     assert files.read(path) == report
-    ran = CliRunner().invoke(main, ["bench", "--from", str(path), "--markdown"])
+    ran = CliRunner().invoke(main, ["--from", str(path), "--markdown"])
     assert ran.exit_code == 0, ran.output
     assert ran.output == show.markdown(report) + "\n"
 
@@ -230,7 +228,7 @@ def test_json_is_written_and_read(tmp_path, report):
     ("text", "words"),
     [
         pytest.param("{", "is no JSON", id="json"),
-        pytest.param("[]", "is no bench; give what `ablate bench --json FILE` wrote", id="bench"),
+        pytest.param("[]", "is no bench; give what `bench --json FILE` wrote", id="bench"),
         pytest.param('{"schema": 0, "machine": {}}', "is of schema 0", id="schema"),
     ],
 )
@@ -243,21 +241,18 @@ def test_another_file_is_refused(tmp_path, text, words):
 
 
 def test_the_documents_hold_what_was_measured():
-    """`python tests/bench/figures.py` writes them."""
-    text = figures.README.read_text(encoding="utf-8")
-    assert figures.readme(text) == text
-    text = figures.NOTE.read_text(encoding="utf-8")
-    assert figures.note(text) == text
-    if figures.WHOLE.exists():
-        assert figures.WHOLE.read_text(encoding="utf-8") == figures.whole()
+    """`python -m bench.documents` writes them."""
+    text = documents.NOTE.read_text(encoding="utf-8")
+    assert documents.note(text) == text
+    if documents.WHOLE.exists():
+        assert documents.WHOLE.read_text(encoding="utf-8") == documents.whole()
 
 
 def test_the_documents_take_a_file(tmp_path, report):
-    """The README has the short tables, between its two marks."""
+    """Whatever lies in the folder has a section."""
     files.write(report, tmp_path / "cpu.json")
-    text = figures.readme(figures.README.read_text(encoding="utf-8"), tmp_path)
-    assert show.markdown(report, brief=True) in text
-    assert "## `cpu.json`" in figures.whole(tmp_path)
+    assert show.markdown(report) in documents.whole(tmp_path)
+    assert "## `cpu.json`" in documents.whole(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +279,7 @@ def test_the_documents_take_a_file(tmp_path, report):
 )
 def test_mistakes_are_told_at_once(arguments, words):
     """One message, exit code 2, and nothing was measured."""
-    ran = CliRunner().invoke(main, ["bench", *arguments])
+    ran = CliRunner().invoke(main, arguments)
     assert ran.exit_code == 2
     assert words in ran.stderr
     assert not ran.stdout

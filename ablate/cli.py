@@ -421,7 +421,9 @@ def _asks() -> bool:
 def _names(given: str) -> tuple[str, ...]:
     names = tuple(name for name in map(str.strip, given.split(",")) if name)
     if not names:
-        raise AblateError(f"--strategies takes names such as none,zaremba2014, got '{given}'")
+        raise AblateError(
+            f"--strategies takes names such as none,zaremba2014, got '{given}'", given=given
+        )
     return names
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self, TypeVar
 
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName, WrongValue
 from ablate.noise import BERNOULLI, Noise, parse_noise
 
 _Word = TypeVar("_Word", bound=enum.Enum)
@@ -91,11 +91,9 @@ class Sharing:
             if extent is None or extent is ALL:
                 continue
             if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-                raise AblateError(
-                    f"sharing over {axis} takes a whole number from 1 or ALL, got {extent!r}"
-                )
+                raise WrongValue(f"sharing over {axis}", "a whole number from 1 or ALL", extent)
             if axis in ("word", "gate", "direction") and extent != 1:
-                raise AblateError(f"sharing over {axis} takes 1 or ALL, got {extent!r}")
+                raise WrongValue(f"sharing over {axis}", "1 or ALL", extent)
         if self.direction == 1:
             # The text of a placement that says nothing of directions is older than the axis.
             object.__setattr__(self, "direction", None)
@@ -158,15 +156,13 @@ class Drop:
     def __post_init__(self) -> None:
         for name, (kinds, allowed) in _TYPES.items():
             if not isinstance(given := getattr(self, name), kinds):
-                raise AblateError(f"a drop's {name} is {allowed}, got {given!r}")
+                raise WrongValue(f"a drop's {name}", allowed, given)
         rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
         if not rates:
-            raise AblateError("a drop with a rate for each layer needs at least one rate, got ()")
+            raise WrongValue("a drop", "at least one rate", self.rate)
         if isinstance(self.rate, tuple) and self.layers is not Layers.ALL:
-            raise AblateError(
-                f"a rule by layer takes one rate, got {self.rate} with {self.layers.value}; give "
-                "one rate, or the rates without a rule"
-            )
+            rule = f"the rule {self.layers.value}"
+            raise WrongValue(rule, "one rate", self.rate, mend="or give the rates without a rule")
         checked = tuple(_check_rate(rate) for rate in rates)
         # Equal placements have one text, so a tuple of equal rates is that rate.
         object.__setattr__(self, "rate", checked[0] if len(set(checked)) == 1 else checked)
@@ -232,10 +228,8 @@ class Drop:
         """Return the drop of this canonical text; AblateError where it is the text of none."""
         parts = text.split(";")
         if len(parts) != 5:
-            raise AblateError(
-                "a drop's text is RATE;SHARING;FILL;NOISE;SCALE, as in "
-                f"'{Drop(0.5, PER_STEP).text}', got '{text}'"
-            )
+            form = f"RATE;SHARING;FILL;NOISE;SCALE, as in '{Drop(0.5, PER_STEP).text}'"
+            raise WrongValue("a drop's text", form, text)
         rate, sharing, fill, noise, scale = parts
         rate, ruled, rule = rate.partition("*")
         drop = cls(
@@ -260,7 +254,7 @@ def _parse_rate(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise AblateError(f"a rate is a number in [0, 1), got '{text}'") from None
+        raise WrongValue("a rate", "a number in [0, 1)", text) from None
 
 
 def _parse_sharing(text: str) -> Sharing:
@@ -269,10 +263,8 @@ def _parse_sharing(text: str) -> Sharing:
     for part in filter(None, text.split(",")):
         axis, _, extent = part.partition("=")
         if axis not in axes or not _EXTENT.fullmatch(extent):
-            raise AblateError(
-                f"a sharing's text is AXIS=EXTENT,..., an axis of {', '.join(axes)} and an extent "
-                f"of ALL or a whole number, got '{part}'"
-            )
+            form = f"AXIS=EXTENT,..., of {', '.join(axes)} and ALL or a whole number"
+            raise WrongValue("a sharing's text", form, part)
         given[axis] = ALL if extent == "ALL" else int(extent)
     return Sharing(**given)
 
@@ -280,23 +272,22 @@ def _parse_sharing(text: str) -> Sharing:
 def _parse_word(kind: type[_Word], text: str) -> _Word:
     words = {option.value: option for option in kind}
     if text not in words:
-        raise AblateError(
-            f"a drop's {kind.__name__.lower()} is one of {', '.join(words)}, got '{text}'"
-            f"{did_you_mean(text, words)}"
-        )
+        raise UnknownName(kind.__name__.lower(), text, words)
     return words[text]
 
 
 def _check_rate(rate: object) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float):
-        by_layer = "; a tuple gives one rate a layer" if isinstance(rate, list) else ""
-        raise AblateError(f"a rate is a number in [0, 1), got {rate!r}{by_layer}")
+        by_layer = "a tuple gives one rate a layer" if isinstance(rate, list) else ""
+        raise WrongValue("a rate", "a number in [0, 1)", rate, mend=by_layer)
     value = float(rate) + 0.0  # -0.0 is another text for the same rate
     if not math.isfinite(value) or not 0.0 <= value < 1.0:
-        raise AblateError(
-            f"a rate is the probability of dropping and lies in [0, 1), got {rate!r}; "
-            "to keep nothing, remove the connection from the net instead"
+        raise WrongValue(
+            "a rate",
+            "a probability of dropping in [0, 1)",
+            rate,
+            mend="to keep nothing, remove the connection from the net",
         )
     if value and not SMALLEST_RATE <= value <= 1.0 - SMALLEST_RATE:
-        raise AblateError(f"a rate is 0 or lies in [2**-32, 1 - 2**-32], got {rate!r}")
+        raise WrongValue("a rate", "0 or a number in [2**-32, 1 - 2**-32]", rate)
     return value

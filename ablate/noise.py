@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from ablate.errors import AblateError, in_words
-from ablate.sources import text_of, value_of
+from ablate.registry import Registry
+from ablate.sources import WRITTEN, from_elsewhere, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,13 +151,18 @@ def check(noise: Noise, rate: float) -> None:
         raise AblateError(f"{where} raises {in_words(error)}") from error
     if not isinstance(made, torch.Tensor) or made.shape != words.shape:
         got = tuple(made.shape) if isinstance(made, torch.Tensor) else repr(made)
-        raise AblateError(f"{where} must give one multiplier a word, (64, 64) of them, got {got}")
+        raise AblateError(
+            f"{where} must give one multiplier a word, (64, 64) of them, got {got}", given=got
+        )
     if not made.is_floating_point() or not bool(made.isfinite().all()):
         odd = made if not made.is_floating_point() else made[~made.isfinite()]
-        raise AblateError(f"{where} must give finite real multipliers, got {odd.flatten()[0]}")
+        raise AblateError(
+            f"{where} must give finite real multipliers, got {odd.flatten()[0]}",
+            given=odd.flatten()[0],
+        )
     for name, value in (("mean", mean), ("variance", variance)):
         if not isinstance(value, int | float) or not math.isfinite(value):
-            raise AblateError(f"{where} must state a finite {name}, got {value!r}")
+            raise AblateError(f"{where} must state a finite {name}, got {value!r}", given=value)
 
 
 @functools.cache
@@ -183,13 +189,14 @@ def threshold(rate: float | Tensor) -> Any:
     return round(scaled) if isinstance(scaled, float | int) else scaled.round().long()
 
 
-BERNOULLI = Bernoulli()
-GAUSSIAN = Gaussian()
+NOISES: Final[Registry[Noise]] = Registry("noise", elsewhere=WRITTEN)
+BERNOULLI: Final = NOISES.add("BERNOULLI", Bernoulli())
+GAUSSIAN: Final = NOISES.add("GAUSSIAN", Gaussian())
 
 
 def parse_noise(text: str) -> Noise:
     """Return the noise of this canonical text; of one that is not ablate's own an `Unknown`.
 
-    Raises AblateError for what is the text of no noise.
+    Raises UnknownName for what is the text of no noise.
     """
-    return value_of(text, (BERNOULLI, GAUSSIAN), Unknown, "noise")
+    return Unknown(text) if from_elsewhere(text) else NOISES.find(text)

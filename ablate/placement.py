@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName, WrongValue
 from ablate.rules import complete
 from ablate.schedules import CONSTANT, Schedule, factor_at, parse_schedule
 
@@ -34,10 +34,8 @@ class Placement(Mapping[Edge, Drop]):
         self, drops: Mapping[Edge, Drop] | None = None, schedule: Schedule = CONSTANT
     ) -> None:
         if not isinstance(schedule, Schedule):
-            raise AblateError(
-                f"a placement's schedule is a Schedule such as ablate.schedules.CURRICULUM, "
-                f"got {schedule!r}"
-            )
+            allowed = "a Schedule such as ablate.schedules.CURRICULUM"
+            raise WrongValue("a placement's schedule", allowed, schedule)
         table: dict[Edge, Drop] = {}
         for edges, drop in _checked(drops).items():
             for edge in edges:
@@ -194,7 +192,9 @@ class Placement(Mapping[Edge, Drop]):
                 mend = f"give one rate or {places}" if places else f"leave {edge.label} out"
                 raise AblateError(
                     f"{edge.label} acts at {places} layer(s) of a net of {layers}, "
-                    f"got {len(drop.rate)} rates {drop.rate}; {mend}"
+                    f"got {len(drop.rate)} rates {drop.rate}; {mend}",
+                    given=drop.rate,
+                    allowed=places,
                 )
 
 
@@ -202,16 +202,11 @@ def _parse_part(text: str) -> tuple[Edge, Drop]:
     """The edge and the drop of `CELL(0.3;...)`; raises AblateError for another text."""
     found = _PART.fullmatch(text)
     if found is None:
-        raise AblateError(
-            f"a placement's text is EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{_SILENT}', "
-            f"got '{text}'"
-        )
+        form = f"EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{_SILENT}'"
+        raise WrongValue("a placement's text", form, text)
     edges = {edge.label: edge for edge in Edge}
     if found["edge"] not in edges:
-        raise AblateError(
-            f"no edge is called '{found['edge']}'{did_you_mean(found['edge'], edges)}; there are "
-            f"{', '.join(edges)}"
-        )
+        raise UnknownName("edge", found["edge"], edges)
     return edges[found["edge"]], Drop.parse(found["drop"])
 
 
@@ -220,16 +215,13 @@ def _checked(drops: Mapping[Edge, Drop] | None) -> Mapping[Edge, Drop]:
     if drops is None:
         return {}
     if not isinstance(drops, Mapping):
-        raise AblateError(f"a placement is a table such as {_EXAMPLE}, got {drops!r}")
+        raise WrongValue("a placement", f"a table such as {_EXAMPLE}", drops)
     for edges, drop in drops.items():
         if not isinstance(edges, Edge):
-            raise AblateError(
-                f"a placement's keys are Edges, as in {_EXAMPLE}, or unions of them, got {edges!r}"
-            )
+            allowed = f"an Edge or a union of them as key, as in {_EXAMPLE}"
+            raise WrongValue("a placement", allowed, edges)
         if not isinstance(drop, Drop):
-            raise AblateError(
-                f"what a placement has at {edges.label} is a Drop, as in {_EXAMPLE}, got {drop!r}"
-            )
+            raise WrongValue(f"a placement at {edges.label}", f"a Drop, as in {_EXAMPLE}", drop)
     return drops
 
 

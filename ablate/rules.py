@@ -9,7 +9,7 @@ from typing import Final
 
 from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
 from ablate.edges import ONCE, Edge
-from ablate.errors import AblateError
+from ablate.errors import WrongValue
 from ablate.noise import BERNOULLI
 
 ZERO, HOLD = Fill.ZERO, Fill.HOLD
@@ -70,30 +70,30 @@ def complete(edge: Edge, drop: Drop) -> Drop:
     for axis, _ in given.given():
         if axis not in rule.axes:
             allowed = ", ".join(rule.axes)
-            raise AblateError(f"{name} has no axis '{axis}' to share over; its axes are {allowed}")
+            raise WrongValue(f"a sharing on {name}", f"the axes {allowed}", axis)
     if drop.fill not in rule.fills:
-        raise AblateError(
-            f"{name} takes the fill ZERO only, got {drop.fill.value}; "
-            "HOLD exists on RECURRENT, HIDDEN, CELL and CARRY"
-        )
+        mend = "HOLD exists on RECURRENT, HIDDEN, CELL and CARRY"
+        raise WrongValue(name, "the fill ZERO", drop.fill.value, mend=mend)
     if drop.noise != BERNOULLI:
         _check_noise(name, rule, drop)
     sharing = given.over(rule.sharing)
     scale = drop.scale
     if drop.fill is HOLD:
         if scale not in (None, MEAN):
-            raise AblateError(f"HOLD has the scale MEAN only, got {scale.value} on {name}")
+            raise WrongValue(f"HOLD on {name}", "the scale MEAN", scale.value)
         if edge is Edge.RECURRENT and sharing.gate is not ALL:
-            raise AblateError(
-                "HOLD on RECURRENT keeps the state itself, which all gates share: "
-                "gate takes ALL there, got 1"
+            raise WrongValue(
+                "the gate axis of HOLD on RECURRENT",
+                "ALL",
+                sharing.gate,
+                mend="it keeps the state, which all gates share",
             )
         scale = MEAN
     elif scale is None:
         scale = rule.scales[0]
     elif scale not in rule.scales:
         allowed = " or ".join(option.value for option in rule.scales)
-        raise AblateError(f"{name} with the fill ZERO takes the scale {allowed}, got {scale.value}")
+        raise WrongValue(f"ZERO on {name}", f"the scale {allowed}", scale.value)
     # At one place every rule is the rate itself, and equal placements have one text.
     layers = Layers.ALL if edge in ONCE else drop.layers
     return Drop(drop.rate, sharing, drop.fill, drop.noise, scale, layers)
@@ -101,11 +101,8 @@ def complete(edge: Edge, drop: Drop) -> Drop:
 
 def _check_noise(name: str, rule: Rule, drop: Drop) -> None:
     if not rule.noise:
-        raise AblateError(f"{name} takes BERNOULLI only, got the noise {drop.noise.name}")
+        raise WrongValue(name, "the noise BERNOULLI", drop.noise.name)
     if drop.fill is HOLD:
-        raise AblateError(f"HOLD takes BERNOULLI only, got the noise {drop.noise.name} on {name}")
+        raise WrongValue(f"HOLD on {name}", "the noise BERNOULLI", drop.noise.name)
     if drop.scale not in (None, TRAIN):
-        raise AblateError(
-            f"a noise other than BERNOULLI has the scale TRAIN only, "
-            f"got {drop.scale.value if drop.scale else None} on {name}"
-        )
+        raise WrongValue(f"{drop.noise.name} on {name}", "the scale TRAIN", drop.scale.value)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from ablate.errors import AblateError, in_words
-from ablate.sources import text_of, value_of
+from ablate.registry import Registry
+from ablate.sources import WRITTEN, from_elsewhere, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +106,18 @@ class Unknown(Schedule):
         )
 
 
-CONSTANT: Final = Constant()
-CURRICULUM: Final = Curriculum()
-ANNEALED: Final = Annealed()
+SCHEDULES: Final[Registry[Schedule]] = Registry("schedule", elsewhere=WRITTEN)
+CONSTANT: Final = SCHEDULES.add("CONSTANT", Constant())
+CURRICULUM: Final = SCHEDULES.add("CURRICULUM", Curriculum())
+ANNEALED: Final = SCHEDULES.add("ANNEALED", Annealed())
 
 
 def parse_schedule(text: str) -> Schedule:
     """Return the schedule of this canonical text; of one that is not ablate's own an `Unknown`.
 
-    Raises AblateError for what is the text of no schedule.
+    Raises UnknownName for what is the text of no schedule.
     """
-    return value_of(text, (CONSTANT, CURRICULUM, ANNEALED), Unknown, "schedule")
+    return Unknown(text) if from_elsewhere(text) else SCHEDULES.find(text)
 
 
 def factor_at(schedule: Schedule, update: int, total: int) -> float:
@@ -137,6 +139,7 @@ def factor_at(schedule: Schedule, update: int, total: int) -> float:
     if not isinstance(factor, int | float) or not 0.0 <= factor <= 1.0:
         raise AblateError(
             f"schedule {schedule.name} must give a factor in [0, 1], got {factor!r} at update "
-            f"{update} of {total}"
+            f"{update} of {total}",
+            given=factor,
         )
     return float(factor)

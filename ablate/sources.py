@@ -10,14 +10,13 @@ import functools
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError
 
-# A noise or a schedule: whatever has a canonical `text`.
-Value = TypeVar("Value", bound=Any)
+#: How another package's noise or schedule is named, for the error of a name that nothing has.
+WRITTEN: Final = "another package's is written NAME#digest"
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 # What separates the parts of a placement's text may not stand inside one of them.
@@ -37,7 +36,8 @@ def text_of(value: Any) -> str:
     if not _NAME.fullmatch(value.name):
         raise AblateError(
             f"the name of {own.__name__} is of capital letters, digits and '_', such as STUDENT_T, "
-            f"got {value.name!r}"
+            f"got {value.name!r}",
+            given=value.name,
         )
     fields = (field.name for field in dataclasses.fields(value) if field.name != "name")
     parts = [f"{value.name}#{_digest_of(own)}"]
@@ -45,22 +45,9 @@ def text_of(value: Any) -> str:
     return ",".join(parts)
 
 
-def value_of(
-    text: str, own: Iterable[Value], elsewhere: Callable[[str], Value], kind: str
-) -> Value:
-    """The noise or schedule of a canonical text: one of ablate's `own`, or what `elsewhere` makes.
-
-    `kind` is the word for it. Raises AblateError for what is the text of none.
-    """
-    known = {value.text: value for value in own}
-    if text in known:
-        return known[text]
-    if _FROM_ELSEWHERE.fullmatch(text):
-        return elsewhere(text)
-    raise AblateError(
-        f"no {kind} has the text '{text}'{did_you_mean(text, known)}; there are "
-        f"{', '.join(known)}, and another package's is written NAME#digest"
-    )
+def from_elsewhere(text: str) -> bool:
+    """Whether a canonical text is that of another package's noise or schedule."""
+    return bool(_FROM_ELSEWHERE.fullmatch(text))
 
 
 def built_in(module: str) -> bool:
@@ -89,6 +76,7 @@ def _spell(own: type, name: str, value: object) -> str:
     if not isinstance(text, str) or not _VALUE.fullmatch(text):
         raise AblateError(
             f"field '{name}' of {own.__name__} enters each result's key: it takes a number, a "
-            f"truth value or one word, got {value!r}"
+            f"truth value or one word, got {value!r}",
+            given=value,
         )
     return text

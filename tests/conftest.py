@@ -16,6 +16,7 @@ from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.strategies import STRATEGIES
 from ablate.testing import assert_close  # noqa: F401
 
 pytest_plugins = ["wording"]
@@ -34,6 +35,13 @@ def nan_filled_memory():
     torch.utils.deterministic.fill_uninitialized_memory = True
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def own_strategies():
+    """What a test registers or loads is gone after it."""
+    with STRATEGIES.isolated():
+        yield
 
 
 def single_edge_placements(rate: float = 0.3, cell: Cell = LSTM) -> list[Placement]:

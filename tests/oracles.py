@@ -3,7 +3,7 @@
 Nothing of the engine is imported, nor torch: a mistake would have to be made twice to pass. Of
 other cells the same is in `oracles_gru` and `oracles_rnn`, under the same names. The
 equations are the papers', loop by loop, in float64; masks are given as arrays of zeros and ones, so
-that an oracle tosses nothing. The masks below are drawn from the published layout of addresses.
+that an oracle samples nothing. The masks below are drawn from the published layout of addresses.
 
 Shapes: T time, B batch, D input, H hidden, G gates in PyTorch's order i, f, g, o, L layers.
 A state is one (h_BH, c_BH) for each layer, lowest first; every oracle returns (y_TBH, state).

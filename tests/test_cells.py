@@ -10,7 +10,6 @@ from ablate.cells import CELLS, GRU, LSTM, RNN, RNN_RELU, get
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path
-from ablate.errors import AblateError
 from ablate.placement import Placement
 from ablate.rules import RULES
 from ablate.strategies import get as strategy
@@ -48,46 +47,35 @@ def test_what_a_cell_is(cell, gates, state, splits, carries):
         cell.gates = "ifgo"
 
 
-def test_an_unknown_cell_is_refused_with_the_nearest():
+def test_an_unknown_cell_is_refused_with_the_nearest(refused):
     """And with all that there are."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         get("grru")
-    assert str(raised.value) == (
-        "no cell is called 'grru'; did you mean 'gru'?; there are lstm, gru, rnn, rnn_relu"
-    )
 
 
 @pytest.mark.parametrize("cell", CELL)
-def test_every_edge_is_there_or_refused_in_one_sentence(cell):
+def test_every_edge_is_there_or_refused_in_one_sentence(cell, refused):
     """With what to do instead, for every edge and fill of the rules."""
     assert cell.has == LSTM.has & ~Edge(sum(edge.value for edge in LACKS[cell]))
     for edge in LSTM.has:
         for fill in RULES[edge].fills:
             placement = Placement({edge: Drop(0.3, fill=fill)})
             if edge in LACKS[cell]:
-                with pytest.raises(AblateError) as raised:
+                with refused():
                     placement.check(2, cell)
-                assert str(raised.value) == (
-                    f"a net of {cell.title} cells has no edge {edge.label}: {LACKS[cell][edge]}"
-                )
             elif fill not in cell.rule(edge).fills:
                 assert (cell, edge, fill) == (GRU, Edge.HIDDEN, Fill.ZERO)
             else:
                 placement.check(2, cell)
 
 
-def test_a_gru_holds_its_hidden_state_and_never_erases_it():
+def test_a_gru_holds_its_hidden_state_and_never_erases_it(refused):
     """The sentence names the fill that exists, and why the other does not."""
     assert GRU.rule(Edge.HIDDEN).fills == (Fill.HOLD,)
     assert GRU.rule(Edge.HIDDEN).scales == ()
     assert not GRU.rule(Edge.HIDDEN).noise
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Placement({Edge.HIDDEN: Drop(0.5)}).check(1, GRU)
-    assert str(raised.value) == (
-        "HIDDEN of GRU cells takes the fill HOLD, got ZERO: its h is its memory, which zeros would "
-        "erase and a division by 1 - p would let grow from step to step; drop what reads it, "
-        "INTERLAYER, OUTPUT or RECURRENT"
-    )
 
 
 def test_why_a_grus_hidden_state_takes_no_zeros():

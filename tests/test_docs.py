@@ -11,7 +11,7 @@ from ablate.compiling import eagerly
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.placement import Placement
-from ablate.strategies import get, plugins, registry
+from ablate.strategies import get
 from ablate.testing.case import make_case, window_of
 from ablate.testing.paths import assert_paths_equal
 
@@ -75,10 +75,8 @@ def test_the_cell_that_is_shown_is_a_cell():
                 assert_paths_equal(case, Placement({edge: Drop(0.3, fill=fill)}), window_of(case))
 
 
-def test_the_strategy_that_asks_for_the_cell_works(monkeypatch):
+def test_the_strategy_that_asks_for_the_cell_works(own_strategies):
     """It is given each net's own cell, and is no mistake in any."""
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
     (shown,) = re.findall(r"```python\n(from ablate import Drop.*?)```", CELLS_PAGE, re.DOTALL)
     exec(compile(shown, "inside.py", "exec"), {"__name__": "inside"})
     inside = get("inside")

@@ -23,7 +23,7 @@ from ablate.drops import (
     Scale,
     Sharing,
 )
-from ablate.errors import AblateError
+from ablate.errors import WrongValue
 from ablate.noise import GAUSSIAN
 
 
@@ -45,70 +45,57 @@ def test_a_rate_lies_from_zero_to_below_one(rate):
 
 
 @pytest.mark.parametrize(
-    ("rate", "words"),
+    "rate",
     [
-        pytest.param(1, "lies in [0, 1), got 1; to keep nothing, remove the connection", id="one"),
-        pytest.param(1.0, "lies in [0, 1), got 1.0; to keep nothing", id="one-float"),
-        pytest.param(-0.1, "lies in [0, 1), got -0.1", id="negative"),
-        pytest.param(1.5, "lies in [0, 1), got 1.5", id="above-one"),
-        pytest.param(math.nan, "lies in [0, 1), got nan", id="nan"),
-        pytest.param(math.inf, "lies in [0, 1), got inf", id="infinite"),
-        pytest.param(True, "a rate is a number in [0, 1), got True", id="true"),
-        pytest.param("0.5", "a rate is a number in [0, 1), got '0.5'", id="text"),
-        pytest.param(None, "a rate is a number in [0, 1), got None", id="none"),
+        pytest.param(1, id="one"),
+        pytest.param(1.0, id="one-float"),
+        pytest.param(-0.1, id="negative"),
+        pytest.param(1.5, id="above-one"),
+        pytest.param(math.nan, id="nan"),
+        pytest.param(math.inf, id="infinite"),
+        pytest.param(True, id="true"),
+        pytest.param("0.5", id="text"),
+        pytest.param(None, id="none"),
         pytest.param(
             [0.5],
-            "a rate is a number in [0, 1), got [0.5]; a tuple gives one rate a layer",
             id="list",
         ),
-        pytest.param((), "needs at least one rate, got ()", id="no-layer"),
-        pytest.param((0.5, 1.0), "lies in [0, 1), got 1.0", id="one-layer-at-one"),
-        pytest.param((0.5, math.nan), "lies in [0, 1), got nan", id="one-layer-at-nan"),
-        pytest.param(
-            SMALLEST_RATE / 2, "is 0 or lies in [2**-32, 1 - 2**-32]", id="rounds-to-never"
-        ),
-        pytest.param(
-            1.0 - SMALLEST_RATE / 2, "is 0 or lies in [2**-32, 1 - 2**-32]", id="rounds-to-always"
-        ),
+        pytest.param((), id="no-layer"),
+        pytest.param((0.5, 1.0), id="one-layer-at-one"),
+        pytest.param((0.5, math.nan), id="one-layer-at-nan"),
+        pytest.param(SMALLEST_RATE / 2, id="rounds-to-never"),
+        pytest.param(1.0 - SMALLEST_RATE / 2, id="rounds-to-always"),
     ],
 )
-def test_no_other_rate_is_taken(rate, words):
+def test_no_other_rate_is_taken(rate, refused):
     """The message says what a rate is and which one was given."""
-    with pytest.raises(AblateError) as raised:
+    with refused(WrongValue, name="a rate" if rate != () else "a drop"):
         Drop(rate)
-    assert words in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    "given",
     [
         pytest.param(
             {"sharing": "window"},
-            "sharing is a Sharing such as PER_STEP or VARIATIONAL, or None, got 'window'",
             id="sharing",
         ),
-        pytest.param({"fill": "HOLD"}, "fill is Fill.ZERO or Fill.HOLD, got 'HOLD'", id="fill"),
+        pytest.param({"fill": "HOLD"}, id="fill"),
         pytest.param(
             {"noise": "GAUSSIAN"},
-            "noise is a Noise such as ablate.noise.GAUSSIAN, got 'GAUSSIAN'",
             id="noise",
         ),
         pytest.param(
             {"scale": "TEST"},
-            "scale is Scale.TRAIN, Scale.TEST, Scale.MEAN or None, got 'TEST'",
             id="scale",
         ),
-        pytest.param(
-            {"layers": ALL}, "layers is Layers.ALL, TOP, BOTTOM or GROWING, got ALL", id="layers"
-        ),
+        pytest.param({"layers": ALL}, id="layers"),
     ],
 )
-def test_a_field_of_another_type_is_refused(given, words):
+def test_a_field_of_another_type_is_refused(given, refused):
     """A text in the place of a value is told what the value is called."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Drop(0.3, **given)
-    assert str(raised.value) == f"a drop's {words}"
 
 
 def test_rates_by_layer_keep_their_order():
@@ -158,25 +145,17 @@ def test_tuples_and_single_rates_are_laid_already():
 
 
 @pytest.mark.parametrize("rule", [TOP, BOTTOM, GROWING], ids=lambda rule: rule.value)
-def test_a_rule_has_no_rate_before_the_depth_is_known(rule):
+def test_a_rule_has_no_rate_before_the_depth_is_known(rule, refused):
     """Asking says where the rates are to be had."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Drop(0.5, layers=rule).rate_of(0)
-    assert str(raised.value) == (
-        f"the rule {rule.value} has rates in a net of known depth only; take the drop from "
-        "placement.within(layers)"
-    )
 
 
 @pytest.mark.parametrize("rates", [(0.1, 0.2), (0.5, 0.5), (0.5,)])
-def test_a_rule_takes_one_rate(rates):
+def test_a_rule_takes_one_rate(rates, refused):
     """A tuple says by itself which layers drop."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Drop(rates, layers=TOP)
-    assert str(raised.value) == (
-        f"a rule by layer takes one rate, got {rates} with TOP; give one rate, or the rates "
-        "without a rule"
-    )
 
 
 def test_a_scaled_rule_stays_a_rule():
@@ -221,21 +200,17 @@ def test_the_two_famous_sharings():
     "axis", ["time", "word", "batch", "source", "unit", "gate", "update", "direction"]
 )
 @pytest.mark.parametrize("extent", [0, -1, 1.0, True, "ALL"])
-def test_an_extent_is_a_whole_number_or_all(axis, extent):
+def test_an_extent_is_a_whole_number_or_all(axis, extent, refused):
     """The message names the axis, what it takes and what was given."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Sharing(**{axis: extent})
-    assert str(raised.value) == (
-        f"sharing over {axis} takes a whole number from 1 or ALL, got {extent!r}"
-    )
 
 
 @pytest.mark.parametrize("axis", ["word", "gate", "direction"])
-def test_words_gates_and_directions_share_alone_or_all(axis):
+def test_words_gates_and_directions_share_alone_or_all(axis, refused):
     """Neighbouring words and gates have no order, so bursts of them do not exist."""
-    with pytest.raises(AblateError) as raised:
+    with refused():
         Sharing(**{axis: 2})
-    assert str(raised.value) == f"sharing over {axis} takes 1 or ALL, got 2"
 
 
 def test_a_direction_of_its_own_is_not_stated():

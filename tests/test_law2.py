@@ -24,7 +24,6 @@ from ablate.engine.plan import Mode, Path
 from ablate.engine.reference import LayerWeights
 from ablate.engine.slots import Window
 from ablate.engine.stack import run_stack
-from ablate.errors import AblateError
 from ablate.model.parameters import layer_weights
 from ablate.placement import Placement
 from ablate.strategies import get
@@ -366,11 +365,11 @@ def test_evaluation_is_the_papers(cell, placement, run, tokens, state):
     _assert_equal(found, _oracle(run, tokens, state, cell))
 
 
-def test_a_cell_that_a_paper_does_not_fit_refuses_it():
+def test_a_cell_that_a_paper_does_not_fit_refuses_it(refused):
     """What is left out above has no place there: an edge that is missing is named."""
     for cell, lacking in LACKS.items():
-        for name, arguments, _ in ((TRAINED | EVALUATED)[paper] for paper in lacking):
-            with pytest.raises(AblateError, match=f"a net of {cell.title} cells has no edge"):
+        for name, arguments, _ in ((TRAINED | EVALUATED)[paper] for paper in sorted(lacking)):
+            with refused():
                 get(name).place(**arguments).check(L, cell)
 
 

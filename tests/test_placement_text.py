@@ -96,7 +96,7 @@ def test_every_strategy_comes_back(strategy):
     assert Placement.parse(strategy.place().text) == strategy.place()
 
 
-def test_an_unknown_noise_or_schedule_is_never_sampled():
+def test_an_unknown_noise_or_schedule_is_never_sampled(refused):
     """A text says what a noise is called, not what it does."""
     placement = Placement(
         {Edge.INPUT: Drop(0.5, noise=Student())},
@@ -106,9 +106,9 @@ def test_an_unknown_noise_or_schedule_is_never_sampled():
     assert isinstance(again[Edge.INPUT].noise, noise.Unknown)
     assert isinstance(again.schedule, schedules.Unknown)
     for ask in (again[Edge.INPUT].noise.mean, again[Edge.INPUT].noise.variance):
-        with pytest.raises(AblateError, match="was read from a text"):
+        with refused():
             ask(0.5)
-    with pytest.raises(AblateError, match=r"LATE#.* was read from a text"):
+    with refused():
         again.at(1, 2)
 
 
@@ -125,47 +125,44 @@ def test_a_text_in_lines():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "text",
     [
-        pytest.param("", "a placement's text is", id="empty"),
-        pytest.param("x", "a placement's text is", id="a-word"),
-        pytest.param(f"{CELL} |", "a placement's text is", id="cut"),
-        pytest.param(CELL.replace("CELL", "CELLS"), "did you mean 'CELL'", id="edge"),
-        pytest.param(f"{CELL} | {CELL}", "an edge takes one drop", id="twice"),
-        pytest.param(f"{CELL} | {INPUT}", "canonical text of", id="order"),
-        pytest.param("CELL(0.5)", "RATE;SHARING;FILL;NOISE;SCALE", id="a-rate-alone"),
-        pytest.param(CELL.replace("0.5", "0.50"), "canonical text of", id="spelling"),
-        pytest.param(CELL.replace("0.5", "half"), "a rate is a number", id="no-rate"),
-        pytest.param(CELL.replace("0.5", "1.5"), r"lies in \[0, 1\)", id="rate"),
-        pytest.param(CELL.replace("0.5", "nan"), r"lies in \[0, 1\)", id="nan"),
-        pytest.param(CELL.replace("0.5", "0.0"), "'none'", id="silent"),
-        pytest.param(CELL.replace("unit=1,", ""), "canonical text of", id="open-axis"),
-        pytest.param(CELL.replace("time=1", "time=0"), "a sharing's text is", id="extent"),
-        pytest.param(CELL.replace("time=1", "time=" + 5000 * "9"), "a sharing's", id="long"),
-        pytest.param(CELL.replace("time=1", "tame=1"), "a sharing's text is", id="axis"),
-        pytest.param(
-            CELL.replace("update=1", "update=1,direction=1"), "canonical text of", id="dir"
-        ),
-        pytest.param(CELL.replace("unit=1", "source=1"), "has no axis 'source'", id="no-such-axis"),
-        pytest.param(CELL.replace("ZERO", "NULL"), "one of ZERO, HOLD", id="fill"),
-        pytest.param(CELL.replace("BERN", "BARN"), "did you mean 'BERNOULLI'", id="noise"),
-        pytest.param(CELL.replace("0.5", "0.5*TPO"), "did you mean 'TOP'", id="rule"),
-        pytest.param(CELL.replace("0.5", "0.5*"), "layers is one of ALL, TOP", id="no-rule"),
-        pytest.param(CELL.replace("0.5", "0.5*ALL"), "canonical text of", id="rule-unsaid"),
-        pytest.param(CELL.replace("0.5", "0.1/0.5*TOP"), "takes one rate", id="rule-and-rates"),
-        pytest.param(INPUT.replace("0.5", "0.5*TOP"), "canonical text of", id="rule-at-one-place"),
-        pytest.param(CELL.replace("TEST", "default"), "canonical text of", id="no-scale"),
-        pytest.param(CELL.replace("TEST", "TRAIN"), "takes the scale TEST", id="scale"),
-        pytest.param(f"{CELL} @ CURICULUM", "did you mean 'CURRICULUM'", id="schedule"),
-        pytest.param(f"{CELL} @ CONSTANT", "canonical text of", id="constant"),
-        pytest.param("none @ CURRICULUM", "canonical text of", id="silent-schedule"),
+        pytest.param("", id="empty"),
+        pytest.param("x", id="a-word"),
+        pytest.param(f"{CELL} |", id="cut"),
+        pytest.param(CELL.replace("CELL", "CELLS"), id="edge"),
+        pytest.param(f"{CELL} | {CELL}", id="twice"),
+        pytest.param(f"{CELL} | {INPUT}", id="order"),
+        pytest.param("CELL(0.5)", id="a-rate-alone"),
+        pytest.param(CELL.replace("0.5", "0.50"), id="spelling"),
+        pytest.param(CELL.replace("0.5", "half"), id="no-rate"),
+        pytest.param(CELL.replace("0.5", "1.5"), id="rate"),
+        pytest.param(CELL.replace("0.5", "nan"), id="nan"),
+        pytest.param(CELL.replace("0.5", "0.0"), id="silent"),
+        pytest.param(CELL.replace("unit=1,", ""), id="open-axis"),
+        pytest.param(CELL.replace("time=1", "time=0"), id="extent"),
+        pytest.param(CELL.replace("time=1", "time=" + 5000 * "9"), id="long"),
+        pytest.param(CELL.replace("time=1", "tame=1"), id="axis"),
+        pytest.param(CELL.replace("update=1", "update=1,direction=1"), id="dir"),
+        pytest.param(CELL.replace("unit=1", "source=1"), id="no-such-axis"),
+        pytest.param(CELL.replace("ZERO", "NULL"), id="fill"),
+        pytest.param(CELL.replace("BERN", "BARN"), id="noise"),
+        pytest.param(CELL.replace("0.5", "0.5*TPO"), id="rule"),
+        pytest.param(CELL.replace("0.5", "0.5*"), id="no-rule"),
+        pytest.param(CELL.replace("0.5", "0.5*ALL"), id="rule-unsaid"),
+        pytest.param(CELL.replace("0.5", "0.1/0.5*TOP"), id="rule-and-rates"),
+        pytest.param(INPUT.replace("0.5", "0.5*TOP"), id="rule-at-one-place"),
+        pytest.param(CELL.replace("TEST", "default"), id="no-scale"),
+        pytest.param(CELL.replace("TEST", "TRAIN"), id="scale"),
+        pytest.param(f"{CELL} @ CURICULUM", id="schedule"),
+        pytest.param(f"{CELL} @ CONSTANT", id="constant"),
+        pytest.param("none @ CURRICULUM", id="silent-schedule"),
     ],
 )
-def test_another_text_is_refused(text, words):
+def test_another_text_is_refused(text, refused):
     """What the text of no placement is, each in one sentence."""
-    with pytest.raises(AblateError, match=words) as raised:
+    with refused():
         Placement.parse(text)
-    assert "\n" not in str(raised.value)
 
 
 @given(placements(2), st.data())

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 import ablate
 from ablate.cli import main
-from ablate.strategies import plugins, registry
 from ablate.study.file import find_study
 from ablate.study.grid import distinct
 
@@ -36,12 +35,8 @@ def test_the_audits_of_strategies_are_those_that_are_shown(strategy):
     assert f"$ ablate audit {strategy}\n{shown}\n" in README
 
 
-def test_the_study_and_the_plugin_that_are_shown_work(tmp_path, monkeypatch):
+def test_the_study_and_the_plugin_that_are_shown_work(tmp_path, own_strategies):
     """The plugin's file and the study's, as a reader copies them."""
-    # What a test loads is gone after it.
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    monkeypatch.setattr(registry, "_origins", dict(registry._origins))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
     for name, language in (("sandwich.py", "python"), ("mine.toml", "toml")):
         block = re.search(rf"```{language}\n(# {re.escape(name)}.*?)```", README, re.DOTALL)
         (tmp_path / name).write_text(block[1], encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
 
@@ -148,15 +148,11 @@ def test_hold_mixes_in_evaluation(edge, row):
 
 
 @pytest.mark.parametrize(("edge", "row"), EDGES)
-def test_a_foreign_axis_is_refused_by_name(edge, row):
+def test_a_foreign_axis_is_refused_by_name(edge, row, refused):
     """The message names the edge, the axis and the axes that the edge has."""
-    allowed = ", ".join(axis for axis in AXES if axis in row.axes)
-    for axis in set(AXES) - set(row.axes):
-        with pytest.raises(AblateError) as raised:
+    for axis in sorted(set(AXES) - set(row.axes)):
+        with refused(WrongValue, given=axis):
             Placement({edge: Drop(0.5, Sharing(**{axis: ALL}))})
-        assert str(raised.value) == (
-            f"{edge.name} has no axis '{axis}' to share over; its axes are {allowed}"
-        )
 
 
 @pytest.mark.parametrize(("edge", "row"), EDGES)
@@ -176,61 +172,55 @@ def test_each_direction_by_itself_is_what_every_edge_has(edge, row):
 
 
 @pytest.mark.parametrize(("edge", "row"), EDGES)
-def test_a_foreign_scale_is_refused_by_name(edge, row):
+def test_a_foreign_scale_is_refused_by_name(edge, row, refused):
     """The message names the edge, the fill, the scales that it has and the one given."""
-    for scale in {"TRAIN", "TEST", "MEAN"} - set(row.scales.split()):
-        with pytest.raises(AblateError) as raised:
+    for scale in sorted({"TRAIN", "TEST", "MEAN"} - set(row.scales.split())):
+        with refused(WrongValue, given=scale):
             Placement({edge: Drop(0.5, scale=Scale[scale])})
-        assert str(raised.value) == (
-            f"{edge.name} with the fill ZERO takes the scale {row.refusal}, got {scale}"
-        )
 
 
 @pytest.mark.parametrize(
-    ("edge", "drop", "words"),
+    ("edge", "drop", "given"),
     [
         pytest.param(
             Edge.INPUT,
             Drop(0.5, fill=Fill.HOLD),
-            "INPUT takes the fill ZERO only, got HOLD; "
-            "HOLD exists on RECURRENT, HIDDEN, CELL and CARRY",
+            "HOLD",
             id="hold-outside",
         ),
         pytest.param(
             Edge.RECURRENT,
             Drop(0.5, Sharing(gate=1), fill=Fill.HOLD),
-            "HOLD on RECURRENT keeps the state itself, which all gates share: "
-            "gate takes ALL there, got 1",
+            1,
             id="hold-by-gate",
         ),
         pytest.param(
             Edge.CELL,
             Drop(0.5, fill=Fill.HOLD, scale=Scale.TEST),
-            "HOLD has the scale MEAN only, got TEST on CELL",
+            "TEST",
             id="hold-scaled",
         ),
         pytest.param(
             Edge.CARRY,
             Drop(0.5, noise=GAUSSIAN),
-            "CARRY takes BERNOULLI only, got the noise GAUSSIAN",
+            "GAUSSIAN",
             id="noise-on-the-cell",
         ),
         pytest.param(
             Edge.HIDDEN,
             Drop(0.5, fill=Fill.HOLD, noise=GAUSSIAN),
-            "HOLD takes BERNOULLI only, got the noise GAUSSIAN on HIDDEN",
+            "GAUSSIAN",
             id="noise-held",
         ),
         pytest.param(
             Edge.OUTPUT,
             Drop(0.5, noise=GAUSSIAN, scale=Scale.TEST),
-            "a noise other than BERNOULLI has the scale TRAIN only, got TEST on OUTPUT",
+            "TEST",
             id="noise-scaled-in-test",
         ),
     ],
 )
-def test_other_refusals_say_what_is_allowed(edge, drop, words):
+def test_other_refusals_say_what_is_allowed(edge, drop, given, refused):
     """Each refusal is one sentence with the rule and the value that broke it."""
-    with pytest.raises(AblateError) as raised:
+    with refused(WrongValue, given=given):
         Placement({edge: drop})
-    assert str(raised.value) == words

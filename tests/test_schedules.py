@@ -17,7 +17,6 @@ from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.factors import mask
 from ablate.engine.slots import Window
-from ablate.errors import AblateError
 from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, Schedule, factor_at
@@ -79,20 +78,17 @@ def test_built_in_schedules_are_monotone_and_bounded(schedule, total, data):
 @pytest.mark.parametrize(
     "value", [1.5, -0.1, math.nan, None, "half"], ids=["above", "below", "nan", "none", "word"]
 )
-def test_a_factor_outside_0_to_1_is_refused(value):
+def test_a_factor_outside_0_to_1_is_refused(value, refused):
     """The sentence names the schedule, what is allowed, what came, and when."""
-    with pytest.raises(AblateError) as error:
+    with refused():
         factor_at(Broken(value=value), 3, 10)
-    assert str(error.value) == (
-        f"schedule BROKEN must give a factor in [0, 1], got {value!r} at update 3 of 10"
-    )
 
 
 @pytest.mark.parametrize(("update", "total"), [(-1, 5), (6, 5), (0, 0)])
-def test_an_update_beyond_the_trial_is_refused(update, total):
+def test_an_update_beyond_the_trial_is_refused(update, total, refused):
     """A schedule is not asked for what its trial never reaches."""
     placement = Placement({Edge.INPUT: Drop(0.5)}, CURRICULUM)
-    with pytest.raises(AblateError, match=f"got update {update} of {total}"):
+    with refused():
         placement.at(update, total)
 
 
@@ -147,10 +143,10 @@ def test_a_silent_placement_has_no_schedule():
     assert Placement({}, ANNEALED).text == "none"
 
 
-def test_what_is_no_schedule_is_refused():
+def test_what_is_no_schedule_is_refused(refused):
     """A function alone has no name that a result could keep."""
-    with pytest.raises(AblateError, match="schedule is a Schedule such as"):
-        Placement({Edge.INPUT: Drop(0.5)}, lambda update, total: 1.0)  # type: ignore
+    with refused():
+        Placement({Edge.INPUT: Drop(0.5)}, max)  # type: ignore
 
 
 INSIDE = Placement(

@@ -10,7 +10,6 @@ import torch
 
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.noise import BERNOULLI, GAUSSIAN, Noise, check
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM, Schedule
@@ -78,23 +77,23 @@ def test_only_what_comes_from_elsewhere_has_its_digest(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    "value",
     [
-        pytest.param(Sign("a|b"), "the name of Sign is of capital letters", id="name"),
-        pytest.param(Sign(scale=[1]), "field 'scale' of Sign enters .* got \\[1\\]$", id="list"),
-        pytest.param(Sign(scale="a;b"), "takes a number, a truth value or one word", id="words"),
+        pytest.param(Sign("a|b"), id="name"),
+        pytest.param(Sign(scale=[1]), id="list"),
+        pytest.param(Sign(scale="a;b"), id="words"),
     ],
 )
-def test_what_would_spoil_a_text_is_refused(value, words):
+def test_what_would_spoil_a_text_is_refused(value, refused):
     """A field that is no word could make two placements' texts equal, or one unreadable."""
-    with pytest.raises(AblateError, match=words):
+    with refused():
         _ = Placement({Edge.INPUT: Drop(0.5, noise=value)}).text
 
 
-def test_a_class_without_a_source_is_refused():
+def test_a_class_without_a_source_is_refused(refused):
     """What was typed at a prompt cannot be told from what is typed there tomorrow."""
     made = dataclass(frozen=True)(type("Typed", (Half,), {"__module__": "no_such_module"}))
-    with pytest.raises(AblateError, match="Typed of module no_such_module has no source file"):
+    with refused():
         _ = made().text
 
 
@@ -114,20 +113,18 @@ def test_a_noise_that_does_its_work_passes():
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"),
+    "mode",
     [
-        pytest.param("raises", "raises RuntimeError: out of luck", id="raises"),
-        pytest.param(
-            "flat", r"must give one multiplier a word, \(64, 64\).* got \(4096,\)", id="flat"
-        ),
-        pytest.param("number", "must give one multiplier a word, .* got 1.0", id="number"),
-        pytest.param("whole", "must give finite real multipliers, got 0", id="whole-numbers"),
-        pytest.param("infinite", "must give finite real multipliers, got nan", id="infinite"),
-        pytest.param("no-mean", "must state a finite mean, got nan", id="mean"),
-        pytest.param("no-variance", "must state a finite variance, got None", id="variance"),
+        pytest.param("raises", id="raises"),
+        pytest.param("flat", id="flat"),
+        pytest.param("number", id="number"),
+        pytest.param("whole", id="whole-numbers"),
+        pytest.param("infinite", id="infinite"),
+        pytest.param("no-mean", id="mean"),
+        pytest.param("no-variance", id="variance"),
     ],
 )
-def test_a_noise_that_does_not_is_refused(mode, words):
+def test_a_noise_that_does_not_is_refused(mode, refused):
     """In one sentence, with the noise's name and the rate."""
-    with pytest.raises(AblateError, match=f"^noise SIGN at rate 0.5 {words}"):
+    with refused():
         check(replace(Sign(), mode=mode), 0.5)

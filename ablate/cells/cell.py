@@ -16,6 +16,7 @@ from ablate.cells.symbol import Symbol
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.errors import AblateError
+from ablate.registry import Registry
 from ablate.rules import RULES, Rule
 
 #: The edges that stand around a step, whatever the cell.
@@ -130,6 +131,14 @@ class Cell:
     def carries(self) -> bool:
         """Whether a step reads the state's first part itself, beside what its product reads."""
         return f"old.{self.state[0]}" in _reads(self)
+
+
+CELLS: Final[Registry[Cell]] = Registry("cell")
+
+
+def register(cell: Cell) -> None:
+    """Let `cell` be found by its name."""
+    CELLS.add(cell.name, cell, cell.step)
 
 
 @functools.cache

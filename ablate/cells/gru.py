@@ -7,7 +7,7 @@ what the product makes of h, r * (W h + b_h), so that one product serves all gat
 from types import MappingProxyType
 from typing import Final
 
-from ablate.cells.cell import At, Cell, Gates, Place, State
+from ablate.cells.cell import At, Cell, Gates, Place, State, register
 from ablate.drops import Fill
 from ablate.edges import Edge
 
@@ -43,3 +43,5 @@ GRU: Final = Cell(
     ),
     library="gru",
 )
+
+register(GRU)

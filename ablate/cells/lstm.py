@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from ablate.cells.cell import At, Cell, Gates, Place, State
+from ablate.cells.cell import At, Cell, Gates, Place, State, register
 from ablate.edges import Edge
 
 
@@ -31,3 +31,5 @@ LSTM: Final = Cell(
     step=step,
     library="lstm",
 )
+
+register(LSTM)

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from ablate.cells.cell import At, Cell, Gates, Place, State
+from ablate.cells.cell import At, Cell, Gates, Place, State, register
 from ablate.edges import Edge
 
 _EDGES: Final = MappingProxyType({Edge.HIDDEN: Place("h")})
@@ -31,3 +31,6 @@ def relu_step(z: Gates, old: State, at: At) -> State:
 
 RNN: Final = Cell("rnn", "n", ("h",), _EDGES, tanh_step, _LACKS, "rnn_tanh")
 RNN_RELU: Final = Cell("rnn_relu", "n", ("h",), _EDGES, relu_step, _LACKS, "rnn_relu")
+
+register(RNN)
+register(RNN_RELU)

@@ -13,7 +13,7 @@ means the built-in corpus; write `./ptb` for a folder that has its name.
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -30,7 +30,8 @@ from ablate.data.text import PLAIN, Text
 from ablate.data.toy import generate_toy
 from ablate.data.treebank import read_treebank
 from ablate.data.vocabulary import build_vocabulary, encode, positions_outside
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError
+from ablate.registry import Registry
 
 SPLITS = ("train", "valid", "test")
 
@@ -70,7 +71,7 @@ class Corpus:
 
 def corpora() -> tuple[str, ...]:
     """Return the names of the built-in corpora."""
-    return tuple(_BUILT_IN)
+    return tuple(CORPORA)
 
 
 def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corpus:
@@ -84,7 +85,7 @@ def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corp
     Raises `AblateError` for an unknown name and for whatever keeps the texts from being read.
     """
     check_name(spec, begins)
-    if spec in _BUILT_IN:
+    if spec in CORPORA:
         return _built_in(spec, text)
     folder = folder_of(spec, begins)
     texts = {split: text.spell(read) for split, read in read_folder(folder).items()}
@@ -102,12 +103,8 @@ def check_name(spec: str, begins: Path = Path()) -> None:
     """
     # A bare word that is no folder is more likely a misspelt name than a path.
     bare = os.sep not in os.path.expanduser(spec)
-    if spec not in _BUILT_IN and bare and not (spec and os.path.exists(folder_of(spec, begins))):
-        raise AblateError(
-            f"no corpus is called {spec!r}{did_you_mean(spec, _BUILT_IN)}; the built-in ones are "
-            f"{', '.join(_BUILT_IN)}, and any other is the path of a folder with train.txt, "
-            "valid.txt and test.txt"
-        )
+    if spec not in CORPORA and bare and not (spec and os.path.exists(folder_of(spec, begins))):
+        raise CORPORA.unknown(spec)
 
 
 def folder_of(spec: str, begins: Path = Path()) -> Path:
@@ -117,7 +114,7 @@ def folder_of(spec: str, begins: Path = Path()) -> Path:
 
 @cache
 def _built_in(name: str, text: Text) -> Corpus:
-    return _corpus(name, _BUILT_IN[name](text), text)
+    return _corpus(name, CORPORA[name](text), text)
 
 
 @cache
@@ -133,7 +130,13 @@ def _toy(text: Text) -> dict[str, list[str]]:
     return {split: tokenize(text.spell(made)) for split, made in generate_toy().items()}
 
 
-_BUILT_IN = {"ptb": _treebank, "ptb-tenth": _treebank_tenth, "toy": _toy}
+#: How the splits of each built-in corpus are read, in words.
+CORPORA: Final[Registry[Callable[[Text], dict[str, list[str]]]]] = Registry(
+    "corpus", elsewhere="any other is the path of a folder with train.txt, valid.txt and test.txt"
+)
+CORPORA.add("ptb", _treebank, _treebank)
+CORPORA.add("ptb-tenth", _treebank_tenth, _treebank_tenth)
+CORPORA.add("toy", _toy, _toy)
 
 
 def _corpus(name: str, tokens: Mapping[str, Sequence[str]], text: Text) -> Corpus:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ablate.engine.precision import autocasts
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName
 from ablate.model.transforms import refuse_proxy
 
 # A state as torch gives and takes it: (h, c), or h alone.
@@ -53,9 +53,7 @@ def check_options(
     for name, value in given.items():
         if name != "dropout" and name not in adds:
             taken = [*_TAKEN, *(each for each in adds if each not in _ABSENT)]
-            raise AblateError(
-                f"{kind} takes no '{name}'{did_you_mean(name, taken)}; it takes {', '.join(taken)}"
-            )
+            raise UnknownName(f"option of {kind}", name, taken)
         if name not in _ABSENT or value == _ABSENT[name]:
             continue
         if name == "dropout":
@@ -96,12 +94,14 @@ def check_input(
     refuse_proxy(called.kind, x)
     if not isinstance(x, Tensor):
         raise AblateError(
-            f"{called.kind} takes a tensor or a PackedSequence, got {type(x).__name__}"
+            f"{called.kind} takes a tensor or a PackedSequence, got {type(x).__name__}",
+            given=type(x).__name__,
         )
     if x.dim() not in (2, 3):
         raise AblateError(
             f"{called.kind} takes [T, B, D] ([B, T, D] with batch_first) or, without a batch, "
-            f"[T, D]; got {x.dim()} dimensions, {tuple(x.shape)}"
+            f"[T, D]; got {x.dim()} dimensions, {tuple(x.shape)}",
+            given=x.dim(),
         )
     return _check_values(x, like, called)
 
@@ -112,7 +112,8 @@ def _check_values(x: Tensor, like: Tensor, called: Called) -> Tensor:
     if x.shape[-1] != called.inputs:
         raise AblateError(
             f"the input's last dimension is input_size={called.inputs}, got {x.shape[-1]} in "
-            f"{tuple(x.shape)}"
+            f"{tuple(x.shape)}",
+            given=x.shape[-1],
         )
     if x.device != like.device:
         raise AblateError(
@@ -166,7 +167,9 @@ def check_state(
             got = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
             letters = "[2 L, " if called.directions == 2 else "[L, "
             letters += "B, H]" if batch else "H], as the input has no batch"
-            raise AblateError(f"{name} of the state is {letters}, here {expected}, got {got}")
+            raise AblateError(
+                f"{name} of the state is {letters}, here {expected}, got {got}", given=got
+            )
         if value.device != x_TBD.device:
             zeros = ", ".join([f"torch.zeros({expected}, device='{x_TBD.device}')"] * len(names))
             raise AblateError(
@@ -185,12 +188,14 @@ def _parts(state: CallersState, names: tuple[str, ...], kind: str) -> tuple[Tens
     if len(names) == 1:
         if not isinstance(state, Tensor):
             raise AblateError(
-                f"the state of {kind} is one tensor {names[0]}, got {type(state).__name__}"
+                f"the state of {kind} is one tensor {names[0]}, got {type(state).__name__}",
+                given=type(state).__name__,
             )
         return (state,)
     if not isinstance(state, tuple | list) or len(state) != len(names):
         raise AblateError(
             f"the state of {kind} is a pair ({', '.join(names)}) of tensors, got "
-            f"{type(state).__name__}"
+            f"{type(state).__name__}",
+            given=type(state).__name__,
         )
     return tuple(state)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ablate.edges import Edge
 from ablate.engine.factors import drop_sequence, mask
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName
 from ablate.masks import check_types
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
@@ -57,10 +57,8 @@ class Embedding(Masked, nn.Embedding):
         allowed = inspect.signature(nn.Embedding).parameters
         for name in options:
             if name not in allowed:
-                raise AblateError(
-                    f"ablate.Embedding takes no '{name}'"
-                    f"{did_you_mean(name, [*allowed, 'placement', 'seed', 'stack', 'batch_first'])}"
-                )
+                own = ("placement", "seed", "stack", "batch_first")
+                raise UnknownName("option of ablate.Embedding", name, [*allowed, *own])
         super().__init__(
             num_embeddings, embedding_dim, padding_idx, device=device, dtype=dtype, **options
         )
@@ -73,7 +71,10 @@ class Embedding(Masked, nn.Embedding):
     ) -> "Embedding":
         """An embedding of these vectors [V, D]; other arguments are the constructor's."""
         if embeddings.dim() != 2:
-            raise AblateError(f"pretrained vectors are [V, D], got {tuple(embeddings.shape)}")
+            raise AblateError(
+                f"pretrained vectors are [V, D], got {tuple(embeddings.shape)}",
+                given=tuple(embeddings.shape),
+            )
         return cls(*embeddings.shape, _weight=embeddings, _freeze=freeze, **options)
 
     @property
@@ -90,7 +91,8 @@ class Embedding(Masked, nn.Embedding):
                 f"an embedding has the edge EMBEDDING alone, got {edges.label}; "
                 "split the placement p: `p & ablate.Edge.EMBEDDING` is the embedding's and "
                 "`p - ablate.Edge.EMBEDDING` that of a recurrent module, or take "
-                "ablate.LanguageModel, which owns both"
+                "ablate.LanguageModel, which owns both",
+                given=edges.label,
             )
 
     def _check_placed(self, placed: Placed) -> None:
@@ -116,7 +118,10 @@ class Embedding(Masked, nn.Embedding):
         refuse_places("ablate.Embedding", by_place, "embedding(tokens, update=0)")
         refuse_proxy("ablate.Embedding", tokens)
         if not isinstance(tokens, Tensor):
-            raise AblateError(f"ablate.Embedding takes a tensor, got {type(tokens).__name__}")
+            raise AblateError(
+                f"ablate.Embedding takes a tensor, got {type(tokens).__name__}",
+                given=type(tokens).__name__,
+            )
         number = claim(self, update, start=start)
         if self._acts and hidden_by_vmap(tokens):
             raise AblateError(
@@ -172,7 +177,8 @@ class Embedding(Masked, nn.Embedding):
         if tokens.dim() not in (1, 2):
             raise AblateError(
                 "ablate.Embedding drops words of [T, B] ([B, T] with batch_first) or [T], "
-                f"got {tokens.dim()} dimensions, {tuple(tokens.shape)}"
+                f"got {tokens.dim()} dimensions, {tuple(tokens.shape)}",
+                given=tokens.dim(),
             )
         return tokens[:, None] if tokens.dim() == 1 else self._swapped(tokens)
 

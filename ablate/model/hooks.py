@@ -61,7 +61,8 @@ class Hook:
             got = tuple(made.shape) if isinstance(made, Tensor) else repr(made)
             raise AblateError(
                 f"a hook returns the value that stands at {self.edges.label} from then on, a "
-                f"tensor of the shape {tuple(value.shape)} that it was given; got {got}"
+                f"tensor of the shape {tuple(value.shape)} that it was given; got {got}",
+                given=got,
             )
         return made.to(value.dtype)
 
@@ -99,7 +100,7 @@ def _through(
 def _keywords(function: Callable[..., Tensor]) -> tuple[str, ...]:
     """Those of GIVEN that `function` names; all where it takes any keyword."""
     if not callable(function):
-        raise AblateError(f"a hook is a function of a value, got {function!r}")
+        raise AblateError(f"a hook is a function of a value, got {function!r}", given=function)
     try:
         signed = function.forward if isinstance(function, nn.Module) else function
         parameters = list(inspect.signature(signed).parameters.values())

@@ -19,17 +19,17 @@ class LSTM(Recurrent, nn.LSTM):  # pyright: ignore[reportIncompatibleMethodOverr
         lstm = ablate.LSTM(10, 20, num_layers=2, placement=placement)
         y, (h, c) = lstm(x)
 
-    In training mode each call is an update of its own, counted in `next_update`, and tosses its own
-    masks, a function of `seed`, `stack` and the update; a call with `update` named uses that one
-    and counts nothing. In evaluation mode nothing is tossed: each toss is replaced by its mean
-    under the placement. `mask_state()` is what a checkpoint needs besides `state_dict`.
+    In training mode each call is one update, counted in `next_update`. Its masks are a function of
+    `seed`, `stack` and the update. A call that names its `update` uses that one and counts nothing.
+    In evaluation mode nothing is sampled: each mask is replaced by its mean under the placement.
+    `mask_state()` is what a checkpoint needs besides `state_dict`.
 
     `seed=None` draws one from torch's default generator, after the weights. Two modules of one seed
     take different `stack`s (0 to 255), and a warning says where two of one model have not. A deep
     copy draws a stack of its own; what is pickled, saved or loaded keeps the one it had. OUTPUT
     drops the sequence that is returned, not the state.
 
-    Two directions have one placement, or a pair of them (forward, backward). Each tosses masks of
+    Two directions have one placement, or a pair of them (forward, backward). Each samples masks of
     its own, unless a drop shares them: `Sharing(direction=ALL)`. Backward reads each row from that
     row's own end.
 

@@ -33,7 +33,7 @@ from ablate.placement import Placement
 class Masked(nn.Module):
     """A module whose edges a placement drops; abstract.
 
-    In training mode a call tosses, in evaluation mode it takes the mean of each toss.
+    In training mode a call samples, in evaluation mode it takes the mean of each mask.
     `next_update` is the update that the next call will use that names none.
     """
 
@@ -61,7 +61,7 @@ class Masked(nn.Module):
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that tosses masks of its own: same seed and count, a stack that nobody has."""
+        """A copy that samples masks of its own: same seed and count, a stack that nobody has."""
         made = duplicate(self, memo)
         if not keeps_stacks():
             made.seed, made.stack = self.lineage.next(self.seed)
@@ -112,8 +112,8 @@ class Masked(nn.Module):
         return by_direction(self._placement, self.directions)
 
     @property
-    def tossing(self) -> frozenset[tuple[Edge, int]]:
-        """At which edges masks are tossed, and of which direction their addresses are."""
+    def sampling(self) -> frozenset[tuple[Edge, int]]:
+        """At which edges masks are sampled, and of which direction their addresses are."""
         return frozenset(
             (edge, 0 if drop.shared.direction is ALL else direction)
             for direction, placement in enumerate(self.placements)
@@ -141,7 +141,9 @@ class Masked(nn.Module):
         has the table of what `value` is at each edge, and what else `fn` may ask for.
         """
         if not isinstance(edge, Edge) or not edge:
-            raise AblateError(f"a hook stands at an Edge such as Edge.RECURRENT, got {edge!r}")
+            raise AblateError(
+                f"a hook stands at an Edge such as Edge.RECURRENT, got {edge!r}", given=edge
+            )
         self._check_edges(edge)
         handle = RemovableHandle(self._edge_hooks)
         self._edge_hooks[handle.id] = Hook.of(edge, fn)
@@ -155,7 +157,8 @@ class Masked(nn.Module):
         """Go on where `mask_state` was taken; raises AblateError for another mapping."""
         if set(state) != {"seed", "update", "stack"}:
             raise AblateError(
-                f"a mask state has seed, update and stack, got {', '.join(map(str, state))}"
+                f"a mask state has seed, update and stack, got {', '.join(map(str, state))}",
+                given=", ".join(map(str, state)),
             )
         self.seed = coordinate("seed", state["seed"])
         self.next_update = coordinate("update", state["update"])
@@ -191,7 +194,7 @@ class Masked(nn.Module):
         return f", placement={self._placement!r}, seed={self.seed}{stack}"
 
 
-# Every module that may toss, so that two which toss alike can be told of it.
+# Every module that may sample, so that two which sample alike can be told of it.
 _living: WeakSet[Masked] = WeakSet()
 
 
@@ -211,7 +214,9 @@ def coordinate(name: str, value: int) -> int:
     try:
         whole = operator.index(value)
     except TypeError:
-        raise AblateError(f"a mask's {name} is a whole number, got {value!r}") from None
+        raise AblateError(
+            f"a mask's {name} is a whole number, got {value!r}", given=value
+        ) from None
     check(name, whole)
     return whole
 
@@ -240,14 +245,14 @@ def claim(module: Masked, update: int | None, *, start: int = 0, call: str | Non
     if module._acts and recomputing():
         raise AblateError(
             "this call recomputes an earlier one (activation checkpointing), and without `update` "
-            "it would toss other masks; name it in the call that is checkpointed: "
+            "it would sample other masks; name it in the call that is checkpointed: "
             f"`torch.utils.checkpoint.checkpoint(lambda x: {call or module.named_call}, x, "
             "use_reentrant=False)`"
         )
     if module._acts and start:
         raise AblateError(
             f"a call with start={start} goes on with a sequence, and without `update` it would "
-            "toss other masks than the steps before; give all calls of one sequence the same "
+            "sample other masks than the steps before; give all calls of one sequence the same "
             "`update`"
         )
     return module.next_update

@@ -1,9 +1,9 @@
-"""Whether two modules of one model toss the same masks: a warning, once a model, with the mend.
+"""Whether two modules of one model sample the same masks: a warning, once a model, with the mend.
 
 Two modules of equal seed and stack are what a paired comparison wants of two models, and a mistake
 within one. They meet where they stand in one module that calls both, or where one backward pass
 reaches both. Two models that are called and trained in turn never do, nor does one module that is
-called twice. Only calls in training that toss are looked at, and only edges that both drop.
+called twice. Only calls in training that sample are looked at, and only edges that both drop.
 """
 
 import sys
@@ -38,7 +38,7 @@ _Calls = MutableMapping[Masked, Call]
 
 _CALL: Final = nn.Module._call_impl.__code__
 
-# Which modules tossed within a call of which outermost module.
+# Which modules sampled within a call of which outermost module.
 _within: WeakKeyDictionary[nn.Module, _Calls] = WeakKeyDictionary()
 # Modules, and models of theirs, that a warning has named.
 _told: WeakSet[nn.Module] = WeakSet()
@@ -52,7 +52,7 @@ class _Pass:
 
 
 def watch(module: Masked, call: Call, outputs: Iterable[Tensor]) -> None:
-    """Look whether `module` meets another that tosses the same masks: now, and in backward."""
+    """Look whether `module` meets another that samples the same masks: now, and in backward."""
     if not any(_alike(module, other) for other in living()):
         return
     owner = _outermost()
@@ -92,7 +92,7 @@ def _alike(module: Masked, other: Masked) -> bool:
     """Whether two modules' masks have one address at some edge."""
     if module is other or (module.seed, module.stack) != (other.seed, other.stack):
         return False
-    return bool(module.tossing & other.tossing)
+    return bool(module.sampling & other.sampling)
 
 
 def _outermost() -> nn.Module | None:
@@ -122,10 +122,10 @@ def _names(owner: nn.Module, *modules: nn.Module) -> list[str] | None:
 
 def _words(first: Masked, second: Masked, owner: nn.Module | None, names: list[str] | None) -> str:
     shared = Edge(0)
-    for edge, _ in first.tossing & second.tossing:
+    for edge, _ in first.sampling & second.sampling:
         shared |= edge
     both = (
-        f"both have seed {first.seed} and stack {first.stack}, so that they toss the same masks "
+        f"both have seed {first.seed} and stack {first.stack}, so that they sample the same masks "
         f"at {shared.label}; give one of them a stack of its own:"
     )
     taken = {each.stack for each in living() if each.seed == first.seed}

@@ -92,7 +92,7 @@ class LanguageModel(nn.Module):
         self.placement = placement
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that tosses masks of its own, both parts under one stack."""
+        """A copy that samples masks of its own, both parts under one stack."""
         # Beforehand, so that each of them draws no stack alone.
         for part in (self.embedding, self.lstm):
             if id(part) not in memo:
@@ -142,7 +142,7 @@ class LanguageModel(nn.Module):
         """Logits [T, B, V] of tokens [T, B], and the state; arguments as in `ablate.LSTM`.
 
         The state is (h, c) of LSTM cells and h of others. Tokens [T] give logits [T, V]. Both
-        modules that drop toss under one number of the update.
+        modules that drop sample under one number of the update.
         """
         refuse_places("ablate.LanguageModel", by_place, "model(tokens, state, update=0)")
         refuse_proxy("ablate.LanguageModel", tokens_TB)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ablate.cells import LSTM, Cell
 from ablate.edges import Edge, layers_of
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
 from ablate.model.telling import tell
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT
@@ -37,12 +37,12 @@ def checked_placement(
     if isinstance(placement, tuple | list):
         raise AblateError(
             f"{kind} reads in one direction and takes one Placement, got {len(placement)} in a "
-            f"{type(placement).__name__}"
+            f"{type(placement).__name__}",
+            given=len(placement),
         )
     if not isinstance(placement, Placement):
-        raise AblateError(
-            f"a module takes a Placement or None, got {placement!r}; {_hint(placement, owns, cell)}"
-        )
+        mend = _hint(placement, owns, cell)
+        raise WrongValue("a module", "a Placement or None", placement, mend=mend)
     if placement.schedule != CONSTANT:
         raise AblateError(
             f"a module does not know how many updates there will be, so it cannot follow the "
@@ -65,7 +65,8 @@ def checked_placements(
         allowed = "one Placement" + (", or a pair (forward, backward)" if directions == 2 else "")
         raise AblateError(
             f"{kind} of {_directions(directions)} takes {allowed}, got {len(given)} in a "
-            f"{type(given).__name__}"
+            f"{type(given).__name__}",
+            given=len(given),
         )
     forward, backward = (checked_placement(each, owns, cell) for each in given)
     return forward, backward
@@ -101,21 +102,21 @@ def warn_idle(edges: Edge, layers: int, mend: str) -> None:
 
 def _hint(given: object, owns: Edge, cell: Cell | None) -> str:
     """How the value that was given becomes a placement that the module takes."""
-    from ablate.strategies import registry
+    from ablate.strategies import STRATEGIES
 
     edge = "RECURRENT" if Edge.RECURRENT in owns else "EMBEDDING"
     asked = _asked(given)
-    names = registry.names()
+    names = tuple(STRATEGIES)
     near = difflib.get_close_matches(asked, names, n=1, cutoff=0.6) if asked else []
     if not near:
-        part = _part(registry.get("gal2016").place(), owns)
+        part = _part(STRATEGIES["gal2016"].place(), owns)
         return _MADE.format(edge=edge, strategy="gal2016", part=part)
     whose = (
         "that strategy's is"
         if asked in names
         else f"no strategy is called {asked!r}, and the nearest one's is"
     )
-    strategy = registry.get(near[0])
+    strategy = STRATEGIES[near[0]]
     # Most strategies place the same in every cell.
     named = f"ablate.cells.{cell.name.upper()}" if cell and strategy.for_cell else ""
     placement = strategy.place(cell or LSTM)

@@ -47,7 +47,8 @@ def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -
     if of_kind.shape != (rows,):
         raise AblateError(
             f"`lengths` has one number for each of the {rows} rows, [B], got "
-            f"{'x'.join(map(str, of_kind.shape)) or 'a single number'}"
+            f"{'x'.join(map(str, of_kind.shape)) or 'a single number'}",
+            given="x".join(map(str, of_kind.shape)) or "a single number",
         )
     if rows and _told(of_kind):
         _in_range(torch.stack(of_kind.aminmax()).tolist(), steps)
@@ -65,7 +66,8 @@ def _in_range(lengths: Sequence[int], steps: int) -> None:
     for each in lengths:
         if not 0 <= each <= steps:
             raise AblateError(
-                f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}"
+                f"`lengths` lie in [0, {steps}], as the input has {steps} steps, got {each}",
+                given=each,
             )
 
 
@@ -87,4 +89,6 @@ def _whole_numbers(lengths: Lengths, steps: int) -> Tensor:
         got = f"a tensor of {lengths.dtype}"
     else:
         return lengths
-    raise AblateError(f"`lengths` are whole numbers, a 1-D tensor or a list of them, got {got}")
+    raise AblateError(
+        f"`lengths` are whole numbers, a 1-D tensor or a list of them, got {got}", given=got
+    )

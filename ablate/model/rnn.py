@@ -41,7 +41,9 @@ class RNN(Recurrent, nn.RNN):  # pyright: ignore[reportIncompatibleMethodOverrid
         **others: Any,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            raise AblateError(f"the nonlinearity is 'tanh' or 'relu', got {nonlinearity!r}")
+            raise AblateError(
+                f"the nonlinearity is 'tanh' or 'relu', got {nonlinearity!r}", given=nonlinearity
+            )
         super().__init__(
             input_size,
             hidden_size,

@@ -9,7 +9,9 @@ def one_edge(edge: object) -> Edge:
     """Return what is a single edge; raises AblateError for another value."""
     if not isinstance(edge, Edge) or len(edge) != 1:
         given = edge.label if isinstance(edge, Edge) else repr(edge)
-        raise AblateError(f"masks are those of one Edge such as Edge.RECURRENT, got {given}")
+        raise AblateError(
+            f"masks are those of one Edge such as Edge.RECURRENT, got {given}", given=given
+        )
     return edge
 
 
@@ -17,7 +19,9 @@ def placement_of(placements: tuple[Placement, ...], direction: int, edge: Edge) 
     """Return the placement of a direction; raises AblateError where it does not drop `edge`."""
     if direction not in range(len(placements)):
         allowed = "0 (forward)" + (" or 1 (backward)" if len(placements) == 2 else "")
-        raise AblateError(f"a direction of this module is {allowed}, got {direction!r}")
+        raise AblateError(
+            f"a direction of this module is {allowed}, got {direction!r}", given=direction
+        )
     placement = placements[direction]
     if edge not in placement:
         dropped = ", ".join(each.label for each in placement) or "nothing"
@@ -42,6 +46,7 @@ def layer_of(edge: Edge, layer: int | None, layers: int, kind: str) -> int:
     if layer not in acts_at:
         raise AblateError(
             f"{edge.label} acts at the layers {list(acts_at)} of {layers}, "
-            f"counted from 0, got {layer}"
+            f"counted from 0, got {layer}",
+            given=layer,
         )
     return layer

@@ -37,7 +37,7 @@ def by_functions() -> bool:
 
 
 def refuse_tools(kind: str) -> None:
-    """Raise AblateError where a call that tosses would be frozen, or shared without being asked."""
+    """Raise AblateError where a sampling call would be frozen, or shared without being asked."""
     if tool := _graph_maker():
         raise AblateError(
             f"{tool} would keep the masks of one call of {kind} for every call of its graph; take "
@@ -46,7 +46,7 @@ def refuse_tools(kind: str) -> None:
     for level in retrieve_all_functorch_interpreters():
         if isinstance(level, VmapInterpreter) and level.randomness() != "same":
             raise AblateError(
-                f"below torch.vmap all calls of {kind} toss the masks of one update: say so, "
+                f"below torch.vmap all calls of {kind} sample the masks of one update: say so, "
                 "`torch.vmap(f, randomness='same')`, or give it the rows as one batch, in which "
                 "each has its own"
             )

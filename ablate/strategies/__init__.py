@@ -13,8 +13,8 @@ A strategy of your own, which `ablate.strategies.get("mine")` finds from then on
         return Placement({Edge.RECURRENT | Edge.UPDATE: Drop(rate, PER_STEP)})
 
 Written into a file, it is found by `--plugin mine.py`, or by `plugins = ["mine.py"]` at the head of
-a study file; `registry` says how a package publishes its strategies. They may use a noise or a
-schedule of their own: frozen dataclasses below `ablate.noise.Noise` and
+a study file; `ablate.registry` says how a package publishes its strategies. They may use a noise
+or a schedule of their own: frozen dataclasses below `ablate.noise.Noise` and
 `ablate.schedules.Schedule`, which enter each result's key with the digest of their source file.
 
     @dataclass(frozen=True)
@@ -53,10 +53,29 @@ from ablate.strategies import (  # noqa: F401, I001  (imported to register, in t
     everywhere,
     morerio2017,
 )
+from ablate.registry import import_all
+from ablate.strategies.decorator import strategy
+from ablate.strategies.definition import STRATEGIES, Strategy
 from ablate.strategies.parameters import Parameter, Range, Rate
-from ablate.strategies.registry import Strategy, all_strategies, get, names, strategy
+
+# A strategy is one file: whatever else lies in the folder registers itself too.
+import_all(__name__, __path__)
+
+get = STRATEGIES.find
+
+
+def names() -> tuple[str, ...]:
+    """The names of all strategies: ablate's own first, each family together."""
+    return tuple(STRATEGIES)
+
+
+def all_strategies() -> tuple[Strategy, ...]:
+    """All strategies, in the order of `names`."""
+    return tuple(STRATEGIES.values())
+
 
 __all__ = [
+    "STRATEGIES",
     "Parameter",
     "Range",
     "Rate",

@@ -5,8 +5,8 @@ from typing import Annotated
 from ablate.drops import Drop, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Range, Rate
-from ablate.strategies.registry import strategy
 
 
 @strategy(dial="rate")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from ablate.cells import LSTM, Cell
 from ablate.docstrings import docstring
-from ablate.errors import AblateError, did_you_mean, in_words, line_in
+from ablate.errors import AblateError, UnknownName, WrongValue, in_words, line_in
 from ablate.placement import Placement
+from ablate.registry import Registry
 from ablate.sources import built_in
 from ablate.strategies.parameters import Parameter, Value
 
@@ -26,14 +27,12 @@ Function = Callable[..., Placement]
 class Strategy:
     """A named function from a few arguments to a placement, with its paper and its default point.
 
-    `origin` says whose it is, with the version: `ablate-dropout 0.1.0`, or a plugin's. `dial` names
-    the one rate that stands for the strategy's strength in sweeps and figures, `for_cell` the
-    parameter that is given the net's cell.
+    `dial` names the one rate that stands for the strategy's strength in sweeps and figures,
+    `for_cell` the parameter that is given the net's cell.
     """
 
     function: Function
     parameters: Mapping[str, Parameter]
-    origin: str
     paper: str | None = None
     bibtex: str | None = None
     dial: str | None = None
@@ -42,6 +41,11 @@ class Strategy:
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def origin(self) -> str:
+        """Whose it is, with the version: `ablate 0.1.0`, or a plugin's."""
+        return STRATEGIES.origin_of(self.function.__module__)
 
     @property
     def plugin(self) -> str | None:
@@ -90,7 +94,8 @@ class Strategy:
         if not isinstance(placement, Placement):
             raise AblateError(
                 f"strategy '{self.name}' must return a Placement, got {placement!r}; "
-                f"tell the authors of {self.origin}"
+                f"tell the authors of {self.origin}",
+                given=placement,
             )
         _ = placement.text
         return placement
@@ -127,13 +132,16 @@ class Strategy:
     def _check(self, given: Mapping[str, Value]) -> None:
         for name, value in given.items():
             if name not in self.parameters:
-                takes = ", ".join(self.parameters) or "no parameters"
-                raise AblateError(
-                    f"strategy '{self.name}' has no parameter '{name}'"
-                    f"{did_you_mean(name, self.parameters)}; it takes {takes}"
-                )
+                kind = f"parameter of strategy '{self.name}'"
+                raise UnknownName(kind, name, self.parameters)
             parameter = self.parameters[name]
             if not parameter.accepts(value):
-                raise AblateError(
-                    f"'{name}' of strategy '{self.name}' takes {parameter.allowed}, got {value!r}"
-                )
+                where = f"'{name}' of strategy '{self.name}'"
+                raise WrongValue(where, parameter.allowed, value)
+
+
+STRATEGIES: Final[Registry[Strategy]] = Registry(
+    "strategy",
+    group="ablate.strategies",
+    elsewhere="one of your own needs --plugin FILE or plugins = [...] in the study",
+)

@@ -4,8 +4,8 @@ from ablate.cells import LSTM, Cell
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 from ablate.strategies.single import OVER_TIME, OverTime
 
 

@@ -4,8 +4,8 @@ from ablate.drops import PER_STEP, Drop
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 
 
 @strategy(dial="rate")

@@ -3,8 +3,8 @@
 from ablate.drops import PER_STEP, VARIATIONAL, Drop, Scale
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 
 
 @strategy(

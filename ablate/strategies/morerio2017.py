@@ -2,8 +2,8 @@
 
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 from ablate.strategies.zaremba2014 import zaremba2014
 
 

@@ -1,7 +1,7 @@
 """No dropout: the unit of `|`, and the baseline of every study."""
 
 from ablate.placement import Placement
-from ablate.strategies.registry import strategy
+from ablate.strategies.decorator import strategy
 
 
 @strategy()

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ablate.cells import Cell
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -122,7 +122,7 @@ def _read(where: str, hints: Mapping[str, Any], given: inspect.Parameter) -> Par
         raise AblateError(f"{where} needs a default: the paper's value, or a sensible one")
     parameter = _of_annotation(where, hints.get(given.name), given.default)
     if not parameter.accepts(given.default):
-        raise AblateError(f"{where} takes {parameter.allowed}, got the default {given.default!r}")
+        raise WrongValue(f"the default of {where}", parameter.allowed, given.default)
     return parameter
 
 

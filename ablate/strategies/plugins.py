@@ -15,11 +15,9 @@ from typing import Final
 
 from ablate.errors import AblateError, in_words, line_in
 from ablate.sources import digest
-from ablate.strategies import registry
+from ablate.strategies.definition import STRATEGIES
 
 _EXAMPLE: Final = "@strategy() above a function that returns a Placement"
-
-_loaded: dict[str, "PluginFile"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def load_file(path: Path) -> PluginFile:
     was asked for.
     """
     # First what is installed, so that a name that both have is always this file's mistake.
-    registry.load_entry_points()
+    len(STRATEGIES)
     return _load(path)
 
 
@@ -69,10 +67,9 @@ def load_same(plugin: PluginFile) -> None:
 def _load(path: Path) -> PluginFile:
     content, where = _read(path), path.resolve()
     found = PluginFile(where, _module_name(where), digest(content))
-    if _loaded.get(found.module) != found:
-        _loaded.pop(found.module, None)
+    # A module's name says where its file lies, its origin what the file was.
+    if STRATEGIES.origin_of(found.module) != found.text:
         _execute(found, content, path)
-        _loaded[found.module] = found
     return found
 
 
@@ -95,8 +92,8 @@ def _module_name(path: Path) -> str:
 def _execute(found: PluginFile, content: bytes, shown: Path) -> None:
     module = types.ModuleType(found.module)
     module.__file__ = str(found.path)
-    registry.forget(found.module)
-    with registry.registering(found.module, found.text):
+    STRATEGIES.forget(found.module)
+    with STRATEGIES.adding(found.module, found.text):
         # Before it runs: dataclasses look their own module up while they are made.
         sys.modules[found.module] = module
         try:
@@ -108,7 +105,7 @@ def _execute(found: PluginFile, content: bytes, shown: Path) -> None:
             raise AblateError(
                 f"the plugin {shown} could not be loaded{at}: {in_words(error)}"
             ) from error
-        if not registry.of_module(found.module):
+        if not STRATEGIES.of_module(found.module):
             del sys.modules[found.module]
             raise AblateError(f"the plugin {shown} registers no strategy; write {_EXAMPLE}")
 

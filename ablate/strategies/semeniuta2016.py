@@ -5,8 +5,8 @@ from typing import Literal
 from ablate.drops import PER_STEP, VARIATIONAL, Drop
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 from ablate.strategies.zaremba2014 import zaremba2014
 
 

@@ -10,8 +10,8 @@ from typing import Final, Literal
 from ablate.drops import PER_STEP, VARIATIONAL, Drop, Layers, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
-from ablate.strategies.registry import strategy
 
 OverTime = Literal["step", "window"]
 OVER_TIME: Final[dict[OverTime, Sharing]] = {"step": PER_STEP, "window": VARIATIONAL}

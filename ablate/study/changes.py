@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from ablate.data.text import Text
 from ablate.errors import AblateError, did_you_mean, quoted
-from ablate.strategies import get, names
-from ablate.strategies.registry import unknown
+from ablate.strategies import STRATEGIES, get, names
 from ablate.study.grid import Choice, distinct
 from ablate.study.parse import Study, parse_study
 from ablate.study.schema import Nets, Profile, Recipes
@@ -87,7 +86,7 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     listed = {choice.name for choice in profile.strategies}
     for name in wanted:
         if name not in labels and name not in names():
-            raise unknown(name, labels)
+            raise STRATEGIES.unknown(name, labels)
     kept = [
         Choice(point.strategy.name, tuple((name, (value,)) for name, value in point.pairs))
         for point in points

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablate.commands import command
 from ablate.errors import quoted
-from ablate.strategies.registry import of_module
+from ablate.strategies import STRATEGIES
 from ablate.study.cells import first_names, without_place
 from ablate.study.driver import Summary
 from ablate.study.job import Job
@@ -21,7 +21,7 @@ def introduction(job: Job) -> Iterator[str]:
     corpus, slots = job.corpus, job.slots
     yield f"study {job.study.name} from {job.path}, profile {job.profile_name}"
     for plugin in job.plugins:
-        brought = ", ".join(strategy.name for strategy in of_module(plugin.module))
+        brought = ", ".join(STRATEGIES.of_module(plugin.module))
         yield f"plugin {plugin.text} from {plugin.path}: {brought}"
     yield f"question: {job.study.question}"
     yield (

@@ -7,7 +7,7 @@ import pytest
 from ablate.edges import layers_of
 from ablate.placement import Placement
 from ablate.strategies import names
-from ablate.strategies.registry import CAP
+from ablate.strategies.definition import CAP
 from ablate.testing.points import OfAStrategy, words
 
 

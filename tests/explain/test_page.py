@@ -13,7 +13,7 @@ from ablate.explain.drawing import draw
 from ablate.explain.words import sharing_words
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
-from ablate.strategies import names, registry, strategy
+from ablate.strategies import names, strategy
 
 
 def _print(name, width=80, encoding="utf-8", layers=2, n=2, point=None, **arguments):
@@ -59,9 +59,8 @@ def test_naive_counts_in_words():
         pytest.param(Edge.VERTICAL, "● drops to zero or multiplies by noise; equal", id="beside"),
     ],
 )
-def test_a_noise_is_no_zero(monkeypatch, edge, legend):
+def test_a_noise_is_no_zero(own_strategies, edge, legend):
     """The legend says that a mark multiplies, and the noise stands under a heading that fits."""
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
 
     @strategy()
     def noisy() -> Placement:

@@ -28,7 +28,7 @@ def errors(placement: Placement, seed: int, updates: int = 300) -> list[float]:
         optimizer.zero_grad()
         model.error(train).backward()
         optimizer.step()
-    model.eval()  # from here on nothing is tossed
+    model.eval()  # from here on nothing is sampled
     return [model.error(x).item() for x in (train, new)]
 
 

@@ -1,4 +1,4 @@
-"""A deep copy of a module tosses masks of its own; what is saved and loaded goes on as it was."""
+"""A deep copy of a module samples masks of its own; what is saved and loaded goes on as it was."""
 
 import copy
 import io
@@ -52,12 +52,12 @@ def read(module: nn.Module, **where: int) -> torch.Tensor:
 
 
 def parts(module: nn.Module) -> list[nn.Module]:
-    """The modules that toss."""
+    """The modules that sample."""
     return [each for each in module.modules() if isinstance(each, Masked)]
 
 
 @KINDS
-def test_copies_of_a_block_toss_apart(kind):
+def test_copies_of_a_block_sample_apart(kind):
     """Three in a ModuleList, the original and a copy of a copy: no two drop alike."""
     block = made(kind)
     stack = nn.ModuleList(copy.deepcopy(block) for _ in range(3))
@@ -171,7 +171,7 @@ def test_a_shallow_copy_is_the_module_under_another_name():
 
 
 @KINDS
-def test_copies_may_be_asked_to_toss_alike(kind):
+def test_copies_may_be_asked_to_sample_alike(kind):
     """For a call that is repeated on a copy; a later copy draws as if there had been none."""
     module, other = made(kind), made(kind)
     with same_stacks():

@@ -11,7 +11,6 @@ from torch.utils.checkpoint import checkpoint
 import ablate
 from ablate.drops import ALL, Drop, Scale, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.placement import Placement
 
 V, D, T, B = 11, 5, 9, 3
@@ -82,7 +81,7 @@ def test_masks_are_the_ones_a_call_uses(sharing):
     assert torch.equal(plain(TOKENS, update=6), embedding(TOKENS, update=6))
 
 
-def test_layouts_toss_the_same_masks():
+def test_layouts_sample_the_same_masks():
     """`batch_first`, and tokens without batch."""
     expected = module()(TOKENS, update=3)
     first = module(batch_first=True)
@@ -92,17 +91,17 @@ def test_layouts_toss_the_same_masks():
     assert "batch_first=True" in repr(first)
 
 
-def test_one_step_calls_are_one_long_call():
+def test_one_step_calls_are_one_long_call(refused):
     """Also where positions are dropped, which `start` tells apart."""
     embedding = module(Placement({Edge.EMBEDDING: Drop(0.5, Sharing(word=ALL, time=1))}))
     whole = embedding(TOKENS, update=3, start=2)
     steps = [embedding(TOKENS[t : t + 1], update=3, start=2 + t) for t in range(T)]
     assert torch.equal(torch.cat(steps), whole)
-    with pytest.raises(AblateError, match="the same `update`"):
+    with refused():
         embedding(TOKENS, start=2)
 
 
-def test_evaluation_tosses_nothing():
+def test_evaluation_samples_nothing():
     """TRAIN rests; TEST multiplies by 1 - p."""
     plain = module(None)(TOKENS)
     assert torch.equal(module().eval()(TOKENS), plain)
@@ -110,7 +109,7 @@ def test_evaluation_tosses_nothing():
     assert_close({"x": scaled(TOKENS)}, {"x": plain * 0.75})
 
 
-def test_updates_are_counted_and_saved():
+def test_updates_are_counted_and_saved(refused):
     """As in the LSTM."""
     embedding = module()
     embedding(TOKENS)
@@ -120,11 +119,11 @@ def test_updates_are_counted_and_saved():
     assert torch.equal(embedding(TOKENS), other(TOKENS))
     assert torch.equal(fresh(TOKENS), other(TOKENS, update=1))
     y = checkpoint(embedding, TOKENS, use_reentrant=False)
-    with pytest.raises(AblateError, match="activation checkpointing"):
+    with refused():
         y.sum().backward()
 
 
-def test_two_stacks_toss_apart():
+def test_two_stacks_sample_apart():
     """Two embeddings of one model and one seed."""
     tokens = torch.arange(V).repeat(50, 1).t().contiguous()
     masks = [module(stack=stack).masks(tokens) for stack in (0, 1)]
@@ -143,22 +142,19 @@ def test_pretrained_vectors():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    "make",
     [
-        (lambda: module(Placement({Edge.INPUT: Drop(0.5)})), "the edge EMBEDDING alone, got INPUT"),
-        (lambda: module(Placement({Edge.EMBEDDING: Drop((0.1, 0.2))})), "got 2 rates"),
-        (lambda: module(padding_index=1), r"no 'padding_index'; did you mean 'padding_idx'\?"),
-        (lambda: module(None).masks(TOKENS), "drops nothing"),
-        (lambda: module()(TOKENS[..., None]), r"got 3 dimensions, \(9, 3, 1\)"),
-        (lambda: module().hook(Edge.OUTPUT, lambda value: value), "EMBEDDING alone, got OUTPUT"),
-        (
-            lambda: ablate.Embedding(2**20 + 1, 1, placement=WORDS, device="meta"),
-            "1,048,576 words, got a vocabulary of 1,048,577",
-        ),
-        (lambda: ablate.Embedding.from_pretrained(torch.zeros(3)), r"\[V, D\], got \(3,\)"),
+        lambda: module(Placement({Edge.INPUT: Drop(0.5)})),
+        lambda: module(Placement({Edge.EMBEDDING: Drop((0.1, 0.2))})),
+        lambda: module(padding_index=1),
+        lambda: module(None).masks(TOKENS),
+        lambda: module()(TOKENS[..., None]),
+        lambda: module().hook(Edge.OUTPUT, lambda value: value),
+        lambda: ablate.Embedding(2**20 + 1, 1, placement=WORDS, device="meta"),
+        lambda: ablate.Embedding.from_pretrained(torch.zeros(3)),
     ],
 )
-def test_what_is_refused(make, message):
+def test_what_is_refused(make, refused):
     """Another edge, unknown options, another shape."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         make()

@@ -9,7 +9,6 @@ import ablate
 from ablate.cells import LSTM
 from ablate.drops import ALL, VARIATIONAL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
@@ -224,7 +223,7 @@ def test_a_hook_at_several_edges():
 
 
 def test_a_hook_acts_in_evaluation():
-    """Where the placement itself tosses nothing."""
+    """Where the placement itself samples nothing."""
     lstm = module(Placement({Edge.OUTPUT: Drop(0.5, scale=Scale.TEST)})).eval()
     lstm.hook(Edge.OUTPUT, lambda value: value * 2)
     assert_close({"y": lstm(X)[0]}, {"y": module()(X)[0]})
@@ -247,49 +246,41 @@ def test_a_module_is_a_hook():
 
 
 @pytest.mark.parametrize(
-    ("edge", "fn", "message"),
+    ("edge", "fn"),
     [
-        (Edge.EMBEDDING, lambda value: value, r"which ablate\.LSTM does not see"),
-        (
-            "CELL",
-            lambda value: value,
-            "a hook stands at an Edge such as Edge.RECURRENT, got 'CELL'",
-        ),
-        (Edge(0), lambda value: value, "a hook stands at an Edge"),
-        (Edge.CELL, 3, "a hook is a function of a value, got 3"),
-        (
-            Edge.CELL,
-            lambda value, *, layr: value,
-            r"'layr' is none of them; did you mean 'layer'\?",
-        ),
+        (Edge.EMBEDDING, lambda value: value),
+        ("CELL", lambda value: value),
+        (Edge(0), lambda value: value),
+        (Edge.CELL, 3),
+        (Edge.CELL, lambda value, *, layr: value),
     ],
 )
-def test_a_hook_that_cannot_be(edge, fn, message):
+def test_a_hook_that_cannot_be(edge, fn, refused):
     """Is refused when it is made."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         module().hook(edge, fn)
 
 
 @pytest.mark.parametrize(
-    ("fn", "message"),
+    "fn",
     [
-        (lambda value: None, r"of the shape \(3, 13\) that it was given; got None"),
-        (lambda value: value[:1], r"stands at CELL .*got \(1, 13\)"),
+        lambda value: None,
+        lambda value: value[:1],
     ],
 )
-def test_what_a_hook_returns(fn, message):
+def test_what_a_hook_returns(fn, refused):
     """Is the value of the same shape: a forgotten `return` would silence it."""
     lstm = module()
     lstm.hook(Edge.CELL, fn)
-    with pytest.raises(AblateError, match=message):
+    with refused():
         lstm(X)
 
 
-def test_a_hook_recomputes_under_a_name():
-    """A call with hooks may toss, so that checkpointing must name its update too."""
+def test_a_hook_recomputes_under_a_name(refused):
+    """A call with hooks may sample, so that checkpointing must name its update too."""
     lstm = module()
     lstm.hook(Edge.CELL, lambda value: value)
     x = X.clone().requires_grad_()
     y = torch.utils.checkpoint.checkpoint(lambda v: lstm(v)[0], x, use_reentrant=False)
-    with pytest.raises(AblateError, match="name it in the call"):
+    with refused():
         y.sum().backward()

@@ -9,7 +9,7 @@ from torch import nn
 import ablate
 from ablate.drops import VARIATIONAL, Drop
 from ablate.edges import Edge
-from ablate.errors import AblateError, AblateWarning
+from ablate.errors import AblateWarning
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED
 from ablate.strategies import all_strategies
@@ -102,18 +102,18 @@ def test_a_hook_that_is_never_called():
     assert told(lambda: ablate.LSTM(4, 4, 2).hook(Edge.INTERLAYER, lambda value: value)) == []
 
 
-def test_masks_that_are_none():
+def test_masks_that_are_none(refused):
     """There is no layer to name, and the message names none."""
     with pytest.warns(AblateWarning):
         lstm = ablate.LSTM(4, 4, placement=INTERLAYER)
-    with pytest.raises(AblateError, match=r"between two layers, and ablate\.LSTM here has one"):
+    with refused():
         lstm.masks(Edge.INTERLAYER, time=2, batch=2)
 
 
-def test_rates_by_layer_for_no_layer():
+def test_rates_by_layer_for_no_layer(refused):
     """The way out is to leave the edge out, not to give no rates."""
     by_layer = Placement({Edge.INTERLAYER: Drop((0.5, 0.3))})
-    with pytest.raises(AblateError, match=r"net of 1, got 2 rates .* leave INTERLAYER out"):
+    with refused():
         ablate.LSTM(4, 4, placement=by_layer)
 
 

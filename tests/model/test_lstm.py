@@ -89,7 +89,7 @@ def test_unbatched_input_is_torchs(batch_first):
         assert_same_call(ours, theirs, drawn(steps, D))
 
 
-def test_layouts_toss_the_same_masks():
+def test_layouts_sample_the_same_masks():
     """`batch_first` and an input without batch are the same rows at the same addresses."""
     options = {"placement": DROPPED, "seed": 5}
     one, other = (ablate.LSTM(D, H, L, batch_first=first, **options) for first in (False, True))
@@ -198,7 +198,7 @@ def test_the_seed_is_drawn_after_the_weights():
     assert torch.equal(torch.rand(1), after_ours)
 
 
-def test_training_tosses_and_evaluation_does_not():
+def test_training_samples_and_evaluation_does_not():
     """Calls in training differ, calls in evaluation are those of torch (nothing rests in MEAN)."""
     theirs, ours = pair()
     ours.placement = Placement({Edge.VERTICAL | Edge.RECURRENT: Drop(0.5)})

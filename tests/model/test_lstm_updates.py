@@ -1,4 +1,4 @@
-"""Which update a call of `ablate.LSTM` tosses: counted, named, cut into steps, recomputed."""
+"""Which update a call of `ablate.LSTM` samples: counted, named, cut into steps, recomputed."""
 
 from functools import partial
 
@@ -10,7 +10,6 @@ from torch.utils.checkpoint import checkpoint
 import ablate
 from ablate.drops import VARIATIONAL, Drop, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.placement import Placement
 
 T, B, D, H, L = 7, 3, 5, 13, 2
@@ -47,10 +46,10 @@ def test_a_call_without_update_counts(x):
     assert not torch.equal(counted[0], counted[1])
 
 
-def test_a_call_that_fails_counts_nothing(x):
+def test_a_call_that_fails_counts_nothing(x, refused):
     """The next good call has the masks that it would have had."""
     lstm = module()
-    with pytest.raises(AblateError):
+    with refused():
         lstm(x[..., 1:])
     assert lstm.next_update == 0
 
@@ -66,15 +65,15 @@ def test_the_mask_state_resumes(x):
 
 
 @pytest.mark.parametrize(
-    ("state", "message"),
+    "state",
     [
-        ({"seed": 1, "update": 2}, "a mask state has seed, update and stack, got seed, update"),
-        ({"seed": 1, "update": -1, "stack": 0}, r"update lies in \[0, 4294967296\), got -1"),
+        {"seed": 1, "update": 2},
+        {"seed": 1, "update": -1, "stack": 0},
     ],
 )
-def test_another_mask_state_is_refused(state, message):
+def test_another_mask_state_is_refused(state, refused):
     """What is missing, or has no address, is named."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         module().load_mask_state(state)
 
 
@@ -111,9 +110,9 @@ def test_evaluation_goes_step_by_step(x):
     assert_close({"y": torch.cat(steps)}, {"y": y})
 
 
-def test_a_step_without_update_is_refused_in_training(x):
-    """Each step would toss as a new update; a silent module does not mind."""
-    with pytest.raises(AblateError, match="give all calls of one sequence the same `update`"):
+def test_a_step_without_update_is_refused_in_training(x, refused):
+    """Each step would sample as a new update; a silent module does not mind."""
+    with refused():
         module()(x, start=3)
     module(None)(x, start=3)
 
@@ -133,7 +132,7 @@ def test_parts_of_a_batch_are_the_batch(x, cut):
 
 
 @pytest.mark.parametrize("options", [{"stack": 1}, {"seed": 2}], ids=["stack", "seed"])
-def test_two_stacks_toss_apart(options):
+def test_two_stacks_sample_apart(options):
     """Two LSTMs of one model, one seed: every edge's masks differ, and are half equal by chance."""
     placement = Placement({Edge.VERTICAL | Edge.RECURRENT | Edge.WEIGHT | Edge.CARRY: Drop(0.5)})
     one, other = module(placement), module(placement, **options)
@@ -169,17 +168,17 @@ def test_activation_checkpointing_with_a_named_update(x, reentrant):
 
 
 @REENTRANT
-def test_activation_checkpointing_without_one_is_refused(x, reentrant):
-    """The recomputation would toss other masks, and says so instead."""
+def test_activation_checkpointing_without_one_is_refused(x, reentrant, refused):
+    """The recomputation would sample other masks, and says so instead."""
     lstm = module()
     y = checkpoint(lambda value: lstm(value)[0], x.requires_grad_(), use_reentrant=reentrant)
-    with pytest.raises(AblateError, match=r"in the call that is checkpointed: .*checkpoint\("):
+    with refused():
         y.sum().backward()
 
 
 @REENTRANT
 @pytest.mark.parametrize("training", [True, False], ids=["silent", "evaluation"])
-def test_activation_checkpointing_where_nothing_is_tossed(x, reentrant, training):
+def test_activation_checkpointing_where_nothing_is_sampled(x, reentrant, training):
     """A silent module, or one in evaluation, needs no update, and the call counts once."""
     lstm = module(None if training else DROPPED).train(training)
 
@@ -193,8 +192,8 @@ def test_activation_checkpointing_where_nothing_is_tossed(x, reentrant, training
     assert_close(saved, plain)
 
 
-def test_replicas_are_refused(x):
+def test_replicas_are_refused(x, refused):
     """`nn.DataParallel` would give each part of the batch the first rows' masks."""
     replica = module()._replicate_for_data_parallel()
-    with pytest.raises(AblateError, match="use DistributedDataParallel"):
+    with refused():
         replica(x)

@@ -1,4 +1,4 @@
-"""Two modules of one model that toss the same masks are told of once; two models are not."""
+"""Two modules of one model that sample the same masks are told of once; two models are not."""
 
 import copy
 import gc

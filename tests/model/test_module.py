@@ -14,7 +14,6 @@ from ablate.edges import Edge
 from ablate.engine.factors import NetMasks
 from ablate.engine.plan import Mode, plan
 from ablate.engine.slots import Trial, Window
-from ablate.errors import AblateError
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters
@@ -64,11 +63,11 @@ def test_it_is_the_model_of_other_cells_too(cell, mode):
     _assert_trials_model(net, placement, mode)
 
 
-def test_a_cell_that_there_is_not():
+def test_a_cell_that_there_is_not(refused):
     """The nearest one is named; a placement is checked against the cell."""
-    with pytest.raises(AblateError, match=r"no cell is called 'grue'; did you mean 'gru'\?"):
+    with refused():
         module(cell="grue")
-    with pytest.raises(AblateError, match="has no edge CARRY"):
+    with refused():
         module(Placement({Edge.CARRY: Drop(0.1)}), cell="rnn")
     assert module(cell="rnn_relu").lstm.nonlinearity == "relu"
     assert module(cell="gru").owns == cells.GRU.has
@@ -139,11 +138,11 @@ def test_a_sequence_token_by_token():
 
 
 @pytest.mark.parametrize("edge", [Edge.EMBEDDING, Edge.CARRY], ids=lambda edge: edge.label)
-def test_recomputing_needs_a_name(edge):
+def test_recomputing_needs_a_name(edge, refused):
     """Even where one of the two modules drops nothing."""
     model = module(Placement({edge: Drop(0.5)}))
     run = checkpoint(lambda tokens: model(tokens)[0], TOKENS, use_reentrant=False)
-    with pytest.raises(AblateError, match="activation checkpointing"):
+    with refused():
         run.sum().backward()
     named = checkpoint(lambda tokens: model(tokens, update=1)[0], TOKENS, use_reentrant=False)
     named.sum().backward()
@@ -160,15 +159,15 @@ def test_a_hook_goes_to_its_owner(edge):
     assert torch.equal(model(TOKENS)[0], plain)
 
 
-def test_a_placement_that_does_not_fit_changes_nothing():
+def test_a_placement_that_does_not_fit_changes_nothing(refused):
     """Neither module takes its part of it."""
     model = module()
-    for wrong, message in (
-        (Placement({Edge.EMBEDDING: Drop(0.5), Edge.CELL: Drop((0.1, 0.2, 0.3))}), "got 3 rates"),
-        (Placement(GAL, ANNEALED), "schedule ANNEALED"),
-        ({}, "takes a Placement or None"),
+    for wrong in (
+        Placement({Edge.EMBEDDING: Drop(0.5), Edge.CELL: Drop((0.1, 0.2, 0.3))}),
+        Placement(GAL, ANNEALED),
+        {},
     ):
-        with pytest.raises(AblateError, match=message):
+        with refused():
             model.placement = wrong
         assert model.placement == GAL
 

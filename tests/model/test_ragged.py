@@ -160,7 +160,7 @@ def test_masks_and_hooks_name_the_direction(cell, lengths):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_directions_toss_apart_unless_they_share(cell):
+def test_directions_sample_apart_unless_they_share(cell):
     """At each edge and layer half of the decisions agree by chance; `direction=ALL` shares all."""
     table = {edge: Drop(0.5, fill=drop.fill) for edge, drop in EVERYWHERE[cell].items()}
     shared = {

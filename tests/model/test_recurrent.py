@@ -34,7 +34,6 @@ import ablate
 from ablate import cells
 from ablate.drops import VARIATIONAL, Drop, Fill
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.model.copies import same_stacks
 from ablate.placement import Placement
 
@@ -158,79 +157,38 @@ def test_options_by_place():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    "make",
     [
-        (
-            lambda: ablate.GRU(D, H, proj_size=2),
-            r"ablate\.GRU takes no 'proj_size'.*it takes input",
+        lambda: ablate.GRU(D, H, proj_size=2),
+        lambda: ablate.RNN(D, H, proj_size=0),
+        lambda: ablate.GRU(D, H, nonlinearity="relu"),
+        lambda: ablate.RNN(D, H, nonlinearity="gelu"),
+        lambda: ablate.RNN(D, H, 1, True),
+        lambda: ablate.GRU(D, H, 2, dropout=0.5),
+        lambda: ablate.GRU(D, H, placement=(Placement(), Placement())),
+        lambda: ablate.GRU(D, H, bidirectional=True, placement=[Placement()]),
+        lambda: ablate.GRU(D, H, bidirectional=True, placement=(Placement(), "gal2016")),
+        lambda: ablate.GRU(D, H, placement=Placement({Edge.CELL: Drop(0.1)})),
+        lambda: ablate.GRU(D, H, placement=Placement({Edge.HIDDEN: Drop(0.1)})),
+        lambda: ablate.RNN(
+            D,
+            H,
+            bidirectional=True,
+            placement=(None, Placement({Edge.UPDATE: Drop(0.1)})),
         ),
-        (lambda: ablate.RNN(D, H, proj_size=0), r"ablate\.RNN takes no 'proj_size'.*nonlinearity"),
-        (lambda: ablate.GRU(D, H, nonlinearity="relu"), "takes no 'nonlinearity'"),
-        (lambda: ablate.RNN(D, H, nonlinearity="gelu"), "is 'tanh' or 'relu', got 'gelu'"),
-        (lambda: ablate.RNN(D, H, 1, True), "is 'tanh' or 'relu', got True"),
-        (lambda: ablate.GRU(D, H, 2, dropout=0.5), r"is the placement .*INTERLAYER"),
-        (
-            lambda: ablate.GRU(D, H, placement=(Placement(), Placement())),
-            r"ablate\.GRU of one direction takes one Placement, got 2 in a tuple",
-        ),
-        (
-            lambda: ablate.GRU(D, H, bidirectional=True, placement=[Placement()]),
-            r"takes one Placement, or a pair \(forward, backward\), got 1 in a list",
-        ),
-        (
-            lambda: ablate.GRU(D, H, bidirectional=True, placement=(Placement(), "gal2016")),
-            "takes a Placement or None, got 'gal2016'",
-        ),
-        (
-            lambda: ablate.GRU(D, H, placement=Placement({Edge.CELL: Drop(0.1)})),
-            "GRU.* has no edge CELL",
-        ),
-        (
-            lambda: ablate.GRU(D, H, placement=Placement({Edge.HIDDEN: Drop(0.1)})),
-            "HIDDEN of GRU cells takes the fill HOLD, got ZERO",
-        ),
-        (
-            lambda: ablate.RNN(
-                D,
-                H,
-                bidirectional=True,
-                placement=(None, Placement({Edge.UPDATE: Drop(0.1)})),
-            ),
-            "has no edge UPDATE",
-        ),
-        (
-            lambda: ablate.GRU(D, H).hook(Edge.INPUT | Edge.CARRY, lambda value: value),
-            r"ablate\.GRU has no CARRY, where a hook was to stand; its edges are INPUT, INTERLAYER",
-        ),
-        (
-            lambda: ablate.GRU(D, H)(torch.zeros(T, B, D), (torch.zeros(1, B, H),)),
-            r"the state of ablate\.GRU is one tensor h, got tuple",
-        ),
-        (
-            lambda: ablate.LSTM(D, H)(torch.zeros(T, B, D), torch.zeros(1, B, H)),
-            r"the state of ablate\.LSTM is a pair \(h, c\) of tensors, got Tensor",
-        ),
-        (
-            lambda: ablate.GRU(D, H, bidirectional=True)(
-                torch.zeros(T, B, D), torch.zeros(1, B, H)
-            ),
-            r"h of the state is \[2 L, B, H\], here \(2, 3, 5\), got \(1, 3, 5\)",
-        ),
-        (
-            lambda: ablate.GRU(D, H, bidirectional=True)(torch.zeros(T, B, D), start=2),
-            r"ablate\.GRU of two directions reads a sequence from both ends.*got start=2",
-        ),
-        (
-            lambda: ablate.GRU(D, H, placement=Placement({Edge.INPUT: Drop(0.5)})).masks(
-                Edge.INPUT, time=T, batch=B, direction=1
-            ),
-            r"a direction of this module is 0 \(forward\), got 1",
+        lambda: ablate.GRU(D, H).hook(Edge.INPUT | Edge.CARRY, lambda value: value),
+        lambda: ablate.GRU(D, H)(torch.zeros(T, B, D), (torch.zeros(1, B, H),)),
+        lambda: ablate.LSTM(D, H)(torch.zeros(T, B, D), torch.zeros(1, B, H)),
+        lambda: ablate.GRU(D, H, bidirectional=True)(torch.zeros(T, B, D), torch.zeros(1, B, H)),
+        lambda: ablate.GRU(D, H, bidirectional=True)(torch.zeros(T, B, D), start=2),
+        lambda: ablate.GRU(D, H, placement=Placement({Edge.INPUT: Drop(0.5)})).masks(
+            Edge.INPUT, time=T, batch=B, direction=1
         ),
     ],
 )
-def test_what_is_refused(make, message):
+def test_what_is_refused(make, refused):
     """In one sentence, by the module's own name."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         make()
 
 
@@ -253,7 +211,7 @@ def test_one_step_calls_are_one_long_call(cell):
 
 @BOTH
 @CELLS
-def test_layouts_toss_the_same_masks(cell, both):
+def test_layouts_sample_the_same_masks(cell, both):
     """`batch_first`, no batch and parts of a batch are the same rows at the same addresses."""
     options = {"bidirectional": both, "placement": EVERYWHERE[cell]}
     own, first = ours(cell, **options), ours(cell, batch_first=True, **options)
@@ -270,7 +228,7 @@ def test_layouts_toss_the_same_masks(cell, both):
 
 @CELLS
 def test_evaluation_takes_the_mean(cell):
-    """And counts no updates; training tosses anew at each call."""
+    """And counts no updates; training samples anew at each call."""
     own = ours(cell, bidirectional=True, placement=EVERYWHERE[cell])
     x = drawn(T, B, D)
     assert not torch.equal(own(x)[0], own(x)[0])
@@ -305,7 +263,7 @@ def test_copies_and_pickles(cell):
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
-def test_checkpointing_and_functions(cell):
+def test_checkpointing_and_functions(cell, refused):
     """A named update is recomputed alike, and `torch.func` gives autograd's gradients."""
     placement = EVERYWHERE[cell]
     own = ours(cell, bidirectional=True, placement=placement)
@@ -320,7 +278,7 @@ def test_checkpointing_and_functions(cell):
     expected = everything(own, plain, x, B)
     assert_close(everything(own, recomputed, x, B), expected)
     run = checkpoint(lambda value: own(value)[0], x.requires_grad_(), use_reentrant=False)
-    with pytest.raises(AblateError, match=rf"checkpoint\(lambda x: {cell}\(x, update=n\)\[0\], x"):
+    with refused():
         run.sum().backward()
 
     def loss(parameters, value):
@@ -342,16 +300,16 @@ def _rows_of(own: nn.RNNBase, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
-def test_torchs_tools(cell):
+def test_torchs_tools(cell, refused):
     """vmap, export, trace, compile: as for the LSTM, in both directions."""
     own = ours(cell, bidirectional=True, placement=EVERYWHERE[cell] & Edge.VERTICAL)
     x = drawn(T, B, D)
     alone = torch.stack([own(row, update=4)[0] for row in x.unbind(1)], dim=1)
     assert_close({"y": _rows_of(own, x)}, {"y": alone})
     for tool in (torch.jit.trace, torch.export.export):
-        with pytest.raises(AblateError, match=rf"of one call of ablate\.{cell.upper()} for every"):
+        with refused():
             tool(nn.Sequential(own), (x,))
-    with pytest.raises(AblateError, match=rf"cannot read ablate\.{cell.upper()}"):
+    with refused():
         torch.jit.script(own)
     own.eval()
     longer = drawn(T + 2, B + 1, D)
@@ -389,9 +347,9 @@ def test_a_held_state_is_handed_back(cell):
     assert not torch.equal(y[-1], parts_of(state)[0][0])
 
 
-def test_dropout_that_is_set_afterwards():
+def test_dropout_that_is_set_afterwards(refused):
     """Some code sets torch's attribute; it would do nothing here."""
     own = ours("gru")
     own.dropout = 0.5
-    with pytest.raises(AblateError, match=r"Edge\.INTERLAYER"):
+    with refused():
         own(drawn(T, B, D))

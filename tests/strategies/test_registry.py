@@ -9,18 +9,9 @@ import pytest
 
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.errors import AblateError, UnknownName
+from ablate.errors import AblateWarning, UnknownName
 from ablate.placement import Placement
-from ablate.strategies import Range, Rate, all_strategies, get, names, registry, strategy
-
-
-@pytest.fixture
-def own_registry(monkeypatch):
-    """A copy of the registry, so that what a test registers is gone after it."""
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    registry.load_entry_points.cache_clear()
-    yield
-    registry.load_entry_points.cache_clear()
+from ablate.strategies import STRATEGIES, Range, Rate, all_strategies, get, names, strategy
 
 
 def test_unknown_name_is_refused_with_the_nearest(refused):
@@ -37,49 +28,39 @@ def test_unknown_name_without_a_neighbour_lists_all(refused):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    "given",
     [
         pytest.param(
             {"cel": 0.1},
-            "strategy 'zoneout' has no parameter 'cel'; did you mean 'cell'?; "
-            "it takes vertical, cell, hidden, upward",
             id="name",
         ),
         pytest.param(
             {"cell": 1},
-            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
-            "got 1",
             id="rate-of-one",
         ),
         pytest.param(
             {"cell": True},
-            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
-            "got True",
             id="truth-for-a-rate",
         ),
         pytest.param(
             {"cell": float("nan")},
-            "'cell' of strategy 'zoneout' takes a rate in [0, 1), the probability of dropping, "
-            "got nan",
             id="nan",
         ),
         pytest.param(
             {"upward": 1},
-            "'upward' of strategy 'zoneout' takes true or false, got 1",
             id="number-for-a-truth",
         ),
     ],
 )
-def test_bad_argument_is_refused_in_one_sentence(given, message):
+def test_bad_argument_is_refused_in_one_sentence(given, refused):
     """What is wrong, what is allowed, and what was given."""
-    with pytest.raises(AblateError) as error:
+    with refused():
         get("zoneout").place(**given)
-    assert str(error.value) == message
 
 
-def test_bad_choice_is_refused_with_the_choices():
+def test_bad_choice_is_refused_with_the_choices(refused):
     """A word outside a Literal names the words inside it."""
-    with pytest.raises(AblateError, match=r"takes 'tied' or 'apart', got 'loose'$"):
+    with refused():
         get("gal2016").place(gates="loose")
 
 
@@ -113,7 +94,7 @@ def test_arguments_are_canonical():
     assert isinstance(get("zaremba2014").arguments(rate=0)["rate"], float)
 
 
-def test_every_kind_of_parameter_is_read_and_searched(own_registry):
+def test_every_kind_of_parameter_is_read_and_searched(own_strategies, refused):
     """The signature is the search space: rates, whole numbers, words and truth values."""
     from optuna.distributions import (
         CategoricalDistribution,
@@ -137,7 +118,7 @@ def test_every_kind_of_parameter_is_read_and_searched(own_registry):
         "where": CategoricalDistribution(("up", "on")),
         "hold": CategoricalDistribution((False, True)),
     }
-    with pytest.raises(AblateError, match=r"takes a whole number in \[1, 50\], got 51"):
+    with refused():
         get("everything").place(steps=51)
 
 
@@ -166,18 +147,18 @@ def _undocumented(rate: Rate = 0.1) -> Placement:
 
 
 @pytest.mark.parametrize(
-    ("function", "message"),
+    "function",
     [
-        pytest.param(_no_default, "parameter 'rate' .* needs a default", id="no-default"),
-        pytest.param(_plain_float, "must be annotated as Rate, bool, Literal", id="plain-float"),
-        pytest.param(_bad_default, r"a rate in \[0, 1\).* got the default 1.5", id="bad-default"),
-        pytest.param(_variadic, "must be an ordinary named parameter", id="variadic"),
-        pytest.param(_undocumented, "needs a docstring", id="undocumented"),
+        pytest.param(_no_default, id="no-default"),
+        pytest.param(_plain_float, id="plain-float"),
+        pytest.param(_bad_default, id="bad-default"),
+        pytest.param(_variadic, id="variadic"),
+        pytest.param(_undocumented, id="undocumented"),
     ],
 )
-def test_what_cannot_be_a_strategy_is_refused_at_its_definition(function, message, own_registry):
+def test_what_cannot_be_a_strategy_is_refused_at_its_definition(function, own_strategies, refused):
     """A signature that says too little never reaches the registry."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         strategy()(function)
     assert function.__name__ not in names()
 
@@ -188,19 +169,19 @@ def _dialled(rate: Rate = 0.0, hold: bool = True) -> Placement:
 
 
 @pytest.mark.parametrize(
-    ("dial", "message"),
+    "dial",
     [
-        pytest.param("hold", r"must be one of its rates \(rate\), got 'hold'", id="no-rate"),
-        pytest.param("rate", "needs a default above 0", id="default-zero"),
+        pytest.param("hold", id="no-rate"),
+        pytest.param("rate", id="default-zero"),
     ],
 )
-def test_a_dial_is_a_rate_above_zero(dial, message, own_registry):
+def test_a_dial_is_a_rate_above_zero(dial, own_strategies, refused):
     """Ratios to a dial need a dial that can be divided by."""
-    with pytest.raises(AblateError, match=message):
+    with refused():
         strategy(dial=dial)(_dialled)
 
 
-def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_registry):
+def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_strategies, refused):
     """Two sources for a name clash; the same source defined again replaces itself."""
 
     def define(module):
@@ -211,7 +192,7 @@ def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_registry):
         naive.__module__ = module
         return strategy()(naive)
 
-    with pytest.raises(AblateError, match="two strategies are called 'naive', one of ablate"):
+    with refused():
         define("elsewhere")
 
     def again(rate: Rate = 0.1) -> Placement:
@@ -221,19 +202,15 @@ def test_a_taken_name_is_refused_and_a_redefinition_is_not(own_registry):
     assert strategy()(again) is strategy()(again)
 
 
-def test_a_decorator_without_parentheses_is_told(own_registry):
+def test_a_decorator_without_parentheses_is_told(own_strategies, refused):
     """What stands above the function is called, and takes its values by name."""
-    with pytest.raises(AblateError) as error:
+    with refused():
         strategy(_dialled)
-    assert str(error.value) == (
-        "the decorator is called, by name alone: write @strategy() or @strategy(dial=...), got "
-        "@strategy above '_dialled'"
-    )
-    with pytest.raises(AblateError, match=r"got 'arXiv:1409.2329'$"):
+    with refused():
         strategy("arXiv:1409.2329")
 
 
-def test_a_strategy_that_returns_no_placement_is_named(own_registry):
+def test_a_strategy_that_returns_no_placement_is_named(own_strategies, refused):
     """A plugin's slip is told in words, with whose it is."""
 
     @strategy()
@@ -241,7 +218,7 @@ def test_a_strategy_that_returns_no_placement_is_named(own_registry):
         """Forget to return."""
         return None  # type: ignore
 
-    with pytest.raises(AblateError, match="'empty' must return a Placement, got None"):
+    with refused():
         get("empty").place()
 
 
@@ -249,7 +226,7 @@ def _publish(monkeypatch, *points):
     monkeypatch.setattr(metadata, "entry_points", lambda group: points)
 
 
-def test_another_package_is_found_by_its_entry_point(own_registry, monkeypatch):
+def test_another_package_is_found_by_its_entry_point(own_strategies, monkeypatch):
     """A plugin is a module under the entry-point group; its strategies stand after ours."""
     module = types.ModuleType("plugged_in")
     source = (
@@ -263,7 +240,7 @@ def test_another_package_is_found_by_its_entry_point(own_registry, monkeypatch):
         "    return Placement({Edge.UPDATE: Drop(rate)})\n"
     )
     exec(source, module.__dict__)
-    del registry._registry["plugged"]
+    STRATEGIES.forget("plugged_in")
 
     class Point(metadata.EntryPoint):
         def load(self):
@@ -271,21 +248,19 @@ def test_another_package_is_found_by_its_entry_point(own_registry, monkeypatch):
             return module
 
     monkeypatch.setitem(sys.modules, "plugged_in", module)
-    _publish(monkeypatch, Point("mine", "plugged_in", registry.ENTRY_POINTS))
+    _publish(monkeypatch, Point("mine", "plugged_in", STRATEGIES.group))
     assert names()[-1] == "plugged"
     assert get("plugged").origin == "plugged_in"
     assert get("plugged").place() == Placement({Edge.UPDATE: Drop(0.2)})
 
 
-def test_a_broken_plugin_is_a_warning_that_names_it(own_registry, monkeypatch):
+def test_a_broken_plugin_is_a_warning_that_names_it(own_strategies, monkeypatch, wording):
     """Another package's mistake does not take ours down, and does not pass in silence."""
-    point = metadata.EntryPoint("mine", "no_such_module_here", registry.ENTRY_POINTS)
+    point = metadata.EntryPoint("mine", "no_such_module_here", STRATEGIES.group)
     _publish(monkeypatch, point)
-    with pytest.warns(
-        UserWarning,
-        match="the strategies 'mine' of no_such_module_here could not be loaded: ModuleNotFound",
-    ):
+    with pytest.warns(AblateWarning) as warned:
         assert "zaremba2014" in names()
+    wording(str(warned[0].message))
 
 
 def test_names_and_strategies_agree():

@@ -11,7 +11,7 @@ from matrix import SLOT, fill, new_store
 from ablate.data import load_corpus
 from ablate.errors import AblateError
 from ablate.report import results
-from ablate.strategies import get, plugins, registry
+from ablate.strategies import get
 from ablate.strategies.plugins import load_file
 from ablate.study.cells import enumerate_cells
 from ablate.study.changes import change, select
@@ -64,12 +64,7 @@ strategies = [{name = "mine", rate = [0.2, 0.4]}]
 """
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test loads is gone after it."""
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    monkeypatch.setattr(registry, "_origins", dict(registry._origins))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
+pytestmark = pytest.mark.usefixtures("own_strategies")
 
 
 @pytest.fixture

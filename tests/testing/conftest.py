@@ -2,14 +2,13 @@
 
 import pytest
 
-from ablate.strategies import registry, strategy
+from ablate.strategies import strategy
 from ablate.testing import StrategyContract
 
 
 @pytest.fixture
-def contract(monkeypatch):
+def contract(own_strategies):
     """Register a function, with its rate as dial, and return its contract."""
-    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
 
     def make(function, **given):
         strategy(dial="rate")(function)

@@ -1,0 +1,55 @@
+"""The decorator that makes a strategy of a function; `ablate.registry` says how a package has some.
+
+A single file is a plugin too: `plugins` says how it is loaded.
+"""
+
+import inspect
+from collections.abc import Callable
+
+from ablate.docstrings import docstring
+from ablate.errors import AblateError, WrongValue
+from ablate.strategies.definition import STRATEGIES, Function, Strategy
+from ablate.strategies.parameters import read_cell, read_parameters
+
+
+def strategy(
+    bare: object = None,
+    /,
+    *,
+    paper: str | None = None,
+    bibtex: str | None = None,
+    dial: str | None = None,
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a strategy and return it unchanged.
+
+    paper: an arXiv id (`arXiv:1409.2329`) or a DOI (`doi:10.1109/...`); dial: the name of a rate.
+    Raises AblateError for a function that cannot be a strategy, or a name that is taken.
+    """
+    if bare is not None:
+        raise AblateError(
+            "the decorator is called, by name alone: write @strategy() or @strategy(dial=...), got "
+            + (f"@strategy above '{bare.__name__}'" if inspect.isfunction(bare) else repr(bare))
+        )
+
+    def register(function: Function) -> Function:
+        STRATEGIES.add(function.__name__, _make(function, paper, bibtex, dial), function)
+        return function
+
+    return register
+
+
+def _make(function: Function, paper: str | None, bibtex: str | None, dial: str | None) -> Strategy:
+    name, parameters = function.__name__, read_parameters(function)
+    if docstring(function) == "":
+        raise AblateError(f"strategy '{name}' needs a docstring: its first line is its help")
+    if dial is not None:
+        rates = [key for key, parameter in parameters.items() if parameter.kind == "rate"]
+        if dial not in rates:
+            allowed = f"one of its rates ({', '.join(rates) or 'none'})"
+            raise WrongValue(f"the dial of strategy '{name}'", allowed, dial)
+        if not parameters[dial].default:
+            raise AblateError(
+                f"the dial '{dial}' of strategy '{name}' needs a default above 0: the other rates "
+                "keep their ratio to it"
+            )
+    return Strategy(function, parameters, paper, bibtex, dial, read_cell(function))

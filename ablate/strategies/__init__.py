@@ -2,10 +2,7 @@
 
 A strategy of your own, which `ablate.strategies.get("mine")` finds from then on:
 
-    from ablate.drops import PER_STEP, Drop
-    from ablate.edges import Edge
-    from ablate.placement import Placement
-    from ablate.strategies import Rate, strategy
+    from ablate import PER_STEP, Drop, Edge, Placement, Rate, strategy
 
     @strategy(dial="rate")
     def mine(rate: Rate = 0.25) -> Placement:

@@ -348,11 +348,12 @@ def test_a_plugin_file_is_known_to_every_command(study: Path, plugin: Path) -> N
 
 
 @pytest.mark.parametrize("command", ["run", "cite", "strategies", "explain"])
-def test_a_plugin_file_that_does_not_exist_is_refused(study: Path, command: str) -> None:
+def test_a_plugin_file_that_does_not_exist_is_refused(
+    study: Path, command: str, wording: Any
+) -> None:
     """The user asked for it: going on without it would do something else."""
     rest = {"strategies": (), "explain": ("none",)}.get(command, ("--study", study))
-    message = refused(ablate(command, *rest, "--plugin", "nope.py"))
-    assert message == "ablate: there is no plugin file nope.py\n"
+    wording(message_of(ablate(command, *rest, "--plugin", "nope.py")))
 
 
 def test_a_broken_package_is_one_sentence(tmp_path: Path, wording: Any) -> None:
@@ -398,7 +399,7 @@ def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPa
     assert row["error"].startswith("Traceback")
 
 
-def refused(result: Result) -> str:
+def message_of(result: Result) -> str:
     """The message of a refusal: exit code 2, on stderr, no traceback."""
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit)
@@ -407,65 +408,51 @@ def refused(result: Result) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "arguments",
     [
-        pytest.param(
-            ("--strategies", "zaremba2015"),
-            "ablate: no strategy is called 'zaremba2015'; did you mean 'zaremba2014'?",
-            id="strategy",
-        ),
-        pytest.param(
-            ("--profile", "quik"),
-            "ablate: study 'tiny' has no profile 'quik'; did you mean 'quick'?",
-            id="profile",
-        ),
-        pytest.param(
-            ("--set", "recipe.epoch=3"),
-            "ablate: no setting is called 'recipe.epoch'; did you mean 'recipe.epochs'?",
-            id="setting",
-        ),
-        pytest.param(("--set", "epochs"), "ablate: --set takes KEY=VALUE", id="set"),
-        pytest.param(("--seeds", 0), "seeds", id="seeds"),
-        pytest.param(("--data", "/nowhere/at/all"), "/nowhere/at/all", id="data"),
-        pytest.param(("--device", "gpu"), "ablate: there is no device 'gpu'", id="device"),
-        pytest.param(("--slots", -1), "-1 is not in the range", id="slots"),
-        pytest.param(("--cohort", 0), "0 is not in the range 1<=x<=64", id="cohort"),
-        pytest.param(("--cohort", 65), "65 is not in the range 1<=x<=64", id="large-cohort"),
+        pytest.param(("--strategies", "zaremba2015"), id="strategy"),
+        pytest.param(("--profile", "quik"), id="profile"),
+        pytest.param(("--set", "recipe.epoch=3"), id="setting"),
+        pytest.param(("--set", "epochs"), id="set"),
+        pytest.param(("--seeds", 0), id="seeds"),
+        pytest.param(("--data", "/nowhere/at/all"), id="data"),
+        pytest.param(("--slots", -1), id="slots"),
+        pytest.param(("--cohort", 0), id="cohort"),
+        pytest.param(("--cohort", 65), id="large-cohort"),
+        pytest.param(("--strategies", ","), id="no-name"),
     ],
 )
-def test_run_refuses(study: Path, arguments: tuple[object, ...], words: str) -> None:
+def test_run_refuses(study: Path, arguments: tuple[object, ...], wording: Any) -> None:
     """A wrong option is one message with exit code 2, and nothing is written."""
-    assert words in refused(run(study, *arguments))
+    wording(message_of(run(study, *arguments)))
     assert not (study.parent / "results").exists()
 
 
-def test_a_missing_study_is_refused() -> None:
+def test_a_device_that_is_not_there_is_refused(study: Path) -> None:
+    """The message lists those of this machine."""
+    assert "there is no device 'gpu'" in message_of(run(study, "--device", "gpu"))
+
+
+def test_a_missing_study_is_refused(wording: Any) -> None:
     """A misspelt study has the nearest name in its message."""
-    message = refused(ablate("run", "--study", "placment"))
-    assert message.startswith("ablate: no study is called 'placment'; did you mean 'placement'?")
+    wording(message_of(ablate("run", "--study", "placment")))
 
 
 @pytest.mark.parametrize("command", ["report", "status"])
-def test_no_results_are_refused(tmp_path: Path, command: str) -> None:
+def test_no_results_are_refused(tmp_path: Path, command: str, wording: Any) -> None:
     """Before any run, the message says what to run."""
-    message = refused(ablate(command, "--results", tmp_path / "none"))
-    assert "there are no results" in message
-    assert "`ablate run" in message
+    wording(message_of(ablate(command, "--results", tmp_path / "none")))
 
 
-def test_an_unknown_strategy_is_not_explained() -> None:
+def test_an_unknown_strategy_is_not_explained(wording: Any) -> None:
     """`explain` names the nearest strategy."""
-    message = refused(ablate("explain", "gall2016"))
-    assert message == "ablate: no strategy is called 'gall2016'; did you mean 'gal2016'?\n"
+    wording(message_of(ablate("explain", "gall2016")))
 
 
-def test_a_results_folder_that_cannot_be_written(study: Path) -> None:
+def test_a_results_folder_that_cannot_be_written(study: Path, wording: Any) -> None:
     """A file in its place, or a folder that takes no files, is named with the reason."""
     (study.parent / "results").write_text("not a folder")
-    message = refused(run(study))
-    assert message.startswith(f"ablate: the results folder {study.parent}/results/tiny/quick ")
-    assert "cannot be written" in message
-    assert "name another with --results DIR" in message
+    wording(message_of(run(study)))
 
 
 def test_a_truncated_file_is_named_and_costs_one_trial(study: Path) -> None:
@@ -547,19 +534,15 @@ def test_a_signal_while_modules_are_imported_is_130(tmp_path: Path) -> None:
 
 
 def test_no_names_are_no_strategies(study: Path) -> None:
-    """A comma too many is passed over; commas alone are refused."""
-    assert "--strategies takes names such as none,zaremba2014, got ','" in (
-        refused(run(study, "--strategies", ","))
-    )
+    """A comma too many is passed over."""
     assert "1 trials: " in run(study, "--strategies", "none,", "--dry-run").output
 
 
-def test_two_files_of_one_name_are_told_apart(study: Path) -> None:
+def test_two_files_of_one_name_are_told_apart(study: Path, wording: Any) -> None:
     """The second is refused before anything is timed or trained, by a dry run too."""
     run(study, "--strategies", "none")
     other = study.parent / "elsewhere" / study.name
     other.parent.mkdir()
     other.write_text(study.read_text().replace("Does dropout help?", "Does it hurt?"))
     where = ("--results", study.parent / "results")
-    message = refused(ablate("run", "--study", other, "--dry-run", *where))
-    assert "is another file of that name" in message
+    wording(message_of(ablate("run", "--study", other, "--dry-run", *where)))

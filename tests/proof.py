@@ -1,4 +1,4 @@
-"""The README's table of bugs: what catches each in our own code, and in a module of the field."""
+"""The table of bugs in docs/audit.md: what catches each in our code, and in one of the field."""
 
 import re
 

@@ -1,10 +1,9 @@
-"""What the README shows of the audit and of the mutants is what they say today."""
+"""What the README and docs/audit.md show of audits and mutants is what they say today."""
 
 import re
 from pathlib import Path
 
 import proof
-import pytest
 import torch
 from click.testing import CliRunner
 
@@ -13,12 +12,14 @@ from ablate.cli import main
 from ablate.study.file import find_study
 from ablate.study.grid import distinct
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+AUDIT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_bugs_is_the_one_that_the_tests_make():
     """Every bug, where it shipped, what catches it."""
-    assert proof.table() in README
+    assert proof.table() in AUDIT
 
 
 def test_the_audit_of_the_stock_module_is_the_one_that_is_shown():
@@ -26,13 +27,12 @@ def test_the_audit_of_the_stock_module_is_the_one_that_is_shown():
     assert str(ablate.audit(torch.nn.LSTM(6, 8, 2, dropout=0.5))) in README
 
 
-@pytest.mark.parametrize("strategy", ["zaremba2014", "moon2015", "zoneout"])
-def test_the_audits_of_strategies_are_those_that_are_shown(strategy):
-    """`ablate audit STRATEGY`, in a terminal of 80 columns."""
-    ran = CliRunner().invoke(main, ["audit", strategy], env={"COLUMNS": "80"})
+def test_the_audit_of_a_strategy_is_the_one_that_is_shown():
+    """`ablate audit zoneout`, in a terminal of 80 columns."""
+    ran = CliRunner().invoke(main, ["audit", "zoneout"], env={"COLUMNS": "80"})
     assert ran.exit_code == 0
     shown = "\n".join(line.rstrip() for line in ran.output.splitlines()).strip()
-    assert f"$ ablate audit {strategy}\n{shown}\n" in README
+    assert f"$ ablate audit zoneout\n{shown}\n" in AUDIT
 
 
 def test_the_study_and_the_plugin_that_are_shown_work(tmp_path, own_strategies):

@@ -5,12 +5,12 @@ A ceiling is the best of several tries, not their median: it is what the machine
 Shapes: K trials, B batch, H hidden.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import torch
+from torch.utils.benchmark import Timer
 
 from bench.machine import last_cache_bytes, memory_bytes
 from bench.shapes import Shape
@@ -44,30 +44,11 @@ class Bandwidth:
     bytes_per_second: float
 
 
-def best_seconds(
-    call: Callable[[], object],
-    *,
-    tries: int,
-    least: float = 2e-3,
-    synchronise: Callable[[], object] = lambda: None,
-) -> float:
+def best_seconds(call: Callable[[], object], *, tries: int, least: float = 2e-3) -> float:
     """Seconds of one call at its best, in tries of at least `least` seconds."""
-    call()
-    calls, best = 1, float("inf")
-    done = 0
-    while done < tries:
-        synchronise()
-        began = time.perf_counter()
-        for _ in range(calls):
-            call()
-        synchronise()
-        taken = time.perf_counter() - began
-        if taken < least:
-            calls *= 2
-            continue
-        best = min(best, taken / calls)
-        done += 1
-    return best
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    calls = timer.blocked_autorange(min_run_time=least).number_per_run
+    return min(timer.timeit(calls).median for _ in range(tries))
 
 
 def large_products(
@@ -76,11 +57,10 @@ def large_products(
     *,
     sizes: Sequence[int] = (2048, 4096),
     tries: int = 3,
-    synchronise: Callable[[], object] = lambda: None,
 ) -> list[Product]:
     """Square products, large enough that nothing but the arithmetic counts."""
     return [
-        _product("large", "", precision, device, (1, n, n, n), tries, synchronise)
+        _product("large", "", precision, device, (1, n, n, n), tries)
         for precision in precisions
         for n in sizes
     ]
@@ -93,12 +73,11 @@ def step_products(
     *,
     trials: Sequence[int] = (1,),
     tries: int = 10,
-    synchronise: Callable[[], object] = lambda: None,
 ) -> list[Product]:
     """The product of one step, [B, H] x [H, 4H], whose weight is where the step before left it."""
     size = (shape.batch, shape.hidden, 4 * shape.hidden)
     return [
-        _product("step", shape.name, precision, device, (count, *size), tries, synchronise)
+        _product("step", shape.name, precision, device, (count, *size), tries)
         for precision in precisions
         for count in trials
     ]
@@ -116,13 +95,12 @@ def bandwidths(
     each: int | None = None,
     cached: int = _CACHED,
     tries: int = 3,
-    synchronise: Callable[[], object] = lambda: None,
 ) -> list[Bandwidth]:
     """The triad on arrays of `each` bytes, by default beyond the last cache, and on small ones."""
     each = array_bytes() if each is None else each
     return [
-        _triad("memory", each, device, tries, synchronise),
-        _triad("cache", cached, device, 3 * tries, synchronise),
+        _triad("memory", each, device, tries),
+        _triad("cache", cached, device, 3 * tries),
     ]
 
 
@@ -133,7 +111,6 @@ def _product(
     device: str,
     size: tuple[int, int, int, int],
     tries: int,
-    synchronise: Callable[[], object],
 ) -> Product:
     trials, m, k, n = size
     dtype = DTYPES[precision]
@@ -142,9 +119,7 @@ def _product(
     if trials == 1:
         x, w = x[0], w[0]
     out = torch.empty(*x.shape[:-1], n, device=device, dtype=dtype)
-    taken = best_seconds(
-        lambda: torch.matmul(x, w.mT, out=out), tries=tries, synchronise=synchronise
-    )
+    taken = best_seconds(lambda: torch.matmul(x, w.mT, out=out), tries=tries)
     return Product(kind, name, precision, trials, m, k, n, 2 * trials * m * k * n / taken)
 
 
@@ -153,10 +128,7 @@ def _triad(
     each: int,
     device: str,
     tries: int,
-    synchronise: Callable[[], object],
 ) -> Bandwidth:
     a, b, c = (torch.ones(each // 4, device=device) for _ in range(3))
-    taken = best_seconds(
-        lambda: torch.add(b, c, alpha=0.5, out=a), tries=tries, synchronise=synchronise
-    )
+    taken = best_seconds(lambda: torch.add(b, c, alpha=0.5, out=a), tries=tries)
     return Bandwidth(kind, a.nbytes, 3 * a.nbytes / taken)

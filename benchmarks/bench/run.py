@@ -57,10 +57,9 @@ def run_parts(
 def _run(options: Options, say: Callable[[str], object], command: Sequence[str]) -> Report:
     began = time.perf_counter()
     report = _head(options, command)
-    synchronise = waits(options.device)
-    in_turn = turns(options, synchronise)
+    in_turn = turns(options, waits(options.device))
     say("ceilings: products and memory")
-    ceilings = _ceilings(options, synchronise)
+    ceilings = _ceilings(options)
     alone: dict[Case, Row] = {}
     for shape in options.shapes:
         say(f"updates at {shape.words}; what is not in the cache is compiled first")
@@ -70,7 +69,7 @@ def _run(options: Options, say: Callable[[str], object], command: Sequence[str])
     say("time against tokens")
     longer = [row for shape in options.shapes for row in lengths(shape, options, in_turn)]
     # Again, for the case that the machine was busy before.
-    products, bandwidth = best_of(ceilings, _ceilings(options, synchronise))
+    products, bandwidth = best_of(ceilings, _ceilings(options))
     say("peak memory")
     cases = [*alone, *side_by_side]
     grown = dict(zip(cases, peaks(cases, options.device, threads=options.threads), strict=True))
@@ -92,16 +91,12 @@ def _run(options: Options, say: Callable[[str], object], command: Sequence[str])
     }
 
 
-def _ceilings(options: Options, synchronise: Callable[[], object]) -> Ceilings:
-    products = large_products(
-        options.precisions, options.device, sizes=options.products, synchronise=synchronise
-    )
+def _ceilings(options: Options) -> Ceilings:
+    products = large_products(options.precisions, options.device, sizes=options.products)
     for number, shape in enumerate(options.shapes):
         trials = (1, max(options.cohorts)) if number == 0 else (1,)
-        products += step_products(
-            shape, options.precisions, options.device, trials=trials, synchronise=synchronise
-        )
-    return products, bandwidths(options.device, synchronise=synchronise)
+        products += step_products(shape, options.precisions, options.device, trials=trials)
+    return products, bandwidths(options.device)
 
 
 def best_of(one: Ceilings, other: Ceilings) -> Ceilings:

@@ -1,4 +1,8 @@
-"""Medians of calls that take turns, so that a busy moment meets all of them alike."""
+"""Medians of calls that take turns: a busy moment meets every case.
+
+`torch.utils.benchmark` times one statement to its end and then the next, so it serves the ceilings
+only, where the best try counts.
+"""
 
 import gc
 import math

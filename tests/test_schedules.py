@@ -175,9 +175,9 @@ def test_masks_are_nested_along_a_schedule(schedule):
 
 
 def _parameters():
-    cell = toys.ToyCell()
-    made = initial_parameters(cell.net, toys.VOCABULARY, seed=7, radius=0.5)
-    return cell.net, made
+    trial = toys.trial()
+    made = initial_parameters(trial.net, toys.VOCABULARY, seed=7, radius=0.5)
+    return trial.net, made
 
 
 def _updated(task, update):
@@ -220,7 +220,7 @@ def test_factor_1_is_the_unscheduled_placement(tmp_path, placement):
     """A whole trial under a schedule that stays at 1 has equal bits."""
     corpus = toys.corpus(train=401)
     plain, ones = (
-        train(toys.ToyCell(placement=p), corpus, folder=tmp_path / str(n), on_epoch=lambda _: None)
+        train(toys.trial(placement=p), corpus, folder=tmp_path / str(n), on_epoch=lambda _: None)
         for n, p in enumerate((placement, Placement(placement, Steps(low=1.0))))
     )
     assert [row["train_nll"] for row in plain.epochs] == [row["train_nll"] for row in ones.epochs]
@@ -251,19 +251,19 @@ class Killed(Exception):
 @pytest.mark.parametrize("schedule", [CURRICULUM, ANNEALED], ids=lambda s: s.name)
 def test_a_resumed_trial_goes_on_with_its_schedule(tmp_path, schedule):
     """Law 6: the number of an update comes from the checkpoint, and the factor from that."""
-    cell = toys.ToyCell(placement=Placement(INSIDE, schedule))
+    trial = toys.trial(placement=Placement(INSIDE, schedule))
     corpus = toys.corpus(train=401)
-    whole = train(cell, corpus, folder=tmp_path / "whole", on_epoch=lambda row: None)
+    whole = train(trial, corpus, folder=tmp_path / "whole", on_epoch=lambda row: None)
 
     def stop(row):
         raise Killed
 
     with pytest.raises(Killed):
-        train(cell, corpus, folder=tmp_path / "cut", on_epoch=stop)
-    resumed = train(cell, corpus, folder=tmp_path / "cut", on_epoch=lambda row: None)
+        train(trial, corpus, folder=tmp_path / "cut", on_epoch=stop)
+    resumed = train(trial, corpus, folder=tmp_path / "cut", on_epoch=lambda row: None)
     for split in ("valid", "test"):
         np.testing.assert_array_equal(resumed.tokens[split], whole.tokens[split])
     unscheduled = train(
-        toys.ToyCell(placement=INSIDE), corpus, folder=tmp_path / "plain", on_epoch=lambda row: None
+        toys.trial(placement=INSIDE), corpus, folder=tmp_path / "plain", on_epoch=lambda row: None
     )
-    assert unscheduled.trial["valid_nll_last"] != whole.trial["valid_nll_last"]
+    assert unscheduled.columns["valid_nll_last"] != whole.columns["valid_nll_last"]

@@ -59,18 +59,20 @@ class Board:
         """Bring the board up to this event."""
         now = time.monotonic() if now is None else now
         match event:
-            case Started(task):
-                name = self.names[task.cell.key]
-                self.running[task.cell.key] = Running(name, task.cell.recipe.epochs, now)
-            case EpochDone(task, row):
-                trial = self.running[task.cell.key]
+            case Started(assignment):
+                name = self.names[assignment.trial.key]
+                self.running[assignment.trial.key] = Running(
+                    name, assignment.trial.recipe.epochs, now
+                )
+            case EpochDone(assignment, row):
+                trial = self.running[assignment.trial.key]
                 trial.row, trial.wall, trial.since = row, now - trial.since, now
-            case Finished(task, _, trial):
-                self.running.pop(task.cell.key, None)
+            case Finished(assignment, _, row):
+                self.running.pop(assignment.trial.key, None)
                 self.done += 1
-                self.spent.append(trial.get("seconds") or 0.0)
-            case Failed(task):
-                self.running.pop(task.cell.key, None)
+                self.spent.append(row.get("seconds") or 0.0)
+            case Failed(assignment):
+                self.running.pop(assignment.trial.key, None)
                 self.failed += 1
 
     def left(self, now: float | None = None) -> float | None:

@@ -1,4 +1,4 @@
-"""The driver's desk: hands out tasks, and takes in what comes of them."""
+"""The driver's desk: hands out cohorts, and takes in what comes of them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Store
-from ablate.study.cells import Entry
-from ablate.study.events import Event, Failed, Finished, Task
-from ablate.study.names import columns
+from ablate.study.entries import Entry
+from ablate.study.events import Assignment, Event, Failed, Finished
 from ablate.study.progress import Progress
 from ablate.study.queue import Queue
 
@@ -23,13 +22,13 @@ class Failure:
 
 def name_of(entry: Entry) -> str:
     """The words under which a trial is shown."""
-    return f"{entry.title}, seed {entry.cell.seed}"
+    return f"{entry.title}, seed {entry.trial.seed}"
 
 
 class Desk:
-    """Hands out tasks and takes events in: first to the store, then to Optuna, then to the eye.
+    """Hands out cohorts and takes events in: first to the store, then to Optuna, then to the eye.
 
-    A cell that failed in company, or whose worker died, is handed out alone.
+    A trial that failed in company, or whose worker died, is handed out alone.
     """
 
     def __init__(self, store: Store, queue: Queue, progress: Progress, *, retries: int) -> None:
@@ -42,20 +41,20 @@ class Desk:
         self.trained = self.diverged = 0
         self.failures: list[Failure] = []
 
-    def pull(self) -> tuple[Task, ...]:
+    def pull(self) -> tuple[Assignment, ...]:
         """The next cohort; empty where none waits."""
         cohort = self._queue.pop()
         self.show_notes()
         return tuple(self._begun(entry) for entry in cohort)
 
-    def _begun(self, entry: Entry) -> Task:
-        key = entry.cell.key
+    def _begun(self, entry: Entry) -> Assignment:
+        key = entry.trial.key
         self._running[key] = entry
         self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
-        return Task(entry.cell, attempt, self._store.work(key))
+        return Assignment(entry.trial, attempt, self._store.work(key))
 
     def emit(self, event: Event) -> None:
-        """Keep what came of a task, and show it."""
+        """Keep what came of a trial, and show it."""
         match event:
             case Finished():
                 self._commit(event)
@@ -70,8 +69,8 @@ class Desk:
             self._progress.say(self._queue.notes.pop(0))
 
     def _commit(self, event: Finished) -> None:
-        key = event.task.cell.key
-        row = known_before(event.task, event.status, self._running[key]) | event.trial
+        key = event.assignment.trial.key
+        row = known_before(event.assignment, event.status, self._running[key]) | event.row
         self._store.write(row, event.epochs, event.tokens)
         self._queue.finish(row, event.epochs)
         self._store.discard_work(key)
@@ -80,9 +79,9 @@ class Desk:
         self.diverged += event.status == "diverged"
 
     def _record(self, event: Failed) -> None:
-        key = event.task.cell.key
+        key = event.assignment.trial.key
         entry = self._running.pop(key)
-        row = known_before(event.task, FAILED, entry) | {
+        row = known_before(event.assignment, FAILED, entry) | {
             "error": event.error,
             "cohort": event.company,
         }
@@ -100,15 +99,14 @@ class Desk:
             self.failures.append(Failure(name_of(entry), event.error))
 
 
-def known_before(task: Task, status: str, entry: Entry) -> dict[str, Any]:
+def known_before(assignment: Assignment, status: str, entry: Entry) -> dict[str, Any]:
     """The columns of `trials` that are known without training, which writes none of them."""
-    cell = task.cell
-    return columns(cell) | {
-        "key": cell.key,
-        "pair_key": cell.pair_key,
-        "attempt": task.attempt,
+    trial = assignment.trial
+    return trial.columns() | {
+        "pair_key": trial.pair_key,
+        "attempt": assignment.attempt,
         "status": status,
-        "placement": cell.placement.text,
+        "placement": trial.placement.text,
         "semantics": SEMANTICS,
         "ablate_version": ablate.__version__,
         "plugin": entry.plugin,

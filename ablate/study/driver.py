@@ -9,11 +9,10 @@ from rich.console import Console
 from ablate.store import Row, Store, left_out
 from ablate.store.about import About
 from ablate.study.board import Board
-from ablate.study.cells import Entry, first_names
 from ablate.study.cohorts import Cohorts
 from ablate.study.desk import Desk, Failure, name_of
+from ablate.study.entries import Entry, first_names, register
 from ablate.study.events import Executor
-from ablate.study.names import register
 from ablate.study.progress import Progress
 from ablate.study.queue import Queue
 
@@ -42,7 +41,7 @@ def run(
     about: About | None = None,
     listed: Sequence[str] | None = None,
 ) -> Summary:
-    """Train every cell of `entries` that `store` does not hold; return how that went.
+    """Train every trial of `entries` that `store` does not hold; return how that went.
 
     A trial whose worker dies is begun again on a fresh one, from its checkpoint, `retries` times;
     one that raises is not, because the same numbers would raise again. Trials that failed together
@@ -60,17 +59,17 @@ def run(
         damaged = store.set_damage_aside()
         store.sweep()
         register(entries, store, listed)
-        cells = first_names(entries)
+        trials = first_names(entries)
         committed = store.committed()
         for key in committed.keys() & set(store.checkpointed()):
             store.discard_work(key)
         with Queue(store.folder) as queue:
-            _teach(queue, store, committed, cells)
-            missing = [entry for key, entry in cells.items() if key not in committed]
+            _teach(queue, store, committed, trials)
+            missing = [entry for key, entry in trials.items() if key not in committed]
             for cohort in cohorts.formed(missing, slots):
                 queue.put(cohort)
-            names = {key: name_of(entry) for key, entry in cells.items()}
-            board = Board(names, len(cells), len(cells) - len(missing), slots)
+            names = {key: name_of(entry) for key, entry in trials.items()}
+            board = Board(names, len(trials), len(trials) - len(missing), slots)
             progress = Progress(console, board)
             desk = Desk(store, queue, progress, retries=retries)
             desk.show_notes()
@@ -83,7 +82,7 @@ def run(
     return Summary(desk.trained, desk.diverged, tuple(desk.failures))
 
 
-def _teach(queue: Queue, store: Store, committed: dict[str, Row], cells: dict[str, Entry]) -> None:
+def _teach(queue: Queue, store: Store, committed: dict[str, Row], trials: dict[str, Entry]) -> None:
     unknown = committed.keys() - queue.ended()
     if not (queue.mirrored and unknown):
         return
@@ -92,4 +91,4 @@ def _teach(queue: Queue, store: Store, committed: dict[str, Row], cells: dict[st
         if row["key"] in unknown:
             curves[row["key"]].append(row)
     for key in (key for key in committed if key in unknown):
-        queue.learn(committed[key], curves[key], cells.get(key))
+        queue.learn(committed[key], curves[key], trials.get(key))

@@ -1,4 +1,4 @@
-"""What passes between the driver and its workers: tasks one way, events the other way.
+"""What passes between the driver and its workers: assignments one way, events the other way.
 
 All of it is plain values and NumPy arrays, so that a worker may live in another process.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    # A worker sets its threads before anything of torch is imported, and a cell needs torch.
-    from ablate.study.cells import Cell
+    # A worker sets its threads before anything of torch is imported, and a trial needs torch.
+    from ablate.training.trial import Trial
 
 Row = dict[str, Any]
 
@@ -26,50 +26,50 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One attempt at a cell; `folder` is where its checkpoint lies."""
+class Assignment:
+    """An attempt at a trial, handed to a slot; its checkpoint lies in `folder`."""
 
-    cell: "Cell"
+    trial: "Trial"
     attempt: int
     folder: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker took the task up."""
+    """A worker began the trial."""
 
-    task: Task
+    assignment: Assignment
     slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """An epoch of the task ended; `row` is its row of the table `epochs`."""
+    """An epoch of the trial ended; `row` is its row of the table `epochs`."""
 
-    task: Task
+    assignment: Assignment
     row: Row
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The task ended: its columns of `trials`, its `epochs`, and each split's log-probabilities."""
+    """The trial ended: its columns of `trials`, its `epochs`, and log-probabilities by split."""
 
-    task: Task
+    assignment: Assignment
     status: str
-    trial: Row
+    row: Row
     epochs: list[Row]
     tokens: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The task raised `error`, or, where `died`, its worker is gone.
+    """The trial raised `error`, or, where `died`, its worker is gone.
 
-    `company` counts the tasks that were trained together and failed together, it included: which of
-    them was at fault is not known.
+    `company` counts the trials that failed together, this one included: which of them was at fault
+    is not known.
     """
 
-    task: Task
+    assignment: Assignment
     error: str
     died: bool
     company: int = 1
@@ -84,19 +84,22 @@ class Noted:
 
 Event = Started | EpochDone | Finished | Failed | Noted
 
-#: Hands out the next cohort, tasks that train side by side; an empty one where nothing is left.
-Pull = Callable[[], Sequence[Task]]
+#: Hands out the next cohort, trials that train side by side; an empty one where nothing is left.
+Pull = Callable[[], Sequence[Assignment]]
 Emit = Callable[[Event], None]
 
 
 class Train(Protocol):
-    """Trains a cohort of tasks on a slot; must be picklable.
+    """Trains a cohort on a slot; must be picklable.
 
-    `emit` takes each task's epochs and its end; an exception fails all that have not ended.
+    `emit` takes each trial's epochs and its end; an exception fails all that have not ended.
     """
 
     def __call__(
-        self, tasks: Sequence[Task], slot: Slot, emit: Callable[[EpochDone | Finished], None]
+        self,
+        assignments: Sequence[Assignment],
+        slot: Slot,
+        emit: Callable[[EpochDone | Finished], None],
     ) -> None: ...
 
 
@@ -106,7 +109,7 @@ class Executor(Protocol):
     def run(self, pull: Pull, emit: Emit) -> None:
         """Run what `pull` hands out until it has nothing more and no worker is busy.
 
-        `pull` and `emit` are called in the caller's process and thread, one call at a time. A task
+        `pull` and `emit` are called in the caller's process and thread, one call at a time. A trial
         that failed is over: the caller may hand it out again.
         """
         ...

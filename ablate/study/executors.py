@@ -13,7 +13,7 @@ from typing import Final
 
 from ablate.errors import AblateError
 from ablate.strategies.plugins import PluginFile
-from ablate.study.events import Emit, Failed, Finished, Pull, Slot, Task, Train
+from ablate.study.events import Assignment, Emit, Failed, Finished, Pull, Slot, Train
 from ablate.study.worker import IDLE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -31,33 +31,33 @@ class InProcess:
 
     def run(self, pull: Pull, emit: Emit) -> None:
         """See `Executor`."""
-        while tasks := pull():
-            attempt(self.train, tasks, self.slot, emit)
+        while assignments := pull():
+            attempt(self.train, assignments, self.slot, emit)
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A spawned process and the tasks of its cohort that have not ended."""
+    """A spawned process and the trials of its cohort that have not ended."""
 
     slot: Slot
     process: BaseProcess
     connection: Connection
-    held: dict[str, Task] = field(default_factory=dict)
+    held: dict[str, Assignment] = field(default_factory=dict)
     ready: bool = False
 
-    def begin(self, tasks: Sequence[Task]) -> None:
+    def begin(self, assignments: Sequence[Assignment]) -> None:
         """Hand it a cohort."""
-        self.held = {task.cell.key: task for task in tasks}
-        # A worker that died just now is found at the end of its connection, these tasks in hand.
+        self.held = {assignment.trial.key: assignment for assignment in assignments}
+        # A worker that died just now is found at the end of its connection, these trials in hand.
         with contextlib.suppress(OSError):
-            self.connection.send(tasks)
+            self.connection.send(assignments)
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Runs one spawned process a slot; a process that dies takes only its own tasks with it.
+    """Runs one spawned process a slot; a process that dies takes only its own trials with it.
 
-    Each process loads the `plugins` first, since a task's placement may hold what they define.
+    Each process loads the `plugins` first, since a placement may hold what they define.
     """
 
     train: Train
@@ -71,8 +71,8 @@ class Local:
 
         def hire() -> None:
             # What failed elsewhere may be handed out again where there was nothing left to do.
-            while free and (tasks := pull()):
-                worker = _start(self.train, free.pop(0), self.plugins, tasks)
+            while free and (assignments := pull()):
+                worker = _start(self.train, free.pop(0), self.plugins, assignments)
                 workers[worker.connection] = worker
 
         try:
@@ -103,9 +103,9 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
                 f"a worker process ended while it started ({ending}); what it printed above says "
                 "why, and --slots 0 runs in this process"
             ) from None
-        for task in worker.held.values():
+        for assignment in worker.held.values():
             died = f"its worker died ({ending})"
-            emit(Failed(task, died, died=True, company=len(worker.held)))
+            emit(Failed(assignment, died, died=True, company=len(worker.held)))
         return False
     if isinstance(message, AblateError):
         raise message
@@ -119,12 +119,12 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
     else:
         emit(message)
         if isinstance(message, Finished | Failed):
-            del worker.held[message.task.cell.key]
+            del worker.held[message.assignment.trial.key]
     return True
 
 
 def _start(
-    train: Train, slot: Slot, plugins: tuple[PluginFile, ...], tasks: Sequence[Task]
+    train: Train, slot: Slot, plugins: tuple[PluginFile, ...], assignments: Sequence[Assignment]
 ) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -134,7 +134,7 @@ def _start(
     # Ours must be the only end on this side, or the worker's death would not end the connection.
     theirs.close()
     worker = _Worker(slot, process, ours)
-    worker.begin(tasks)
+    worker.begin(assignments)
     return worker
 
 

@@ -1,4 +1,4 @@
-"""From what a user asks for to what is to be done: study, profile, corpus, cells, store, slots."""
+"""From what a user asks for to what is to be done: study, profile, corpus, trials, store, slots."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +10,8 @@ from ablate.data import Corpus
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.strategies.plugins import PluginFile, load_file
-from ablate.study.cells import Entry, enumerate_cells, first_names
 from ablate.study.changes import change, read_settings, select
+from ablate.study.entries import Entry, enumerate_trials, first_names
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import find_study, is_shipped
@@ -71,7 +71,7 @@ class Job:
     threads: Threads | None = None
 
     def missing(self) -> list[Entry]:
-        """The cells that the store does not hold, each under the first of its names."""
+        """The trials that the store does not hold, each under the first of its names."""
         committed = self.store.whole().committed()
         return [e for key, e in first_names(self.entries).items() if key not in committed]
 
@@ -88,7 +88,7 @@ class Job:
 
 
 def prepare(order: Order) -> Job:
-    """Read and check everything that `order` names, and enumerate its cells.
+    """Read and check everything that `order` names, and enumerate its trials.
 
     Raises AblateError for whatever cannot be done, before anything is written.
     """
@@ -124,7 +124,7 @@ def prepare(order: Order) -> Job:
         profile_name=name,
         profile=profile,
         corpus=corpus,
-        entries=_as_listed(enumerate_cells(profile, corpus), listed),
+        entries=_as_listed(enumerate_trials(profile, corpus), listed),
         store=store,
         slots=slots,
         in_process=order.slots == 0,

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ablate.store import FAILED, Row
-from ablate.study.cells import Entry
+from ablate.study.entries import Entry
 
 # Samplers and pruners may hash it: a name that moved with the folder would change their choices.
 STUDY_NAME: Final = "ablate"
@@ -103,7 +103,7 @@ class Mirror:
     def put(self, entry: Entry) -> None:
         """Add a trial that waits."""
         with self._connection:
-            self._open[entry.cell.key] = self._insert(_names(entry), _rates(entry), "WAITING")
+            self._open[entry.trial.key] = self._insert(_names(entry), _rates(entry), "WAITING")
 
     def start(self, key: str) -> None:
         """Let the waiting trial of this key run."""
@@ -114,12 +114,12 @@ class Mirror:
             )
 
     def finish(self, row: Row, curve: Iterable[Row]) -> None:
-        """Say how the committed attempt `row` of a running cell ended."""
+        """Say how the committed attempt `row` of a running trial ended."""
         with self._connection:
             self._end(self._open.pop(row["key"]), row, curve)
 
     def fail(self, key: str, reason: str) -> None:
-        """Say that the running cell failed, and why."""
+        """Say that the running trial failed, and why."""
         with self._connection:
             self._fail(self._open.pop(key), reason)
 
@@ -263,13 +263,13 @@ def _rates(entry: Entry) -> dict[str, float]:
     """The rate at each edge; an edge whose layers differ has no single one and is left out."""
     return {
         name: value
-        for name, value in entry.cell.placement.row().items()
+        for name, value in entry.trial.placement.row().items()
         if name.endswith(".rate") and value is not None
     }
 
 
 def _names(entry: Entry) -> dict[str, Any]:
-    return {"key": entry.cell.key, "label": entry.label, "seed": entry.cell.seed}
+    return {"key": entry.trial.key, "label": entry.label, "seed": entry.trial.seed}
 
 
 def _objective(row: Row) -> float | None:

@@ -10,12 +10,13 @@ from rich.table import Table
 
 from ablate.data.windows import training_updates
 from ablate.engine.plan import Mode, Reach, plan
-from ablate.study.cells import Cell, Entry
+from ablate.study.entries import Entry
 from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.sizes import Sized, Sizes, measure
 from ablate.training.scores import curve_tokens, sample_tokens
 from ablate.training.sizing import Probe
+from ablate.training.trial import Trial
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3
@@ -40,8 +41,8 @@ def matrix(job: Job) -> RenderableType:
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")
     for entries in _by_title(job.entries).values():
-        done = [str(e.cell.seed) for e in entries if e.cell.key in committed]
-        todo = [str(e.cell.seed) for e in entries if e.cell.key not in committed]
+        done = [str(e.trial.seed) for e in entries if e.trial.key in committed]
+        todo = [str(e.trial.seed) for e in entries if e.trial.key not in committed]
         table.add_row(entries[0].title, " ".join(done) or "-", " ".join(todo) or "-")
     return table
 
@@ -54,7 +55,7 @@ def plans(job: Job) -> Iterator[str]:
     for mode in Mode:
         groups: dict[str, list[str]] = {}
         for label, entries in _by_title(job.entries).items():
-            groups.setdefault(_plan(entries[0].cell, job.slots[0].device, mode), []).append(label)
+            groups.setdefault(_plan(entries[0].trial, job.slots[0].device, mode), []).append(label)
         named = {words: ", ".join(labels) for words, labels in groups.items()}
         if mode is Mode.MEAN and len(groups) > 1:
             most = max(groups, key=lambda words: len(groups[words]))
@@ -64,15 +65,15 @@ def plans(job: Job) -> Iterator[str]:
         yield from (f"  {labels}: {words}" for words, labels in named.items())
 
 
-def _plan(cell: Cell, device: str, mode: Mode) -> str:
+def _plan(trial: Trial, device: str, mode: Mode) -> str:
     """Path and reason, and what each edge does there, edges of one reason together."""
     planned = plan(
-        cell.placement,
-        cell.net.layers,
+        trial.placement,
+        trial.net.layers,
         device=device,
         mode=mode,
-        precision=cell.precision,
-        cell=cell.net.of_cell,
+        precision=trial.precision,
+        cell=trial.net.of_cell,
     )
     edges: dict[str, list[str]] = {}
     for reached in planned.reaches:

@@ -40,7 +40,9 @@ class Progress:
             self._noted.add(event.text)
         elif not (self._console.is_terminal and isinstance(event, Started | EpochDone)):
             done, total = self._board.done, self._board.total
-            self.say(f"[{done}/{total}] {self._board.names[event.task.cell.key]}: {words(event)}")
+            self.say(
+                f"[{done}/{total}] {self._board.names[event.assignment.trial.key]}: {words(event)}"
+            )
 
     def say(self, line: str) -> None:
         """Print one line of prose."""
@@ -88,20 +90,20 @@ def say(console: Console, line: str) -> None:
 def words(event: Started | EpochDone | Finished | Failed) -> str:
     """What happened, in a phrase."""
     match event:
-        case Started(task, slot):
-            again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+        case Started(assignment, slot):
+            again = f", attempt {assignment.attempt}" if assignment.attempt > 1 else ""
             return f"started on {slot.device}, {slot.threads} thread(s){again}"
-        case EpochDone(task, row):
+        case EpochDone(assignment, row):
             return (
-                f"epoch {row['epoch']}/{task.cell.recipe.epochs}, perplexity train "
+                f"epoch {row['epoch']}/{assignment.trial.recipe.epochs}, perplexity train "
                 f"{perplexity(row, 'train_nll')} valid {perplexity(row, 'valid_nll')}, "
                 f"{duration(row.get('seconds'))}"
             )
-        case Finished(_, "ok", trial):
-            at = trial["headline"]
+        case Finished(_, "ok", row):
+            at = row["headline"]
             return (
-                f"finished in {duration(trial.get('seconds'))}, perplexity valid "
-                f"{perplexity(trial, f'valid_nll_{at}')} test {perplexity(trial, f'test_nll_{at}')}"
+                f"finished in {duration(row.get('seconds'))}, perplexity valid "
+                f"{perplexity(row, f'valid_nll_{at}')} test {perplexity(row, f'test_nll_{at}')}"
             )
         case Finished(_, status, _, epochs):
             return f"{status} in epoch {len(epochs)}"

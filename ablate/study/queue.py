@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 
 from ablate.store import Row
 from ablate.store.integrity import put_aside
-from ablate.study.cells import Entry
+from ablate.study.entries import Entry
 from ablate.study.mirror import Mirror, damaged, reason
 
 FILE: Final = "queue.sqlite3"
@@ -67,24 +67,24 @@ class Queue:
         return self._tell(Mirror.ended) or frozenset()
 
     def put(self, cohort: Sequence[Entry]) -> None:
-        """Enqueue cells that are to train together, behind those that wait."""
+        """Enqueue trials that are to train together, behind those that wait."""
         self._waiting.append(tuple(cohort))
         for entry in cohort:
             self._tell(lambda mirror, entry=entry: mirror.put(entry))
 
     def pop(self) -> tuple[Entry, ...]:
-        """The next cells that train together, which run from now on; empty where none waits."""
+        """The next trials that train together, which run from now on; empty where none waits."""
         cohort = self._waiting.popleft() if self._waiting else ()
         for entry in cohort:
-            self._tell(lambda mirror, key=entry.cell.key: mirror.start(key))
+            self._tell(lambda mirror, key=entry.trial.key: mirror.start(key))
         return cohort
 
     def finish(self, row: Row, curve: Iterable[Row]) -> None:
-        """Note how the committed attempt `row` of a running cell ended."""
+        """Note how the committed attempt `row` of a running trial ended."""
         self._tell(lambda mirror: mirror.finish(row, curve))
 
     def fail(self, key: str, why: str) -> None:
-        """Note that the running cell failed, and why."""
+        """Note that the running trial failed, and why."""
         self._tell(lambda mirror: mirror.fail(key, why))
 
     def _tell(self, tell: Callable[[Mirror], Told]) -> Told | None:

@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.study.cells import Entry
 from ablate.study.cohorts import Cohorts, balanced, inside
+from ablate.study.entries import Entry
 from ablate.study.job import Job
 from ablate.training import sizing
 
@@ -82,13 +82,13 @@ def measure(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> sizing.
 
     Its companions are those that would join it: first who tosses inside the same steps.
     """
-    slot, steps = job.slots[0], inside(entries[0].cell)
-    cells = sorted((entry.cell for entry in entries), key=lambda cell: inside(cell) != steps)
-    return sizing.measure(cells, job.corpus, sizes, device=slot.device, threads=slot.threads)
+    slot, steps = job.slots[0], inside(entries[0].trial)
+    trials = sorted((entry.trial for entry in entries), key=lambda trial: inside(trial) != steps)
+    return sizing.measure(trials, job.corpus, sizes, device=slot.device, threads=slot.threads)
 
 
 def _by_kind(entries: Sequence[Entry], cohorts: Cohorts) -> dict[Hashable, list[Entry]]:
     kinds: dict[Hashable, list[Entry]] = {}
     for entry in entries:
-        kinds.setdefault(cohorts.kind(entry.cell), []).append(entry)
+        kinds.setdefault(cohorts.kind(entry.trial), []).append(entry)
     return kinds

@@ -1,22 +1,26 @@
-"""The real training of a cohort of tasks: what a worker runs unless it is given something else."""
+"""The real training of a cohort: what a worker runs unless it is given something else."""
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablate.data import Corpus, load_corpus
 from ablate.data.text import Text
 from ablate.errors import AblateError
-from ablate.study.events import EpochDone, Finished, Row, Slot, Task
+from ablate.study.events import Assignment, EpochDone, Finished, Row, Slot
+
+if TYPE_CHECKING:
+    from ablate.training.trial import Trial
 
 
 def train_tasks(
-    tasks: Sequence[Task], slot: Slot, emit: Callable[[EpochDone | Finished], None]
+    assignments: Sequence[Assignment], slot: Slot, emit: Callable[[EpochDone | Finished], None]
 ) -> None:
-    """Train a cohort on the slot, each task from its checkpoint; see `Train`.
+    """Train a cohort on the slot, each trial from its checkpoint; see `Train`.
 
-    Raises AblateError where a corpus is not the one that its cell was enumerated with.
+    Raises AblateError where a corpus is not the one that its trial was enumerated with.
     """
     # Not at the top: the number of threads must stand in the environment before torch is there.
     import torch
@@ -26,31 +30,31 @@ def train_tasks(
 
     torch.set_num_threads(slot.threads)
     settle(slot.device)
-    by_key = {task.cell.key: task for task in tasks}
+    by_key = {assignment.trial.key: assignment for assignment in assignments}
 
     def on_epoch(member: Member, row: Row) -> None:
-        emit(EpochDone(by_key[member.cell.key], row))
+        emit(EpochDone(by_key[member.trial.key], row))
 
     def on_outcome(member: Member, ended: Outcome) -> None:
-        task = by_key[member.cell.key]
-        emit(Finished(task, ended.status, ended.trial, ended.epochs, ended.tokens))
+        assignment = by_key[member.trial.key]
+        emit(Finished(assignment, ended.status, ended.columns, ended.epochs, ended.tokens))
 
     train_cohort(
-        [Member(task.cell, task.folder) for task in tasks],
-        # Of the first task alone: those of one cohort agree in the digest.
-        _corpus_of(tasks[0]),
+        [Member(assignment.trial, assignment.folder) for assignment in assignments],
+        # Of the first assignment alone: those of one cohort agree in the digest.
+        _corpus_of(assignments[0].trial),
         on_epoch=on_epoch,
         on_outcome=on_outcome,
         device=slot.device,
     )
 
 
-def _corpus_of(task: Task) -> Corpus:
-    corpus = _corpus(task.cell.corpus, task.cell.folder, task.cell.text)
-    if corpus.digest != task.cell.corpus_digest:
+def _corpus_of(trial: "Trial") -> Corpus:
+    corpus = _corpus(trial.corpus, trial.folder, trial.text)
+    if corpus.digest != trial.corpus_digest:
         raise AblateError(
-            f"corpus '{task.cell.corpus}' changed since this run began: its digest is "
-            f"{corpus.digest[:12]} and was {task.cell.corpus_digest[:12]}; start the run again"
+            f"corpus '{trial.corpus}' changed since this run began: its digest is "
+            f"{corpus.digest[:12]} and was {trial.corpus_digest[:12]}; start the run again"
         )
     return corpus
 

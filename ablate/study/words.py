@@ -7,8 +7,8 @@ from pathlib import Path
 from ablate.commands import command
 from ablate.errors import quoted
 from ablate.strategies import STRATEGIES
-from ablate.study.cells import first_names, without_place
 from ablate.study.driver import Summary
+from ablate.study.entries import first_names, without_place
 from ablate.study.job import Job
 from ablate.study.schema import Profile
 from ablate.study.sizes import Sized, Sizes
@@ -34,11 +34,11 @@ def introduction(job: Job) -> Iterator[str]:
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
     yield f"{where} on {devices}, {slots[0].threads} thread(s) each{_threads(job)}"
-    cells = first_names(job.entries)
-    missing = {entry.cell.key for entry in job.missing()}
+    trials = first_names(job.entries)
+    missing = {entry.trial.key for entry in job.missing()}
     begun = len(missing & set(job.store.checkpointed()))
     yield (
-        f"{len(cells)} trials: {len(cells) - len(missing)} done, {len(missing)} to run"
+        f"{len(trials)} trials: {len(trials) - len(missing)} done, {len(missing)} to run"
         + (f" ({begun} from the last saved epoch)" if begun else "")
         + f"; results in {job.store.folder}"
     )

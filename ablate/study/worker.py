@@ -13,6 +13,7 @@ from typing import Any, Final
 from ablate.errors import AblateError, AblateWarning, printable
 from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import (
+    Assignment,
     EpochDone,
     Event,
     Failed,
@@ -20,7 +21,6 @@ from ablate.study.events import (
     Noted,
     Slot,
     Started,
-    Task,
     Train,
 )
 
@@ -62,35 +62,37 @@ def work(
             send(IDLE)
 
 
-def attempt(train: Train, tasks: Sequence[Task], slot: Slot, emit: Callable[[Event], Any]) -> None:
-    """Run a cohort to the last event of each of its tasks.
+def attempt(
+    train: Train, assignments: Sequence[Assignment], slot: Slot, emit: Callable[[Event], Any]
+) -> None:
+    """Run a cohort to the last event of each of its trials.
 
     An exception of the training becomes that event for all that had not ended. What `emit` raises
     is the caller's own.
     """
-    held = {task.cell.key: task for task in tasks}
+    held = {assignment.trial.key: assignment for assignment in assignments}
     outside: list[BaseException] = []
 
     def tell(event: EpochDone | Finished) -> None:
         if isinstance(event, Finished):
-            del held[event.task.cell.key]
+            del held[event.assignment.trial.key]
         try:
             emit(event)
         except BaseException as error:
             outside.append(error)
             raise
 
-    for task in tasks:
-        emit(Started(task, slot))
+    for assignment in assignments:
+        emit(Started(assignment, slot))
     try:
-        train(tasks, slot, tell)
+        train(assignments, slot, tell)
     except Exception as error:
         if outside:
             raise
         whole = isinstance(error, AblateError)
         words = printable(str(error) if whole else traceback.format_exc().strip())
-        for task in held.values():
-            emit(Failed(task, words, died=False, company=len(held)))
+        for assignment in held.values():
+            emit(Failed(assignment, words, died=False, company=len(held)))
 
 
 def _leave_with_driver() -> None:

@@ -1,9 +1,9 @@
 """Trials from their first epoch, or their checkpoints, to their rows, side by side in a cohort.
 
-A trial is a function of its cell: initial weights and masks come from the seed's coordinates, and
-every trial reads the same windows in the order of the text, which no seed moves. So a resumed trial
-equals one that never stopped, bit for bit at one thread count. In float32 on the CPU it equals, bit
-for bit, the one that was trained alone.
+A result is a function of its trial: initial weights and masks come from the seed's coordinates,
+and every trial reads the same windows in the order of the text, which no seed moves. So a resumed
+trial equals one that never stopped, bit for bit at one thread count. In float32 on the CPU it
+equals, bit for bit, the one that was trained alone.
 """
 
 import time
@@ -27,9 +27,10 @@ from ablate.training.arithmetic import arithmetic
 from ablate.training.checkpoint import Checkpoint, Writer
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
-from ablate.training.place import Cell, CohortKind, Member, Place, stacked, updates_of
+from ablate.training.place import CohortKey, Member, Place, stacked, updates_of
 from ablate.training.provenance import device_name, surroundings
 from ablate.training.scores import curve_points, headlines
+from ablate.training.trial import Trial
 from ablate.training.update import Task
 
 __all__ = ["DIVERGED", "OK", "Member", "Outcome", "train", "train_cohort"]
@@ -43,23 +44,23 @@ class Outcome:
     `epochs`, and its log-probabilities."""
 
     status: str
-    trial: dict[str, Any]
+    columns: dict[str, Any]
     epochs: list[dict[str, Any]]
     tokens: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def train(
-    cell: Cell,
+    trial: Trial,
     corpus: Corpus,
     *,
     folder: Path,
     on_epoch: Callable[[dict[str, Any]], None],
     device: str = "cpu",
 ) -> Outcome:
-    """Train `cell` on `corpus` alone, a cohort of one; see `train_cohort`."""
+    """Train `trial` on `corpus` alone, a cohort of one; see `train_cohort`."""
     outcomes: list[Outcome] = []
     train_cohort(
-        [Member(cell, folder)],
+        [Member(trial, folder)],
         corpus,
         on_epoch=lambda _, row: on_epoch(row),
         on_outcome=lambda _, outcome: outcomes.append(outcome),
@@ -81,11 +82,11 @@ def train_cohort(
     A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
     the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
     written beside the next epoch; who has ended goes to `on_outcome` once its last one is. All
-    checkpoints are on disk when this returns or raises. Members are of one `CohortKind`, else
+    checkpoints are on disk when this returns or raises. Members are of one `CohortKey`, else
     AblateError; also where the text is shorter than a window or a placement does not fit the net.
     """
     for member in members[1:]:
-        _check_alike(members[0].cell, member.cell, device)
+        _check_alike(members[0].trial, member.trial, device)
     places, training = [_open(member, corpus, device) for member in members], None
     with Writer() as writer:
         while True:
@@ -109,14 +110,14 @@ def train_cohort(
 
 
 def _open(member: Member, corpus: Corpus, device: str) -> Place:
-    cell, folder = member
-    updates = updates_of(cell, corpus, cell.recipe.epochs)
+    trial, folder = member
+    updates = updates_of(trial, corpus, trial.recipe.epochs)
     task = Task.planned(
-        cell.net, cell.placement, cell.seed, device, updates=updates, precision=cell.precision
+        trial.net, trial.placement, trial.seed, device, updates=updates, precision=trial.precision
     )
-    state = checkpoints.load(folder, cell.key, device)
+    state = checkpoints.load(folder, trial.key, device)
     if state is None:
-        state = _first(cell, corpus, device)
+        state = _first(trial, corpus, device)
     elif device == "cpu":
         _warn_of_other_threads(state)
     return Place(member, task, state, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -134,8 +135,8 @@ def _warn_of_other_threads(state: Checkpoint) -> None:
         )
 
 
-def _check_alike(one: Cell, other: Cell, device: str) -> None:
-    first, second = (CohortKind.of(cell, device) for cell in (one, other))
+def _check_alike(one: Trial, other: Trial, device: str) -> None:
+    first, second = (CohortKey.of(trial, device) for trial in (one, other))
     for what in ("net", "windows", "precision"):
         ours, theirs = getattr(first, what), getattr(second, what)
         if ours != theirs:
@@ -151,7 +152,7 @@ def _check_alike(one: Cell, other: Cell, device: str) -> None:
 
 
 def _ended(place: Place, corpus: Corpus) -> bool:
-    return place.state.epochs >= place.cell.recipe.epochs or _has_diverged(place, corpus)
+    return place.state.epochs >= place.trial.recipe.epochs or _has_diverged(place, corpus)
 
 
 def _has_diverged(place: Place, corpus: Corpus) -> bool:
@@ -166,37 +167,37 @@ def _outcomes(places: Sequence[Place], corpus: Corpus, device: str) -> list[Outc
     began = time.perf_counter()
     scored = [place for place in places if not _has_diverged(place, corpus)]
     measured = {
-        place.cell.key: found
+        place.trial.key: found
         for place, found in zip(scored, headlines(scored, corpus), strict=True)
     }
     share = (time.perf_counter() - began) / max(1, len(scored))
     outcomes = []
     for place in places:
-        found = measured.get(place.cell.key)
-        trial, rows = _circumstances(place, corpus, device), place.state.rows
-        trial["seconds"] = place.state.seconds + (share if found else 0.0)
+        found = measured.get(place.trial.key)
+        columns, rows = _circumstances(place, corpus, device), place.state.rows
+        columns["seconds"] = place.state.seconds + (share if found else 0.0)
         if found and found.finite:
-            outcomes.append(Outcome(OK, trial | found.columns, rows, found.tokens))
+            outcomes.append(Outcome(OK, columns | found.columns, rows, found.tokens))
         else:
-            outcomes.append(Outcome(DIVERGED, trial, rows))
+            outcomes.append(Outcome(DIVERGED, columns, rows))
     return outcomes
 
 
-def _first(cell: Cell, corpus: Corpus, device: str) -> Checkpoint:
+def _first(trial: Trial, corpus: Corpus, device: str) -> Checkpoint:
     parameters = initial_parameters(
-        cell.net, len(corpus.vocabulary), seed=cell.seed, radius=cell.recipe.init, device=device
+        trial.net, len(corpus.vocabulary), seed=trial.seed, radius=trial.recipe.init, device=device
     )
-    return Checkpoint(cell.key, parameters, parameters)
+    return Checkpoint(trial.key, parameters, parameters)
 
 
 def _training(places: Sequence[Place]) -> Training:
     """What trains these trials for as long as none of them ends."""
-    recipe = places[0].cell.recipe
+    recipe = places[0].trial.recipe
     return Training(
         stacked([place.state.parameters for place in places]),
         [place.task for place in places],
         (recipe.unroll, recipe.batch),
-        clips=[place.cell.recipe.clip for place in places],
+        clips=[place.trial.recipe.clip for place in places],
     )
 
 
@@ -205,11 +206,11 @@ def _epoch(training: Training, places: Sequence[Place], corpus: Corpus) -> list[
 
     Of who diverges the row ends where its last finite update did, and has no scores.
     """
-    recipe = places[0].cell.recipe
+    recipe = places[0].trial.recipe
     began = time.perf_counter()
     sums = training.epoch(
         list(training_windows(corpus.train, recipe.batch, recipe.unroll)),
-        updates=[updates_of(place.cell, corpus, place.state.epochs) for place in places],
+        updates=[updates_of(place.trial, corpus, place.state.epochs) for place in places],
         learning_rates=[place.learning_rate for place in places],
     )
     points = curve_points(training.evaluation, places, corpus)
@@ -256,14 +257,14 @@ def _advanced(
 
 def _circumstances(place: Place, corpus: Corpus, device: str) -> dict[str, Any]:
     """What does not depend on how well training went: where it ran, and on how much."""
-    cell, state = place.cell, place.state
+    trial, state = place.trial, place.state
     speeds = [row["tokens_per_second"] for row in state.rows]
     unknown = {f"{split}_unknown": len(positions) for split, positions in corpus.unknown.items()}
     return (
         surroundings()
         | unknown
         | {
-            "headline": cell.recipe.headline,
+            "headline": trial.recipe.headline,
             "epochs": state.epochs,
             "parameters": count(state.parameters),
             "tokens_per_second": float(np.median(speeds)),

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import torch
 
@@ -13,30 +13,13 @@ from ablate.engine.plan import alike
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters
 from ablate.noise import takes_tensors
-from ablate.placement import Placement
 from ablate.training.checkpoint import Checkpoint
-from ablate.training.recipe import Recipe, Windows
+from ablate.training.recipe import Windows
+from ablate.training.trial import Trial
 from ablate.training.update import Task
 
 
-class Cell(Protocol):
-    """What training needs of a cell of the matrix."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def net(self) -> Net: ...
-    @property
-    def recipe(self) -> Recipe: ...
-    @property
-    def placement(self) -> Placement: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def precision(self) -> str: ...
-
-
-class CohortKind(NamedTuple):
+class CohortKey(NamedTuple):
     """What trials must share to train in one cohort with the results that each has alone.
 
     Rates of dropout, learning rate, clip, initial weights and headline are each trial's own.
@@ -48,30 +31,30 @@ class CohortKind(NamedTuple):
     path: Hashable
 
     @classmethod
-    def of(cls, cell: Cell, device: str) -> Self:
-        """The kind of a cell whose trial trains on the device."""
-        net, precision = cell.net, cell.precision
-        task = Task.planned(net, cell.placement, cell.seed, device, precision=precision)
+    def of(cls, trial: Trial, device: str) -> Self:
+        """The key of a trial that trains on the device."""
+        net, precision = trial.net, trial.precision
+        task = Task.planned(net, trial.placement, trial.seed, device, precision=precision)
         # A schedule may evaluate on another path than its placement at the full rates. A cohort on
         # a GPU is captured as a whole or not at all.
         path = (
             task.evaluate_path,
-            device == "cpu" or all(takes_tensors(drop.noise) for drop in cell.placement.values()),
+            device == "cpu" or all(takes_tensors(drop.noise) for drop in trial.placement.values()),
             alike(
-                cell.placement,
+                trial.placement,
                 net.layers,
                 device=device,
                 precision=precision,
                 cell=net.of_cell,
             ),
         )
-        return cls(net, cell.recipe.windows, precision, path)
+        return cls(net, trial.recipe.windows, precision, path)
 
 
 class Member(NamedTuple):
     """A trial of a cohort; `folder` is where its checkpoint lies."""
 
-    cell: Cell
+    trial: Trial
     folder: Path
 
 
@@ -86,8 +69,8 @@ class Place:
     cohort: int = 1
 
     @property
-    def cell(self) -> Cell:
-        return self.member.cell
+    def trial(self) -> Trial:
+        return self.member.trial
 
     @property
     def epoch(self) -> int:
@@ -96,13 +79,13 @@ class Place:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of learning of that epoch."""
-        return self.cell.recipe.rate_of(self.epoch)
+        """The learning rate of that epoch."""
+        return self.trial.recipe.rate_of(self.epoch)
 
 
-def updates_of(cell: Cell, corpus: Corpus, epochs: int) -> int:
+def updates_of(trial: Trial, corpus: Corpus, epochs: int) -> int:
     """The updates of so many epochs."""
-    recipe = cell.recipe
+    recipe = trial.recipe
     return epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
 
 

@@ -54,7 +54,7 @@ def curve_points(
     evaluation: Evaluation, places: Sequence[Place], corpus: Corpus
 ) -> list[dict[str, float]]:
     """`train_nll` and `valid_nll` of each trial that is evaluated, after its epoch."""
-    recipe = places[0].cell.recipe
+    recipe = places[0].trial.recipe
     epochs = [place.epoch for place in places]
     texts = {
         "train_nll": corpus.train[: curve_tokens(corpus, recipe)],
@@ -70,13 +70,13 @@ def curve_points(
 def headlines(places: Sequence[Place], corpus: Corpus) -> list[Measured]:
     """The final measurements of each trial, at the last and at the best epoch."""
     last = _final(places, corpus, [place.state.epochs for place in places])
-    best_epochs = {place.cell.key: best_epoch(place.state.rows) for place in places}
-    earlier = [place for place in places if best_epochs[place.cell.key] != place.state.epochs]
-    best = _final(earlier, corpus, [best_epochs[place.cell.key] for place in earlier])
+    best_epochs = {place.trial.key: best_epoch(place.state.rows) for place in places}
+    earlier = [place for place in places if best_epochs[place.trial.key] != place.state.epochs]
+    best = _final(earlier, corpus, [best_epochs[place.trial.key] for place in earlier])
     return [
         _headline(place, corpus, {"last": last[at], "best": best.get(at, last[at])})
         for place in places
-        for at in (place.cell.key,)
+        for at in (place.trial.key,)
     ]
 
 
@@ -90,7 +90,7 @@ def _scored(
     streams: int,
 ) -> list[Evaluated]:
     """Score `tokens` by each trial as it stood after its number of `epochs`."""
-    recipe = places[0].cell.recipe
+    recipe = places[0].trial.recipe
     # As many targets a window at any number of streams: the softmax's products stay large.
     unroll = LONGER * recipe.unroll * max(1, recipe.evaluation_streams // streams)
     return evaluation(
@@ -99,7 +99,8 @@ def _scored(
         unroll=unroll,
         eos=corpus.eos,
         updates=[
-            updates_of(place.cell, corpus, done) for place, done in zip(places, epochs, strict=True)
+            updates_of(place.trial, corpus, done)
+            for place, done in zip(places, epochs, strict=True)
         ],
     )
 
@@ -118,7 +119,7 @@ def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> di
         ]
     )
     evaluation = Evaluation.of(parameters, [place.task for place in places])
-    recipe = places[0].cell.recipe
+    recipe = places[0].trial.recipe
     sample = corpus.train[: sample_tokens(corpus, recipe)]
     texts = ((sample, recipe.evaluation_streams), (corpus.valid, 1), (corpus.test, 1))
     found = [
@@ -126,14 +127,14 @@ def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> di
         for text, streams in texts
     ]
     return {
-        place.cell.key: _Scored(*own)
+        place.trial.key: _Scored(*own)
         for place, own in zip(places, zip(*found, strict=True), strict=True)
     }
 
 
 def _headline(place: Place, corpus: Corpus, scored: dict[str, _Scored]) -> Measured:
     """The columns of the final measurements, and the log-probabilities of the headline epoch."""
-    rows, recipe = place.state.rows, place.cell.recipe
+    rows, recipe = place.state.rows, place.trial.recipe
     columns: dict[str, Any] = {"best_epoch": best_epoch(rows)}
     for at, (train, valid, test) in scored.items():
         columns |= {

@@ -24,8 +24,8 @@ from ablate.training.busy import disturbed, wanted
 from ablate.training.capability import release, synchronize
 from ablate.training.epoch import repeatedly
 from ablate.training.graph import WARM_UPS
-from ablate.training.place import Cell
 from ablate.training.recipe import Recipe
+from ablate.training.trial import Trial
 from ablate.training.update import Task, Update
 
 #: The largest cohort that is taken unasked.
@@ -105,28 +105,28 @@ def sizes_to(most: int, limit: int) -> list[int]:
 
 
 def measure(
-    cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
+    trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
 ) -> Probe:
     """Time updates of a cohort of each size, once more where the machine was busy the first time.
 
-    Sizes that take too long are left out. The cohorts are the first of `cells`, again from the
+    Sizes that take too long are left out. The cohorts are the first of `trials`, again from the
     first where there are fewer.
     """
     before = torch.get_num_threads()
     settle(device)
     torch.set_num_threads(threads)
     try:
-        probe = _measure(cells, corpus, sizes, device)
+        probe = _measure(trials, corpus, sizes, device)
         if probe.busy:
             time.sleep(_PAUSE)
-            probe = _measure(cells, corpus, sizes, device)
+            probe = _measure(trials, corpus, sizes, device)
         return probe
     finally:
         torch.set_num_threads(before)
         release(device)
 
 
-def _measure(cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:
+def _measure(trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:
     measured: dict[int, float] = {}
     busy = False
     for size in sizes:
@@ -134,7 +134,7 @@ def _measure(cells: Sequence[Cell], corpus: Corpus, sizes: Sequence[int], device
         longest = size * min(measured.values(), default=0.0)
         if (1 + _FEWEST) * longest > _PATIENCE:
             break
-        members = [cells[number % len(cells)] for number in range(size)]
+        members = [trials[number % len(trials)] for number in range(size)]
         seconds, doubtful = seconds_an_update(members, corpus, device)
         measured[size] = seconds / size
         busy |= doubtful
@@ -154,20 +154,20 @@ def best(measured: Mapping[int, float]) -> int:
     return min(size for size, seconds in measured.items() if seconds <= least * (1 + _TIE))
 
 
-def seconds_an_update(cells: Sequence[Cell], corpus: Corpus, device: str) -> tuple[float, bool]:
-    """Seconds of one update of all `cells` together, and whether the machine was busy meanwhile.
+def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> tuple[float, bool]:
+    """Seconds of one update of all `trials` together, and whether the machine was busy meanwhile.
 
     The least of a few, after one that compiles: whatever else the machine does only adds to it.
     """
-    net, recipe = cells[0].net, cells[0].recipe
+    net, recipe = trials[0].net, trials[0].recipe
     initial = initial_parameters(
-        net, len(corpus.vocabulary), seed=cells[0].seed, radius=recipe.init, device=device
+        net, len(corpus.vocabulary), seed=trials[0].seed, radius=recipe.init, device=device
     )
-    parameters = {name: torch.stack([value] * len(cells)) for name, value in initial.items()}
+    parameters = {name: torch.stack([value] * len(trials)) for name, value in initial.items()}
     # At the full rates: a schedule may start with nothing to do.
     tasks = [
-        Task.planned(net, Placement(cell.placement), cell.seed, device, precision=cell.precision)
-        for cell in cells
+        Task.planned(net, Placement(trial.placement), trial.seed, device, precision=trial.precision)
+        for trial in trials
     ]
     x_TB, y_TB = next(iter(training_windows(corpus.train, recipe.batch, recipe.unroll)))
     whole = Update.of(

@@ -8,7 +8,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from ablate.testing.case import forward
 from ablate.training.epoch import repeatedly
 from ablate.training.graph import WARM_UPS, Captured
 from ablate.training.recipe import Recipe
+from ablate.training.trial import Trial
 from ablate.training.update import Task, Update
 
 # Odd, and no two alike: rows begin at no multiple of 16 bytes, and what is transposed does not fit.
@@ -53,18 +54,6 @@ class Ran(NamedTuple):
     parameters: Parameters
     told: Tensor
     captured: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What training asks of a cell."""
-
-    placement: Placement
-    seed: int
-    key: str
-    recipe: Recipe
-    net: Net = field(default=NET)
-    precision: str = "fp32"
 
 
 def on(device: str) -> AbstractContextManager[object]:
@@ -212,13 +201,16 @@ def corpus(train: int = 409, valid: int = 53, test: int = 59) -> Corpus:
     )
 
 
-def cells(placements: Sequence[Placement], *, epochs: int = 3) -> list[Cell]:
-    """A cell for each placement, of one recipe, each with a seed of its own."""
+def trials(placements: Sequence[Placement], *, epochs: int = 3) -> list[Trial]:
+    """A trial for each placement, of one recipe, each with another seed."""
     recipe = Recipe(
         unroll=T, batch=B, learning_rate=0.5, epochs=epochs, hold=1, divide=2.0, clip=5.0,
         init=0.3, evaluation_streams=4,
     )  # fmt: skip
-    return [Cell(own, seed, f"cell{seed}", recipe) for seed, own in enumerate(placements, start=1)]
+    return [
+        Trial("gpu", "0" * 64, NET, recipe, own, seed)
+        for seed, own in enumerate(placements, start=1)
+    ]
 
 
 def furthest(found: Parameters, expected: Parameters, most: float, what: str) -> float:

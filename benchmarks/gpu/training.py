@@ -23,9 +23,10 @@ from ablate.strategies import get
 from ablate.training.epoch import Sums, Training
 from ablate.training.evaluation import Evaluation
 from ablate.training.loop import Member, Outcome, train_cohort
+from ablate.training.trial import Trial
 from ablate.training.update import Task
 from gpu import cases
-from gpu.cases import B, Cell, Row, T, is_gpu, on
+from gpu.cases import B, Row, T, is_gpu, on
 
 # Two devices' curves after hundreds of updates, each rounded in another order.
 _FAR: Final = 1e-3
@@ -73,7 +74,7 @@ class _Stopped(Exception):
 
 def cohort(device: str) -> Iterator[Row]:
     """Trials from first epoch to rows: the CPU's curves; one that was stopped goes on alike."""
-    made = cases.cells(PLACEMENTS)
+    made = cases.trials(PLACEMENTS)
     with tempfile.TemporaryDirectory() as folder:
         whole, again, there = (Path(folder) / name for name in ("whole", "again", "there"))
         found, expected = _trained(made, whole, device), _trained(made, there, "cpu")
@@ -88,21 +89,21 @@ def cohort(device: str) -> Iterator[Row]:
 
 
 def _trained(
-    members: Sequence[Cell], folder: Path, device: str, *, stop: int | None = None
+    members: Sequence[Trial], folder: Path, device: str, *, stop: int | None = None
 ) -> dict[str, Outcome]:
     """The outcomes by key; _Stopped where the epoch `stop` has been told of every member."""
     outcomes: dict[str, Outcome] = {}
 
     def on_outcome(member: Member, ended: Outcome) -> None:
-        outcomes[member.cell.key] = ended
+        outcomes[member.trial.key] = ended
 
     def on_epoch(member: Member, row: dict[str, Any]) -> None:
-        if row["epoch"] == stop and member.cell.key == members[-1].key:
+        if row["epoch"] == stop and member.trial.key == members[-1].key:
             raise _Stopped
 
     with on(device):
         train_cohort(
-            [Member(cell, folder / cell.key) for cell in members],
+            [Member(trial, folder / trial.key) for trial in members],
             cases.corpus(),
             on_epoch=on_epoch,
             on_outcome=on_outcome,
@@ -120,7 +121,7 @@ def _furthest_rows(found: dict[str, Outcome], expected: dict[str, Outcome]) -> f
         assert own.status == wanted.status == "ok", f"{key} ended {own.status}"
         pairs = [(a[name], b[name]) for a, b in zip(own.epochs, wanted.epochs, strict=True)
                  for name in _NLLS]  # fmt: skip
-        pairs += [(own.trial[f"{split}_nll_last"], wanted.trial[f"{split}_nll_last"])
+        pairs += [(own.columns[f"{split}_nll_last"], wanted.columns[f"{split}_nll_last"])
                   for split in ("train", "valid", "test")]  # fmt: skip
         apart = max(abs(a / b - 1.0) for a, b in pairs)
         assert apart <= _FAR, f"curves of {key} lie {apart:.1e} apart, allowed {_FAR:.1e}"

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import AblateError
-from ablate.study.events import EpochDone, Finished, Row, Slot, Task
+from ablate.study.events import Assignment, EpochDone, Finished, Row, Slot
 
 
 @dataclass(frozen=True)
 class Fake:
-    """Trains nothing. Behaviours are chosen by the cells' seeds; `pause` is seconds an epoch."""
+    """Trains nothing. Behaviours are chosen by the trials' seeds; `pause` is seconds an epoch."""
 
     pause: float = 0.0
     dies_once: tuple[int, ...] = ()
@@ -33,8 +33,10 @@ class Fake:
     raises_crowded: tuple[int, ...] = ()
     dies_crowded: tuple[int, ...] = ()
 
-    def __call__(self, tasks: Sequence[Task], slot: Slot, emit: Callable[[Any], None]) -> None:
-        held = [self._open(task) for task in tasks]
+    def __call__(
+        self, assignments: Sequence[Assignment], slot: Slot, emit: Callable[[Any], None]
+    ) -> None:
+        held = [self._open(assignment) for assignment in assignments]
         while held:
             time.sleep(self.pause)
             crowd = len(held)
@@ -45,23 +47,23 @@ class Fake:
                     held.remove(place)
                     emit(ended)
 
-    def _open(self, task: Task) -> "_Place":
-        task.folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = task.folder / "checkpoint.json"
+    def _open(self, assignment: Assignment) -> "_Place":
+        assignment.folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = assignment.folder / "checkpoint.json"
         rows = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
-        if task.cell.seed in self.warns:
+        if assignment.trial.seed in self.warns:
             warnings.warn("no compiler was found", RuntimeWarning, stacklevel=1)
-        return _Place(task, checkpoint, rows)
+        return _Place(assignment, checkpoint, rows)
 
     def _advance(
         self, place: "_Place", slot: Slot, crowd: int, emit: Callable[[Any], None]
     ) -> Finished | None:
-        """One epoch; return the end of the task if that was its last."""
-        task, rows, seed = place.task, place.rows, place.task.cell.seed
-        if len(rows) < task.cell.recipe.epochs:
-            rows.append(_epoch(task.cell, len(rows) + 1))
+        """One epoch; return the end of the assignment if that was its last."""
+        assignment, rows, seed = place.assignment, place.rows, place.assignment.trial.seed
+        if len(rows) < assignment.trial.recipe.epochs:
+            rows.append(_epoch(assignment.trial, len(rows) + 1))
             _write(place.checkpoint, rows)
-            emit(EpochDone(task, rows[-1]))
+            emit(EpochDone(assignment, rows[-1]))
             crowded = crowd > 1
             once = seed in self.dies_once and len(rows) == 1
             if seed in self.dies_always or once or (seed in self.dies_crowded and crowded):
@@ -71,39 +73,41 @@ class Fake:
             if seed in self.refuses:
                 raise AblateError("the text is too short")
             if seed in self.diverges:
-                return Finished(task, "diverged", _trial(place, slot), rows, {})
-        if len(rows) < task.cell.recipe.epochs:
+                return Finished(assignment, "diverged", _trial(place, slot), rows, {})
+        if len(rows) < assignment.trial.recipe.epochs:
             return None
         draws = np.random.default_rng(seed).random(7, dtype=np.float32)
-        return Finished(task, "ok", _trial(place, slot), rows, {"valid": -draws})
+        return Finished(assignment, "ok", _trial(place, slot), rows, {"valid": -draws})
 
 
 @dataclass
 class _Place:
-    """A task at work and the most places that it shared."""
+    """An assignment at work and the most places that it shared."""
 
-    task: Task
+    assignment: Assignment
     checkpoint: Path
     rows: list[Row]
     crowd: int = 1
 
 
-def slot_environment(tasks: Sequence[Task], slot: Slot, emit: Callable[[Any], None]) -> None:
+def slot_environment(
+    assignments: Sequence[Assignment], slot: Slot, emit: Callable[[Any], None]
+) -> None:
     """Report what this worker's process was given, as the columns of its trials."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
     seen = {name: os.environ.get(name) for name in names}
     seen |= {"process": os.getpid(), "device": slot.device}
-    for task in tasks:
-        emit(Finished(task, "ok", seen, [], {}))
+    for assignment in assignments:
+        emit(Finished(assignment, "ok", seen, [], {}))
 
 
-def _epoch(cell: Any, epoch: int) -> Row:
-    nll = 5.0 + cell.seed / 100 - epoch / 10
+def _epoch(trial: Any, epoch: int) -> Row:
+    nll = 5.0 + trial.seed / 100 - epoch / 10
     return {"epoch": epoch, "valid_nll": nll, "train_nll": nll - 0.5, "seconds": 1.0}
 
 
 def _trial(place: _Place, slot: Slot) -> Row:
-    rows, whole = place.rows, len(place.rows) == place.task.cell.recipe.epochs
+    rows, whole = place.rows, len(place.rows) == place.assignment.trial.recipe.epochs
     measured = {"valid_nll_last": rows[-1]["valid_nll"]} if whole else {}
     known = {"headline": "last", "epochs": len(rows), "device": slot.device}
     return known | {"cohort": place.crowd} | measured

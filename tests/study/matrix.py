@@ -1,4 +1,4 @@
-"""Small matrices of cells for the tests of what runs them."""
+"""Small matrices of trials for the tests of what runs them."""
 
 import io
 import re
@@ -13,12 +13,13 @@ from ablate.edges import Edge
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Store
-from ablate.study.cells import Cell, Entry
 from ablate.study.cohorts import Cohorts
 from ablate.study.driver import Summary, run
+from ablate.study.entries import Entry
 from ablate.study.events import Slot
 from ablate.study.executors import InProcess, Local
 from ablate.training.recipe import Recipe
+from ablate.training.trial import Trial
 
 SLOT = Slot("cpu", 1)
 RECIPE = Recipe(
@@ -30,7 +31,7 @@ def entries(seeds: Iterable[int], rates: Iterable[float] = (0.5,)) -> list[Entry
     """Dropout on INPUT at each rate, seeds outermost."""
     return [
         Entry(
-            cell=Cell(
+            trial=Trial(
                 corpus="toy",
                 corpus_digest="d1",
                 net=Net(layers=1, hidden=4),

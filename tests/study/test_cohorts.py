@@ -13,8 +13,8 @@ from ablate.model.net import Net
 from ablate.noise import Noise
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
-from ablate.study.cells import Entry
 from ablate.study.cohorts import Cohorts, balanced, in_order
+from ablate.study.entries import Entry
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_places_by_kind_or_pinned() -> None:
 
 def _entry(placement: Placement, *, seed: int = 1, hidden: int = 4) -> Entry:
     (entry,) = entries([seed])
-    cell = replace(entry.cell, placement=placement, net=Net(layers=1, hidden=hidden))
-    return replace(entry, cell=cell)
+    trial = replace(entry.trial, placement=placement, net=Net(layers=1, hidden=hidden))
+    return replace(entry, trial=trial)
 
 
 OUTSIDE = Placement({Edge.INPUT: Drop(0.5)})
@@ -55,12 +55,12 @@ APART = Placement({Edge.RECURRENT: Drop(0.25, Sharing(time=ALL, gate=1))})
 def test_what_makes_a_kind() -> None:
     """Net, windows, epochs, precision, corpus and the engine's path do; what a trial has for itself
     does not: seed, rate, and of its recipe all but the windows."""
-    kind, one = Cohorts().kind, _entry(OUTSIDE).cell
-    assert kind(one) == kind(_entry(Placement({Edge.OUTPUT: Drop(0.1)}), seed=9).cell)
+    kind, one = Cohorts().kind, _entry(OUTSIDE).trial
+    assert kind(one) == kind(_entry(Placement({Edge.OUTPUT: Drop(0.1)}), seed=9).trial)
     for other in (
-        _entry(OUTSIDE, hidden=5).cell,
-        _entry(INSIDE).cell,
-        _entry(APART).cell,
+        _entry(OUTSIDE, hidden=5).trial,
+        _entry(INSIDE).trial,
+        _entry(APART).trial,
         replace(one, precision="bf16"),
         replace(one, corpus_digest="d2"),
         *(
@@ -95,7 +95,7 @@ def test_a_schedule_that_evaluates_otherwise_is_a_kind() -> None:
     """Its evaluation runs inside the loop, where its companions' would not."""
     noisy = {Edge.INPUT: Drop(0.5, noise=Uniform())}
     kinds = [
-        Cohorts().kind(_entry(placement).cell)
+        Cohorts().kind(_entry(placement).trial)
         for placement in (OUTSIDE, Placement(noisy), Placement(noisy, CURRICULUM))
     ]
     assert kinds[0] == kinds[1] != kinds[2]
@@ -104,15 +104,15 @@ def test_a_schedule_that_evaluates_otherwise_is_a_kind() -> None:
 def test_kinds_stand_together_within_a_seed() -> None:
     """Seeds stay outermost in their given order, and trials of one kind in theirs."""
     wanted = [_entry(p, seed=s) for s in (7, 3) for p in (OUTSIDE, INSIDE, Placement(), INSIDE)]
-    kinds = {entry.cell.key: Cohorts().kind(entry.cell) for entry in wanted}
-    ordered = [(entry.cell.seed, entry.cell.placement) for entry in in_order(wanted, kinds)]
+    kinds = {entry.trial.key: Cohorts().kind(entry.trial) for entry in wanted}
+    ordered = [(entry.trial.seed, entry.trial.placement) for entry in in_order(wanted, kinds)]
     own = [OUTSIDE, Placement(), INSIDE, INSIDE]
     assert ordered == [(7, p) for p in own] + [(3, p) for p in own]
 
 
 def _formed(wanted: list[Entry], size: int) -> list[list[tuple[int, Placement]]]:
     cohorts = Cohorts(pinned=size).formed(wanted, slots=1)
-    return [[(entry.cell.seed, entry.cell.placement) for entry in each] for each in cohorts]
+    return [[(entry.trial.seed, entry.trial.placement) for entry in each] for each in cohorts]
 
 
 HIDDEN, UPDATE = (Placement({edge: Drop(0.25)}) for edge in (Edge.HIDDEN, Edge.UPDATE))
@@ -143,10 +143,12 @@ def test_each_trial_is_in_one_cohort_of_its_kind(size: int | None, slots: int) -
     placements = (OUTSIDE, INSIDE, HIDDEN, UPDATE, Placement(), APART)
     wanted = [_entry(p, seed=s, hidden=h) for s in (1, 2, 3) for p in placements for h in (4, 5)]
     kind = Cohorts().kind
-    counts = Counter(kind(entry.cell) for entry in wanted)
+    counts = Counter(kind(entry.trial) for entry in wanted)
     cohorts = Cohorts({each: 4 for each in counts}, size)
     found = list(cohorts.formed(wanted, slots))
-    assert sorted(e.cell.key for each in found for e in each) == sorted(e.cell.key for e in wanted)
+    assert sorted(e.trial.key for each in found for e in each) == sorted(
+        e.trial.key for e in wanted
+    )
     for each in found:
-        (own,) = {kind(entry.cell) for entry in each}
+        (own,) = {kind(entry.trial) for entry in each}
         assert 1 <= len(each) <= cohorts.places(own, counts[own], slots)

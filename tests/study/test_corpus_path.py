@@ -72,10 +72,10 @@ def test_a_path_in_a_file_begins_at_the_file(here: Path, spec: str) -> None:
     done = job(study)
     assert done.corpus.name == spec
     (entry,) = done.entries
-    assert entry.cell.corpus == spec
-    assert entry.cell.folder is not None
-    assert entry.cell.folder.is_absolute()
-    assert entry.cell.folder.samefile(study.parent / spec)
+    assert entry.trial.corpus == spec
+    assert entry.trial.folder is not None
+    assert entry.trial.folder.is_absolute()
+    assert entry.trial.folder.samefile(study.parent / spec)
 
 
 def test_of_two_folders_of_one_name_the_files_own_is_read(here: Path) -> None:

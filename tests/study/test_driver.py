@@ -23,10 +23,10 @@ from ablate.facts import facts_text
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Store
-from ablate.study.cells import Entry
 from ablate.study.cohorts import Cohorts
 from ablate.study.desk import Failure
 from ablate.study.driver import Summary, run
+from ablate.study.entries import Entry
 from ablate.study.events import Slot
 from ablate.study.executors import Local
 
@@ -37,22 +37,22 @@ def _attempts(store: Store) -> list[tuple[int, int, str]]:
 
 
 def _longer(wanted: list[Entry], epochs: int) -> list[Entry]:
-    recipe = wanted[0].cell.recipe.model_copy(update={"epochs": epochs})
+    recipe = wanted[0].trial.recipe.model_copy(update={"epochs": epochs})
     return [
-        dataclasses.replace(entry, cell=dataclasses.replace(entry.cell, recipe=recipe))
+        dataclasses.replace(entry, trial=dataclasses.replace(entry.trial, recipe=recipe))
         for entry in wanted
     ]
 
 
 def test_a_run_fills_the_store(tmp_path: Path) -> None:
-    """Every cell has its row, its curve, its tokens and its name, and no checkpoint is left."""
+    """Every trial has its row, its curve, its tokens and its name, and no checkpoint is left."""
     store, wanted = new_store(tmp_path), entries((1, 2), (0.5, 0.25))
     summary, lines = fill(store, wanted)
 
     assert summary == Summary(trained=4, diverged=0, failures=())
-    assert store.committed().keys() == {entry.cell.key for entry in wanted}
-    row = store.committed()[wanted[1].cell.key]
-    assert row["placement"] == wanted[1].cell.placement.text
+    assert store.committed().keys() == {entry.trial.key for entry in wanted}
+    row = store.committed()[wanted[1].trial.key]
+    assert row["placement"] == wanted[1].trial.placement.text
     assert (row["seed"], row["attempt"], row["valid_nll_last"]) == (1, 1, 4.71)
     assert store.epochs().num_rows == 4 * 3
     assert store.tokens().num_rows == 4 * 7
@@ -98,9 +98,9 @@ def test_two_names_for_one_placement_are_one_trial(tmp_path: Path) -> None:
     summary, _ = fill(store, [one, other])
 
     assert summary.trained == 1
-    cells = store.cells().to_pylist()
-    assert [cell["strategy"] for cell in cells] == ["input", "vertical"]
-    assert {cell["key"] for cell in cells} == set(store.committed())
+    rows = store.cells().to_pylist()
+    assert [row["strategy"] for row in rows] == ["input", "vertical"]
+    assert {row["key"] for row in rows} == set(store.committed())
 
 
 def test_an_error_is_recorded_and_tried_by_the_next_run(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_error_is_recorded_and_tried_by_the_next_run(tmp_path: Path) -> None:
     assert _attempts(store) == [(1, 1, "failed"), (2, 1, "ok")]
     errors = pc.drop_null(store.trials().column("error")).to_pylist()  # pyright: ignore
     assert errors == [failure.error]
-    assert store.checkpointed() == (wanted[0].cell.key,)
+    assert store.checkpointed() == (wanted[0].trial.key,)
 
     summary, lines = fill(store, wanted)
     assert summary == Summary(1, 0, ())
@@ -166,7 +166,7 @@ def test_cohorts_are_as_even_as_they_can_be(tmp_path: Path) -> None:
     """Thirteen trials on two slots: seven and six, whichever of them begins first."""
     store, wanted = new_store(tmp_path), entries(range(13))
     console = Console(file=io.StringIO())
-    kind = Cohorts().kind(wanted[0].cell)
+    kind = Cohorts().kind(wanted[0].trial)
     executor = Local(Fake(), (Slot("cpu", 1), Slot("cuda:1", 1)))
     run(wanted, store, executor, slots=2, console=console, cohorts=Cohorts({kind: 8}))
     rows = sorted((row["seed"], row["device"], row["cohort"]) for row in store.trials().to_pylist())
@@ -179,7 +179,7 @@ def test_a_cohort_is_of_one_kind(tmp_path: Path) -> None:
     small = entries((1, 2), (0.5, 0.25))
     wide = [
         dataclasses.replace(
-            entry, label="wide", cell=dataclasses.replace(entry.cell, net=Net(layers=1, hidden=5))
+            entry, label="wide", trial=dataclasses.replace(entry.trial, net=Net(layers=1, hidden=5))
         )
         for entry in entries((1, 2), (0.75,))
     ]
@@ -197,7 +197,7 @@ def test_a_cohort_is_of_one_kind(tmp_path: Path) -> None:
         "input 0.25, seed 2",
     ]
     rows = store.committed().values()
-    assert {row["cohort"] for row in rows if row["net"] == facts_text(wide[0].cell.net)} == {2}
+    assert {row["cohort"] for row in rows if row["net"] == facts_text(wide[0].trial.net)} == {2}
 
 
 def test_companions_toss_inside_the_same_steps(tmp_path: Path) -> None:
@@ -207,12 +207,12 @@ def test_companions_toss_inside_the_same_steps(tmp_path: Path) -> None:
         dataclasses.replace(
             entry,
             label=label,
-            cell=dataclasses.replace(entry.cell, placement=Placement({edge: Drop(0.25)})),
+            trial=dataclasses.replace(entry.trial, placement=Placement({edge: Drop(0.25)})),
         )
         for edge, label in ((Edge.RECURRENT, "recurrent"), (Edge.UPDATE, "update"))
         for entry in entries((1, 2))
     ]
-    mixed = sorted(within, key=lambda entry: entry.cell.seed)
+    mixed = sorted(within, key=lambda entry: entry.trial.seed)
     _, lines = fill(store, mixed, cohort=2)
     started = [line.split("] ")[1].split(": ")[0] for line in lines if "started" in line]
     assert started == ["recurrent, seed 1", "recurrent, seed 2", "update, seed 1", "update, seed 2"]
@@ -290,7 +290,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     summary, lines = fill(store, wanted, Fake(diverges=(2,)))
 
     assert summary == Summary(trained=2, diverged=1, failures=())
-    row = store.committed()[wanted[1].cell.key]
+    row = store.committed()[wanted[1].trial.key]
     assert (row["status"], row["valid_nll_last"]) == ("diverged", None)
     assert store.epochs().num_rows == 3 + 1
     assert lines[-1] == "[2/2] input 0.5, seed 2: diverged in epoch 1"
@@ -301,7 +301,7 @@ def test_a_damaged_trial_is_trained_again_and_only_that(tmp_path: Path) -> None:
     """The run after the damage names it, sets it aside and goes on."""
     store, wanted = new_store(tmp_path), entries((1, 2))
     fill(store, wanted)
-    path = store.folder / "trials" / f"{wanted[0].cell.key}-1.parquet"
+    path = store.folder / "trials" / f"{wanted[0].trial.key}-1.parquet"
     path.write_bytes(path.read_bytes()[:-9])
 
     summary, lines = fill(store, wanted)
@@ -330,7 +330,7 @@ def test_a_checkpoint_of_a_committed_trial_goes(tmp_path: Path) -> None:
     """A driver killed between a commit and its tidying leaves no folder for ever."""
     store, wanted = new_store(tmp_path), entries([1])
     fill(store, wanted)
-    store.work(wanted[0].cell.key).mkdir(parents=True)
+    store.work(wanted[0].trial.key).mkdir(parents=True)
     fill(store, wanted)
     assert store.checkpointed() == ()
 

@@ -17,6 +17,7 @@ from fake_training import Fake, slot_environment
 
 from ablate.errors import AblateError
 from ablate.study.events import (
+    Assignment,
     EpochDone,
     Event,
     Executor,
@@ -25,7 +26,6 @@ from ablate.study.events import (
     Noted,
     Slot,
     Started,
-    Task,
     Train,
 )
 from ablate.study.executors import InProcess, Local
@@ -36,18 +36,18 @@ SLOT = Slot("cpu", 1)
 
 @dataclass
 class Desk:
-    """Hands out cohorts, a task again alone where its worker died, and keeps the events."""
+    """Hands out cohorts, an assignment again alone where its worker died, and keeps the events."""
 
-    cohorts: deque[tuple[Task, ...]]
+    cohorts: deque[tuple[Assignment, ...]]
     events: list[Event] = field(default_factory=list)
 
-    def pull(self) -> tuple[Task, ...]:
+    def pull(self) -> tuple[Assignment, ...]:
         return self.cohorts.popleft() if self.cohorts else ()
 
     def emit(self, event: Event) -> None:
         self.events.append(event)
-        if isinstance(event, Failed) and event.died and event.task.attempt == 1:
-            self.cohorts.append((Task(event.task.cell, 2, event.task.folder),))
+        if isinstance(event, Failed) and event.died and event.assignment.attempt == 1:
+            self.cohorts.append((Assignment(event.assignment.trial, 2, event.assignment.folder),))
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -55,13 +55,13 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Callable[[Iterable[int]], Desk]:
-    """A desk with a task for each seed, so many of them a cohort."""
+    """A desk with an assignment for each seed, so many of them a cohort."""
 
     def make(seeds: Iterable[int], size: int = 1) -> Desk:
         recipe = SimpleNamespace(epochs=3)
-        cells = [SimpleNamespace(key=f"k{seed}", seed=seed, recipe=recipe) for seed in seeds]
-        tasks = tuple(Task(cell, 1, tmp_path / cell.key) for cell in cells)
-        return Desk(deque(tasks[at : at + size] for at in range(0, len(tasks), size)))
+        trials = [SimpleNamespace(key=f"k{seed}", seed=seed, recipe=recipe) for seed in seeds]
+        assignments = tuple(Assignment(trial, 1, tmp_path / trial.key) for trial in trials)
+        return Desk(deque(assignments[at : at + size] for at in range(0, len(assignments), size)))
 
     return make
 
@@ -72,23 +72,23 @@ def _executors(train: Train) -> list[Executor]:
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
 def test_every_task_is_run_to_its_end(desk: Callable[..., Desk], kind: int) -> None:
-    """Each task gives its events in order: started, its epochs, finished."""
+    """Each assignment gives its events in order: started, its epochs, finished."""
     work = desk(range(5))
     _executors(Fake())[kind].run(work.pull, work.emit)
 
     for seed in range(5):
-        own = [event for event in work.events if event.task.cell.seed == seed]
+        own = [event for event in work.events if event.assignment.trial.seed == seed]
         assert [type(event) for event in own] == [Started, *[EpochDone] * 3, Finished]
         assert [event.row["epoch"] for event in own[1:4]] == [1, 2, 3]
         assert own[-1].tokens["valid"].shape == (7,)
 
 
 def test_a_place_that_falls_free_stays_empty(desk: Callable[..., Desk]) -> None:
-    """Four tasks in two cohorts: the second begins when all of the first have ended."""
+    """Four assignments in two cohorts: the second begins when all of the first have ended."""
     work = desk(range(4), 2)
     InProcess(Fake(diverges=(0,)), SLOT).run(work.pull, work.emit)
 
-    told = [(type(event).__name__, event.task.cell.seed) for event in work.events]
+    told = [(type(event).__name__, event.assignment.trial.seed) for event in work.events]
     assert told[:6] == [
         ("Started", 0),
         ("Started", 1),
@@ -98,7 +98,7 @@ def test_a_place_that_falls_free_stays_empty(desk: Callable[..., Desk]) -> None:
         ("EpochDone", 1),
     ]
     assert told[7:10] == [("Finished", 1), ("Started", 2), ("Started", 3)]
-    assert {event.trial["cohort"] for event in work.of(Finished)} == {2}
+    assert {event.row["cohort"] for event in work.of(Finished)} == {2}
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
@@ -107,8 +107,8 @@ def test_an_exception_fails_all_that_have_not_ended(desk: Callable[..., Desk], k
     work = desk(range(3), 3)
     _executors(Fake(diverges=(0,), raises=(1,)))[kind].run(work.pull, work.emit)
 
-    assert [event.task.cell.seed for event in work.of(Finished)] == [0]
-    failed = {event.task.cell.seed: event for event in work.of(Failed)}
+    assert [event.assignment.trial.seed for event in work.of(Finished)] == [0]
+    failed = {event.assignment.trial.seed: event for event in work.of(Failed)}
     assert failed.keys() == {1, 2}
     assert {event.company for event in failed.values()} == {2}
     assert {event.error.splitlines()[-1] for event in failed.values()} == {
@@ -131,16 +131,16 @@ def test_what_the_driver_raises_is_no_tasks_failure(desk: Callable[..., Desk]) -
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["in-process", "local"])
 def test_an_exception_is_the_tasks_own(desk: Callable[..., Desk], kind: int) -> None:
-    """A task that raises fails with its words; the others do not notice."""
+    """An assignment that raises fails with its words; the others do not notice."""
     work = desk(range(3))
     _executors(Fake(raises=(0,), refuses=(1,)))[kind].run(work.pull, work.emit)
 
-    raised, refused = sorted(work.of(Failed), key=lambda event: event.task.cell.seed)
+    raised, refused = sorted(work.of(Failed), key=lambda event: event.assignment.trial.seed)
     assert not raised.died
     assert raised.error.startswith("Traceback")
     assert raised.error.endswith("RuntimeError: out of memory")
     assert refused.error == "the text is too short"
-    assert [event.task.cell.seed for event in work.of(Finished)] == [2]
+    assert [event.assignment.trial.seed for event in work.of(Finished)] == [2]
 
 
 def test_a_dead_worker_is_replaced(desk: Callable[..., Desk]) -> None:
@@ -151,18 +151,20 @@ def test_a_dead_worker_is_replaced(desk: Callable[..., Desk]) -> None:
     (failed,) = work.of(Failed)
     assert failed.died
     assert failed.error == "its worker died (SIGKILL)"
-    assert sorted(event.task.cell.seed for event in work.of(Finished)) == [0, 1, 2]
-    epochs = [event.row["epoch"] for event in work.of(EpochDone) if event.task.cell.seed == 1]
+    assert sorted(event.assignment.trial.seed for event in work.of(Finished)) == [0, 1, 2]
+    epochs = [
+        event.row["epoch"] for event in work.of(EpochDone) if event.assignment.trial.seed == 1
+    ]
     assert epochs == [1, 2, 3]
 
 
 def test_workers_are_long_lived_and_know_their_threads(desk: Callable[..., Desk]) -> None:
-    """One process a slot serves all tasks; its threads stand in its environment from the start."""
+    """One process a slot serves all trials; its threads stand in its environment from the start."""
     before = dict(os.environ)
     work = desk(range(6))
     Local(slot_environment, (Slot("cpu", 3), Slot("cuda:1", 3))).run(work.pull, work.emit)
 
-    seen = [event.trial for event in work.of(Finished)]
+    seen = [event.row for event in work.of(Finished)]
     assert len({trial["process"] for trial in seen}) <= 2
     assert os.getpid() not in {trial["process"] for trial in seen}
     assert {trial["device"] for trial in seen} <= {"cpu", "cuda:1"}
@@ -188,11 +190,11 @@ def test_a_worker_that_cannot_start_ends_the_run(desk: Callable[..., Desk], tmp_
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from collections import deque\n"
         "from types import SimpleNamespace\n"
-        "from ablate.study.events import Slot, Task\n"
+        "from ablate.study.events import Slot, Assignment\n"
         "from ablate.study.executors import Local\n"
         "from fake_training import Fake\n"
-        "tasks = deque([(Task(SimpleNamespace(key=1, seed=1), 1, None),)])\n"
-        "Local(Fake(), (Slot('cpu', 1),)).run(tasks.popleft, print)\n"
+        "assignments = deque([(Assignment(SimpleNamespace(key=1, seed=1), 1, None),)])\n"
+        "Local(Fake(), (Slot('cpu', 1),)).run(assignments.popleft, print)\n"
     )
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
@@ -206,7 +208,7 @@ def test_an_error_of_the_caller_ends_the_workers(desk: Callable[..., Desk]) -> N
 
     def emit(event: Event) -> None:
         if isinstance(event, Finished):
-            seen.append(event.trial["process"])
+            seen.append(event.row["process"])
             raise AblateError("disk full")
 
     with pytest.raises(AblateError, match="disk full"):
@@ -224,11 +226,11 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from fake_training import Fake
-from ablate.study.events import EpochDone, Slot, Task
+from ablate.study.events import EpochDone, Slot, Assignment
 from ablate.study.executors import Local
 
-cell = SimpleNamespace(key="k", seed=1, recipe=SimpleNamespace(epochs=10**6))
-cohorts = [(Task(cell, 1, Path(sys.argv[1])),)]
+trial = SimpleNamespace(key="k", seed=1, recipe=SimpleNamespace(epochs=10**6))
+cohorts = [(Assignment(trial, 1, Path(sys.argv[1])),)]
 def emit(event):
     if isinstance(event, EpochDone) and event.row["epoch"] == 2:
         children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()

@@ -64,7 +64,7 @@ def test_a_point_written_twice_is_one_point() -> None:
 
 
 def test_equal_placements_of_two_names_are_two_points() -> None:
-    """Names are kept apart here; it is the cell's key that is shared."""
+    """Names are kept apart here; it is the trial's key that is shared."""
     assert labels({"name": "none"}, {"name": "input", "rate": 0.0}) == ["none", "input 0"]
 
 

@@ -14,9 +14,8 @@ from ablate.model.net import Net
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM
-from ablate.study.cells import Cell
-from ablate.study.names import columns
 from ablate.training.recipe import Recipe
+from ablate.training.trial import Trial
 
 # Twenty keys as they were given when nets had three fields and recipes eleven.
 KEPT = json.loads((Path(__file__).parent / "golden_keys.json").read_text())
@@ -32,9 +31,9 @@ def _drop(table: dict[str, Any]) -> Drop:
     return Drop(rate, Sharing(**sharing), fill, _NOISES[table["noise"]], scale)
 
 
-def _cell(given: dict[str, Any], net: type[Net] = Net, recipe: type[Recipe] = Recipe) -> Cell:
+def _trial(given: dict[str, Any], net: type[Net] = Net, recipe: type[Recipe] = Recipe) -> Trial:
     drops = {Edge[edge]: _drop(table) for edge, table in given["drops"].items()}
-    return Cell(
+    return Trial(
         corpus="anywhere",
         corpus_digest=given["corpus_digest"],
         net=net(**given["net"]),
@@ -68,13 +67,13 @@ class RequiredRecipe(Recipe):
 @pytest.mark.parametrize("kept", KEPT, ids=[kept["key"] for kept in KEPT])
 def test_a_stored_key_is_found_again(kept: dict[str, Any]) -> None:
     """Key, pair and the texts that group results are what they were."""
-    cell = _cell(kept["given"])
-    assert (cell.key, cell.pair_key, cell.placement.text) == (
+    trial = _trial(kept["given"])
+    assert (trial.key, trial.pair_key, trial.placement.text) == (
         kept["key"],
         kept["pair_key"],
         kept["placement"],
     )
-    shown = columns(cell)
+    shown = trial.columns()
     assert (shown["net"], shown["recipe"]) == (kept["net"], kept["recipe"])
 
 
@@ -86,9 +85,9 @@ def test_the_kept_keys_differ() -> None:
 @pytest.mark.parametrize("kept", KEPT[:6], ids=[kept["key"] for kept in KEPT[:6]])
 def test_a_field_that_came_later_enters_no_key_at_its_default(kept: dict[str, Any]) -> None:
     """Neither the key nor the texts change where a new field is as if it were not there."""
-    cell = _cell(kept["given"], TiedNet, AveragedRecipe)
-    assert (cell.key, cell.pair_key) == (kept["key"], kept["pair_key"])
-    shown = columns(cell)
+    trial = _trial(kept["given"], TiedNet, AveragedRecipe)
+    assert (trial.key, trial.pair_key) == (kept["key"], kept["pair_key"])
+    shown = trial.columns()
     assert (shown["net"], shown["recipe"]) == (kept["net"], kept["recipe"])
 
 
@@ -105,24 +104,24 @@ def test_a_field_that_came_later_enters_the_key_where_it_is_given(
     part: str, change: dict[str, Any]
 ) -> None:
     """Another value is another trial, with its own key, pair and text."""
-    cell = _cell(KEPT[1]["given"], TiedNet, AveragedRecipe)
-    other = replace(cell, **{part: getattr(cell, part).model_copy(update=change)})
-    assert other.key != cell.key
-    assert other.pair_key != cell.pair_key
+    trial = _trial(KEPT[1]["given"], TiedNet, AveragedRecipe)
+    other = replace(trial, **{part: getattr(trial, part).model_copy(update=change)})
+    assert other.key != trial.key
+    assert other.pair_key != trial.pair_key
     ((name, value),) = change.items()
-    stated = json.loads(columns(other)[part])
+    stated = json.loads(other.columns()[part])
     assert stated[name] == (list(value) if isinstance(value, tuple) else value)
-    assert json.loads(columns(cell)[part]) == {k: v for k, v in stated.items() if k != name}
+    assert json.loads(trial.columns()[part]) == {k: v for k, v in stated.items() if k != name}
 
 
 def test_a_field_without_a_default_is_always_stated() -> None:
     """There is no value at which it could be left out."""
     given = KEPT[1]["given"]
-    cells = [
-        replace(_cell(given), recipe=RequiredRecipe(**given["recipe"], momentum=momentum))
+    trials = [
+        replace(_trial(given), recipe=RequiredRecipe(**given["recipe"], momentum=momentum))
         for momentum in (0.0, 0.9)
     ]
-    assert len({KEPT[1]["key"], *(cell.key for cell in cells)}) == 3
+    assert len({KEPT[1]["key"], *(trial.key for trial in trials)}) == 3
 
 
 @pytest.mark.parametrize("model", [Net, Recipe])

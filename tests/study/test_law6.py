@@ -44,7 +44,7 @@ init = 0.1
 headline = "best"
 """
 
-# What a clock or companions decide; everything else is a function of the cell.
+# What a clock or companions decide; everything else is a function of the trial.
 MEASURED = {"seconds", "tokens_per_second", "started_at", "cohort"}
 
 

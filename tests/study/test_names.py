@@ -15,8 +15,7 @@ from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.report import build
 from ablate.store import Store, left_out
-from ablate.study.cells import Entry
-from ablate.study.names import register
+from ablate.study.entries import Entry, register
 from ablate.study.status import status_of
 
 BOTH = "2 trials of an earlier version of 'input 0.5' are left out; the store keeps them"
@@ -27,8 +26,8 @@ def edited(entries: Iterable[Entry]) -> list[Entry]:
     return [
         replace(
             entry,
-            cell=replace(
-                entry.cell, placement=Placement({Edge.OUTPUT: Drop(entry.arguments["rate"])})
+            trial=replace(
+                entry.trial, placement=Placement({Edge.OUTPUT: Drop(entry.arguments["rate"])})
             ),
         )
         for entry in entries
@@ -44,7 +43,7 @@ def named(store: Store) -> dict[tuple[str, int], str]:
 
 
 def keys_of(entries: Iterable[Entry]) -> dict[tuple[str, int], str]:
-    return {(entry.label, entry.cell.seed): entry.cell.key for entry in entries}
+    return {(entry.label, entry.trial.seed): entry.trial.key for entry in entries}
 
 
 def test_an_edited_placement_takes_the_name_at_every_seed(tmp_path: Path) -> None:
@@ -57,8 +56,8 @@ def test_an_edited_placement_takes_the_name_at_every_seed(tmp_path: Path) -> Non
     assert summary.trained == 1
     assert lines[0] == BOTH
     assert named(store) == keys_of(new)
-    assert store.committed().keys() == {entry.cell.key for entry in [*old, *new]}
-    assert {row["key"] for row in store.earlier().to_pylist()} == {e.cell.key for e in old}
+    assert store.committed().keys() == {entry.trial.key for entry in [*old, *new]}
+    assert {row["key"] for row in store.earlier().to_pylist()} == {e.trial.key for e in old}
     status = status_of(store)
     assert (status.ok, status.missing, status.total) == (1, 0, 1)
 
@@ -91,8 +90,8 @@ def test_the_report_never_pools_two_versions(
 def test_the_rest_of_a_study_stays(tmp_path: Path) -> None:
     """Other points, other seeds of the same placement and other recipes keep their names."""
     store, whole = new_store(tmp_path), entries((1, 2), (0.5, 0.25))
-    recipe = whole[0].cell.recipe.model_copy(update={"epochs": 2})
-    shorter = [replace(e, cell=replace(e.cell, recipe=recipe)) for e in entries((1, 2))]
+    recipe = whole[0].trial.recipe.model_copy(update={"epochs": 2})
+    shorter = [replace(e, trial=replace(e.trial, recipe=recipe)) for e in entries((1, 2))]
     register(whole, store)
     register(shorter, store)
     before = {row["key"] for row in store.cells().to_pylist()}
@@ -102,7 +101,7 @@ def test_the_rest_of_a_study_stays(tmp_path: Path) -> None:
     assert {row["key"] for row in store.cells().to_pylist()} == before
     register(edited(entries([1])), store)
     after = {row["key"] for row in store.cells().to_pylist()}
-    assert before - after == {entry.cell.key for entry in entries((1, 2))}
+    assert before - after == {entry.trial.key for entry in entries((1, 2))}
     # Nothing of it was ever trained.
     assert left_out(store) is None
 
@@ -212,7 +211,7 @@ def test_other_combinations_keep_what_was_asked(tmp_path: Path) -> None:
     """A run of a shorter recipe says nothing of the points of the longer one."""
     store = new_store(tmp_path)
     register(entries([1], (0.5, 0.25)), store, ["input 0.5", "input 0.25"])
-    recipe = entries([1])[0].cell.recipe.model_copy(update={"epochs": 2})
-    shorter = [replace(e, cell=replace(e.cell, recipe=recipe)) for e in entries([1])]
+    recipe = entries([1])[0].trial.recipe.model_copy(update={"epochs": 2})
+    shorter = [replace(e, trial=replace(e.trial, recipe=recipe)) for e in entries([1])]
     register(shorter, store, ["input 0.5"])
     assert all(row["asked"] for row in store.cells().to_pylist())

@@ -13,9 +13,9 @@ from ablate.errors import AblateError
 from ablate.report import results
 from ablate.strategies import get
 from ablate.strategies.plugins import load_file
-from ablate.study.cells import enumerate_cells
 from ablate.study.changes import change, select
-from ablate.study.events import Event, Finished, Task
+from ablate.study.entries import enumerate_trials
+from ablate.study.events import Assignment, Event, Finished
 from ablate.study.executors import Local
 from ablate.study.file import find_question, read_study
 from ablate.study.job import Order, prepare
@@ -167,7 +167,7 @@ def test_a_broken_noise_stops_a_study_before_it_trains(study: Path) -> None:
     broken = MINE.replace("0.0 * word + 1.0", "0.0 * word + float('nan')")
     (study.parent / "sub" / "mine.py").write_text(broken)
     with pytest.raises(AblateError, match=r"^noise ONES at rate 0.2 must give finite real multip"):
-        enumerate_cells(read_study(study).profile(), load_corpus("toy"))
+        enumerate_trials(read_study(study).profile(), load_corpus("toy"))
 
 
 @pytest.mark.parametrize(
@@ -224,28 +224,30 @@ def test_a_broken_schedule_stops_a_study_before_it_trains(
     broken = MINE.replace("@strategy", own).replace("Ones())})", 'Ones())}, Odd("ODD"))')
     (study.parent / "sub" / "mine.py").write_text(broken)
     with pytest.raises(AblateError, match=f"^schedule ODD {words}"):
-        enumerate_cells(read_study(study).profile(), load_corpus("toy"))
+        enumerate_trials(read_study(study).profile(), load_corpus("toy"))
 
 
 def test_a_key_knows_the_plugins_source(study: Path) -> None:
     """Another source is another trial, whatever the names."""
     corpus = load_corpus("toy")
-    before = enumerate_cells(read_study(study).profile(), corpus)
-    again = enumerate_cells(read_study(study).profile(), corpus)
-    assert [entry.cell.key for entry in again] == [entry.cell.key for entry in before]
+    before = enumerate_trials(read_study(study).profile(), corpus)
+    again = enumerate_trials(read_study(study).profile(), corpus)
+    assert [entry.trial.key for entry in again] == [entry.trial.key for entry in before]
     (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
-    after = enumerate_cells(read_study(study).profile(), corpus)
+    after = enumerate_trials(read_study(study).profile(), corpus)
     assert [entry.label for entry in after] == [entry.label for entry in before]
-    assert not {entry.cell.key for entry in after} & {entry.cell.key for entry in before}
+    assert not {entry.trial.key for entry in after} & {entry.trial.key for entry in before}
 
 
 def test_an_edited_plugin_takes_the_place_of_its_old_self(study: Path, tmp_path: Path) -> None:
     """One point run again at one seed has that seed alone; the other point keeps both."""
     corpus, store = load_corpus("toy"), new_store(tmp_path)
-    fill(store, enumerate_cells(change(read_study(study), "quick", {"seeds": 2}).profile(), corpus))
+    fill(
+        store, enumerate_trials(change(read_study(study), "quick", {"seeds": 2}).profile(), corpus)
+    )
     (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")
     again = select(read_study(study).profile(), ["mine .2"])
-    summary, lines = fill(store, enumerate_cells(again, corpus))
+    summary, lines = fill(store, enumerate_trials(again, corpus))
 
     assert summary.trained == 1
     assert lines[0] == (
@@ -259,7 +261,7 @@ def test_an_edited_plugin_takes_the_place_of_its_old_self(study: Path, tmp_path:
 def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:
     """Name and digest stand in its row, of an attempt that failed too."""
     found = read_study(study)
-    entries = enumerate_cells(found.profile(), load_corpus("toy"))
+    entries = enumerate_trials(found.profile(), load_corpus("toy"))
     store = new_store(tmp_path)
     fill(store, entries[:1])
     fill(store, entries[1:], Fake(raises=(1,)))
@@ -268,31 +270,31 @@ def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:
     assert {row["plugin"] for row in rows} == {found.plugins[0].text}
 
 
-def cohorts(study: Path, seeds: int) -> deque[tuple[Task]]:
-    """Cohorts of one task, whose placement holds what the plugin defines."""
+def cohorts(study: Path, seeds: int) -> deque[tuple[Assignment]]:
+    """Cohorts of one assignment, whose placement holds what the plugin defines."""
     load_file(study.parent / "sub" / "mine.py")
     placement = get("mine").place()
-    cells = [
+    trials = [
         SimpleNamespace(
             key=f"k{seed}", seed=seed, recipe=SimpleNamespace(epochs=2), placement=placement
         )
         for seed in range(seeds)
     ]
-    return deque((Task(cell, 1, study.parent / cell.key),) for cell in cells)
+    return deque((Assignment(trial, 1, study.parent / trial.key),) for trial in trials)
 
 
 def test_workers_know_what_a_plugin_defines(study: Path) -> None:
     """A placement with the plugin's noise goes to a spawned process and comes back equal."""
     work, events = cohorts(study, 2), list[Event]()
-    placement = work[0][0].cell.placement
+    placement = work[0][0].trial.placement
     found = read_study(study).plugins
     Local(Fake(), (SLOT,), found).run(lambda: work.popleft() if work else (), events.append)
     ended = [event for event in events if isinstance(event, Finished)]
-    assert [event.task.cell.placement for event in ended] == [placement, placement]
+    assert [event.assignment.trial.placement for event in ended] == [placement, placement]
 
 
 def test_a_plugin_that_changes_during_a_run_ends_it(study: Path) -> None:
-    """A worker that would train something else says so before it takes a task."""
+    """A worker that would train something else says so before it takes an assignment."""
     work = cohorts(study, 1)
     found = read_study(study).plugins
     (study.parent / "sub" / "mine.py").write_text(MINE + "# more\n")

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from ablate.study.board import Board
 from ablate.study.desk import name_of
-from ablate.study.events import EpochDone, Event, Failed, Finished, Noted, Started, Task
+from ablate.study.events import Assignment, EpochDone, Event, Failed, Finished, Noted, Started
 from ablate.study.progress import Progress, duration, perplexity
 
-TASKS = [Task(entry.cell, 1, Path("work")) for entry in entries((1, 2, 3))]
-NAMES = {entry.cell.key: name_of(entry) for entry in entries((1, 2, 3))}
+ASSIGNMENTS = [Assignment(entry.trial, 1, Path("work")) for entry in entries((1, 2, 3))]
+NAMES = {entry.trial.key: name_of(entry) for entry in entries((1, 2, 3))}
 ROW = {"epoch": 1, "train_nll": 5.0, "valid_nll": 5.5, "seconds": 10.0}
 
 
@@ -27,37 +27,37 @@ def board() -> Board:
 def test_time_left_is_unknown_before_an_epoch_ended() -> None:
     """Nothing is promised before anything was measured."""
     ahead = board()
-    ahead.take(Started(TASKS[0], SLOT), now=0.0)
+    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
     assert ahead.left(now=5.0) is None
-    assert ahead.running[TASKS[0].cell.key].left(now=5.0) is None
+    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=5.0) is None
 
 
 def test_time_left_of_a_trial_and_of_the_run() -> None:
     """A trial: its epochs ahead; the run: those of all that runs and waits, over the slots."""
     ahead = board()
-    ahead.take(Started(TASKS[0], SLOT), now=0.0)
-    ahead.take(Started(TASKS[1], SLOT), now=0.0)
-    ahead.take(EpochDone(TASKS[0], ROW), now=10.0)
+    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
+    ahead.take(Started(ASSIGNMENTS[1], SLOT), now=0.0)
+    ahead.take(EpochDone(ASSIGNMENTS[0], ROW), now=10.0)
 
-    assert ahead.running[TASKS[0].cell.key].left(now=14.0) == 16.0
+    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=14.0) == 16.0
     # 16 s of the first, and by its measure 30 s of each of the other two, on two slots.
     assert ahead.left(now=14.0) == (16 + 30 + 30) / 2
 
-    ahead.take(Finished(TASKS[0], "ok", {"seconds": 40.0}, [], {}), now=30.0)
-    assert (ahead.done, list(ahead.running)) == (1, [TASKS[1].cell.key])
+    ahead.take(Finished(ASSIGNMENTS[0], "ok", {"seconds": 40.0}, [], {}), now=30.0)
+    assert (ahead.done, list(ahead.running)) == (1, [ASSIGNMENTS[1].trial.key])
     assert ahead.left(now=30.0) == (40 + 40) / 2
 
 
 def test_time_left_in_a_cohort() -> None:
     """A trial ends by the clock; the run needs of it only its share of its companions' time."""
     ahead = board()
-    for task in TASKS[:2]:
-        ahead.take(Started(task, SLOT), now=0.0)
-    for task in TASKS[:2]:
-        ahead.take(EpochDone(task, ROW), now=20.0)
+    for assignment in ASSIGNMENTS[:2]:
+        ahead.take(Started(assignment, SLOT), now=0.0)
+    for assignment in ASSIGNMENTS[:2]:
+        ahead.take(EpochDone(assignment, ROW), now=20.0)
 
     # Epochs of 20 s in which each of the two had 10: two more of 20 s to come.
-    assert ahead.running[TASKS[0].cell.key].left(now=25.0) == 35.0
+    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=25.0) == 35.0
     # 17.5 s of each on one of the two slots, and the 30 s of the third.
     assert ahead.left(now=25.0) == (17.5 + 17.5 + 30) / 2
 
@@ -65,8 +65,8 @@ def test_time_left_in_a_cohort() -> None:
 def test_a_failure_leaves_the_trial_undone() -> None:
     """A failed attempt stops running and is not counted as done."""
     ahead = board()
-    ahead.take(Started(TASKS[0], SLOT), now=0.0)
-    ahead.take(Failed(TASKS[0], "its worker died (SIGKILL)", died=True), now=1.0)
+    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
+    ahead.take(Failed(ASSIGNMENTS[0], "its worker died (SIGKILL)", died=True), now=1.0)
     assert (ahead.done, ahead.running) == (0, {})
 
 
@@ -80,22 +80,22 @@ def _shown(events: list[Event], *, terminal: bool) -> str:
 
 
 STORY: list[Event] = [
-    Started(TASKS[0], SLOT),
-    Started(TASKS[1], SLOT),
+    Started(ASSIGNMENTS[0], SLOT),
+    Started(ASSIGNMENTS[1], SLOT),
     Noted("RuntimeWarning: no C++ compiler was found"),
     Noted("RuntimeWarning: no C++ compiler was found"),
-    EpochDone(TASKS[0], ROW),
-    Failed(TASKS[1], "Traceback ...\nRuntimeError: out of memory", died=False),
-    Failed(TASKS[1], "its worker died (SIGKILL)", died=True, company=3),
+    EpochDone(ASSIGNMENTS[0], ROW),
+    Failed(ASSIGNMENTS[1], "Traceback ...\nRuntimeError: out of memory", died=False),
+    Failed(ASSIGNMENTS[1], "its worker died (SIGKILL)", died=True, company=3),
     Finished(
-        TASKS[0],
+        ASSIGNMENTS[0],
         "ok",
         {"headline": "best", "valid_nll_best": 5.0, "test_nll_best": 4.9, "seconds": 100.0},
         [ROW],
         {},
     ),
-    Started(TASKS[2], SLOT),
-    Finished(TASKS[2], "diverged", {}, [ROW, ROW], {}),
+    Started(ASSIGNMENTS[2], SLOT),
+    Finished(ASSIGNMENTS[2], "diverged", {}, [ROW, ROW], {}),
 ]
 
 
@@ -145,12 +145,12 @@ def test_a_terminal_shows_each_running_trial(clock: SimpleNamespace) -> None:
 
 def test_a_terminal_shows_as_many_trials_as_fit(clock: SimpleNamespace) -> None:
     """Beyond its height one line counts the others and says between which epochs they are."""
-    many = [Task(entry.cell, 1, Path("work")) for entry in entries(range(20))]
-    names = {entry.cell.key: name_of(entry) for entry in entries(range(20))}
+    many = [Assignment(entry.trial, 1, Path("work")) for entry in entries(range(20))]
+    names = {entry.trial.key: name_of(entry) for entry in entries(range(20))}
     console = Console(file=io.StringIO(), width=90, height=12)
     progress = Progress(console, Board(names, total=20, done=0, slots=2))
-    for task in many:
-        progress.show(Started(task, SLOT))
+    for assignment in many:
+        progress.show(Started(assignment, SLOT))
     clock.now = 10.0
     progress.show(EpochDone(many[-1], ROW))
     with console.capture() as captured:

@@ -18,9 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ablate.store import Row
 from ablate.study import mirror
-from ablate.study.cells import Entry
 from ablate.study.cohorts import Cohorts
-from ablate.study.events import Slot, Task
+from ablate.study.entries import Entry
+from ablate.study.events import Assignment, Slot
 from ablate.study.mirror import STUDY_NAME
 from ablate.study.queue import FILE, Queue
 
@@ -36,8 +36,8 @@ def trials(folder: Path) -> list[FrozenTrial]:
 
 
 def row(entry: Entry, **changes: object) -> Row:
-    """A committed row of this cell."""
-    ended = {"key": entry.cell.key, "seed": entry.cell.seed, "status": "ok"}
+    """A committed row of this trial."""
+    ended = {"key": entry.trial.key, "seed": entry.trial.seed, "status": "ok"}
     return ended | {"headline": "last", "valid_nll_last": 4.5} | changes
 
 
@@ -88,7 +88,7 @@ def test_a_finished_trial_in_optuna(tmp_path: Path) -> None:
     assert trial.params["recurrent.rate"] == 0.0
     assert trial.intermediate_values == {1: 5.5, 2: 4.5}
     assert trial.user_attrs == {
-        "key": entry.cell.key,
+        "key": entry.trial.key,
         "label": "input 0.25",
         "seed": 7,
         "status": "ok",
@@ -111,7 +111,7 @@ def test_a_trial_without_a_usable_number_fails_there(tmp_path: Path, ending: Row
         queue.put([entry])
         queue.pop()
         queue.finish(row(entry, **ending), CURVE)
-        assert queue.ended() == {entry.cell.key}
+        assert queue.ended() == {entry.trial.key}
 
     (trial,) = trials(tmp_path)
     assert trial.state is TrialState.FAIL
@@ -124,7 +124,7 @@ def test_a_failed_cell_may_be_put_again(tmp_path: Path) -> None:
     with Queue(tmp_path) as queue:
         queue.put([entry])
         queue.pop()
-        queue.fail(entry.cell.key, "its worker died (SIGKILL)")
+        queue.fail(entry.trial.key, "its worker died (SIGKILL)")
         assert queue.ended() == frozenset()
         queue.put([entry])
         assert queue.pop() == (entry,)
@@ -197,10 +197,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole(found: tuple[Any, list[str]], store: Any, wanted: list[Entry], reason: str) -> None:
-    """All cells are committed, and one note says that the run went on without the queue."""
+    """All trials are committed, and one note says that the run went on without the queue."""
     summary, lines = found
     assert summary.failures == ()
-    assert store.committed().keys() >= {entry.cell.key for entry in wanted}
+    assert store.committed().keys() >= {entry.trial.key for entry in wanted}
     (note,) = (line for line in lines if "Optuna's queue" in line)
     assert f"{store.folder / FILE} cannot be used ({reason})" in note
     assert "goes on without it" in note
@@ -315,11 +315,13 @@ def test_a_queue_that_fails_in_the_middle_is_gone_without(
     harmed: list[bool] = []
 
     class Harming(Fake):
-        def __call__(self, tasks: Sequence[Task], slot: Slot, emit: Callable[..., None]) -> None:
+        def __call__(
+            self, assignments: Sequence[Assignment], slot: Slot, emit: Callable[..., None]
+        ) -> None:
             if not harmed:
                 harmed.append(True)
                 harm(store.folder)
-            super().__call__(tasks, slot, emit)
+            super().__call__(assignments, slot, emit)
 
     found = fill(store, wanted, Harming(raises_crowded=(2,)), cohort=3)
     while HELD:
@@ -329,7 +331,7 @@ def test_a_queue_that_fails_in_the_middle_is_gone_without(
     assert summary.trained == 0
     assert any("was damaged" in line for line in lines) == (harm is _break)
     ended = [t.user_attrs["key"] for t in trials(store.folder) if t.user_attrs["status"] == "ok"]
-    assert sorted(ended) == sorted(entry.cell.key for entry in wanted)
+    assert sorted(ended) == sorted(entry.trial.key for entry in wanted)
 
 
 @pytest.mark.parametrize(
@@ -350,11 +352,11 @@ def test_a_folder_of_any_name_has_its_queue(tmp_path: Path, name: str) -> None:
     assert (folder / FILE).stat().st_size > 0
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with Queue(folder) as queue:
-        assert queue.ended() == {entry.cell.key}
+        assert queue.ended() == {entry.trial.key}
 
 
 def test_a_large_matrix_costs_little(tmp_path: Path) -> None:
-    """Of 10,000 cells a tenth forms cohorts, is enqueued and ended, in less than 6 s of CPU."""
+    """Of 10,000 trials a tenth forms cohorts, is enqueued and ended, in less than 6 s of CPU."""
     wanted = entries(range(100), [number / 20 for number in range(1, 11)])
     began = time.process_time()
     with Queue(tmp_path) as queue:
@@ -363,13 +365,13 @@ def test_a_large_matrix_costs_little(tmp_path: Path) -> None:
         while popped := queue.pop():
             for entry in popped:
                 queue.finish(row(entry), CURVE)
-        assert queue.ended() == {entry.cell.key for entry in wanted}
+        assert queue.ended() == {entry.trial.key for entry in wanted}
     assert time.process_time() - began < 6
     assert {trial.state for trial in trials(tmp_path)} == {TrialState.COMPLETE}
 
 
 def test_a_store_from_elsewhere_is_learnt(tmp_path: Path) -> None:
-    """Trials that Optuna never saw, of cells that this run does not name, join by key and seed."""
+    """Trials that Optuna never saw, of trials that this run does not name, join by key and seed."""
     store = new_store(tmp_path)
     fill(store, entries([1]))
     (store.folder / FILE).unlink()

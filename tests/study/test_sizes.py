@@ -61,8 +61,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
     """Stand in for the probe: cohorts of up to two pay; what was asked is kept."""
     asked: list[tuple[int, list[int]]] = []
 
-    def measure(cells, corpus, sizes, *, device, threads):
-        asked.append((len(cells), list(sizes)))
+    def measure(trials, corpus, sizes, *, device, threads):
+        asked.append((len(trials), list(sizes)))
         return Probe({size: 0.04 if size == 1 else 0.025 for size in sizes})
 
     monkeypatch.setattr("ablate.training.sizing.measure", measure)
@@ -94,7 +94,7 @@ def test_a_busy_machine_is_said_and_not_believed(
 ) -> None:
     """Of four that wait four train at once, though one was measured; the estimate says so too."""
 
-    def measure(cells, corpus, sizes, *, device, threads):
+    def measure(trials, corpus, sizes, *, device, threads):
         return Probe({1: 2.47}, busy=True)
 
     monkeypatch.setattr("ablate.training.sizing.measure", measure)
@@ -159,14 +159,14 @@ def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("ablate.study.job.measure", measure)
     job = make(precision="auto")
     assert asked == [("cpu", 1)]
-    assert {entry.cell.precision for entry in job.entries} == {"bf16"}
+    assert {entry.trial.precision for entry in job.entries} == {"bf16"}
     assert (
         "precision: bf16 (auto: bfloat16 products measured 6.1 times as fast as float32 here)"
         in list(words.introduction(job))
     )
     for settings in ((), ("precision=fp32",)):
         own = make(precision="auto" if settings else "fp32", settings=settings)
-        assert {entry.cell.precision for entry in own.entries} == {"fp32"}
+        assert {entry.trial.precision for entry in own.entries} == {"fp32"}
         assert "precision: fp32" in list(words.introduction(own))
     assert asked == [("cpu", 1)]
 

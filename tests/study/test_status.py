@@ -7,7 +7,7 @@ from fake_training import Fake
 from matrix import entries, fill, new_store
 
 from ablate.errors import AblateError
-from ablate.study.names import cell_rows
+from ablate.study.entries import cell_rows
 from ablate.study.status import find_statuses, status_of
 
 

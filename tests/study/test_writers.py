@@ -10,7 +10,7 @@ from ablate.data import load_corpus
 from ablate.store import FAILED
 from ablate.store.schema import TRIALS
 from ablate.study.desk import known_before
-from ablate.study.events import Task
+from ablate.study.events import Assignment
 from ablate.training.loop import Outcome, train
 
 
@@ -19,26 +19,26 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A trial of the smallest net, trained for real."""
     corpus = load_corpus("toy")
     (entry,) = entries([1])
-    recipe = entry.cell.recipe.model_copy(
+    recipe = entry.trial.recipe.model_copy(
         update={"batch": 100, "unroll": 50, "epochs": 1, "train_eval_tokens": 100}
     )
-    cell = replace(entry.cell, recipe=recipe, corpus_digest=corpus.digest)
+    trial = replace(entry.trial, recipe=recipe, corpus_digest=corpus.digest)
     folder = tmp_path_factory.mktemp("work")
-    return train(cell, corpus, folder=folder, on_epoch=lambda row: None)
+    return train(trial, corpus, folder=folder, on_epoch=lambda row: None)
 
 
 def test_no_column_has_two_writers(outcome: Outcome, tmp_path: Path) -> None:
     """What the driver knows and what training measured have no column in common, and lack none."""
     (entry,) = entries([1])
-    known = known_before(Task(entry.cell, 1, tmp_path), outcome.status, entry)
-    assert known.keys() & outcome.trial.keys() == set()
-    assert known.keys() | outcome.trial.keys() | {"error"} == set(TRIALS.names)
+    known = known_before(Assignment(entry.trial, 1, tmp_path), outcome.status, entry)
+    assert known.keys() & outcome.columns.keys() == set()
+    assert known.keys() | outcome.columns.keys() | {"error"} == set(TRIALS.names)
 
 
 def test_the_driver_alone_fills_what_a_failure_needs(tmp_path: Path) -> None:
     """A trial that failed before anything was measured has every column that may not be empty."""
     (entry,) = entries([1])
-    known = known_before(Task(entry.cell, 1, tmp_path), FAILED, entry)
+    known = known_before(Assignment(entry.trial, 1, tmp_path), FAILED, entry)
     assert {field.name for field in TRIALS if not field.nullable} <= known.keys()
     store = new_store(tmp_path)
     store.write_failure(known | {"error": "out of memory"})

@@ -14,6 +14,7 @@ from ablate.model.parameters import Parameters
 from ablate.training import checkpoint, loop
 from ablate.training.checkpoint import NAME, Checkpoint, Writer, load
 from ablate.training.loop import Member, train, train_cohort
+from ablate.training.trial import Trial
 
 NUMBERS = 10_000
 
@@ -182,26 +183,26 @@ def test_a_write_that_is_torn_leaves_the_one_before(tmp_path, monkeypatch):
     assert float(_loaded(tmp_path).parameters["a"][0]) == 1.0
 
 
-def _cells(epochs: int) -> list[toys.ToyCell]:
+def _trials(epochs: int) -> list[Trial]:
     recipe = toys.recipe(epochs=epochs, hold=epochs)
-    return [toys.ToyCell(recipe=recipe, seed=seed, key=f"cell{seed}") for seed in (1, 2)]
+    return [toys.trial(recipe=recipe, seed=seed) for seed in (1, 2)]
 
 
-def _together(cells: list[toys.ToyCell], folder: Path, on_epoch: Callable, on_outcome: Callable):
-    members = [Member(cell, folder / cell.key) for cell in cells]
+def _together(trials: list[Trial], folder: Path, on_epoch: Callable, on_outcome: Callable):
+    members = [Member(trial, folder / trial.key) for trial in trials]
     train_cohort(members, toys.corpus(train=401), on_epoch=on_epoch, on_outcome=on_outcome)
 
 
 def test_an_epoch_is_trained_while_the_last_one_is_written(tmp_path, disk, monkeypatch):
     """What is written is the state of its epoch, though the next has changed all weights since."""
-    epochs: list[tuple[str, int]] = []
+    epochs: list[tuple[int, int]] = []
 
     class Killed(Exception):
         pass
 
     def on_epoch(member: Member, row: dict) -> None:
-        epochs.append((member.cell.key, row["epoch"]))
-        if epochs[-1] == ("cell1", 2):
+        epochs.append((member.trial.seed, row["epoch"]))
+        if epochs[-1] == (1, 2):
             raise Killed
 
     points = loop.curve_points
@@ -214,13 +215,14 @@ def test_an_epoch_is_trained_while_the_last_one_is_written(tmp_path, disk, monke
         return points(*given)
 
     monkeypatch.setattr(loop, "curve_points", trained)
+    long, short = _trials(3), _trials(1)[1]
     with pytest.raises(Killed):
-        _together(_cells(3), tmp_path / "cut", on_epoch, lambda *_: None)
-    assert epochs == [("cell1", 1), ("cell2", 1), ("cell1", 2)]
-    # Of cell2 the first epoch was the last that anybody asked to save.
-    state = load(tmp_path / "cut" / "cell2", "cell2", "cpu")
-    _together(_cells(1)[1:], tmp_path / "whole", lambda *_: None, lambda *_: None)
-    whole = load(tmp_path / "whole" / "cell2", "cell2", "cpu")
+        _together(long, tmp_path / "cut", on_epoch, lambda *_: None)
+    assert epochs == [(1, 1), (2, 1), (1, 2)]
+    # Of the second trial the first epoch was the last that anybody asked to save.
+    state = load(tmp_path / "cut" / long[1].key, long[1].key, "cpu")
+    _together([short], tmp_path / "whole", lambda *_: None, lambda *_: None)
+    whole = load(tmp_path / "whole" / short.key, short.key, "cpu")
     assert state is not None
     assert whole is not None
     assert (state.epochs, whole.epochs) == (1, 1)
@@ -230,16 +232,16 @@ def test_an_epoch_is_trained_while_the_last_one_is_written(tmp_path, disk, monke
 
 def test_an_outcome_comes_after_its_last_checkpoint(tmp_path, disk):
     """Whoever takes it may delete the folder: nothing is written there any more."""
-    found: dict[str, int] = {}
+    found: dict[int, int] = {}
     threading.Timer(0.5, disk.let.set).start()
 
     def on_outcome(member: Member, _: object) -> None:
-        state = load(member.folder, member.cell.key, "cpu")
+        state = load(member.folder, member.trial.key, "cpu")
         assert state is not None
-        found[member.cell.key] = state.epochs
+        found[member.trial.seed] = state.epochs
 
-    _together(_cells(2), tmp_path, lambda *_: None, on_outcome)
-    assert found == {"cell1": 2, "cell2": 2}
+    _together(_trials(2), tmp_path, lambda *_: None, on_outcome)
+    assert found == {1: 2, 2: 2}
     assert len(disk.written) == 4
 
 
@@ -250,7 +252,7 @@ def test_a_full_disk_fails_the_trial(tmp_path, disk):
     epochs: list[int] = []
     with pytest.raises(OSError, match="No space left on device"):
         train(
-            _cells(9)[0],
+            _trials(9)[0],
             toys.corpus(train=401),
             folder=tmp_path,
             on_epoch=lambda row: epochs.append(row["epoch"]),

@@ -25,10 +25,10 @@ PLACEMENTS = [
 ]
 
 
-def _cells(net=NET, **changes):
+def _trials(net=NET, **changes):
     recipe = toys.recipe(batch=4, **changes)
     return [
-        toys.ToyCell(placement=placement, net=net, recipe=recipe, seed=seed, key=f"cell{seed}")
+        toys.trial(placement=placement, net=net, recipe=recipe, seed=seed)
         for seed, placement in enumerate(PLACEMENTS)
     ]
 
@@ -36,17 +36,17 @@ def _cells(net=NET, **changes):
 def _timeless(outcome):
     clocks = ("seconds", "tokens_per_second", "cohort", "started_at")
     rows = [{k: v for k, v in row.items() if k not in clocks} for row in outcome.epochs]
-    return {k: v for k, v in outcome.trial.items() if k not in clocks}, rows
+    return {k: v for k, v in outcome.columns.items() if k not in clocks}, rows
 
 
-def _together(cells, folder):
-    """Train `cells` in one cohort: the outcomes by key, and key and epoch of each row as told."""
+def _together(trials, folder):
+    """Train `trials` in one cohort: the outcomes by key, and key and epoch of each row as told."""
     outcomes, told = {}, []
     train_cohort(
-        [Member(cell, folder / cell.key) for cell in cells],
+        [Member(trial, folder / trial.key) for trial in trials],
         toys.corpus(),
-        on_epoch=lambda member, row: told.append((member.cell.key, row["epoch"])),
-        on_outcome=lambda member, outcome: outcomes.setdefault(member.cell.key, outcome),
+        on_epoch=lambda member, row: told.append((member.trial.key, row["epoch"])),
+        on_outcome=lambda member, outcome: outcomes.setdefault(member.trial.key, outcome),
     )
     return outcomes, told
 
@@ -55,26 +55,26 @@ class Killed(Exception):
     """Stands in for a kill at the moment an epoch's row is handed over."""
 
 
-def _stop(cell, folder, *, epoch):
-    """Train a cell alone, and stop when it has told of that epoch."""
+def _stop(trial, folder, *, epoch):
+    """Train a trial alone, and stop when it has told of that epoch."""
 
     def stop(row):
         if row["epoch"] == epoch:
             raise Killed
 
     with pytest.raises(Killed):
-        train(cell, toys.corpus(), folder=folder / cell.key, on_epoch=stop)
+        train(trial, toys.corpus(), folder=folder / trial.key, on_epoch=stop)
 
 
-def _as_alone(outcomes, cells, folder):
-    """Each has the curve, measurements and tokens of its cell trained alone, bit for bit."""
-    assert sorted(outcomes) == sorted(cell.key for cell in cells)
-    for cell in cells:
-        alone = train(cell, toys.corpus(), folder=folder / cell.key, on_epoch=lambda row: None)
-        found = outcomes[cell.key]
+def _as_alone(outcomes, trials, folder):
+    """Each has the curve, measurements and tokens of its trial trained alone, bit for bit."""
+    assert sorted(outcomes) == sorted(trial.key for trial in trials)
+    for trial in trials:
+        alone = train(trial, toys.corpus(), folder=folder / trial.key, on_epoch=lambda row: None)
+        found = outcomes[trial.key]
         assert found.status == alone.status
         assert _timeless(found) == _timeless(alone)
-        assert alone.trial["cohort"] == 1
+        assert alone.columns["cohort"] == 1
         assert found.tokens.keys() == alone.tokens.keys()
         for split, expected in alone.tokens.items():
             np.testing.assert_array_equal(found.tokens[split], expected)
@@ -83,11 +83,11 @@ def _as_alone(outcomes, cells, folder):
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_each_trial_is_what_it_is_alone(tmp_path, size):
     """Bit for bit, whoever its companions are."""
-    cells = _cells(epochs=2)[:size]
-    outcomes, told = _together(cells, tmp_path / "together")
-    _as_alone(outcomes, cells, tmp_path / "alone")
-    assert {outcome.trial["cohort"] for outcome in outcomes.values()} == {size}
-    assert told == [(cell.key, epoch) for epoch in (1, 2) for cell in cells]
+    trials = _trials(epochs=2)[:size]
+    outcomes, told = _together(trials, tmp_path / "together")
+    _as_alone(outcomes, trials, tmp_path / "alone")
+    assert {outcome.columns["cohort"] for outcome in outcomes.values()} == {size}
+    assert told == [(trial.key, epoch) for epoch in (1, 2) for trial in trials]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -100,20 +100,20 @@ def test_each_trial_has_a_recipe_of_its_own(tmp_path, precision):
         {"learning_rate": 0.9, "hold": 1, "divide": 4.0, "clip": 1.0, "headline": "best"},
     )
     # In bfloat16 bits are equal from some size of the products on: 16 units by 4 rows are below it.
-    cells = [
+    trials = [
         replace(
-            cell,
+            trial,
             net=Net(layers=1, hidden=32),
             recipe=toys.recipe(batch=8, epochs=3, **changes),
             precision=precision,
         )
-        for cell, changes in zip(_cells(), own, strict=True)
+        for trial, changes in zip(_trials(), own, strict=True)
     ]
-    outcomes, _ = _together(cells, tmp_path / "together")
-    _as_alone(outcomes, cells, tmp_path / "alone")
+    outcomes, _ = _together(trials, tmp_path / "together")
+    _as_alone(outcomes, trials, tmp_path / "alone")
     norms = [row["gradient_norm"] for o in outcomes.values() for row in o.epochs]
     assert min(norms) > 0.3, "the first trial's clip holds nothing back"
-    rates = [[row["learning_rate"] for row in outcomes[cell.key].epochs] for cell in cells]
+    rates = [[row["learning_rate"] for row in outcomes[trial.key].epochs] for trial in trials]
     assert rates == [[0.5, 0.25, 0.125], [0.1, 0.1, 0.1], [0.9, 0.225, 0.05625]]
 
 
@@ -123,36 +123,36 @@ SCHEDULES = (CURRICULUM, ANNEALED, CONSTANT)
 def test_schedules_of_the_rates_of_dropout_stand_side_by_side(tmp_path):
     """One whose rates rise, one whose rates fall, and one that stays: each as alone."""
     placement = Placement({Edge.CELL: Drop(0.5)})
-    cells = [
-        replace(cell, placement=Placement(placement, schedule))
-        for cell, schedule in zip(_cells(epochs=2), SCHEDULES, strict=True)
+    trials = [
+        replace(trial, placement=Placement(placement, schedule))
+        for trial, schedule in zip(_trials(epochs=2), SCHEDULES, strict=True)
     ]
-    outcomes, _ = _together(cells, tmp_path / "together")
-    _as_alone(outcomes, cells, tmp_path / "alone")
+    outcomes, _ = _together(trials, tmp_path / "together")
+    _as_alone(outcomes, trials, tmp_path / "alone")
 
 
 def test_an_empty_place_stays_empty(tmp_path):
     """A trial that is nearly done goes on beside a new one, ends first, and nobody follows it."""
-    one, two, _ = _cells(epochs=3)
+    one, two, _ = _trials(epochs=3)
     _stop(one, tmp_path, epoch=2)
     outcomes, told = _together([one, two], tmp_path)
-    assert told == [("cell0", 3), ("cell1", 1), ("cell1", 2), ("cell1", 3)]
-    assert list(outcomes) == ["cell0", "cell1"]
+    assert told == [(one.key, 3), (two.key, 1), (two.key, 2), (two.key, 3)]
+    assert list(outcomes) == [one.key, two.key]
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_a_trial_resumes_beside_a_new_one(tmp_path, kind):
     """One from its second epoch, one from its first: both as they are alone."""
-    cells = _cells(Net(layers=1, hidden=16, cell=kind), epochs=3)[:2]
-    _stop(cells[0], tmp_path / "together", epoch=1)
-    outcomes, told = _together(cells, tmp_path / "together")
-    assert told[:2] == [("cell0", 2), ("cell1", 1)]
-    _as_alone(outcomes, cells, tmp_path / "alone")
+    trials = _trials(Net(layers=1, hidden=16, cell=kind), epochs=3)[:2]
+    _stop(trials[0], tmp_path / "together", epoch=1)
+    outcomes, told = _together(trials, tmp_path / "together")
+    assert told[:2] == [(trials[0].key, 2), (trials[1].key, 1)]
+    _as_alone(outcomes, trials, tmp_path / "alone")
 
 
 def test_a_trial_whose_loss_is_not_finite_is_frozen(tmp_path, monkeypatch):
     """To the epoch's end, after which it is gone; its companions are what they are alone."""
-    cells = _cells(epochs=2)
+    trials = _trials(epochs=2)
     sizes = []
     real = Update.__call__
 
@@ -163,39 +163,41 @@ def test_a_trial_whose_loss_is_not_finite_is_frozen(tmp_path, monkeypatch):
         return real(update, x_TB, y_TB)
 
     monkeypatch.setattr(Update, "__call__", spoilt)
-    outcomes, _ = _together(cells, tmp_path / "together")
+    outcomes, _ = _together(trials, tmp_path / "together")
     monkeypatch.undo()
     windows = len(sizes) // 2
     assert sizes == [3] * windows + [2] * windows
-    assert [outcomes[cell.key].status for cell in cells] == ["ok", "diverged", "ok"]
-    row = outcomes["cell1"].epochs[0]
+    assert [outcomes[trial.key].status for trial in trials] == ["ok", "diverged", "ok"]
+    row = outcomes[trials[1].key].epochs[0]
     assert row["valid_nll"] is None
     assert row["running_nll"] > 0
-    del outcomes["cell1"]
-    _as_alone(outcomes, [cells[0], cells[2]], tmp_path / "alone")
+    del outcomes[trials[1].key]
+    _as_alone(outcomes, [trials[0], trials[2]], tmp_path / "alone")
 
 
 def test_all_trials_of_a_cohort_may_diverge(tmp_path):
     """Nothing is left to evaluate, and each has its row."""
-    outcomes, _ = _together(_cells(learning_rate=1e38, clip=1e38), tmp_path)
+    outcomes, _ = _together(_trials(learning_rate=1e38, clip=1e38), tmp_path)
     assert {outcome.status for outcome in outcomes.values()} == {"diverged"}
 
 
 def test_bfloat16_trains_too(tmp_path):
     """Near float32's perplexity after two epochs, and not the same."""
-    cells = _cells(epochs=2)
-    coarse = [replace(cell, precision="bf16", key=f"{cell.key}-bf16") for cell in cells]
-    whole, _ = _together(cells, tmp_path)
+    trials = _trials(epochs=2)
+    coarse = [replace(trial, precision="bf16") for trial in trials]
+    whole, _ = _together(trials, tmp_path)
     found, _ = _together(coarse, tmp_path)
     for own, other in zip(whole.values(), found.values(), strict=True):
-        assert other.trial["path"] == "looped"
-        assert other.trial["valid_nll_last"] != own.trial["valid_nll_last"]
-        assert other.trial["valid_nll_last"] == pytest.approx(own.trial["valid_nll_last"], rel=0.02)
+        assert other.columns["path"] == "looped"
+        assert other.columns["valid_nll_last"] != own.columns["valid_nll_last"]
+        assert other.columns["valid_nll_last"] == pytest.approx(
+            own.columns["valid_nll_last"], rel=0.02
+        )
 
 
 def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
     """None takes the library's LSTM in float32: its companions would change its rounding."""
-    one, two, _ = _cells(epochs=1)
+    one, two, _ = _trials(epochs=1)
     with pytest.raises(AblateError, match="one path of the engine"):
         _together([one, replace(two, placement=Placement())], tmp_path)
 
@@ -214,7 +216,7 @@ def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
 )
 def test_a_cohort_is_of_one_kind(tmp_path, change, what):
     """One sentence says what must agree."""
-    one, two, _ = _cells(epochs=2)
+    one, two, _ = _trials(epochs=2)
     said = f"trials of a cohort agree in {what}, got .* and .*; train them apart"
     with pytest.raises(AblateError, match=said):
         _together([one, replace(two, **change)], tmp_path)

@@ -16,6 +16,7 @@ from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.training import busy, sizing
 from ablate.training.recipe import PRESETS
+from ablate.training.trial import Trial
 from ablate.training.update import Update
 
 SMALL = PRESETS["zaremba-small"]
@@ -81,13 +82,13 @@ def test_the_best_size_takes_the_least_time_a_trial(
     assert sizing.best(milliseconds) == size
 
 
-def _cells(count: int) -> list[toys.ToyCell]:
+def _trials(count: int) -> list[Trial]:
     rates = [0.1 * (1 + number) for number in range(count)]
-    return [toys.ToyCell(placement=Placement({Edge.INPUT: Drop(rate)})) for rate in rates]
+    return [toys.trial(placement=Placement({Edge.INPUT: Drop(rate)})) for rate in rates]
 
 
 def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each size is a cohort of the cells, again from the first; times are seconds a trial."""
+    """Each size is a cohort of the trials, again from the first; times are seconds a trial."""
     called: list[list[float]] = []
     real = Update.__call__
 
@@ -102,8 +103,8 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Update, "__call__", counted)
     monkeypatch.setattr(sizing, "disturbed", lambda seconds, wanted, *, device: False)
-    cells, threads = _cells(3), torch.get_num_threads()
-    probe = sizing.measure(cells, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
+    trials, threads = _trials(3), torch.get_num_threads()
+    probe = sizing.measure(trials, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
 
     assert not probe.busy
     assert list(probe.seconds) == [1, 2, 4]
@@ -115,8 +116,8 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_probe_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose updates would take beyond a few seconds are not tried."""
-    monkeypatch.setattr(sizing, "seconds_an_update", lambda cells, *_: (0.3 * len(cells), False))
-    probe = sizing.measure(_cells(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
+    monkeypatch.setattr(sizing, "seconds_an_update", lambda trials, *_: (0.3 * len(trials), False))
+    probe = sizing.measure(_trials(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
     assert probe == sizing.Probe({1: 0.3, 2: 0.3, 4: 0.3})
 
 
@@ -146,7 +147,7 @@ class FakeMachine:
 
 
 def _probe(sizes: list[int]) -> sizing.Probe:
-    return sizing.measure(_cells(1), toys.corpus(), sizes, device="cpu", threads=1)
+    return sizing.measure(_trials(1), toys.corpus(), sizes, device="cpu", threads=1)
 
 
 def test_a_quiet_machine_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
-"""A small corpus and cell for the tests of training: odd sizes, seeded, nothing alike."""
+"""A small corpus and trial for the tests of training: odd sizes, seeded, nothing alike."""
 
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +8,7 @@ from ablate.data.corpora import Corpus
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.training.recipe import Recipe
+from ablate.training.trial import Trial
 
 VOCABULARY = 23
 
@@ -47,13 +46,14 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**(values | changes))
 
 
-@dataclass(frozen=True)
-class ToyCell:
-    """What training asks of a cell."""
-
-    placement: Placement = field(default_factory=Placement)
-    recipe: Recipe = field(default_factory=recipe)
-    net: Net = field(default_factory=partial(Net, layers=2, hidden=13, embedding=5))
-    seed: int = 7
-    precision: str = "fp32"
-    key: str = "key"
+def trial(**changes: Any) -> Trial:
+    """Two layers in float32 without dropout, but for what is given."""
+    values: dict[str, Any] = {
+        "corpus": "toys",
+        "corpus_digest": "0" * 64,
+        "net": Net(layers=2, hidden=13, embedding=5),
+        "recipe": recipe(),
+        "placement": Placement(),
+        "seed": 7,
+    }
+    return Trial(**(values | changes))

@@ -1,82 +1,40 @@
 """Cells: what is trained, each under a key that says all of it and nothing else.
 
-A cell's names (strategy, arguments, label) are no part of it: two names for one placement are two
-entries with one cell, which is trained once and shown under both.
+A trial's names (strategy, arguments, label) are no part of it: two names for one placement are two
+entries with one trial, which is trained once and shown under both.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ablate import noise
 from ablate.cells import LSTM
 from ablate.data.corpora import Corpus
-from ablate.data.text import PLAIN, Text
 from ablate.data.windows import training_updates
 from ablate.edges import Edge
 from ablate.errors import AblateError
-from ablate.facts import canonical_json, facts
-from ablate.masks import LIMITS, SEMANTICS, check_types
+from ablate.facts import canonical_json
+from ablate.masks import LIMITS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.sources import built_in
+from ablate.store import Row, Store
+from ablate.store.store import combination_of
 from ablate.study.grid import Value, distinct
 from ablate.study.schema import Profile
-from ablate.training.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One trial to be: a net, a recipe, a placement and a seed on a corpus.
-
-    `corpus` is how the corpus was asked for, which another machine may spell otherwise, `folder`
-    where it lies (None for a built-in one) and `text` how it is read; the key has its digest.
-    """
-
-    corpus: str
-    corpus_digest: str
-    net: Net
-    recipe: Recipe
-    placement: Placement
-    seed: int
-    precision: str = "fp32"
-    text: Text = PLAIN
-    folder: Path | None = None
-
-    @property
-    def key(self) -> str:
-        """20 hexadecimal digits: equal for cells whose trials would be equal, bit for bit."""
-        return _hash(self._facts() | {"precision": self.precision})
-
-    @property
-    def pair_key(self) -> str:
-        """The key without the precision: equal for cells that differ in nothing else."""
-        return _hash(self._facts())
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            # Written out, an embedding as wide as the layers is the one that is left out.
-            "net": facts(self.net) | {"embedding": self.net.inputs},
-            "corpus": self.corpus_digest,
-            "recipe": facts(self.recipe),
-            "placement": self.placement.text,
-            "seed": self.seed,
-            "semantics": SEMANTICS,
-        }
+from ablate.training.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cell under one of its names.
+    """A trial under one of its names.
 
     `baseline` says that differences are to it; `position` counts the points in the file's order;
     `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
     lists the point; one that joined by `--strategies` is no part of what the file asks.
     """
 
-    cell: Cell
+    trial: Trial
     strategy: str
     arguments: dict[str, Value]
     label: str
@@ -90,11 +48,11 @@ class Entry:
     @property
     def title(self) -> str:
         """The label, and the cell in front where it is no LSTM: `gru recurrent .25`."""
-        name = self.cell.net.cell
+        name = self.trial.net.cell
         return self.label if name == LSTM.name else f"{name} {self.label}"
 
 
-def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
+def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
     """Return every entry of `profile` on `corpus`: seed by seed, net by net, in the file's order.
 
     The seeds are outermost, so that a run that stops early has as many of each placement as it can.
@@ -104,7 +62,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
     schedule that does not do what it should.
     """
     if profile.precision == "auto":
-        raise ValueError("precision is still 'auto'; settle it before cells are enumerated")
+        raise ValueError("precision is still 'auto'; settle it before trials are enumerated")
     recipe = profile.recipe
     updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
     points = distinct(profile.strategies)
@@ -116,7 +74,7 @@ def enumerate_cells(profile: Profile, corpus: Corpus) -> list[Entry]:
             _check_words(placement, point.label, corpus)
     return [
         Entry(
-            cell=Cell(
+            trial=Trial(
                 corpus=corpus.name,
                 corpus_digest=corpus.digest,
                 net=net,
@@ -158,15 +116,68 @@ def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
 
 
 def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """The distinct cells in their order, each under the first of its names."""
-    cells: dict[str, Entry] = {}
+    """The distinct trials in their order, each under the first of its names."""
+    trials: dict[str, Entry] = {}
     for entry in entries:
-        cells.setdefault(entry.cell.key, entry)
-    return cells
+        trials.setdefault(entry.trial.key, entry)
+    return trials
+
+
+def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | None = None) -> None:
+    """Write the names of `entries` into `store`, and set aside those of their earlier versions.
+
+    A strategy at its arguments, and a label, have in one combination one placement at every seed: a
+    seed that is not among `entries` keeps its name where its trial is of that placement, gets it
+    back where an edit was undone, and loses it otherwise. Names that nobody asked for stay.
+
+    `listed` are the labels that the study file has now, in its order: in the combinations of
+    `entries`, each name is asked for by the file or, from now on, not. Without it, names keep what
+    they are.
+    """
+    rows = cell_rows(entries)
+    asked = {_point(row): entry for row, entry in zip(rows, entries, strict=True)}
+    labelled = {_labelled(row): entry for row, entry in zip(rows, entries, strict=True)}
+    kept: list[Entry] = []
+    earlier: list[Row] = []
+    for row in [*store.cells().to_pylist(), *store.earlier().to_pylist()]:
+        own = asked.get(_point(row))
+        entry = own or labelled.get(_labelled(row))
+        if entry is None:
+            continue
+        present = replace(entry, trial=replace(entry.trial, seed=row["seed"]))
+        same = present.trial.key == row["key"]
+        if same:
+            kept.append(present)
+        # A label that now stands for other arguments has its trials under those alone.
+        if not (same and own):
+            earlier.append(row)
+    rows += cell_rows(kept)
+    written = {(row["key"], *_point(row)) for row in [*rows, *earlier]}
+    others = [row for row in store.cells().to_pylist() if (row["key"], *_point(row)) not in written]
+    rows += _reconsidered(others, {combination_of(row) for row in rows}, listed)
+    store.write_cells(rows, earlier=earlier)
+
+
+def cell_rows(entries: Sequence[Entry]) -> list[Row]:
+    """The rows of `cells.parquet`."""
+    return [
+        {
+            "strategy": entry.strategy,
+            "arguments": canonical_json(entry.arguments),
+            "label": entry.label,
+            "dial": entry.dial,
+            "dial_value": entry.dial_value,
+            "position": entry.position,
+            "baseline": entry.baseline,
+            "asked": entry.asked,
+            **entry.trial.columns(),
+        }
+        for entry in entries
+    ]
 
 
 def _in_net(placement: Placement, net: Net) -> Placement:
-    """The placement of a cell: none where nothing of what is asked has a place in the net.
+    """The placement of a trial: none where nothing of what is asked has a place in the net.
 
     Where only a part has none, the placement keeps it, and with it the key that such trials have in
     every store: zaremba2014 in a net of one layer has been stored with its INTERLAYER.
@@ -196,5 +207,28 @@ def _check_words(placement: Placement, label: str, corpus: Corpus) -> None:
         ) from None
 
 
-def _hash(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:20]
+def _reconsidered(
+    rows: Sequence[Row], combinations: Collection[tuple[str, ...]], listed: Sequence[str] | None
+) -> Iterator[Row]:
+    """Those of `rows` that the study file lists again, elsewhere, or no more."""
+    if listed is None:
+        return
+    places = {label: place for place, label in enumerate(listed)}
+    for row in rows:
+        place = places.get(row["label"])
+        if combination_of(row) not in combinations:
+            continue
+        if place is not None and (row["asked"] is False or row["position"] != place):
+            yield row | {"asked": True, "position": place}
+        elif place is None and row["asked"] is not False:
+            # Differences are to no point that the file has not.
+            behind = len(places) + row["position"]
+            yield row | {"asked": False, "position": behind, "baseline": False}
+
+
+def _point(row: Row) -> tuple[str, ...]:
+    return row["strategy"], row["arguments"], *combination_of(row)
+
+
+def _labelled(row: Row) -> tuple[str, ...]:
+    return row["label"], *combination_of(row)

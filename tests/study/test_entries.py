@@ -20,14 +20,14 @@ from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, CURRICULUM, Schedule
 from ablate.strategies import get
-from ablate.study.cells import Cell, enumerate_cells, without_place
-from ablate.study.names import columns
+from ablate.study.entries import enumerate_trials, without_place
 from ablate.study.parse import parse_study
 from ablate.study.schema import Profile
 from ablate.training.recipe import PRESETS
+from ablate.training.trial import Trial
 
 RECIPE = PRESETS["zaremba-small"].recipe
-CELL = Cell(
+TRIAL = Trial(
     corpus="toy",
     corpus_digest="d" * 64,
     net=Net(layers=2, hidden=16),
@@ -62,9 +62,9 @@ def profile(*strategies: dict[str, Any], **changes: Any) -> Profile:
 )
 def test_a_key_has_all_that_makes_a_trial(change: dict[str, Any]) -> None:
     """Whatever would change the trial changes its key, and that of its pair."""
-    other = replace(CELL, **change)
-    assert other.key != CELL.key
-    assert other.pair_key != CELL.pair_key
+    other = replace(TRIAL, **change)
+    assert other.key != TRIAL.key
+    assert other.pair_key != TRIAL.pair_key
 
 
 @pytest.mark.parametrize(
@@ -86,36 +86,36 @@ def test_a_key_has_all_that_makes_a_trial(change: dict[str, Any]) -> None:
 )
 def test_a_key_has_nothing_else(change: dict[str, Any]) -> None:
     """Another way to write the same trial down has the same key."""
-    assert replace(CELL, **change).key == CELL.key
+    assert replace(TRIAL, **change).key == TRIAL.key
 
 
 def test_a_pair_differs_in_precision_alone() -> None:
     """`pair_key` finds the same trial at another precision."""
-    other = replace(CELL, precision="bf16")
-    assert other.key != CELL.key
-    assert other.pair_key == CELL.pair_key
+    other = replace(TRIAL, precision="bf16")
+    assert other.key != TRIAL.key
+    assert other.pair_key == TRIAL.pair_key
 
 
 def test_semantics_are_part_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the meaning of masks changes, no old result is taken for a new one."""
-    before = CELL.key
-    monkeypatch.setattr("ablate.study.cells.SEMANTICS", -1)
-    assert replace(CELL).key != before
+    before = TRIAL.key
+    monkeypatch.setattr("ablate.training.trial.SEMANTICS", -1)
+    assert replace(TRIAL).key != before
 
 
 def test_a_key_is_the_same_tomorrow() -> None:
     """A pinned key: results kept on disk are found again only while it stands."""
-    assert CELL.key == "24c1b30bb2fba300f640"
-    assert pickle.loads(pickle.dumps(CELL)).key == CELL.key
+    assert TRIAL.key == "24c1b30bb2fba300f640"
+    assert pickle.loads(pickle.dumps(TRIAL)).key == TRIAL.key
 
 
 def test_seeds_are_outermost() -> None:
     """A run that stops early has as many seeds of each placement as it can."""
-    entries = enumerate_cells(
+    entries = enumerate_trials(
         profile({"name": "none"}, {"name": "zaremba2014", "rate": [0.5, 0.25]}),
         load_corpus("toy"),
     )
-    assert [(entry.cell.seed, entry.position, entry.label) for entry in entries] == [
+    assert [(entry.trial.seed, entry.position, entry.label) for entry in entries] == [
         (1, 0, "none"),
         (1, 1, "zaremba2014 .5"),
         (1, 2, "zaremba2014 .25"),
@@ -123,14 +123,14 @@ def test_seeds_are_outermost() -> None:
         (2, 1, "zaremba2014 .5"),
         (2, 2, "zaremba2014 .25"),
     ]
-    assert len({entry.cell.key for entry in entries}) == 6
+    assert len({entry.trial.key for entry in entries}) == 6
 
 
 def test_an_entry_names_its_cell() -> None:
-    """Strategy, full arguments, label and dial stand beside the cell."""
+    """Strategy, full arguments, label and dial stand beside the trial."""
     corpus = load_corpus("toy")
     given = profile({"name": "gal2016", "vertical": 0.25}, baseline="gal2016", seeds=[7])
-    (entry,) = enumerate_cells(given, corpus)
+    (entry,) = enumerate_trials(given, corpus)
     assert (entry.strategy, entry.label, entry.baseline) == ("gal2016", "gal2016 .25", True)
     assert (entry.dial, entry.dial_value) == ("vertical", 0.25)
     assert entry.arguments == {
@@ -139,19 +139,19 @@ def test_an_entry_names_its_cell() -> None:
         "embedding": 0.15,
         "gates": "apart",
     }
-    assert (entry.cell.corpus, entry.cell.corpus_digest) == ("toy", corpus.digest)
-    assert (entry.cell.seed, entry.cell.precision) == (7, "fp32")
+    assert (entry.trial.corpus, entry.trial.corpus_digest) == ("toy", corpus.digest)
+    assert (entry.trial.seed, entry.trial.precision) == (7, "fp32")
 
 
 def test_a_cell_has_the_texts_options(tmp_path: Path) -> None:
     """They are in its columns, sorted, and None where a text is read as it is."""
     given = profile({"name": "none"}, seeds=1, text={"size": 99, "min_count": 2})
-    (entry,) = enumerate_cells(given, load_corpus("toy", given.text))
-    assert entry.cell.text == Text(min_count=2, size=99)
-    assert columns(entry.cell)["text"] == '{"min_count":2,"size":99}'
-    (plain,) = enumerate_cells(profile({"name": "none"}, seeds=1), load_corpus("toy"))
-    assert columns(plain.cell)["text"] is None
-    assert plain.cell.key != entry.cell.key
+    (entry,) = enumerate_trials(given, load_corpus("toy", given.text))
+    assert entry.trial.text == Text(min_count=2, size=99)
+    assert entry.trial.columns()["text"] == '{"min_count":2,"size":99}'
+    (plain,) = enumerate_trials(profile({"name": "none"}, seeds=1), load_corpus("toy"))
+    assert plain.trial.columns()["text"] is None
+    assert plain.trial.key != entry.trial.key
 
 
 @pytest.mark.parametrize("name", ["gal2016", "embedding"])
@@ -161,21 +161,21 @@ def test_more_words_than_masks_have_addresses_for_are_refused_before_anything_ru
     """With both numbers, the point and what to set; where no word decides, any number is read."""
     corpus = load_corpus("toy")
     monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary))
-    assert enumerate_cells(profile({"name": name}), corpus)
+    assert enumerate_trials(profile({"name": name}), corpus)
     monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary) - 1)
     words = rf"'{name} .*' on corpus toy: .* for 203 words, got a vocabulary of 204; .*size=203"
     with pytest.raises(AblateError, match=words):
-        enumerate_cells(profile({"name": "none"}, {"name": name}), corpus)
-    assert enumerate_cells(profile({"name": "zaremba2014"}, {"name": "token"}), corpus)
+        enumerate_trials(profile({"name": "none"}, {"name": name}), corpus)
+    assert enumerate_trials(profile({"name": "zaremba2014"}, {"name": "token"}), corpus)
 
 
 def test_one_placement_under_two_names_is_one_cell() -> None:
     """A silent edge is `none`, and `zaremba2014` is what a plugin may call otherwise."""
     given = profile({"name": "none"}, {"name": "input", "rate": 0.0}, seeds=1, baseline="none")
-    one, other = enumerate_cells(given, load_corpus("toy"))
+    one, other = enumerate_trials(given, load_corpus("toy"))
     assert (one.label, other.label) == ("none", "input 0")
-    assert one.cell == other.cell
-    assert one.cell.key == other.cell.key
+    assert one.trial == other.trial
+    assert one.trial.key == other.trial.key
     assert (one.baseline, other.baseline) == (True, False)
 
 
@@ -190,17 +190,17 @@ def test_what_acts_nowhere_in_a_net_is_none(name: str, schedule: Schedule) -> No
     choice = {"name": "interlayer", "rate": [0.25, 0.5]}
     for layers, keys in ((1, 1), (2, 3), (3, 3)):
         given = profile({"name": "none"}, choice, seeds=1, net={"layers": layers})
-        entries = enumerate_cells(given, load_corpus("toy"))
-        assert len({entry.cell.key for entry in entries}) == keys
+        entries = enumerate_trials(given, load_corpus("toy"))
+        assert len({entry.trial.key for entry in entries}) == keys
         assert [entry.label for entry in entries] == ["none", "interlayer .25", "interlayer .5"]
 
 
 def test_a_placement_of_which_a_part_acts_keeps_its_key() -> None:
     """zaremba2014 in a net of one layer is stored with its INTERLAYER, and is found again."""
     given = profile({"name": "zaremba2014", "rate": 0.25}, seeds=1, net={"layers": 1})
-    (entry,) = enumerate_cells(given, load_corpus("toy"))
-    assert entry.cell.placement == Placement({Edge.VERTICAL: Drop(0.25)})
-    assert entry.cell.placement.within(1) == Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.25)})
+    (entry,) = enumerate_trials(given, load_corpus("toy"))
+    assert entry.trial.placement == Placement({Edge.VERTICAL: Drop(0.25)})
+    assert entry.trial.placement.within(1) == Placement({Edge.INPUT | Edge.OUTPUT: Drop(0.25)})
 
 
 def test_points_without_a_place_are_found_by_what_is_left_of_them() -> None:
@@ -220,13 +220,13 @@ def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:
     """Less than one training window is a mistake of the study, not of each of its trials."""
     given = profile({"name": "none"}, recipe={"batch": 5_000})
     with pytest.raises(AblateError, match=r"20,310 tokens is too short for batch 5000 and unroll"):
-        enumerate_cells(given, load_corpus("toy"))
+        enumerate_trials(given, load_corpus("toy"))
 
 
 def test_a_precision_must_be_settled() -> None:
     """A key says what was trained: `auto` would be another trial on another machine."""
     with pytest.raises(ValueError, match="precision is still 'auto'"):
-        enumerate_cells(profile({"name": "none"}, precision="auto"), load_corpus("toy"))
+        enumerate_trials(profile({"name": "none"}, precision="auto"), load_corpus("toy"))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Final
 import ablate
 from ablate.schedules import CONSTANT
 from ablate.strategies import get
-from ablate.study.grid import Point, distinct
-from ablate.study.parse import Study
+from ablate.study.file import Study
+from ablate.study.points import Point, distinct
 from ablate.study.schema import Profile
 
 _KEY: Final = re.compile(r"@\w+\s*\{\s*([^,\s]+)\s*,")

@@ -23,8 +23,8 @@ from ablate.errors import AblateError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ablate.study.cohorts import Sizes
     from ablate.study.job import Job
-    from ablate.study.sizes import Sizes
 
 _RESULTS = click.option(
     "--results",
@@ -113,9 +113,9 @@ def run(
     The same command again trains only what is missing, and goes on from each trial's last saved
     epoch. More seeds or rates add only the new trials.
     """
-    from ablate.study import driver, progress, words
+    from ablate.study import driver, messages, progress
+    from ablate.study.cohorts import size_cohorts
     from ablate.study.job import Order, prepare
-    from ablate.study.sizes import size_cohorts
 
     order = Order(
         study=study,
@@ -131,15 +131,15 @@ def run(
         plugins=plugins,
     )
     job, console = prepare(order), new_console()
-    say(console, words.introduction(job))
-    for line in words.probing(job, cohort):
+    say(console, messages.introduction(job))
+    for line in messages.probing(job, cohort):
         progress.say(console, line)
     sizes = size_cohorts(job, cohort)
-    say(console, words.cohorts(sizes))
+    say(console, messages.cohorts(sizes))
     if dry_run:
         _preview(console, job, sizes)
         return
-    for line in words.starting(job):
+    for line in messages.starting(job):
         progress.say(console, line)
     summary = driver.run(
         job.entries,
@@ -151,7 +151,7 @@ def run(
         about=job.about,
         listed=job.listed,
     )
-    say(console, words.conclusion(job, summary))
+    say(console, messages.conclusion(job, summary))
     ctx.exit(1 if summary.failures else 0)
 
 
@@ -174,13 +174,13 @@ def report(study: str | None, profile: str | None, results: Path) -> None:
 @_RESULTS
 def status(study: str | None, profile: str | None, results: Path) -> None:
     """Show how far each study is: trials done, diverged, failed, missing and begun."""
-    from ablate.study.status import find_statuses
+    from ablate.store.listing import count_trials, list_stores
 
     console = new_console()
     table = plain_table("study", "profile")
     for heading in ("ok", "diverged", "failed", "missing", "begun", "all"):
         table.add_column(heading, justify="right")
-    found = find_statuses(results, study, profile)
+    found = [count_trials(store) for store in list_stores(results, study, profile)]
     for one in found:
         counts = (one.ok, one.diverged, one.failed, one.missing, one.begun, one.total)
         table.add_row(one.study, one.profile, *map(str, counts))
@@ -212,8 +212,8 @@ def forget(
 
     A trial that has another name stays. What the study file asks for, the next run trains again.
     """
-    from ablate.report.frame import open_store
     from ablate.store import forget as forgetting
+    from ablate.store.listing import open_store
 
     if not (points or diverged):
         raise AblateError("say what to forget: labels or strategies, or --diverged")
@@ -240,7 +240,8 @@ def forget(
 @main.command()
 def studies() -> None:
     """List the studies that a name alone finds: the shipped ones and those in ./studies."""
-    from ablate.study.file import all_studies, read_study
+    from ablate.store.studies import all_studies
+    from ablate.study.file import read_study
 
     console = new_console()
     for name, path in all_studies().items():
@@ -435,12 +436,12 @@ def _load(plugins: Iterable[Path]) -> None:
 
 
 def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
-    from ablate.study import preview
+    from ablate.study import estimate, messages
 
     console.print()
-    console.print(preview.matrix(job))
+    console.print(messages.matrix(job))
     console.print()
-    say(console, preview.plans(job))
+    say(console, messages.plans(job))
     console.print()
-    found = preview.estimate(job, sizes)
-    say(console, [preview.words(found, len(job.slots)) if found else "nothing is left to run"])
+    found = estimate.estimate(job, sizes)
+    say(console, [messages.expected(found, len(job.slots)) if found else "nothing is left to run"])

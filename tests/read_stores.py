@@ -7,7 +7,8 @@ import pandas as pd
 
 from ablate.report import epochs, results
 from ablate.report.combination import Combination, split
-from ablate.report.frame import open_store, read_cells, read_epochs, read_trials
+from ablate.report.frame import read_cells, read_epochs, read_trials
+from ablate.store.listing import open_store
 
 
 def trials_of(folder: Path) -> pd.DataFrame:

@@ -11,8 +11,7 @@ from ablate.cite import ABLATE, Use, bibliography, used_by
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.schedules import ANNEALED, CURRICULUM
 from ablate.strategies import all_strategies
-from ablate.study.file import find_study
-from ablate.study.parse import Study, parse_study
+from ablate.study.file import Study, find_study, parse_study
 
 ROOT = Path(__file__).parents[1]
 

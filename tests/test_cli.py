@@ -268,7 +268,7 @@ def test_a_gpu_and_a_larger_profile_are_told_of(
     study.write_text(quick + quick.partition("\n\n")[2].replace(".quick", ".full"))
     assert "a GPU was found" not in run(study, "--dry-run").output
 
-    monkeypatch.setattr("ablate.study.words.gpus", lambda: 1)
+    monkeypatch.setattr("ablate.study.messages.gpus", lambda: 1)
     again = f"`ablate run --study {study} --profile full --results {study.parent}/results`"
     assert f"a GPU was found: {again} asks the same on" in run(study, "--dry-run").output
     assert "a GPU was found" not in run(study, "--dry-run", "--profile", "full").output

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import ablate
 from ablate.cli import main
 from ablate.study.file import find_study
-from ablate.study.grid import distinct
+from ablate.study.points import distinct
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

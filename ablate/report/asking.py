@@ -15,8 +15,9 @@ from ablate.commands import command
 from ablate.errors import AblateError, quoted
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
-from ablate.study.file import all_studies, find_question, find_study, is_shipped
-from ablate.study.grid import distinct
+from ablate.store.studies import all_studies, find_question, is_shipped
+from ablate.study.file import find_study
+from ablate.study.points import distinct
 
 Name = tuple[str, str]
 

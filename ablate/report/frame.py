@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ablate.commands import command
-from ablate.errors import AblateError, AblateWarning, did_you_mean
+from ablate.errors import AblateError, AblateWarning
 from ablate.facts import canonical_json
 from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
-from ablate.store import Store, list_results
+from ablate.store import Store
+from ablate.store.listing import open_store
 from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
 from ablate.strategies import get
-from ablate.study.file import name_of
 
 SPLITS = ("train", "valid", "test")
 _KNOWN = ("valid_known", "test_known")
@@ -65,66 +64,12 @@ def tokens(
     return store.tokens(keys).to_pandas(use_threads=False)
 
 
-def open_store(study: str, profile: str | None, results: str | Path) -> Store:
-    """Return the one store that study and profile name.
-
-    Raises AblateError where there is none, or several profiles and none was named.
-    """
-    first, *others = list_stores(results, study, profile)
-    if others:
-        names = ", ".join(store.profile for store in (first, *others))
-        raise AblateError(
-            f"study '{study}' has results of several profiles ({names}) and they are never mixed; "
-            f'name one: profile="{first.profile}"'
-        )
-    return first
-
-
 def _whole(store: Store, tables: Iterable[str] = ("trials", "epochs")) -> Store:
     whole = store.whole(tables)
     if damage := whole.damage():
         # Three frames up is who called for results.
         warnings.warn(damage, AblateWarning, stacklevel=3)
     return whole
-
-
-def list_stores(
-    results: str | Path, study: str | None = None, profile: str | None = None
-) -> tuple[Store, ...]:
-    """Return the stores below `results`, of one study or one profile where they are named.
-
-    A study is named as in `ablate run`, also by the path of its file. Raises AblateError,
-    saying what to run, where that leaves none.
-    """
-    name = study and name_of(study)
-    found = list_results(Path(results))
-    if not found:
-        run = command("run", study=study or "placement", results=results)
-        raise AblateError(f"there are no results in '{results}'; run `{run}` first")
-    studies = sorted({store.study for store in found})
-    if name is not None and name not in studies:
-        run = command("run", study=study, results=results)
-        raise AblateError(
-            f"there are no results of a study '{name}' in '{results}', "
-            f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first"
-        )
-    of_study = [store for store in found if name in (None, store.study)]
-    profiles = sorted({store.profile for store in of_study})
-    if profile is not None and profile not in profiles:
-        raise AblateError(
-            f"there are no results of profile '{profile}'"
-            + (f" of study '{name}'" if name else "")
-            + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `{_run(study, of_study[0], profile, results)}` first"
-        )
-    return tuple(store for store in of_study if profile in (None, store.profile))
-
-
-def _run(study: str | None, store: Store, profile: str, results: str | Path) -> str:
-    """The command that runs another profile of the study, named as it was or as the store says."""
-    about = store.about()
-    named = study or (about.name if about else store.study)
-    return command("run", study=named, profile=profile, results=results)
 
 
 def read_cells(store: Store) -> pd.DataFrame:

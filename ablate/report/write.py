@@ -11,11 +11,12 @@ from ablate.errors import AblateError, AblateWarning
 from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
 from ablate.report.figures import draw_figures
-from ablate.report.frame import list_stores, read_cells, read_epochs, read_trials
+from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.report.page import Section, render
 from ablate.report.style import lacking
 from ablate.report.table import make_other_table, make_table
 from ablate.store import Store, left_out
+from ablate.store.listing import list_stores
 
 FOLDER = "report"
 

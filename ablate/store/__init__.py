@@ -2,6 +2,6 @@
 
 from ablate.store.earlier import left_out
 from ablate.store.schema import COMMITTED, FAILED
-from ablate.store.store import Row, Store, list_results
+from ablate.store.store import Row, Store
 
-__all__ = ["COMMITTED", "FAILED", "Row", "Store", "left_out", "list_results"]
+__all__ = ["COMMITTED", "FAILED", "Row", "Store", "left_out"]

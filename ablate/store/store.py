@@ -202,11 +202,11 @@ class Store:
         """The question and the file of the study that filled this store; None where unknown."""
         return read_about(self.folder)
 
-    def command(self, verb: str, *words: str) -> str:
-        """The command that does `verb` to this store, as a user may paste it."""
+    def command(self, verb: str, *words: str, profile: str | None = None) -> str:
+        """The command that does `verb` to this store, or another profile, as a user pastes it."""
         about, results = self.about(), self.folder.parent.parent
         study = about.name if about else self.study
-        return command(verb, *words, study=study, profile=self.profile, results=results)
+        return command(verb, *words, study=study, profile=profile or self.profile, results=results)
 
     def check(self) -> None:
         """Verify every file; AblateError that names those that are damaged."""
@@ -313,16 +313,6 @@ class Store:
 
     def _write(self, table: str, attempt: Attempt, content: pa.Table) -> None:
         write_table(content, self.folder / table / attempt.file)
-
-
-def list_results(results: Path) -> tuple[Store, ...]:
-    """The stores below a results folder, by study and profile; none where there is no folder."""
-    folders = (path for path in results.glob("*/*") if path.is_dir())
-    return tuple(
-        Store(folder)
-        for folder in sorted(folders)
-        if (folder / CELLS_FILE).is_file() or (folder / "trials").is_dir()
-    )
 
 
 def _attempts(folder: Path) -> list[Attempt]:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from ablate.data.text import Text
 from ablate.errors import AblateError, did_you_mean, quoted
 from ablate.strategies import STRATEGIES, get, names
-from ablate.study.grid import Choice, distinct
-from ablate.study.parse import Study, parse_study
+from ablate.study.file import Study, parse_study
+from ablate.study.points import Choice, distinct
 from ablate.study.schema import Nets, Profile, Recipes
 
 _TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipes}

@@ -20,7 +20,7 @@ from ablate.placement import Placement
 from ablate.sources import built_in
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
-from ablate.study.grid import Value, distinct
+from ablate.study.points import Value, distinct
 from ablate.study.schema import Profile
 from ablate.training.trial import Trial
 
@@ -50,6 +50,11 @@ class Entry:
         """The label, and the cell in front where it is no LSTM: `gru recurrent .25`."""
         name = self.trial.net.cell
         return self.label if name == LSTM.name else f"{name} {self.label}"
+
+    @property
+    def name(self) -> str:
+        """The words under which the trial is shown: its title and its seed."""
+        return f"{self.title}, seed {self.trial.seed}"
 
 
 def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:

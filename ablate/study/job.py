@@ -9,18 +9,18 @@ from typing import Any
 from ablate.data import Corpus
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
+from ablate.store.studies import is_shipped
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.changes import change, read_settings, select
 from ablate.study.entries import Entry, enumerate_trials, first_names
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
-from ablate.study.file import find_study, is_shipped
-from ablate.study.grid import distinct
-from ablate.study.parse import Study, require_fit
+from ablate.study.file import Study, find_study, require_fit
+from ablate.study.points import distinct
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, cores, divide, gpus, named_threads
-from ablate.study.trainer import train_tasks
+from ablate.study.worker import train_tasks
 from ablate.training.capability import measure
 
 

@@ -123,14 +123,14 @@ from pathlib import Path
 import ablate
 from ablate.report import build, write
 from ablate.report.frame import epochs, read_trials, tokens
-from ablate.study.status import find_statuses
+from ablate.store.listing import count_trials, list_stores
 
 # What is drawn was read before.
 write.draw_figures = lambda part: ()
 results = Path(sys.argv[1])
 print(len(ablate.results("placement", results=results)))
 print(len(build(results)))
-print(find_statuses(results, None, None)[0].ok)
+print(count_trials(list_stores(results)[0]).ok)
 """
 
 

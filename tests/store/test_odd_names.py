@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ablate.errors import AblateError
-from ablate.store import Store, list_results
+from ablate.store import Store
 from ablate.store.about import About
+from ablate.store.listing import list_results
 
 NAMES = {
     "percent": "a%20b",

@@ -12,7 +12,8 @@ import pytest
 from earlier_stores import make_first_version
 
 from ablate.errors import AblateError
-from ablate.store import Store, files, list_results
+from ablate.store import Store, files
+from ablate.store.listing import list_results
 from ablate.store.schema import CELLS, TRIALS, table_of
 
 

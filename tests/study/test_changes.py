@@ -7,8 +7,8 @@ import pytest
 from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError
 from ablate.study.changes import change, read_settings, select
-from ablate.study.grid import distinct
-from ablate.study.parse import Study, parse_study
+from ablate.study.file import Study, parse_study
+from ablate.study.points import distinct
 from ablate.study.schema import Profile
 
 

@@ -14,7 +14,7 @@ from ablate.study.corpus_path import CorpusPath
 from ablate.study.driver import run
 from ablate.study.file import read_study
 from ablate.study.job import Job, Order, prepare
-from ablate.study.words import introduction
+from ablate.study.messages import introduction
 
 STUDY = """
 question = "Where?"

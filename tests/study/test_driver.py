@@ -24,8 +24,7 @@ from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Store
 from ablate.study.cohorts import Cohorts
-from ablate.study.desk import Failure
-from ablate.study.driver import Summary, run
+from ablate.study.driver import Failure, Summary, run
 from ablate.study.entries import Entry
 from ablate.study.events import Slot
 from ablate.study.executors import Local

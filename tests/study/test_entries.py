@@ -21,7 +21,7 @@ from ablate.placement import Placement
 from ablate.schedules import CONSTANT, CURRICULUM, Schedule
 from ablate.strategies import get
 from ablate.study.entries import enumerate_trials, without_place
-from ablate.study.parse import parse_study
+from ablate.study.file import parse_study
 from ablate.study.schema import Profile
 from ablate.training.recipe import PRESETS
 from ablate.training.trial import Trial

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ablate.errors import AblateError
 from ablate.model.net import Net
-from ablate.study.file import find_study, name_of, read_study, shipped_folder
-from ablate.study.grid import distinct
-from ablate.study.parse import Study, parse_study
+from ablate.store.studies import name_of, shipped_folder
+from ablate.study.file import Study, find_study, parse_study, read_study
+from ablate.study.points import distinct
 from ablate.study.schema import Profile, Recipes
 from ablate.training.recipe import PRESETS
 

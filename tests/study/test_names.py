@@ -15,8 +15,8 @@ from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.report import build
 from ablate.store import Store, left_out
+from ablate.store.listing import count_trials
 from ablate.study.entries import Entry, register
-from ablate.study.status import status_of
 
 BOTH = "2 trials of an earlier version of 'input 0.5' are left out; the store keeps them"
 
@@ -58,7 +58,7 @@ def test_an_edited_placement_takes_the_name_at_every_seed(tmp_path: Path) -> Non
     assert named(store) == keys_of(new)
     assert store.committed().keys() == {entry.trial.key for entry in [*old, *new]}
     assert {row["key"] for row in store.earlier().to_pylist()} == {e.trial.key for e in old}
-    status = status_of(store)
+    status = count_trials(store)
     assert (status.ok, status.missing, status.total) == (1, 0, 1)
 
 
@@ -134,7 +134,7 @@ def test_a_trial_begun_by_an_earlier_version_is_not_counted(tmp_path: Path) -> N
     fill(store, entries((1, 2)), Fake(raises=(2,)))
     register(edited(entries((1, 2))), store)
 
-    status = status_of(store)
+    status = count_trials(store)
     assert (status.ok, status.failed, status.missing, status.begun) == (0, 0, 2, 0)
     assert left_out(store) == (
         "1 trial of an earlier version of 'input 0.5' is left out; the store keeps it"

@@ -13,8 +13,8 @@ from ablate.facts import facts
 from ablate.model.net import Net
 from ablate.report.telling import net_words
 from ablate.store import Store
-from ablate.study.grid import distinct
-from ablate.study.parse import Study, parse_study
+from ablate.study.file import Study, parse_study
+from ablate.study.points import distinct
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 RECIPE = {

@@ -11,15 +11,16 @@ from matrix import SLOT, fill, new_store
 from ablate.data import load_corpus
 from ablate.errors import AblateError
 from ablate.report import results
+from ablate.store.studies import find_question
 from ablate.strategies import get
 from ablate.strategies.plugins import load_file
 from ablate.study.changes import change, select
 from ablate.study.entries import enumerate_trials
 from ablate.study.events import Assignment, Event, Finished
 from ablate.study.executors import Local
-from ablate.study.file import find_question, read_study
+from ablate.study.file import read_study
 from ablate.study.job import Order, prepare
-from ablate.study.words import introduction
+from ablate.study.messages import introduction
 
 MINE = """
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """What a run shows: counts and times left, a live table on a terminal, plain lines elsewhere."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +10,11 @@ import pytest
 from matrix import SLOT, entries, without_clock
 from rich.console import Console
 
-from ablate.study.board import Board
-from ablate.study.desk import name_of
 from ablate.study.events import Assignment, EpochDone, Event, Failed, Finished, Noted, Started
-from ablate.study.progress import Progress, duration, perplexity
+from ablate.study.progress import Board, Progress, duration, perplexity
 
 ASSIGNMENTS = [Assignment(entry.trial, 1, Path("work")) for entry in entries((1, 2, 3))]
-NAMES = {entry.trial.key: name_of(entry) for entry in entries((1, 2, 3))}
+NAMES = {entry.trial.key: entry.name for entry in entries((1, 2, 3))}
 ROW = {"epoch": 1, "train_nll": 5.0, "valid_nll": 5.5, "seconds": 10.0}
 
 
@@ -120,7 +119,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The clock of the board, which stands still unless a test moves it."""
     moved = SimpleNamespace(now=0.0)
     monkeypatch.setattr(
-        "ablate.study.board.time", SimpleNamespace(monotonic=lambda: moved.now), raising=True
+        "ablate.study.progress.time",
+        SimpleNamespace(monotonic=lambda: moved.now, strftime=time.strftime),
     )
     return moved
 
@@ -146,7 +146,7 @@ def test_a_terminal_shows_each_running_trial(clock: SimpleNamespace) -> None:
 def test_a_terminal_shows_as_many_trials_as_fit(clock: SimpleNamespace) -> None:
     """Beyond its height one line counts the others and says between which epochs they are."""
     many = [Assignment(entry.trial, 1, Path("work")) for entry in entries(range(20))]
-    names = {entry.trial.key: name_of(entry) for entry in entries(range(20))}
+    names = {entry.trial.key: entry.name for entry in entries(range(20))}
     console = Console(file=io.StringIO(), width=90, height=12)
     progress = Progress(console, Board(names, total=20, done=0, slots=2))
     for assignment in many:

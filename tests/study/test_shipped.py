@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from ablate.model.net import Net
+from ablate.store.studies import all_studies, shipped_folder
 from ablate.strategies import all_strategies
-from ablate.study.file import all_studies, find_study, shipped_folder
-from ablate.study.grid import distinct
+from ablate.study.file import find_study
+from ablate.study.points import distinct
 from ablate.study.schema import Profile
 from ablate.training.recipe import PRESETS
 

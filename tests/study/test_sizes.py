@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ablate.data.toy import generate_toy
-from ablate.study import preview, words
+from ablate.study import estimate, messages
+from ablate.study.cohorts import size_cohorts
 from ablate.study.job import Job, Order, prepare
-from ablate.study.sizes import size_cohorts
 from ablate.training.capability import Measured
 from ablate.training.sizing import Probe
 
@@ -81,7 +81,7 @@ def test_each_kind_is_measured(make: Make, probed: list[tuple[int, list[int]]]) 
     held = sizes.holds
     assert held is not None
     assert held > 100
-    assert list(words.cohorts(sizes)) == [
+    assert list(messages.cohorts(sizes)) == [
         "cohorts: 2 at once of 4 trial(s) such as 'none': 40, 25, 25 ms an update and trial at "
         f"1, 2, 4; a slot's memory holds {held}",
         "cohorts: 2 at once of 2 trial(s) such as 'moon2015 .25': 40, 25 ms an update and trial "
@@ -102,14 +102,14 @@ def test_a_busy_machine_is_said_and_not_believed(
     job = make()
     sizes = size_cohorts(job)
     assert [(kind.size, kind.busy) for kind in sizes.kinds] == [(4, True), (2, True)]
-    *lines, warning = words.cohorts(sizes)
+    *lines, warning = messages.cohorts(sizes)
     assert all("2.47e+03 ms an update and trial at 1 on a busy machine" in line for line in lines)
     assert warning.startswith("warning: the machine is busy, at the second try too")
     assert "up to 4 are trained at once" in warning
-    found = preview.estimate(job, sizes)
+    found = estimate.estimate(job, sizes)
     assert found is not None
     assert found.busy
-    assert "busy" in preview.words(found, 1)
+    assert "busy" in messages.expected(found, 1)
 
 
 def test_a_slot_for_each_trial_asks_nothing(
@@ -120,7 +120,7 @@ def test_a_slot_for_each_trial_asks_nothing(
     sizes = size_cohorts(job)
     assert probed == []
     assert [kind.size for kind in sizes.kinds] == [1]
-    assert list(words.cohorts(sizes)) == [
+    assert list(messages.cohorts(sizes)) == [
         "cohorts: each trial alone, since there is a slot for each of its kind"
     ]
 
@@ -130,22 +130,22 @@ def test_a_pinned_size_is_taken_as_it_is(make: Make, probed: list[tuple[int, lis
     sizes = size_cohorts(make(), 3)
     assert probed == []
     assert sizes.cohorts.pinned == 3
-    assert list(words.cohorts(sizes)) == ["cohorts: 3 trial(s) at once in each slot, as asked"]
+    assert list(messages.cohorts(sizes)) == ["cohorts: 3 trial(s) at once in each slot, as asked"]
 
 
 def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[int, list[int]]]) -> None:
     """Each kind's trials at its measured share, over the slots; a pinned size is measured."""
     job = make()
-    found = preview.estimate(job, size_cohorts(job))
+    found = estimate.estimate(job, size_cohorts(job))
     assert found is not None
     assert found.update == pytest.approx(0.025)
-    assert found.seconds == pytest.approx(6 * preview.trial_seconds(job, 0.025))
+    assert found.seconds == pytest.approx(6 * estimate.trial_seconds(job, 0.025))
 
     probed.clear()
-    alone = preview.estimate(job, size_cohorts(job, 1))
+    alone = estimate.estimate(job, size_cohorts(job, 1))
     assert alone is not None
     assert probed == [(4, [1]), (2, [1])]
-    assert alone.seconds == pytest.approx(6 * preview.trial_seconds(job, 0.04))
+    assert alone.seconds == pytest.approx(6 * estimate.trial_seconds(job, 0.04))
 
 
 def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,12 +162,12 @@ def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) 
     assert {entry.trial.precision for entry in job.entries} == {"bf16"}
     assert (
         "precision: bf16 (auto: bfloat16 products measured 6.1 times as fast as float32 here)"
-        in list(words.introduction(job))
+        in list(messages.introduction(job))
     )
     for settings in ((), ("precision=fp32",)):
         own = make(precision="auto" if settings else "fp32", settings=settings)
         assert {entry.trial.precision for entry in own.entries} == {"fp32"}
-        assert "precision: fp32" in list(words.introduction(own))
+        assert "precision: fp32" in list(messages.introduction(own))
     assert asked == [("cpu", 1)]
 
 
@@ -192,12 +192,12 @@ def test_a_run_says_who_named_its_threads(
     said: str,
 ) -> None:
     """In this process and in slots alike; and where they are more than there are cores."""
-    monkeypatch.setattr("ablate.study.words.cores", lambda: 1)
+    monkeypatch.setattr("ablate.study.messages.cores", lambda: 1)
     if variable is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
     job = make(**options)
     assert {slot.threads for slot in job.slots} == {threads}
-    (line,) = [line for line in words.introduction(job) if "thread(s)" in line]
+    (line,) = [line for line in messages.introduction(job) if "thread(s)" in line]
     assert said in line
     assert line.endswith(("each", ")"))
 
@@ -205,7 +205,7 @@ def test_a_run_says_who_named_its_threads(
 def test_a_run_warns_of_what_acts_nowhere(make: Make) -> None:
     """Strategy, edge and the net's layers; a strategy of which the rest acts is told apart."""
     job = make(strategies=("none", "interlayer", "zaremba2014"))
-    lines = list(words.introduction(job))
+    lines = list(messages.introduction(job))
     (warning,) = [line for line in lines if line.startswith("warning: 'interlayer .25' drops")]
     assert "INTERLAYER alone, which has no place in a net of 1 layer" in warning
     assert "its trials are those of 'none'" in warning
@@ -213,4 +213,4 @@ def test_a_run_warns_of_what_acts_nowhere(make: Make) -> None:
         "'zaremba2014 .5' drops at INTERLAYER too, which has no place in a net of 1 layer" in lines
     )
     two = make(strategies=("interlayer", "zaremba2014"), settings=("net.layers=2",))
-    assert not any("INTERLAYER" in line for line in words.introduction(two))
+    assert not any("INTERLAYER" in line for line in messages.introduction(two))

@@ -9,7 +9,7 @@ from matrix import entries, new_store
 from ablate.data import load_corpus
 from ablate.store import FAILED
 from ablate.store.schema import TRIALS
-from ablate.study.desk import known_before
+from ablate.study.driver import known_before
 from ablate.study.events import Assignment
 from ablate.training.loop import Outcome, train
 

@@ -1,19 +1,26 @@
-"""What `ablate run` says before and after: each function returns lines, and prints none."""
+"""What `ablate run` says before, with `--dry-run`, and after: lines, which nothing here prints."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.console import RenderableType
+from rich.table import Table
+
 from ablate.commands import command
+from ablate.engine.plan import Mode, Reach, plan
 from ablate.errors import quoted
 from ablate.strategies import STRATEGIES
+from ablate.study.cohorts import Sized, Sizes
 from ablate.study.driver import Summary
-from ablate.study.entries import first_names, without_place
+from ablate.study.entries import Entry, first_names, without_place
+from ablate.study.estimate import Estimate
 from ablate.study.job import Job
+from ablate.study.progress import duration
 from ablate.study.schema import Profile
-from ablate.study.sizes import Sized, Sizes
 from ablate.study.slots import cores, gpus
 from ablate.training.sizing import MODEST
+from ablate.training.trial import Trial
 
 
 def introduction(job: Job) -> Iterator[str]:
@@ -109,16 +116,6 @@ def cohorts(sizes: Sizes) -> Iterator[str]:
             )
 
 
-def _sized(kind: Sized, holds: int) -> str:
-    of = f"{kind.size} at once of {len(kind.entries)} trial(s) such as '{kind.label}'"
-    if not kind.measured:
-        return of
-    taken = ", ".join(f"{1e3 * seconds:.3g}" for seconds in kind.measured.values())
-    at = ", ".join(map(str, kind.measured))
-    busy = " on a busy machine" if kind.busy else ""
-    return f"{of}: {taken} ms an update and trial at {at}{busy}; a slot's memory holds {holds}"
-
-
 def starting(job: Job) -> Iterator[str]:
     """What happens until the first epoch, in silence else; nothing where all is done."""
     missing = len(job.missing())
@@ -128,18 +125,44 @@ def starting(job: Job) -> Iterator[str]:
         yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
 
 
-def _threads(job: Job) -> str:
-    """Who named the threads of a slot, and how many cores there are where they ask for more."""
-    if job.threads is None:
-        return ""
-    asked, have = len(job.slots) * job.threads.count, cores()
-    more = f"; that is {asked} on {have} core(s)" if asked > have else ""
-    return f" ({job.threads.source}{more})"
+def matrix(job: Job) -> RenderableType:
+    """One row for each placement: the seeds that are stored and those that are missing."""
+    committed = job.store.whole().committed()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("trial", "seeds done", "seeds to run"):
+        table.add_column(column, overflow="fold")
+    for entries in _by_title(job.entries).values():
+        done = [str(e.trial.seed) for e in entries if e.trial.key in committed]
+        todo = [str(e.trial.seed) for e in entries if e.trial.key not in committed]
+        table.add_row(entries[0].title, " ".join(done) or "-", " ".join(todo) or "-")
+    return table
 
 
-def _precision(job: Job) -> str:
-    given = f"precision: {job.profile.precision}"
-    return given if job.settled is None else f"{given} (auto: {job.settled.reason})"
+def plans(job: Job) -> Iterator[str]:
+    """The paths that training and evaluation take, and why; alike ones once, with all their labels.
+
+    In evaluation, where most are alike, the largest group comes last, as all others.
+    """
+    for mode in Mode:
+        groups: dict[str, list[str]] = {}
+        for label, entries in _by_title(job.entries).items():
+            groups.setdefault(_plan(entries[0].trial, job.slots[0].device, mode), []).append(label)
+        named = {words: ", ".join(labels) for words, labels in groups.items()}
+        if mode is Mode.MEAN and len(groups) > 1:
+            most = max(groups, key=lambda words: len(groups[words]))
+            named.pop(most)
+            named[most] = "all others"
+        yield mode.value
+        yield from (f"  {labels}: {words}" for words, labels in named.items())
+
+
+def expected(found: Estimate, slots: int) -> str:
+    """The estimate in a sentence."""
+    return (
+        f"about {duration(found.seconds)} on {slots} slot(s): {1000 * found.update:.3g} ms an "
+        "update and trial, measured for each kind; starting up and compiling come on top"
+        + ("; the machine was busy meanwhile, so that it may take far less" if found.busy else "")
+    )
 
 
 def conclusion(job: Job, summary: Summary) -> Iterator[str]:
@@ -171,3 +194,56 @@ def report_command(job: Job) -> str:
 
 def _results(job: Job) -> Path:
     return job.store.folder.parent.parent
+
+
+def _sized(kind: Sized, holds: int) -> str:
+    of = f"{kind.size} at once of {len(kind.entries)} trial(s) such as '{kind.label}'"
+    if not kind.measured:
+        return of
+    taken = ", ".join(f"{1e3 * seconds:.3g}" for seconds in kind.measured.values())
+    at = ", ".join(map(str, kind.measured))
+    busy = " on a busy machine" if kind.busy else ""
+    return f"{of}: {taken} ms an update and trial at {at}{busy}; a slot's memory holds {holds}"
+
+
+def _threads(job: Job) -> str:
+    """Who named the threads of a slot, and how many cores there are where they ask for more."""
+    if job.threads is None:
+        return ""
+    asked, have = len(job.slots) * job.threads.count, cores()
+    more = f"; that is {asked} on {have} core(s)" if asked > have else ""
+    return f" ({job.threads.source}{more})"
+
+
+def _precision(job: Job) -> str:
+    given = f"precision: {job.profile.precision}"
+    return given if job.settled is None else f"{given} (auto: {job.settled.reason})"
+
+
+def _plan(trial: Trial, device: str, mode: Mode) -> str:
+    """Path and reason, and what each edge does there, edges of one reason together."""
+    planned = plan(
+        trial.placement,
+        trial.net.layers,
+        device=device,
+        mode=mode,
+        precision=trial.precision,
+        cell=trial.net.of_cell,
+    )
+    edges: dict[str, list[str]] = {}
+    for reached in planned.reaches:
+        if reached.reach is not Reach.SILENT:
+            name = reached.edge.label
+            edges.setdefault(reached.reason.removeprefix(f"{name} "), []).append(name)
+    sentences = (
+        f"{', '.join(names)}: each {does}" if len(names) > 1 else f"{names[0]} {does}"
+        for does, names in edges.items()
+    )
+    return " ".join([f"{planned.path.value}. {planned.reason}", *sentences])
+
+
+def _by_title(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    rows: dict[str, list[Entry]] = {}
+    for entry in entries:
+        rows.setdefault(entry.title, []).append(entry)
+    return rows

@@ -7,12 +7,13 @@ given.
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ablate.cells import Cell
 from ablate.errors import AblateError, did_you_mean
+from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
 
@@ -153,6 +154,29 @@ def read_choice(table: Mapping[str, Any]) -> tuple[Choice | None, list[Mistake]]
         mistakes.append(((), words))
     choice = Choice(name, tuple(grid))
     return (None, mistakes) if mistakes else (choice, [])
+
+
+def misfits(choices: Sequence[Choice], nets: Iterable[Net]) -> Iterator[Mistake]:
+    """Yield a mistake for each placement that there is none of, or that does not fit a net."""
+    for net in nets:
+        broken = list(unmade(choices, net.of_cell))
+        yield from broken
+        for point in () if broken else distinct(choices):
+            try:
+                point.place(net.of_cell).check(net.layers, net.of_cell)
+            except AblateError as error:
+                yield ("strategies",), f"{point.label}: {error}"
+
+
+def unmade(choices: Sequence[Choice], cell: Cell) -> Iterator[Mistake]:
+    """Yield the first point of each table at which a strategy, a plugin's, makes no placement."""
+    for number, choice in enumerate(choices):
+        for point in choice.points():
+            try:
+                point.place(cell)
+            except AblateError as error:
+                yield ("strategies", number), str(error)
+                break
 
 
 def _argument_mistakes(

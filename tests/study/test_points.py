@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ablate.study.grid import baseline_of, distinct, read_choice
+from ablate.study.points import baseline_of, distinct, read_choice
 
 
 def labels(*tables: dict[str, Any]) -> list[str]:

@@ -1,0 +1,119 @@
+"""What lies below a results folder: the stores, and how far each is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablate.commands import command
+from ablate.errors import AblateError, did_you_mean
+from ablate.store.integrity import CELLS_FILE
+from ablate.store.schema import FAILED
+from ablate.store.store import Store
+from ablate.store.studies import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counts of a profile's trials; each is in one of `ok`, `diverged`, `failed` and `missing`.
+
+    `failed` have a failed attempt and none that ended; `begun` of the failed and missing ones have
+    a checkpoint to go on from. `set_aside` are the damaged files found so far, and `damage` names
+    in a sentence those that still stand among the others, whose trials count as missing.
+    """
+
+    study: str
+    profile: str
+    ok: int
+    diverged: int
+    failed: int
+    missing: int
+    begun: int
+    set_aside: tuple[Path, ...]
+    damage: str | None = None
+
+    @property
+    def total(self) -> int:
+        """All trials that were ever asked for, but for those of earlier versions of a strategy."""
+        return self.ok + self.diverged + self.failed + self.missing
+
+
+def list_results(results: Path) -> tuple[Store, ...]:
+    """The stores below a results folder, by study and profile; none where there is no folder."""
+    folders = (path for path in results.glob("*/*") if path.is_dir())
+    return tuple(
+        Store(folder)
+        for folder in sorted(folders)
+        if (folder / CELLS_FILE).is_file() or (folder / "trials").is_dir()
+    )
+
+
+def list_stores(
+    results: str | Path, study: str | None = None, profile: str | None = None
+) -> tuple[Store, ...]:
+    """Return the stores below `results`, of one study or one profile where they are named.
+
+    A study is named as in `ablate run`, also by the path of its file. Raises AblateError, saying
+    what to run, where that leaves none.
+    """
+    name = study and name_of(study)
+    found = list_results(Path(results))
+    if not found:
+        run = command("run", study=study or "placement", results=results)
+        raise AblateError(f"there are no results in '{results}'; run `{run}` first")
+    studies = sorted({store.study for store in found})
+    if name is not None and name not in studies:
+        run = command("run", study=study, results=results)
+        raise AblateError(
+            f"there are no results of a study '{name}' in '{results}', "
+            f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first",
+            given=name,
+            allowed=tuple(studies),
+        )
+    of_study = [store for store in found if name in (None, store.study)]
+    profiles = sorted({store.profile for store in of_study})
+    if profile is not None and profile not in profiles:
+        raise AblateError(
+            f"there are no results of profile '{profile}'"
+            + (f" of study '{name}'" if name else "")
+            + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
+            f" or run `{of_study[0].command('run', profile=profile)}` first",
+            given=profile,
+            allowed=tuple(profiles),
+        )
+    return tuple(store for store in of_study if profile in (None, store.profile))
+
+
+def open_store(study: str, profile: str | None, results: str | Path) -> Store:
+    """Return the one store that study and profile name.
+
+    Raises AblateError where there is none, or several profiles and none was named.
+    """
+    first, *others = list_stores(results, study, profile)
+    if others:
+        names = ", ".join(store.profile for store in (first, *others))
+        raise AblateError(
+            f"study '{study}' has results of several profiles ({names}) and they are never mixed; "
+            f'name one: profile="{first.profile}"',
+            allowed=tuple(store.profile for store in (first, *others)),
+        )
+    return first
+
+
+def count_trials(store: Store) -> Counts:
+    """Count a store's whole trials."""
+    store = store.whole()
+    named = set(store.cells().column("key").to_pylist())
+    ended = {key: row["status"] for key, row in store.committed().items() if key in named}
+    rows = store.trials().select(["key", "status"]).to_pylist()
+    failed = {row["key"] for row in rows if row["status"] == FAILED} & named - ended.keys()
+    statuses = list(ended.values())
+    return Counts(
+        study=store.study,
+        profile=store.profile,
+        ok=statuses.count("ok"),
+        diverged=statuses.count("diverged"),
+        failed=len(failed),
+        missing=len(named - ended.keys() - failed),
+        begun=len(named & set(store.checkpointed()) - ended.keys()),
+        set_aside=store.set_aside(),
+        damage=store.damage(),
+    )

@@ -17,7 +17,7 @@ from tiny import ablate, run, write_study
 
 from ablate.cli import main
 from ablate.store import Store
-from ablate.training.capability import Measured
+from ablate.training.fastest_precision import Measured
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,7 +110,7 @@ def test_run_names_what_it_took_and_what_comes_next(study: Path) -> None:
 
 def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was measured is said and stored; the other precision is another trial and table."""
-    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("bf16", 6.12))
+    monkeypatch.setattr("ablate.study.job.fastest_precision", lambda *_: Measured("bf16", 6.12))
     study.write_text(study.read_text().replace('precision = "fp32"\n', ""))
     first = run(study, "--strategies", "none").output
     assert (
@@ -136,10 +136,10 @@ def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.Monkey
 def test_a_store_settles_the_precision(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that would choose otherwise by now trains no second matrix of a resumed study."""
     study.write_text(study.read_text().replace('precision = "fp32"\n', ""))
-    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("bf16", 1.51))
+    monkeypatch.setattr("ablate.study.job.fastest_precision", lambda *_: Measured("bf16", 1.51))
     assert run(study, "--strategies", "none").exit_code == 0
 
-    monkeypatch.setattr("ablate.study.job.measure", lambda *_: Measured("fp32", 1.49))
+    monkeypatch.setattr("ablate.study.job.fastest_precision", lambda *_: Measured("fp32", 1.49))
     again = run(study, "--strategies", "none").output
     assert "\nprecision: bf16 (auto: the one trial of this store has it)\n" in again
     assert "1 trials: 1 done, 0 to run" in again

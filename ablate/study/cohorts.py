@@ -12,7 +12,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Reach, plan
 from ablate.study.entries import Entry
 from ablate.study.job import Job
-from ablate.training import sizing
+from ablate.training import cohort_sizes
 from ablate.training.place import CohortKey
 from ablate.training.trial import Trial
 
@@ -122,7 +122,7 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     if all(len(group) <= slots for group in kinds.values()):
         return Sizes(planned, tuple(Sized(tuple(group), 1, {}) for group in kinds.values()))
     profile = job.profile
-    holds = sizing.fitting(
+    holds = cohort_sizes.fitting(
         max(profile.net.each, key=lambda net: len(net.of_cell.gates)),
         len(job.corpus.vocabulary),
         profile.recipe,
@@ -133,25 +133,27 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     most: dict[Hashable, int] = {}
     found = []
     for kind, group in kinds.items():
-        sizes = sizing.sizes_to(min(sizing.MOST, holds), -(-len(group) // slots))
+        sizes = cohort_sizes.sizes_to(min(cohort_sizes.MOST, holds), -(-len(group) // slots))
         if len(sizes) > 1:
             probe = time_updates(job, group, sizes)
-            most[kind] = sizing.chosen(probe, sizes)
+            most[kind] = cohort_sizes.chosen(probe, sizes)
         else:
-            probe, most[kind] = sizing.Probe({}), 1
+            probe, most[kind] = cohort_sizes.Probe({}), 1
         size = balanced(len(group), slots, most[kind])
         found.append(Sized(tuple(group), size, probe.seconds, probe.busy))
     return Sizes(Cohorts(most, device=device), tuple(found), holds)
 
 
-def time_updates(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> sizing.Probe:
+def time_updates(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> cohort_sizes.Probe:
     """Seconds an update and trial, by the size of a cohort that begins with the first of `entries`.
 
     Its companions are those that would join it: first who tosses inside the same steps.
     """
     slot, steps = job.slots[0], inside(entries[0].trial)
     trials = sorted((entry.trial for entry in entries), key=lambda trial: inside(trial) != steps)
-    return sizing.measure(trials, job.corpus, sizes, device=slot.device, threads=slot.threads)
+    return cohort_sizes.time_cohorts(
+        trials, job.corpus, sizes, device=slot.device, threads=slot.threads
+    )
 
 
 def inside(trial: Trial) -> frozenset[tuple[Edge, Fill]]:

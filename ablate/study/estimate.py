@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ablate.data.windows import training_updates
 from ablate.study.cohorts import Sized, Sizes, time_updates
 from ablate.study.job import Job
+from ablate.training.cohort_sizes import Probe
 from ablate.training.scores import curve_tokens, sample_tokens
-from ablate.training.sizing import Probe
 
 # A forward pass alone takes a third of an update: backward costs twice as much as forward.
 _FORWARD = 1 / 3

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.data import Corpus
+from ablate.machine import cores, gpus
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import is_shipped
@@ -19,9 +20,9 @@ from ablate.study.file import Study, find_study, require_fit
 from ablate.study.points import distinct
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
-from ablate.study.slots import Threads, cores, divide, gpus, named_threads
+from ablate.study.slots import Threads, divide, named_threads
 from ablate.study.worker import train_tasks
-from ablate.training.capability import measure
+from ablate.training.fastest_precision import fastest_precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def prepare(order: Order) -> Job:
     settled = None
     if profile.precision == "auto":
         settled = of_store(profile, corpus.digest, store) or measured(
-            measure(slots[0].device, slots[0].threads)
+            fastest_precision(slots[0].device, slots[0].threads)
         )
         profile = profile.model_copy(update={"precision": settled.precision})
     return Job(

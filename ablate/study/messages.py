@@ -10,6 +10,7 @@ from rich.table import Table
 from ablate.commands import command
 from ablate.engine.plan import Mode, Reach, plan
 from ablate.errors import quoted
+from ablate.machine import cores, gpus
 from ablate.strategies import STRATEGIES
 from ablate.study.cohorts import Sized, Sizes
 from ablate.study.driver import Summary
@@ -18,8 +19,7 @@ from ablate.study.estimate import Estimate
 from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.schema import Profile
-from ablate.study.slots import cores, gpus
-from ablate.training.sizing import MODEST
+from ablate.training.cohort_sizes import MODEST
 from ablate.training.trial import Trial
 
 

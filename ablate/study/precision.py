@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ablate.store import Store
 from ablate.study.schema import Profile
-from ablate.training.capability import Measured
+from ablate.training.fastest_precision import Measured
 
 
 @dataclass(frozen=True, slots=True)

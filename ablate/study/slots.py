@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from ablate.errors import AblateError
+from ablate.machine import cores, gpus
 from ablate.study.events import Slot
 
 #: What every program that counts its threads by OpenMP takes them from.
@@ -58,24 +58,6 @@ def divide(
         raise AblateError(f"a run needs at least one slot, got {count}; 0 runs in this process")
     threads = threads or max(1, cores() // count)
     return tuple(Slot(devices[i % len(devices)], threads) for i in range(count))
-
-
-def cores() -> int:
-    """The CPU cores that this process may use: its affinity, or its control group's quota."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        granted = int(quota) // int(period)
-    except (OSError, ValueError):
-        return usable or 1
-    return max(1, min(usable or 1, granted))
-
-
-def gpus() -> int:
-    """How many CUDA devices torch finds."""
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _devices(device: str) -> list[str]:

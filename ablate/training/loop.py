@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
 from ablate.errors import AblateError, AblateWarning
+from ablate.machine import device_name
 from ablate.model.parameters import Parameters, count, initial_parameters
 from ablate.training import checkpoint as checkpoints
 from ablate.training.arithmetic import arithmetic
@@ -28,7 +29,7 @@ from ablate.training.checkpoint import Checkpoint, Writer
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
 from ablate.training.place import CohortKey, Member, Place, stacked, updates_of
-from ablate.training.provenance import device_name, surroundings
+from ablate.training.provenance import surroundings
 from ablate.training.scores import curve_points, headlines
 from ablate.training.trial import Trial
 from ablate.training.update import Task
@@ -268,7 +269,7 @@ def _circumstances(place: Place, corpus: Corpus, device: str) -> dict[str, Any]:
             "epochs": state.epochs,
             "parameters": count(state.parameters),
             "tokens_per_second": float(np.median(speeds)),
-            "device": device_name(torch.device(device)),
+            "device": device_name(device),
             "arithmetic": arithmetic(device),
             "threads": torch.get_num_threads(),
             "cohort": place.cohort,

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import torch
 from torch.utils.benchmark import Timer
 
-from bench.machine import last_cache_bytes, memory_bytes
+from ablate.machine import last_cache_bytes, memory_bytes
 from bench.shapes import Shape
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}

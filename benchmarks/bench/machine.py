@@ -1,6 +1,5 @@
 """The machine that a bench ran on, in words and numbers, without names of hosts or paths."""
 
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from typing import Any, Final
 import torch
 
 from ablate.compiling import can_compile
-from ablate.study.slots import cores
-from ablate.training.provenance import device_name, provenance
+from ablate.machine import cores, device_name, instructions, last_cache_bytes, memory_bytes
+from ablate.training.provenance import provenance
 
 # The instructions that decide how fast products are.
 _FLAGS: Final = (
@@ -29,10 +28,10 @@ def describe(device: str, *, threads: int, command: Sequence[str] = ()) -> dict[
         "threads": threads,
         "memory_bytes": memory_bytes(),
         "last_cache_bytes": last_cache_bytes(),
-        "flags": flags(),
+        "flags": [flag for flag in _FLAGS if flag in instructions()],
         "release": platform.release(),
         "compiled": can_compile(),
-        "device": device_name(torch.device(device)),
+        "device": device_name(device),
         "float32_products": torch.get_float32_matmul_precision(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
@@ -47,36 +46,6 @@ def describe(device: str, *, threads: int, command: Sequence[str] = ()) -> dict[
             "device_memory_bytes": torch.cuda.get_device_properties(device).total_memory,
         }
     return found
-
-
-def flags() -> list[str]:
-    """The processor's instructions that matter for products."""
-    line = _cpuinfo("flags") or _cpuinfo("Features") or ""
-    return [flag for flag in _FLAGS if flag in line.split()]
-
-
-def memory_bytes() -> int | None:
-    """The machine's memory, or what its control group grants."""
-    try:
-        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
-    try:
-        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        return whole
-
-
-def last_cache_bytes() -> int | None:
-    """The size of the last cache, as the machine reports it."""
-    sizes = []
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        try:
-            text = path.read_text().strip()
-            sizes.append(int(text.rstrip("KM")) << {"K": 10, "M": 20}.get(text[-1], 0))
-        except (OSError, ValueError):
-            continue
-    return max(sizes, default=None)
 
 
 def commit() -> str | None:
@@ -96,12 +65,3 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("+" if changed else "")
-
-
-def _cpuinfo(field: str) -> str | None:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return None
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith(field))
-    return next(named, None)

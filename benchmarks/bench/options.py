@@ -126,9 +126,9 @@ def _precisions(word: str, device: str, threads: int) -> tuple[str, ...]:
     if word == "both":
         return ("fp32", "bf16")
     if word == "auto":
-        from ablate.training.capability import measure
+        from ablate.training.fastest_precision import fastest_precision
 
-        return (measure(device, threads).precision,)
+        return (fastest_precision(device, threads).precision,)
     return (word,)
 
 
@@ -142,6 +142,6 @@ def _most_threads() -> int:
     """The cores of this process, or fewer where OMP_NUM_THREADS says so."""
     import torch
 
-    from ablate.study.slots import cores
+    from ablate.machine import cores
 
     return max(1, min(cores(), torch.get_num_threads()))

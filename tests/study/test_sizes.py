@@ -9,8 +9,8 @@ from ablate.data.toy import generate_toy
 from ablate.study import estimate, messages
 from ablate.study.cohorts import size_cohorts
 from ablate.study.job import Job, Order, prepare
-from ablate.training.capability import Measured
-from ablate.training.sizing import Probe
+from ablate.training.cohort_sizes import Probe
+from ablate.training.fastest_precision import Measured
 
 # Four trials outside the loop, two that act on the cell inside it.
 STUDY = """
@@ -65,8 +65,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
         asked.append((len(trials), list(sizes)))
         return Probe({size: 0.04 if size == 1 else 0.025 for size in sizes})
 
-    monkeypatch.setattr("ablate.training.sizing.measure", measure)
-    monkeypatch.setattr("ablate.training.sizing.available_bytes", lambda device: 2**34)
+    monkeypatch.setattr("ablate.training.cohort_sizes.time_cohorts", measure)
+    monkeypatch.setattr("ablate.training.cohort_sizes.free_bytes", lambda device: 2**34)
     return asked
 
 
@@ -97,8 +97,8 @@ def test_a_busy_machine_is_said_and_not_believed(
     def measure(trials, corpus, sizes, *, device, threads):
         return Probe({1: 2.47}, busy=True)
 
-    monkeypatch.setattr("ablate.training.sizing.measure", measure)
-    monkeypatch.setattr("ablate.training.sizing.available_bytes", lambda device: 2**34)
+    monkeypatch.setattr("ablate.training.cohort_sizes.time_cohorts", measure)
+    monkeypatch.setattr("ablate.training.cohort_sizes.free_bytes", lambda device: 2**34)
     job = make()
     sizes = size_cohorts(job)
     assert [(kind.size, kind.busy) for kind in sizes.kinds] == [(4, True), (2, True)]
@@ -156,7 +156,7 @@ def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) 
         asked.append((device, threads))
         return Measured("bf16", 6.12)
 
-    monkeypatch.setattr("ablate.study.job.measure", measure)
+    monkeypatch.setattr("ablate.study.job.fastest_precision", measure)
     job = make(precision="auto")
     assert asked == [("cpu", 1)]
     assert {entry.trial.precision for entry in job.entries} == {"bf16"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate.training import busy
+from ablate.training import timing
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from ablate.training import busy
 )
 def test_repeats_lie_apart(milliseconds: list[float], disturbed: bool) -> None:
     """Beyond half as much again, of many repeats without the fastest and the slowest."""
-    assert busy.apart([value / 1e3 for value in milliseconds]) is disturbed
+    assert timing.apart([value / 1e3 for value in milliseconds]) is disturbed
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_a_machine_is_crowded_at_most_moments(
     monkeypatch: pytest.MonkeyPatch, wanted: list[float], disturbed: bool
 ) -> None:
     """More threads than cores, in the middle of what was seen."""
-    monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
-    assert busy.crowded(wanted) is disturbed
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 2)
+    assert timing.crowded(wanted) is disturbed
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_threads_that_want_a_core(
             raise OSError
         return (mean, 1.0, 1.0)
 
-    monkeypatch.setattr(busy.Path, "read_text", read_text)
-    monkeypatch.setattr(busy.os, "getloadavg", getloadavg)
-    assert busy.wanted() == threads
+    monkeypatch.setattr(timing.Path, "read_text", read_text)
+    monkeypatch.setattr(timing.os, "getloadavg", getloadavg)
+    assert timing.wanted() == threads
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_threads_that_want_a_core_say_nothing_of_a_gpu(
     doubt: bool,
 ) -> None:
     """On a CPU either is a reason to doubt, on a GPU the repeats alone."""
-    monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
-    assert busy.disturbed(milliseconds, wanted, device=device) is doubt
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 2)
+    assert timing.disturbed(milliseconds, wanted, device=device) is doubt

@@ -4,16 +4,15 @@ A processor may know bfloat16 and be slower in it, which no list of features say
 only where the machine is too busy to be timed.
 """
 
-import gc
 import statistics
 import time
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 
+from ablate.machine import multiplies_bfloat16, release
 from ablate.training.arithmetic import settle
-from ablate.training.busy import apart
+from ablate.training.timing import apart, seconds_of
 
 #: How many times faster bfloat16 products must be to be taken.
 WORTHWHILE: Final = 1.5
@@ -26,9 +25,6 @@ _SHAPES: Final = {"cpu": (700, 650, 2600), "cuda": (4096, 4096, 4096)}
 
 # A busy moment passes, or it does not.
 _PAUSE: Final = 1.0
-# What processors call their instructions for products in bfloat16.
-_UNITS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
-_AMPERE: Final = 8
 
 
 class Measured(NamedTuple):
@@ -43,7 +39,7 @@ class Measured(NamedTuple):
     busy: bool = False
 
 
-def measure(device: str = "cpu", threads: int = 1) -> Measured:
+def fastest_precision(device: str = "cpu", threads: int = 1) -> Measured:
     """Time one product in both precisions on `device`, in a fraction of a second.
 
     bf16 where it is at least `WORTHWHILE` times faster, else fp32. The medians of a few, in turns,
@@ -56,7 +52,7 @@ def measure(device: str = "cpu", threads: int = 1) -> Measured:
         ratio, busy = _ratio(device, threads)
     release(device)
     if busy:
-        return Measured("bf16" if _has_units(device) else "fp32", ratio, busy=True)
+        return Measured("bf16" if multiplies_bfloat16(device) else "fp32", ratio, busy=True)
     return Measured("bf16" if ratio >= WORTHWHILE else "fp32", ratio)
 
 
@@ -83,34 +79,5 @@ def _ratio(device: str, threads: int) -> tuple[float, bool]:
     return slow / max(fast, 1e-9), any(apart(seconds[1:]) for seconds in taken.values())
 
 
-def _has_units(device: str) -> bool:
-    """Whether the device says that it multiplies bfloat16 by instructions of its own."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= _AMPERE
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return False
-    named = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
-    return not _UNITS.isdisjoint(next(named, "").split())
-
-
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
-    synchronize(left.device)
-    began = time.perf_counter()
-    torch.mm(left, right)
-    synchronize(left.device)
-    return time.perf_counter() - began
-
-
-def release(device: torch.device | str) -> None:
-    """Give back what a probe took of a GPU: else it is a worker's that nobody uses."""
-    if torch.device(device).type == "cuda":
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
-def synchronize(device: torch.device | str) -> None:
-    """Wait for a GPU to have done what it was asked; a CPU has."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+    return seconds_of(lambda: torch.mm(left, right), left.device)

@@ -5,26 +5,24 @@ some size, and beyond it the trials only push each other out of its cache.
 """
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
 
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
+from ablate.machine import free_bytes, release
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, shapes
 from ablate.placement import Placement
 from ablate.training.arithmetic import settle
-from ablate.training.busy import disturbed, wanted
-from ablate.training.capability import release, synchronize
 from ablate.training.epoch import repeatedly
 from ablate.training.graph import WARM_UPS
 from ablate.training.recipe import Recipe
+from ablate.training.timing import disturbed, seconds_of, wanted
 from ablate.training.trial import Trial
 from ablate.training.update import Task, Update
 
@@ -80,18 +78,11 @@ def shared_bytes(vocabulary: int, recipe: Recipe) -> int:
     return 2 * 4 * rows * vocabulary
 
 
-def available_bytes(device: str) -> int:
-    """Bytes that are free on the device, or on the CPU within its control group."""
-    if device != "cpu":
-        return torch.cuda.mem_get_info(device)[0]
-    return min(_machine(), *_control_groups())
-
-
 def fitting(
     net: Net, vocabulary: int, recipe: Recipe, precision: str, *, device: str, slots: int
 ) -> int:
     """How many trials the memory of one of `slots` slots on the device holds, at least one."""
-    share = _TAKEN * available_bytes(device) / slots - shared_bytes(vocabulary, recipe)
+    share = _TAKEN * free_bytes(device) / slots - shared_bytes(vocabulary, recipe)
     share -= _PROCESS if device == "cpu" else 0
     return max(1, int(share // trial_bytes(net, vocabulary, recipe, precision)))
 
@@ -104,7 +95,7 @@ def sizes_to(most: int, limit: int) -> list[int]:
     return sizes
 
 
-def measure(
+def time_cohorts(
     trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
 ) -> Probe:
     """Time updates of a cohort of each size, once more where the machine was busy the first time.
@@ -116,17 +107,17 @@ def measure(
     settle(device)
     torch.set_num_threads(threads)
     try:
-        probe = _measure(trials, corpus, sizes, device)
+        probe = _once(trials, corpus, sizes, device)
         if probe.busy:
             time.sleep(_PAUSE)
-            probe = _measure(trials, corpus, sizes, device)
+            probe = _once(trials, corpus, sizes, device)
         return probe
     finally:
         torch.set_num_threads(before)
         release(device)
 
 
-def _measure(trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:
+def _once(trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], device: str) -> Probe:
     measured: dict[int, float] = {}
     busy = False
     for size in sizes:
@@ -186,39 +177,6 @@ def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> t
     while len(seconds) < 1 + _TIMED:
         if len(seconds) > _FEWEST and sum(seconds[1:]) > _SLOW:
             break
-        synchronize(device)
-        began = time.perf_counter()
-        update(*window)
-        synchronize(device)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(seconds_of(lambda: update(*window), device))
         others.append(wanted())
     return min(seconds[1:]), disturbed(seconds[1:], others[1:], device=device)
-
-
-def _machine() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        return int(found["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        # Where nothing says what is free, half of what there is may be.
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-
-
-def _control_groups() -> list[int]:
-    """What the limits of this process's control group leave, in either version of its files."""
-    folder = Path("/sys/fs/cgroup")
-    left = []
-    for limit, used, cached in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            statistic = (folder / limit).with_name("memory.stat").read_text().splitlines()
-            # What was read from disk counts as used, and is given back when it is asked for.
-            kept = int(dict(line.split() for line in statistic)[cached])
-            whole, taken = (int((folder / name).read_text()) for name in (limit, used))
-        except (OSError, KeyError, ValueError):
-            continue
-        left.append(whole - taken + kept)
-    return left

@@ -1,4 +1,4 @@
-"""Whether timings can be believed: how far repeats lie apart, and who else wants the cores.
+"""How long a call takes, and whether timings can be believed.
 
 Other programs slow a timing down by any factor. Where they come and go, repeats lie far apart.
 Where they stay, repeats agree with each other, and only the number of threads that want a core
@@ -7,14 +7,29 @@ tells.
 
 import os
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from ablate.machine import synchronize
+
+if TYPE_CHECKING:
+    import torch
 
 # The slowest over the fastest: what is chosen by timings hangs on less.
 _APART: Final = 1.5
 # From so many on, one at either end is chance.
 _MANY: Final = 5
+
+
+def seconds_of(call: Callable[[], object], device: "torch.device | str") -> float:
+    """Seconds of one call, a GPU's work included."""
+    synchronize(device)
+    began = time.perf_counter()
+    call()
+    synchronize(device)
+    return time.perf_counter() - began
 
 
 def disturbed(seconds: Sequence[float], wanted: Sequence[float], *, device: str) -> bool:

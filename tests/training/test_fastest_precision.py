@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate.training import capability
+from ablate import machine
+from ablate.training import fastest_precision
 
 
 def _clock(monkeypatch: pytest.MonkeyPatch, milliseconds: dict[torch.dtype, list[float]]) -> None:
     left = {dtype: iter(values) for dtype, values in milliseconds.items()}
-    monkeypatch.setattr(capability, "_seconds", lambda a, b: next(left[a.dtype]) / 1e3)
+    monkeypatch.setattr(fastest_precision, "_seconds", lambda a, b: next(left[a.dtype]) / 1e3)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_bfloat16_must_be_half_as_fast_again(
             torch.bfloat16: [0.1, fast, fast, 0.5 * fast, 2 * fast, fast],
         },
     )
-    assert capability.measure() == (precision, pytest.approx(ratio), False)
+    assert fastest_precision.fastest_precision() == (precision, pytest.approx(ratio), False)
 
 
 #: Milliseconds while another program comes and goes.
@@ -45,7 +46,7 @@ QUIET = {torch.float32: [500.0, *[12.0] * 5], torch.bfloat16: [80.0, *[2.0] * 5]
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were slept, without sleeping."""
     slept: list[float] = []
-    monkeypatch.setattr(capability.time, "sleep", slept.append)
+    monkeypatch.setattr(fastest_precision.time, "sleep", slept.append)
     return slept
 
 
@@ -56,7 +57,7 @@ def test_a_busy_machine_is_asked_again(
     """Repeats that lie far apart are not believed; a quiet second try is."""
     first = QUIET | {disturbed: SPREAD}
     _clock(monkeypatch, {dtype: first[dtype] + QUIET[dtype] for dtype in QUIET})
-    assert capability.measure() == ("bf16", pytest.approx(6.0), False)
+    assert fastest_precision.fastest_precision() == ("bf16", pytest.approx(6.0), False)
     assert len(pauses) == 1
 
 
@@ -81,26 +82,26 @@ def test_a_machine_that_stays_busy_is_known_by_its_instructions(
             raise FileNotFoundError(path)
         return cpuinfo
 
-    monkeypatch.setattr(capability.Path, "read_text", read_text)
+    monkeypatch.setattr(machine.Path, "read_text", read_text)
     _clock(monkeypatch, {torch.float32: SPREAD * 2, torch.bfloat16: QUIET[torch.bfloat16] * 2})
-    found = capability.measure()
+    found = fastest_precision.fastest_precision()
     assert (found.precision, found.busy) == (precision, True)
     assert len(pauses) == 1
 
 
 def test_it_is_measured_here_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real products in both precisions, at the threads that are named; they are put back."""
-    monkeypatch.setattr(capability, "_SHAPES", {"cpu": (32, 16, 64)})
+    monkeypatch.setattr(fastest_precision, "_SHAPES", {"cpu": (32, 16, 64)})
     seen = set()
-    real = capability._seconds
+    real = fastest_precision._seconds
 
     def watched(left: torch.Tensor, right: torch.Tensor) -> float:
         seen.add((left.dtype, tuple(left.shape), tuple(right.shape), torch.get_num_threads()))
         return real(left, right)
 
-    monkeypatch.setattr(capability, "_seconds", watched)
+    monkeypatch.setattr(fastest_precision, "_seconds", watched)
     before = torch.get_num_threads()
-    measured = capability.measure("cpu", threads=1)
+    measured = fastest_precision.fastest_precision("cpu", threads=1)
     assert measured.busy or measured.precision == ("bf16" if measured.ratio >= 1.5 else "fp32")
     assert measured.ratio > 0
     assert seen == {(dtype, (32, 16), (16, 64), 1) for dtype in (torch.float32, torch.bfloat16)}

@@ -14,7 +14,8 @@ from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.training import busy, sizing
+from ablate.training import cohort_sizes as probing
+from ablate.training import timing
 from ablate.training.recipe import PRESETS
 from ablate.training.trial import Trial
 from ablate.training.update import Update
@@ -29,26 +30,26 @@ def test_bytes_of_a_trial(precision: str, copies: int, softmax: int) -> None:
     """Weights, the best epoch's, a copy and gradients; what products read; the tape."""
     weights = 2 * 10_000 * 200 + 10_000 + 2 * (2 * 800 * 200 + 2 * 800)
     tape = 4 * 20 * 20 * 20 * 200 * 2
-    found = sizing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, precision)
+    found = probing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, precision)
     assert found == weights * copies + softmax + tape
 
 
 def test_memory_is_shared_among_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 16 GiB 0.7 are taken; each slot has its part, less a process and a window's scores."""
-    monkeypatch.setattr(sizing, "available_bytes", lambda device: 16 * 2**30)
-    own = sizing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, "fp32")
+    monkeypatch.setattr(probing, "free_bytes", lambda device: 16 * 2**30)
+    own = probing.trial_bytes(SMALL.net, 10_000, SMALL.recipe, "fp32")
     scores = 2 * 4 * 400 * 10_000
     for slots in (1, 2, 8):
         left = 0.7 * 16 * 2**30 / slots - 600 * 2**20 - scores
-        held = sizing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=slots)
+        held = probing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=slots)
         assert held == math.floor(left / own)
-    held = sizing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=999)
+    held = probing.fitting(SMALL.net, 10_000, SMALL.recipe, "fp32", device="cpu", slots=999)
     assert held == 1
 
 
 def test_this_machine_has_memory() -> None:
     """Between a page and what the kernel says the machine has in all."""
-    assert 2**20 < sizing.available_bytes("cpu") < 2**50
+    assert 2**20 < probing.free_bytes("cpu") < 2**50
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_this_machine_has_memory() -> None:
 )
 def test_sizes_that_are_tried(most: int, limit: int, sizes: list[int]) -> None:
     """Powers of two, up to the first that holds them all, none more than memory does."""
-    assert sizing.sizes_to(most, limit) == sizes
+    assert probing.sizes_to(most, limit) == sizes
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_the_best_size_takes_the_least_time_a_trial(
     milliseconds: dict[int, float], size: int
 ) -> None:
     """Within 3 % of the least the smaller cohort is taken."""
-    assert sizing.best(milliseconds) == size
+    assert probing.best(milliseconds) == size
 
 
 def _trials(count: int) -> list[Trial]:
@@ -102,9 +103,9 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(update, x_TB, y_TB)
 
     monkeypatch.setattr(Update, "__call__", counted)
-    monkeypatch.setattr(sizing, "disturbed", lambda seconds, wanted, *, device: False)
+    monkeypatch.setattr(probing, "disturbed", lambda seconds, wanted, *, device: False)
     trials, threads = _trials(3), torch.get_num_threads()
-    probe = sizing.measure(trials, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
+    probe = probing.time_cohorts(trials, toys.corpus(), [1, 2, 4], device="cpu", threads=1)
 
     assert not probe.busy
     assert list(probe.seconds) == [1, 2, 4]
@@ -116,9 +117,9 @@ def test_a_probe_measures_real_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_probe_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose updates would take beyond a few seconds are not tried."""
-    monkeypatch.setattr(sizing, "seconds_an_update", lambda trials, *_: (0.3 * len(trials), False))
-    probe = sizing.measure(_trials(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
-    assert probe == sizing.Probe({1: 0.3, 2: 0.3, 4: 0.3})
+    monkeypatch.setattr(probing, "seconds_an_update", lambda trials, *_: (0.3 * len(trials), False))
+    probe = probing.time_cohorts(_trials(1), toys.corpus(), [1, 2, 4, 8], device="cpu", threads=1)
+    assert probe == probing.Probe({1: 0.3, 2: 0.3, 4: 0.3})
 
 
 @dataclass
@@ -136,9 +137,10 @@ class FakeMachine:
         """Stand in for updates, clock and load; return the pauses that will be made."""
         slept: list[float] = []
         clock = SimpleNamespace(perf_counter=lambda: self.now, sleep=slept.append)
-        monkeypatch.setattr(sizing, "time", clock)
-        monkeypatch.setattr(sizing, "wanted", lambda: self.threads)
-        monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(probing, "time", clock)
+        monkeypatch.setattr(timing, "time", clock)
+        monkeypatch.setattr(probing, "wanted", lambda: self.threads)
+        monkeypatch.setattr(timing.os, "cpu_count", lambda: 2)
         monkeypatch.setattr(Update, "__call__", self._update)
         return slept
 
@@ -146,8 +148,8 @@ class FakeMachine:
         self.now += next(self.milliseconds) / 1e3
 
 
-def _probe(sizes: list[int]) -> sizing.Probe:
-    return sizing.measure(_trials(1), toys.corpus(), sizes, device="cpu", threads=1)
+def _probe(sizes: list[int]) -> probing.Probe:
+    return probing.time_cohorts(_trials(1), toys.corpus(), sizes, device="cpu", threads=1)
 
 
 def test_a_quiet_machine_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +159,7 @@ def test_a_quiet_machine_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = _probe([1, 2])
     assert not probe.busy
     assert probe.seconds == pytest.approx({1: 0.012, 2: 0.010})
-    assert sizing.chosen(probe, [1, 2]) == 2
+    assert probing.chosen(probe, [1, 2]) == 2
     assert slept == []
 
 
@@ -166,7 +168,7 @@ def test_repeats_that_lie_apart_are_measured_again(monkeypatch: pytest.MonkeyPat
     disturbed, quiet = [900.0, 2470, 12], [900.0, 12, 12, 12, 12, 12]
     slept = FakeMachine(iter(disturbed + quiet), threads=1).install(monkeypatch)
     probe = _probe([1])
-    assert probe == sizing.Probe({1: pytest.approx(0.012)})
+    assert probe == probing.Probe({1: pytest.approx(0.012)})
     assert len(slept) == 1
 
 
@@ -181,13 +183,13 @@ def test_a_machine_that_stays_busy_chooses_nothing(
     probe = _probe(sizes)
     assert probe.busy
     assert probe.seconds[1] == pytest.approx(2.47)
-    assert sizing.chosen(probe, sizes) == size
+    assert probing.chosen(probe, sizes) == size
     assert len(slept) == 1
 
 
 def test_the_larger_net_takes_more() -> None:
     """Bytes grow with the net, so that fewer trials are held."""
     large = Net(layers=2, hidden=1500)
-    assert sizing.trial_bytes(large, 10_000, SMALL.recipe, "fp32") > 10 * sizing.trial_bytes(
+    assert probing.trial_bytes(large, 10_000, SMALL.recipe, "fp32") > 10 * probing.trial_bytes(
         SMALL.net, 10_000, SMALL.recipe, "fp32"
     )

@@ -7,7 +7,7 @@ frame = ablate.results("placement")     # one row a trial, perplexities derived
 
 import lazy_loader
 
-__version__ = "0.1.0"
+from ablate.version import __version__ as __version__
 
 # Lazy, so that `ablate --help` and the language import neither torch nor pandas.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

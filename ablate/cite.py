@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import ablate
 from ablate.schedules import CONSTANT
 from ablate.strategies import get
 from ablate.study.file import Study
 from ablate.study.points import Point, distinct
 from ablate.study.schema import Profile
+from ablate.version import __version__
 
 _KEY: Final = re.compile(r"@\w+\s*\{\s*([^,\s]+)\s*,")
 _NAMED: Final = re.compile(r"(?:arXiv:\d{4}\.\d{4,5}|doi:10\.\d+/[^\s,;)]+)")
@@ -23,7 +23,7 @@ _NAMED: Final = re.compile(r"(?:arXiv:\d{4}\.\d{4,5}|doi:10\.\d+/[^\s,;)]+)")
 ABLATE: Final = f"""@software{{ablate,
   title   = {{ablate: where dropout belongs in a recurrent network}},
   author  = {{{{The ablate developers}}}},
-  version = {{{ablate.__version__}}},
+  version = {{{__version__}}},
   year    = {{2026}}
 }}"""
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-import ablate
 from ablate.console import (
     Commands,
     entry,
     new_console,
-    plain_table,
     print_text,
     say,
     say_warnings,
 )
 from ablate.docstrings import docstring
 from ablate.errors import AblateError
+from ablate.tables import plain_table
+from ablate.version import __version__
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ _PLUGINS = click.option(
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(ablate.__version__, prog_name="ablate")
+@click.version_option(__version__, prog_name="ablate")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Where, how often and how should dropout be placed in a recurrent network?
@@ -386,7 +386,6 @@ def audit(
     """
     from ablate.auditing.command import read_edge, read_names, run_audit
     from ablate.auditing.page import page as page_of
-    from ablate.auditing.table import renderable
     from ablate.study.changes import read_settings
 
     if page is not None and not page.parent.is_dir():
@@ -408,7 +407,7 @@ def audit(
         except OSError as error:
             raise AblateError(f"--page {page} cannot be written: {error.strerror}") from error
     say(new_console(), [audited.title])
-    new_console().print(renderable(audited.audit))
+    new_console().print(audited.audit)
     if page is not None:
         print_text(f"page: {page}")
     ctx.exit(1 if audited.audit.disagreements else 0)

@@ -15,7 +15,6 @@ from ablate.errors import AblateError, AblateWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 _STOPPED: Final = "stopped"
 _STOPPED_RUN: Final = (
@@ -125,13 +124,6 @@ def new_console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False)
-
-
-def plain_table(*headings: str) -> "Table":
-    """A table without lines."""
-    from rich.table import Table
-
-    return Table(*headings, box=None, pad_edge=False, header_style="bold")
 
 
 def say(console: "Console", lines: Iterable[str]) -> None:

@@ -4,7 +4,8 @@
 beside this file says how, and what it cannot see.
 """
 
-from ablate.auditing.audit import Audit, audit
+from ablate.auditing.audit import audit
 from ablate.auditing.findings import Finding
+from ablate.auditing.result import Audit
 
 __all__ = ["Audit", "Finding", "audit"]

@@ -2,20 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from ablate.auditing.bare import Bare, check_bare, measure_bare
 from ablate.auditing.checks import Check, check_module
 from ablate.auditing.compare import compare, judge
-from ablate.auditing.findings import Finding, Unmeasured
-from ablate.auditing.meaning import Meant, meant
-from ablate.auditing.measure import Measured, measure
-from ablate.auditing.outlook import look_out
-from ablate.auditing.subject import Subject, refuse_gru
-from ablate.auditing.words import Words, check_words, measure_words
+from ablate.auditing.dropout_layer import DropoutLayer, check_dropout_layer, measure_dropout_layer
+from ablate.auditing.embedding import EmbeddingSubject, check_embedding, measure_embedding
+from ablate.auditing.layer_edges import Expected, expected
+from ablate.auditing.measure import Measurement, measure
+from ablate.auditing.recognition import find_subject, refuse_gru
+from ablate.auditing.result import Audit
+from ablate.auditing.subject import Subject
+from ablate.auditing.visibility import find_visibility
 from ablate.compiling import eagerly
 from ablate.edges import Edge
 from ablate.errors import AblateError
@@ -27,50 +28,7 @@ _SMALL = 128  # units: a second thread costs more than it brings below
 _WORDS = Edge.EMBEDDING
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What a module does, and where that is not what a placement means.
-
-    found: the masks that act; checks: the laws of every module; meant: what the placement means
-    (None where none was given); disagreements: one sentence for each difference or broken law;
-    undecided: one for each question that the calls that were made leave open; unmeasured: edges of
-    which nothing can be told, and why.
-    """
-
-    found: tuple[Finding, ...]
-    checks: tuple[Check, ...]
-    meant: tuple[Meant, ...] | None
-    disagreements: tuple[str, ...]
-    undecided: tuple[str, ...] = ()
-    unmeasured: tuple[Unmeasured, ...] = ()
-
-    @property
-    def agrees(self) -> bool:
-        """Whether no law is broken, the module is the placement, and nothing was left open.
-
-        An audit that neither agrees nor disagrees has `undecided` and no `disagreements`.
-        """
-        return not self.disagreements and not self.undecided
-
-    def __str__(self) -> str:
-        from ablate.auditing.table import text
-
-        return text(self)
-
-    def __or__(self, other: "Audit") -> "Audit":
-        """Two modules of one model: its embedding and its layers."""
-        both = None if self.meant is None or other.meant is None else self.meant + other.meant
-        return Audit(
-            self.found + other.found,
-            self.checks + other.checks,
-            both,
-            self.disagreements + other.disagreements,
-            self.undecided + other.undecided,
-            self.unmeasured + other.unmeasured,
-        )
-
-
-# What is repeated on a copy of one of ablate's modules has to toss as the module did.
+# What is repeated on a copy of one of ablate's modules has to sample as the module did.
 @same_stacks()
 def audit(
     module: nn.Module,
@@ -106,15 +64,15 @@ def audit(
     # Masks of a few numbers: compiling takes longer than running them.
     with _one_thread(module), eagerly():
         if names or any("weight_hh" in name for name, _ in module.named_parameters()):
-            subject = Subject.of(module, batch_first=batch_first, names=names)
+            subject = find_subject(module, batch_first=batch_first, names=names)
             return _audit_layers(subject, placement, batch_first=bool(batch_first))
         layout, said = _layout(module, batch_first), []
         try:
-            return _audit_words(Words.of(module, batch_first=layout), placement)
+            return _audit_words(EmbeddingSubject.of(module, batch_first=layout), placement)
         except AblateError as error:
             said.append(f"as an embedding: {error}")
         try:
-            bare = Bare.of(module, batch_first=layout)
+            bare = DropoutLayer.of(module, batch_first=layout)
         except AblateError as error:
             said.append(f"as a layer that only drops: {error}")
         else:
@@ -127,7 +85,7 @@ def _audit_shaped(
 ) -> Audit:
     """An LSTM whose parameters have names of their own, or a refusal that says all."""
     try:
-        subject = Subject.of(module, batch_first=batch_first)
+        subject = find_subject(module, batch_first=batch_first)
     except AblateError as error:
         shaped = any(4 * min(p.shape) == max(p.shape) for p in module.parameters() if p.dim() == 2)
         if shaped:
@@ -146,12 +104,12 @@ def _layout(module: nn.Module, batch_first: bool | None) -> bool:
 
 
 def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first: bool) -> Audit:
-    outlook = look_out(subject)
+    outlook = find_visibility(subject)
     checks = check_module(subject, rows_meet_behind=outlook.rows_meet)
     subject = replace(subject, sequence_hidden=outlook.hidden)
     wanted = None
     if placement is not None:
-        wanted = tuple(one for one in meant(placement, subject.layers) if one.edge is not _WORDS)
+        wanted = tuple(one for one in expected(placement, subject.layers) if one.edge is not _WORDS)
     found = _judged(measure(subject, wanted), checks, wanted)
     if outlook.beside:
         found = replace(
@@ -164,19 +122,21 @@ def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first:
     if subject.form.vectors is None:
         return found
     embedding = subject.module.get_submodule(subject.form.vectors)
-    words = Words.of(embedding, batch_first=subject.form.batch_first or batch_first)
+    words = EmbeddingSubject.of(embedding, batch_first=subject.form.batch_first or batch_first)
     return _audit_words(words, placement) | found
 
 
-def _audit_words(words: Words, placement: Placement | None) -> Audit:
+def _audit_words(words: EmbeddingSubject, placement: Placement | None) -> Audit:
     wanted = None
     if placement is not None:
-        wanted = tuple(one for one in meant(placement, 1) if one.edge is _WORDS)
+        wanted = tuple(one for one in expected(placement, 1) if one.edge is _WORDS)
     want = wanted[0] if wanted else None
-    return _judged(measure_words(words, want), check_words(words), wanted)
+    return _judged(measure_embedding(words, want), check_embedding(words), wanted)
 
 
-def _audit_bare(bare: Bare, placement: Placement | None, edge: Edge | None, *, told: bool) -> Audit:
+def _audit_bare(
+    bare: DropoutLayer, placement: Placement | None, edge: Edge | None, *, told: bool
+) -> Audit:
     """told: whether the layout was said and not presumed."""
     wanted = None
     if placement is not None:
@@ -193,8 +153,10 @@ def _audit_bare(bare: Bare, placement: Placement | None, edge: Edge | None, *, t
     layer = wanted[0].layer if wanted else 0
     want = wanted[0] if wanted else None
 
-    def read_as(bare: Bare) -> Audit:
-        return _judged(measure_bare(bare, edge, layer, want), check_bare(bare), wanted)
+    def read_as(bare: DropoutLayer) -> Audit:
+        return _judged(
+            measure_dropout_layer(bare, edge, layer, want), check_dropout_layer(bare), wanted
+        )
 
     found = read_as(bare)
     if told or not found.disagreements:
@@ -210,7 +172,7 @@ def _audit_bare(bare: Bare, placement: Placement | None, edge: Edge | None, *, t
     return replace(found, undecided=(*found.undecided, hint))
 
 
-def _of_bare(placement: Placement, edge: Edge) -> tuple[Meant, ...]:
+def _of_bare(placement: Placement, edge: Edge) -> tuple[Expected, ...]:
     """What the placement means at `edge`, at the lowest layer at which it acts."""
     if edge not in placement:
         return ()
@@ -218,14 +180,14 @@ def _of_bare(placement: Placement, edge: Edge) -> tuple[Meant, ...]:
     layer = 1 if edge is Edge.INTERLAYER else 0
     drop = placement.within(layer + 1)[edge]
     rate = drop.rate_of(0)
-    return (Meant(edge, layer, rate, drop),) if rate else ()
+    return (Expected(edge, layer, rate, drop),) if rate else ()
 
 
 def _judged(
-    measured: Measured, checks: tuple[Check, ...], wanted: tuple[Meant, ...] | None
+    measured: Measurement, checks: tuple[Check, ...], wanted: tuple[Expected, ...] | None
 ) -> Audit:
     broken = tuple(check.sentence for check in checks if not check.holds)
-    judged = judge(measured, tossed=any(c.name == "evaluation" and not c.holds for c in checks))
+    judged = judge(measured, sampled=any(c.name == "evaluation" and not c.holds for c in checks))
     differ, undecided = (), ()
     if wanted is not None:
         compared = compare(measured, wanted)

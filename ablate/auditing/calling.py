@@ -30,7 +30,7 @@ _ONE_LAYER: Final = ("(h, c) [B, H]", "h, c [B, H]")
 _PER_LAYER: Final = "[(h, c) [B, H], ...]"
 
 
-class Out(NamedTuple):
+class CallResult(NamedTuple):
     """What a call made: y [T, B, H], s and c [L, B, H]."""
 
     y_TBH: Tensor
@@ -39,7 +39,7 @@ class Out(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CallForm:
     """One way to call a module.
 
     batch_first: of x, and y_batch_first of what comes out; state: how it is given, None where the
@@ -55,7 +55,7 @@ class Form:
     reader: str | None = None
     sequence: bool = True
 
-    def call(self, module: nn.Module, x_TBD: Tensor, h0: Tensor, c0: Tensor) -> Out:
+    def call(self, module: nn.Module, x_TBD: Tensor, h0: Tensor, c0: Tensor) -> CallResult:
         """Call the module; raises whatever it raises, ValueError for another result."""
         returned, heard = self.returned(module, x_TBD, h0, c0)
         y, states = parts(returned, per_layer=self.state == _PER_LAYER)
@@ -71,11 +71,11 @@ class Form:
         if states is None:
             raise ValueError("it returned no state (h, c)")
         h, c = (_layers(part, *h0.shape) for part in states)
-        return Out(y_TBH, h, c)
+        return CallResult(y_TBH, h, c)
 
     def returned(
         self, module: nn.Module, x_TBD: Tensor, h0: Tensor, c0: Tensor
-    ) -> tuple[Any, "_Heard"]:
+    ) -> tuple[Any, "_Taps"]:
         """What the module returns as it is, and what the taps heard."""
         given = x_TBD.transpose(0, 1) if self.batch_first else x_TBD
         with _tapped(self, module, given, h0, c0) as heard:
@@ -85,9 +85,9 @@ class Form:
             return module(given, *state), heard
 
 
-def forms(
+def call_forms(
     module: nn.Module, owners: Sequence[str], layers: int, *, batch_first: bool | None
-) -> Iterator[Form]:
+) -> Iterator[CallForm]:
     """The ways to call a module, most usual first.
 
     owners: the submodules that have the parameters of the layers, from the lowest up.
@@ -103,10 +103,10 @@ def forms(
             if layers > 1 and state in _ONE_LAYER:
                 continue
             for layout in layouts:
-                yield Form(layout, state, vectors=vectors)
+                yield CallForm(layout, state, vectors=vectors)
         if tapped:
             for layout in layouts:
-                yield Form(layout, None, lstms=tuple(lstms), vectors=vectors)
+                yield CallForm(layout, None, lstms=tuple(lstms), vectors=vectors)
 
 
 def readers(module: nn.Module, hidden: int, taken: Sequence[str]) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _said(module: nn.Module, owners: Sequence[str]) -> bool | None:
     return said if isinstance(said, bool) and "" in owners else None
 
 
-class _Heard:
+class _Taps:
     """What the taps of one call heard."""
 
     def __init__(self, count: int) -> None:
@@ -192,8 +192,10 @@ class _Heard:
 
 
 @contextlib.contextmanager
-def _tapped(form: Form, module: nn.Module, x: Tensor, h0: Tensor, c0: Tensor) -> Iterator[_Heard]:
-    heard = _Heard(len(form.lstms))
+def _tapped(
+    form: CallForm, module: nn.Module, x: Tensor, h0: Tensor, c0: Tensor
+) -> Iterator[_Taps]:
+    heard = _Taps(len(form.lstms))
     handles = []
     first = 0
     for number, name in enumerate(form.lstms):
@@ -218,7 +220,7 @@ def _tapped(form: Form, module: nn.Module, x: Tensor, h0: Tensor, c0: Tensor) ->
 
 
 def _state_taps(
-    heard: _Heard, number: int, state: tuple[Tensor, Tensor]
+    heard: _Taps, number: int, state: tuple[Tensor, Tensor]
 ) -> tuple[Callable[..., Any], Callable[..., None]]:
     def begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if heard.began[number]:
@@ -233,7 +235,7 @@ def _state_taps(
     return begin, end
 
 
-def _reader_tap(heard: _Heard, x: Tensor) -> Callable[..., None]:
+def _reader_tap(heard: _Taps, x: Tensor) -> Callable[..., None]:
     def hear(_: nn.Module, args: tuple[Any, ...]) -> None:
         value = args[0]
         # Decoders often read all positions as one axis.
@@ -242,6 +244,6 @@ def _reader_tap(heard: _Heard, x: Tensor) -> Callable[..., None]:
     return hear
 
 
-def refuse_inner(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """A module's own words of why it took no call."""
     return str(error) if isinstance(error, AblateError) else f"{type(error).__name__}: {error}"

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from ablate.auditing.audit import Audit, audit
+from ablate.auditing.audit import audit
+from ablate.auditing.result import Audit
 from ablate.edges import Edge
 from ablate.errors import AblateError, did_you_mean
 from ablate.placement import Placement

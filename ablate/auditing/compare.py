@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.auditing.chances import ERRORS, unseen
 from ablate.auditing.findings import EXACT, Finding, Silent
-from ablate.auditing.meaning import Meant
-from ablate.auditing.measure import Measured, place_of
+from ablate.auditing.layer_edges import Expected
+from ablate.auditing.measure import Measurement
 from ablate.auditing.probes import SIGNAL
 from ablate.auditing.sharing import SURE
+from ablate.auditing.tails import ERRORS, unseen
 from ablate.drops import ALL, Extent, Fill, Scale
 from ablate.noise import BERNOULLI
 
@@ -26,14 +26,14 @@ _REACH = {
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """One sentence for each difference, and one for each question that was left open."""
 
     differ: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
 
 
-def compare(measured: Measured, wanted: Sequence[Meant]) -> Compared:
+def compare(measured: Measurement, wanted: Sequence[Expected]) -> Comparison:
     """Every difference between what was found and what was meant, and what cannot be told."""
     found = {(f.edge, f.layer, f.fill): f for f in measured.found if not f.written}
     unmeasured = {(one.edge, one.layer): one for one in measured.unmeasured}
@@ -51,14 +51,14 @@ def compare(measured: Measured, wanted: Sequence[Meant]) -> Compared:
             differ += _differences(finding, want, measured.sizes)
             undecided += _open(finding, want)
         elif (one := unmeasured.get((want.edge, want.layer))) is not None:
-            silent = measured.silent.get(place_of(want))
+            silent = measured.silent.get(want.at)
             if one.shut and silent is not None and not unseen(1.0 - want.rate, silent.decisions):
                 differ.append(
                     f"{_where(want)}: nothing comes through; the placement drops there with rate "
                     f"{want.rate:g}"
                 )
         else:
-            silent = measured.silent[place_of(want)]
+            silent = measured.silent[want.at]
             if _gone(silent, want):
                 differ.append(
                     f"{_where(want)}: nothing drops; the placement "
@@ -74,15 +74,15 @@ def compare(measured: Measured, wanted: Sequence[Meant]) -> Compared:
             f"{finding.where}: the module {_verb(finding.fill)}s with rate {_rate(finding)}; the "
             "placement is silent there"
         )
-    return Compared(tuple(differ), tuple(undecided))
+    return Comparison(tuple(differ), tuple(undecided))
 
 
-def judge(measured: Measured, *, tossed: bool = False) -> Compared:
+def judge(measured: Measurement, *, sampled: bool = False) -> Comparison:
     """What is wrong or left open of the findings alone, whatever was meant.
 
-    tossed: what is still tossed in evaluation has no scale to speak of.
+    sampled: a mask that is still sampled in evaluation has no scale to speak of.
     """
-    findings = [finding for finding in measured.found if not finding.written and not tossed]
+    findings = [finding for finding in measured.found if not finding.written and not sampled]
     wrong = [
         f"{finding.where}: the scale is wrong: {_scaling(finding)}"
         for finding in findings
@@ -101,7 +101,7 @@ def judge(measured: Measured, *, tossed: bool = False) -> Compared:
         if finding.evaluation is None and finding.kept != 0.0
     ]
     undecided += [one.sentence for one in measured.unmeasured]
-    return Compared(tuple(wrong), tuple(undecided))
+    return Comparison(tuple(wrong), tuple(undecided))
 
 
 def _scaling(finding: Finding) -> str:
@@ -119,7 +119,7 @@ def _scaling(finding: Finding) -> str:
     )
 
 
-def _gone(silent: Silent, want: Meant) -> bool:
+def _gone(silent: Silent, want: Expected) -> bool:
     """Whether the drop that is meant is not there."""
     if not unseen(want.rate, silent.decisions):
         return True
@@ -130,7 +130,7 @@ def _gone(silent: Silent, want: Meant) -> bool:
     return want.rate > 2.0 * EXACT and abs(silent.kept * (1.0 - want.rate) - 1.0) > EXACT
 
 
-def _where(want: Meant) -> str:
+def _where(want: Expected) -> str:
     return f"{want.edge.label} at layer {want.layer}"
 
 
@@ -145,7 +145,7 @@ def _rate(finding: Finding) -> str:
     return f"{finding.rate:.{2 if finding.error > 0.002 else 3}f}"
 
 
-def _differences(finding: Finding, want: Meant, sizes: Mapping[str, int]) -> Iterator[str]:
+def _differences(finding: Finding, want: Expected, sizes: Mapping[str, int]) -> Iterator[str]:
     wrong_rate = finding.refutes(want.rate, want.rate)
     if wrong_rate:
         verb = _verb(finding.fill)
@@ -169,7 +169,7 @@ def _differences(finding: Finding, want: Meant, sizes: Mapping[str, int]) -> Ite
         yield from _scales(finding, want, rate_is_right=not wrong_rate)
 
 
-def _scales(finding: Finding, want: Meant, *, rate_is_right: bool) -> Iterator[str]:
+def _scales(finding: Finding, want: Expected, *, rate_is_right: bool) -> Iterator[str]:
     """Where the scale is not what the placement says, to the accuracy of what was read."""
     scale = want.drop.scale or Scale.TRAIN
     if finding.scaled and finding.scale != scale.value and want.rate > 2.0 * EXACT:
@@ -193,7 +193,7 @@ def _multipliers(scale: Scale, rate: float) -> tuple[float, float]:
     return (1.0, 1.0 - rate) if scale is Scale.TEST else (1.0 / (1.0 - rate), 1.0)
 
 
-def _off(finding: Finding, want: Meant, scale: Scale) -> bool:
+def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
     """Whether a multiplier is another than the one that is meant."""
     allowed = EXACT + ERRORS * finding.evaluation_error
     if finding.fill is Fill.HOLD:
@@ -206,13 +206,12 @@ def _off(finding: Finding, want: Meant, scale: Scale) -> bool:
     return finding.evaluation is not None and abs(finding.evaluation - still) > allowed
 
 
-def _open(finding: Finding, want: Meant) -> Iterator[str]:
+def _open(finding: Finding, want: Expected) -> Iterator[str]:
     """What too few drops leave open of a finding."""
     if finding.dropped is None:
         return
-    seldom = min(finding.dropped, finding.seen - finding.dropped)
     for axis, extent in want.drop.shared.given():
-        if axis in finding.sharing and finding.sharing[axis] is None and seldom < 2.0 * SURE:
+        if axis in finding.sharing and finding.sharing[axis] is None and finding.rarer < 2.0 * SURE:
             yield (
                 f"{finding.where}: whether its mask is {_reach(axis, extent)} cannot be told at "
                 f"rate {want.rate:g} with {finding.seen:,} decisions"

@@ -1,6 +1,6 @@
 """What one-step windows tell of an edge: rate, kept value, sharing but for time.
 
-Shapes: N tosses, B batch, G gates, H hidden.
+Shapes: N draws, B batch, G gates, H hidden.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 
 from ablate.auditing import sharing
+from ablate.auditing.edge_factors import Factors
 from ablate.auditing.estimate import Estimate, estimate
-from ablate.auditing.factors import Place, Read
 from ablate.auditing.findings import Finding
+from ablate.auditing.layer_edges import LayerEdge
 from ablate.auditing.probes import Array
 from ablate.drops import ALL, Extent, Fill
 from ablate.edges import Edge
@@ -24,63 +25,42 @@ _AXES = ("update", "batch", "gate", "unit")
 _OF_WEIGHT = ("update", "gate", "unit", "source")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft(Estimate):
     """What one-step windows tell of an edge: rate, kept value, sharing but for time."""
 
-    place: Place
-    estimate: Estimate
+    place: LayerEdge
     shared: Mapping[str, Extent]
     written: bool = False
 
-    @property
-    def rate(self) -> float:
-        return self.estimate.rate
-
-    @property
-    def kept(self) -> float | None:
-        return self.estimate.kept
-
-    @property
-    def seen(self) -> int:
-        return self.estimate.seen
-
-    @property
-    def dropped(self) -> int | None:
-        return self.estimate.dropped
-
-    def finding(self, timed: Mapping[Place, Extent]) -> Finding:
+    def finding(self, timed: Mapping[LayerEdge, Extent]) -> Finding:
+        """The finding, with the sharing over time that other windows tell."""
         over = dict(self.shared)
         # WEIGHT has no axis of time: that it is one mask a window is what it should be.
         steady = self.place.edge is Edge.WEIGHT and timed.get(self.place) is ALL
         if not self.written and not steady:
             over = {"time": timed.get(self.place)} | over
         return Finding(
+            **self.estimated(),
             edge=self.place.edge,
             layer=self.place.layer,
             fill=Fill.HOLD if self.place.hold else Fill.ZERO,
-            rate=self.rate,
-            error=self.estimate.error,
-            kept=self.kept,
             evaluation=None,
             sharing=over,
-            seen=self.seen,
             written=self.written,
-            dropped=self.dropped,
-            average=self.estimate.average,
         )
 
 
 def poor(draft: Draft) -> bool:
-    """Whether more tosses would tell more."""
+    """Whether more draws would tell more."""
     if draft.kept == 0.0 and not draft.place.hold:
         return False
     unknown = any(value is None for axis, value in draft.shared.items())
-    return unknown or min(draft.rate, 1.0 - draft.rate) * draft.seen < sharing.SURE
+    return unknown or draft.rarer < sharing.SURE
 
 
-def drafts_of(found: Read) -> Iterator[Draft]:
-    for place, values in found.factors.items():
+def drafts_of(found: Factors) -> Iterator[Draft]:
+    for place, values in found.by_edge.items():
         missed = found.missed.get(place.layer, 0.0) if is_cell(place) else 0.0
         if sharing.activity(values) or missed:
             draft = _draft(place, values, missed)
@@ -88,31 +68,31 @@ def drafts_of(found: Read) -> Iterator[Draft]:
             if draft.rate or int((~np.isnan(values)).sum()) >= FEW_VALUES:
                 yield draft
     for layer, values in found.state.items():
-        draft = _draft(Place(Edge.RECURRENT, layer), values, 0.0)
-        yield replace(draft, written=True, place=Place(Edge.HIDDEN, layer))
+        draft = _draft(LayerEdge(Edge.RECURRENT, layer), values, 0.0)
+        yield replace(draft, written=True, place=LayerEdge(Edge.HIDDEN, layer))
 
 
-def is_cell(place: Place) -> bool:
+def is_cell(place: LayerEdge) -> bool:
     return place.edge is Edge.CELL and not place.hold
 
 
-def _draft(place: Place, values: Array, missed: float) -> Draft:
+def _draft(place: LayerEdge, values: Array, missed: float) -> Draft:
     values, axes = by_axes(place, values)
     pairs = int((~np.isnan(values)).sum())
-    order = [axis for axis in ("gate", "batch", "unit", "source", "update") if axis in axes]
-    shared: dict[str, Extent] = {}
-    for axis in order:
-        number = axes.index(axis)
-        if values.shape[number] == 1 and axis == "gate":
-            continue
-        shared[axis] = sharing.extent(values, number)
-        # Where too little was seen to tell, count as few decisions as there may be.
-        values = sharing.first_of(values, number, shared[axis] or ALL)
+    order = ("gate", "batch", "unit", "source", "update")
+    # An edge that all gates read as one has one gate.
+    known = {
+        axis: axes.index(axis)
+        for axis in order
+        if axis in axes and not (axis == "gate" and values.shape[axes.index(axis)] == 1)
+    }
+    values, shared = sharing.apart(values, known)
     # What both readers miss is counted over all pairs of them: whose decision it was is not seen.
-    return Draft(place, estimate(values, missed=missed, pairs=pairs), shared)
+    found = estimate(values, missed=missed, pairs=pairs)
+    return Draft(**found.estimated(), place=place, shared=shared)
 
 
-def by_axes(place: Place, values: Array) -> tuple[Array, tuple[str, ...]]:
+def by_axes(place: LayerEdge, values: Array) -> tuple[Array, tuple[str, ...]]:
     """The values of an edge and what their axes are."""
     if place.edge is Edge.WEIGHT:
         return _by_source(values), _OF_WEIGHT

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ablate.auditing.chances import ERRORS, refuted
+from ablate.auditing.estimate import Average, Estimate
+from ablate.auditing.layer_edges import LayerEdge
+from ablate.auditing.tails import ERRORS, refuted
 from ablate.drops import Extent, Fill
 from ablate.edges import Edge
 
@@ -14,42 +16,30 @@ EXACT: Final = 1e-5
 UNDECIDED: Final = "undecided"
 
 
-@dataclass(frozen=True, slots=True)
-class Average:
-    """The mean of a noise as it was seen, with its standard error."""
-
-    value: float
-    error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Estimate):
     """A mask at an edge of a layer, as it was seen to act.
 
-    rate: how often a decision drops or holds, with its standard error; dropped: how many of the
-    `seen` separate decisions did (None where a rate is inferred and not counted); kept: what a kept
-    value is multiplied by (None where that differs from one to the next, whose mean is `average`;
-    0 where nothing was kept); evaluation: what stands there in evaluation (for a held edge: the
-    part of the old value), with the error of what was presumed; sharing: by axis, None where too
-    little was seen. stated: the rate that a placement states there, if one does. name: what the
-    edge is called where the module does not say which one it is.
+    evaluation: what stands there in evaluation (for a held edge: the part of the old value), with
+    the error of what was presumed; sharing: by axis, None where too little was seen; written:
+    whether the state is masked when it is written; stated: the rate that a placement states there,
+    if one does; name: what the edge is called where the module does not say which one it is.
     """
 
     edge: Edge
     layer: int
     fill: Fill
-    rate: float
-    error: float
-    kept: float | None
     evaluation: float | None
     sharing: Mapping[str, Extent] = field(default_factory=dict)
-    seen: int = 0
     written: bool = False
-    dropped: int | None = None
-    average: Average | None = None
     evaluation_error: float = 0.0
     stated: float | None = None
     name: str = ""
+
+    @property
+    def at(self) -> LayerEdge:
+        """The edge, its layer and its fill."""
+        return LayerEdge(self.edge, self.layer, hold=self.fill is Fill.HOLD)
 
     @property
     def where(self) -> str:
@@ -61,7 +51,7 @@ class Finding:
 
     @property
     def mean(self) -> float:
-        """The mean of the tossed multiplier (HOLD: the part of the old value)."""
+        """The mean of the sampled multiplier (HOLD: the part of the old value)."""
         if self.fill is Fill.HOLD:
             return self.rate
         if self.kept is None:

@@ -1,4 +1,4 @@
-"""From tosses to findings: which edges of a module drop, how often, shared by whom, scaled how."""
+"""From draws to findings: which edges of a module drop, how often, shared by whom, scaled how."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablate.auditing import sharing
-from ablate.auditing.chances import unseen
 from ablate.auditing.drafts import Draft, by_axes, drafts_of, poor
-from ablate.auditing.evaluation import Still, evaluation_factors
-from ablate.auditing.factors import Place, Read, read
+from ablate.auditing.edge_factors import Factors, edge_factors
+from ablate.auditing.evaluation_factors import EvaluationFactor, evaluation_factors
 from ablate.auditing.findings import Finding, Silent, Unmeasured
-from ablate.auditing.meaning import Meant
-from ablate.auditing.probes import Array, Seen, see
-from ablate.auditing.subject import Subject, tosses
-from ablate.auditing.timing import BATCH, FEW, LONG, over_time, wide
+from ablate.auditing.layer_edges import Expected, LayerEdge
+from ablate.auditing.probes import Array, StepReadings, read_step
+from ablate.auditing.subject import Subject, mask_draws
+from ablate.auditing.tails import unseen
+from ablate.auditing.time_sharing import BATCH, FEW, LONG, over_time, wide
 from ablate.drops import ALL, Extent, Fill
 from ablate.edges import Edge
 
-MANY = 96  # tosses of one step where a few were not enough
+MANY = 96  # draws of one step where a few were not enough
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """What a measurement comes to: masks, edges of which nothing can be told, and for each edge at
     which a placement drops and none was seen how many decisions that was.
 
@@ -32,64 +32,64 @@ class Measured:
 
     found: tuple[Finding, ...]
     unmeasured: tuple[Unmeasured, ...]
-    silent: Mapping[Place, Silent]
+    silent: Mapping[LayerEdge, Silent]
     sizes: Mapping[str, int]
 
 
-def measure(subject: Subject, wanted: Sequence[Meant] | None = None) -> Measured:
+def measure(subject: Subject, wanted: Sequence[Expected] | None = None) -> Measurement:
     """Every mask that acts in the module, edge by edge, layer by layer.
 
-    More tosses are taken where they tell more, with a wider batch where even those are too few: for
+    More draws are taken where they tell more, with a wider batch where even those are too few: for
     small rates, and for what a placement means and was not seen.
     """
-    stated = {place_of(want): want for want in wanted or ()}
-    look = _Look.after(subject, (), FEW, BATCH, stated)
+    stated = {want.at: want for want in wanted or ()}
+    look = _Sample.after(subject, (), FEW, BATCH, stated)
     if look.poor and look.rows_help:
         for count in (FEW // 3, FEW, MANY // 2):
             seen = look.seen if look.batch > BATCH else ()
-            look = _Look.after(subject, seen, count, wide(subject), stated)
+            look = _Sample.after(subject, seen, count, wide(subject), stated)
             if not look.open:
                 break
     elif look.poor:
-        look = _Look.after(subject, look.seen, MANY, BATCH, stated)
+        look = _Sample.after(subject, look.seen, MANY, BATCH, stated)
     return look.measured(subject)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What some tosses of one step tell."""
+class _Sample:
+    """What some draws of one step tell."""
 
-    seen: Sequence[Seen]
+    seen: Sequence[StepReadings]
     batch: int
-    read: Read
+    factors: Factors
     drafts: tuple[Draft, ...]
-    still: Mapping[Place, Still | None]
-    stated: Mapping[Place, Meant]
+    still: Mapping[LayerEdge, EvaluationFactor | None]
+    stated: Mapping[LayerEdge, Expected]
 
     @classmethod
     def after(
         cls,
         subject: Subject,
-        seen: Sequence[Seen],
+        seen: Sequence[StepReadings],
         count: int,
         batch: int,
-        stated: Mapping[Place, Meant],
-    ) -> "_Look":
-        """Look at the first `count` tosses of a batch; `seen` are those that were looked at."""
-        calls = itertools.islice(tosses(subject, time=1, batch=batch), len(seen), count)
-        seen = [*seen, *(see(subject, toss) for toss in calls)]
-        found = read(seen)
+        stated: Mapping[LayerEdge, Expected],
+    ) -> "_Sample":
+        """Look at the first `count` draws of a batch; `seen` are those that were looked at."""
+        calls = itertools.islice(mask_draws(subject, time=1, batch=batch), len(seen), count)
+        seen = [*seen, *(read_step(subject, draw) for draw in calls)]
+        found = edge_factors(seen)
         drafts = tuple(drafts_of(found))
-        still: dict[Place, Still | None] = {}
+        still: dict[LayerEdge, EvaluationFactor | None] = {}
         if drafts:
             # How CARRY stands in evaluation hangs on CELL's sharing over time, which comes later.
-            one = see(subject, next(tosses(subject, time=1, batch=BATCH)), training=False)
+            one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
             still = evaluation_factors(one, [draft.finding({}) for draft in drafts])
         return cls(seen, batch, found, drafts, still, stated)
 
     @property
     def poor(self) -> bool:
-        """Whether more tosses would tell more."""
+        """Whether more draws would tell more."""
         return any(poor(draft) for draft in self.drafts) or self.open
 
     @property
@@ -119,16 +119,15 @@ class _Look:
         if draft.written or draft.dropped is None:
             return False
         finding = self._finding(draft, {}, self.still)
-        seldom = min(draft.dropped, draft.seen - draft.dropped)
-        return (seldom < sharing.SURE and finding.kept != 0.0) or (
+        return (draft.rarer < sharing.SURE and finding.kept != 0.0) or (
             finding.evaluation is not None and finding.kept != 0.0 and finding.scaled is None
         )
 
     def _finding(
         self,
         draft: Draft,
-        timed: Mapping[Place, Extent],
-        still: Mapping[Place, Still | None],
+        timed: Mapping[LayerEdge, Extent],
+        still: Mapping[LayerEdge, EvaluationFactor | None],
     ) -> Finding:
         at, want = still.get(draft.place), self.stated.get(draft.place)
         return replace(
@@ -138,28 +137,28 @@ class _Look:
             stated=want.rate if want is not None else None,
         )
 
-    def silent(self) -> dict[Place, Silent]:
+    def silent(self) -> dict[LayerEdge, Silent]:
         """Where the placement drops and nothing was seen to, and in how many decisions."""
         there = {d.place for d in self.drafts if not d.written and (d.place.hold or d.kept != 0.0)}
         found = {}
         for place, want in self.stated.items():
             if place not in there:
-                values = _decisions(place, self.read.factors[place], want)
+                values = _decisions(place, self.factors.by_edge[place], want)
                 known = values[~np.isnan(values)]
                 kept = float(np.median(known)) if known.size else None
                 found[place] = Silent(known.size, kept)
         return found
 
-    def measured(self, subject: Subject) -> Measured:
+    def measured(self, subject: Subject) -> Measurement:
         """The whole, sharing over time included."""
         timed = {}
         if self.drafts:
             timed = over_time(
-                subject, {draft.place: draft for draft in self.drafts}, self.read.factors
+                subject, {draft.place: draft for draft in self.drafts}, self.factors.by_edge
             )
         still = self.still
         if any(draft.place.edge is Edge.CARRY for draft in self.drafts):
-            one = see(subject, next(tosses(subject, time=1, batch=BATCH)), training=False)
+            one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
             still = evaluation_factors(one, [draft.finding(timed) for draft in self.drafts])
         every = [self._finding(draft, timed, still) for draft in self.drafts]
         found, unmeasured = apart(every, self.silent(), subject)
@@ -170,10 +169,10 @@ class _Look:
             "unit": min(subject.hidden, subject.inputs),
             "source": subject.hidden,
         }
-        return Measured(found, unmeasured, self.silent(), sizes)
+        return Measurement(found, unmeasured, self.silent(), sizes)
 
 
-def _unheard(want: Meant, silent: Silent | None) -> bool:
+def _unheard(want: Expected, silent: Silent | None) -> bool:
     """Whether a drop that is meant was not seen, and need not have been."""
     if silent is None or silent.kept == 0.0 or not silent.decisions:
         return False
@@ -186,7 +185,7 @@ def _by_row(edge: Edge, batch: Extent) -> bool:
 
 
 def apart(
-    every: Sequence[Finding], silent: Mapping[Place, Silent], subject: Subject
+    every: Sequence[Finding], silent: Mapping[LayerEdge, Silent], subject: Subject
 ) -> tuple[tuple[Finding, ...], tuple[Unmeasured, ...]]:
     """Findings, and edges of which the same numbers tell nothing."""
     top, hidden = subject.layers - 1, subject.sequence_hidden
@@ -213,15 +212,8 @@ def apart(
 _STATES = Edge.HIDDEN | Edge.RECURRENT
 
 
-def place_of(want: Meant) -> Place:
-    """Where in a module a placement's drop is looked for."""
-    return Place(want.edge, want.layer, hold=want.drop.fill is Fill.HOLD)
-
-
-def _decisions(place: Place, values: Array, want: Meant) -> Array:
+def _decisions(place: LayerEdge, values: Array, want: Expected) -> Array:
     """One value for each decision that a placement means."""
     values, axes = by_axes(place, values)
-    for number, axis in enumerate(axes):
-        extent = getattr(want.drop.shared, axis)
-        values = sharing.first_of(values, number, ALL if extent is None else extent)
-    return values
+    numbers = {axis: number for number, axis in enumerate(axes)}
+    return sharing.decisions(values, numbers, dict(want.drop.shared.given()))

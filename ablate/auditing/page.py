@@ -5,10 +5,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.loaders import ChoiceLoader
 
-import ablate
-from ablate.auditing.audit import Audit
-from ablate.auditing.table import HEADINGS, rows, verdict
+from ablate.auditing.result import HEADINGS, Audit
 from ablate.placement import Placement
+from ablate.version import __version__
 
 
 def page(audit: Audit, *, title: str, placement: Placement | None = None) -> str:
@@ -20,10 +19,10 @@ def page(audit: Audit, *, title: str, placement: Placement | None = None) -> str
             audit=audit,
             title=title,
             headings=HEADINGS,
-            rows=list(rows(audit)),
-            verdict=verdict(audit).removesuffix(":"),
+            rows=list(audit.rows()),
+            verdict=audit.verdict.removesuffix(":"),
             placement=placement.lines if placement is not None else (),
-            version=ablate.__version__,
+            version=__version__,
         )
     )
 

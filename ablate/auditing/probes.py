@@ -1,4 +1,4 @@
-"""Settings of weights that make an LSTM a measuring instrument, and what they show of one toss.
+"""Settings of weights that make an LSTM a measuring instrument, and what they show of one draw.
 
 Gates are opened (1), shut (0) or half open (1/2) by their biases, values are so small that tanh is
 the identity, and weights are zero but for those of the path under study. Then what comes out is a
@@ -23,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ablate.auditing.calling import Out
-from ablate.auditing.subject import Setting, Subject, Toss
+from ablate.auditing.calling import CallResult
+from ablate.auditing.subject import MaskDraw, Setting, Subject
 
 Array = NDArray[np.float64]
 
@@ -32,15 +32,15 @@ SIGNAL = 1e-5  # values: tanh bends them by a part in 3e10, ten thousandfold one
 RISE = 1e-8  # what a raised weight adds to z: changes of second order are lost in rounding
 DEAD = 1e-9  # smaller than this part of what was sent: nothing came
 
-SHUT, HALF, OPEN = -40.0, 0.0, 40.0  # sigmoid: 0, 1/2 and 1 to the last bit
+SHUT, FORWARD_OUTPUT, OPEN = -40.0, 0.0, 40.0  # sigmoid: 0, 1/2 and 1 to the last bit
 WRITE = float(np.arctanh(SIGNAL))  # the bias at which g is SIGNAL
 
 # Biases (i, f, g, o) at which a gate's z shows as a relative change, and how much z one part is.
 _GATES = {
-    0: ((HALF, SHUT, WRITE, OPEN), 2.0),
-    1: ((SHUT, HALF, 0.0, OPEN), 2.0),
+    0: ((FORWARD_OUTPUT, SHUT, WRITE, OPEN), 2.0),
+    1: ((SHUT, FORWARD_OUTPUT, 0.0, OPEN), 2.0),
     2: ((OPEN, SHUT, WRITE, OPEN), SIGNAL / (1.0 - SIGNAL**2)),
-    3: ((OPEN, SHUT, WRITE, HALF), 2.0),
+    3: ((OPEN, SHUT, WRITE, FORWARD_OUTPUT), 2.0),
 }
 WRITTEN = _GATES[2][0]
 CARRIED = _GATES[1][0]
@@ -68,14 +68,14 @@ def shifts(subject: Subject, columns: int, *further: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*wide, *(shift % columns for shift in further)]))
 
 
-def shown_of(subject: Subject, out: Out) -> Out:
+def shown_of(subject: Subject, out: CallResult) -> CallResult:
     """What came out, y not seen where it tells nothing of the units."""
     if not subject.sequence_hidden:
         return out
     return out._replace(y_TBH=torch.full_like(out.y_TBH, torch.nan))
 
 
-def z_change(base: Out, raised: Out, gate: int, *, h0: float, c0: float) -> Array:
+def z_change(base: CallResult, raised: CallResult, gate: int, *, h0: float, c0: float) -> Array:
     """How much each unit's z of `gate` rose in the last step, [L, B, H]; NaN where nothing shows.
 
     It is read off the cell, and off the state where nothing of the cell came through or the gate is
@@ -108,8 +108,8 @@ def cleaned(values: Array, unit: float) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one toss of a single step shows, each a factor relative to what was sent.
+class StepReadings:
+    """What one draw of a single step shows, each a factor relative to what was sent.
 
     width: units of the input. Of layers, [L, B, H]: carried_c, carried_s, written_c, written_s as
     above; shown_s, where the state shows either the old value or the new one; kept_c, kept_s,
@@ -136,16 +136,16 @@ class Seen:
     unsent: dict[int, Array]
 
 
-def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
-    """Look at one toss of a one-step window."""
+def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> StepReadings:
+    """Look at one draw of a one-step window."""
 
     def call(
         gates: tuple[float, ...],
         weights: Mapping[tuple[int, str], Tensor] | None = None,
         **signals: float,
-    ) -> Out:
+    ) -> CallResult:
         setting = Setting(biases(subject, gates), weights or {}, **signals)
-        return shown_of(subject, subject.call(toss, setting, training=training))
+        return shown_of(subject, subject.call(draw, setting, training=training))
 
     def part(tensor: Tensor, sent: float = SIGNAL) -> Array:
         return cleaned(tensor.numpy() / sent, 1e-4)
@@ -184,7 +184,7 @@ def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
             z = z_change(base, call(gates, weights, h0=SIGNAL, c0=c0), gate, h0=SIGNAL, c0=c0)
             for layer in range(subject.layers):
                 recurrent[layer, gate, shift] = z[layer] / RISE
-    return Seen(
+    return StepReadings(
         width=subject.inputs,
         carried_c=part(carried.c_LBH),
         carried_s=part(carried.s_LBH),
@@ -198,7 +198,7 @@ def see(subject: Subject, toss: Toss, *, training: bool = True) -> Seen:
         kept_y=part(kept_h.y_TBH[-1]),
         input=inputs,
         recurrent=recurrent,
-        kept_up=_kept_upward(subject, toss, training=training),
+        kept_up=_kept_upward(subject, draw, training=training),
         unsent=unsent,
     )
 
@@ -210,7 +210,7 @@ def _shift_pairs(subject: Subject) -> list[tuple[int, int]]:
     return [(first[n % len(first)], above[n % len(above)]) for n in range(count)]
 
 
-def _kept_upward(subject: Subject, toss: Toss, *, training: bool) -> dict[int, Array]:
+def _kept_upward(subject: Subject, draw: MaskDraw, *, training: bool) -> dict[int, Array]:
     """For each layer but the first: what its gate i reads of a state that the layer below holds.
 
     Nothing is written below, so that only a held state can be read.
@@ -221,9 +221,9 @@ def _kept_upward(subject: Subject, toss: Toss, *, training: bool) -> dict[int, A
         h0 = torch.zeros(subject.layers, 1, 1, dtype=torch.float64)
         h0[layer - 1] = SIGNAL
         weight = reader(subject, 0, subject.hidden, 0, RISE / SIGNAL)
-        base = subject.call(toss, Setting(gates, {}, h0=h0), training=training)
+        base = subject.call(draw, Setting(gates, {}, h0=h0), training=training)
         raised = subject.call(
-            toss, Setting(gates, {(layer, "weight_ih"): weight}, h0=h0), training=training
+            draw, Setting(gates, {(layer, "weight_ih"): weight}, h0=h0), training=training
         )
         found[layer] = z_change(base, raised, 0, h0=0.0, c0=0.0)[layer] / RISE
     return found

@@ -1,14 +1,14 @@
 """Who shares a decision: read off which neighbours ever differ, and how sure that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.factors import CLOSE, first_seen
+from ablate.auditing.edge_factors import CLOSE, first_seen
 from ablate.auditing.probes import Array
-from ablate.auditing.windows import Track
+from ablate.auditing.window_readings import Track
 from ablate.drops import ALL, Extent
 
 # So many differences must have been due before "none was seen" means "they share": e**-12.
@@ -66,6 +66,23 @@ def first_of(values: Array, axis: int, sharing: Extent) -> Array:
         return first_seen(values, axis)
     step = sharing if isinstance(sharing, int) else 1
     return np.take(values, range(0, values.shape[axis], step), axis=axis)
+
+
+def apart(values: Array, axes: Mapping[str, int]) -> tuple[Array, dict[str, Extent]]:
+    """One value for each decision along `axes`, looked at in their order, and who shares them."""
+    shared: dict[str, Extent] = {}
+    for axis, number in axes.items():
+        shared[axis] = extent(values, number)
+        # Where too little was seen to tell, count as few decisions as there may be.
+        values = first_of(values, number, shared[axis] or ALL)
+    return values, shared
+
+
+def decisions(values: Array, axes: Mapping[str, int], shared: Mapping[str, Extent]) -> Array:
+    """One value for each decision along `axes`, where it is known who shares them."""
+    for axis, number in axes.items():
+        values = first_of(values, number, shared.get(axis) or ALL)
+    return values
 
 
 def changed(tracks: Sequence[Track], step: int, *, noise: bool) -> bool | None:

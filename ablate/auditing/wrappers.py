@@ -7,8 +7,8 @@ import textwrap
 from typing import Final
 
 # The forward direction of a one-layer bidirectional LSTM.
-ONE_WAY: Final = """
-class OneWay(nn.Module):
+FORWARD_WITH_STATE: Final = """
+class ForwardWithState(nn.Module):
     def __init__(self, both):
         super().__init__()
         self.both = both
@@ -46,8 +46,8 @@ class WithState(nn.Module):
 
 
 # The forward half of a net whose two directions are modules of their own.
-HALF: Final = """
-class Half(nn.Module):
+FORWARD_OUTPUT: Final = """
+class ForwardOutput(nn.Module):
     def __init__(self, both):
         super().__init__()
         self.both = both

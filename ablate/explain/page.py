@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from ablate.cells import LSTM, Cell
@@ -21,6 +20,7 @@ from ablate.placement import Placement
 from ablate.schedules import CONSTANT, factor_at
 from ablate.strategies import Strategy, get
 from ablate.strategies.parameters import Value
+from ablate.tables import plain_table
 
 
 def render(
@@ -86,7 +86,7 @@ def net(
 
 def edges(placement: Placement, plans: Mapping[Mode, Plan]) -> RenderableType:
     """One row for each edge that drops."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     fill = "fill or noise" if _noisy(placement) else "fill"
     for column in ("edge", "rate", "one decision", fill, "scale", "in training", "in evaluation"):
         table.add_column(column, overflow="fold")

@@ -4,14 +4,12 @@ CSV holds every number in full; the others are for reading. How an uncertain num
 the rule of `statistics`: a mean with its t interval from three seeds on, with both values at two.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -22,6 +20,7 @@ from ablate.report.names import shortened
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
 from ablate.report.unknown import Unknown, caption, unknown_in
+from ablate.tables import latex_table, markdown_table, printed
 
 # What did not finish; a column that would be all zero is left out.
 LOST = ("diverged", "failed")
@@ -126,30 +125,24 @@ class Table:
     def markdown(self) -> str:
         """A Markdown table, and its caption; what leads is bold."""
         columns, entries = self._filed()
-        heads = [markdown(column.title) for column in columns]
-        rule = [":--" if column.left else "--:" for column in columns]
-        lines = [heads, rule]
+        rows = []
         for row in entries:
-            texts = [(markdown(cell.whole), cell.best) for cell in row]
-            lines.append([f"**{text}**" if best else text for text, best in texts])
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+            texts = [(markdown(entry.whole), entry.best) for entry in row]
+            rows.append([f"**{text}**" if best else text for text, best in texts])
+        heads = [markdown(column.title) for column in columns]
+        table = markdown_table(heads, rows, right=[not column.left for column in columns])
         return f"{table}\n{markdown(self.caption)}\n" if self.caption else table
 
     def latex(self) -> str:
         """A tabular for the package `booktabs`, its caption in a comment; what leads is bold."""
         columns, entries = self._filed()
-        heads = " & ".join(tex(column.title) for column in columns)
-        shape = "".join("l" if column.left else "r" for column in columns)
-        body = "".join(
-            " & ".join(rf"\textbf{{{tex(c.whole)}}}" if c.best else tex(c.whole) for c in row)
-            + " \\\\\n"
-            for row in entries
-        )
-        said = comment(self.caption) if self.caption else ""
-        return (
-            f"{said}\\begin{{tabular}}{{{shape}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
-            f"{body}\\bottomrule\n\\end{{tabular}}\n"
-        )
+        rows = []
+        for row in entries:
+            texts = [(tex(entry.whole), entry.best) for entry in row]
+            rows.append([rf"\textbf{{{text}}}" if best else text for text, best in texts])
+        heads = [tex(column.title) for column in columns]
+        table = latex_table(heads, rows, right=[not column.left for column in columns])
+        return (comment(self.caption) if self.caption else "") + table
 
     def _filed(self) -> tuple[list[Column], list[list[Cell]]]:
         """The columns and entries of Markdown and LaTeX."""
@@ -186,10 +179,7 @@ class Table:
             cells = [(columns[index].head in spreads, row[index]) for index in kept]
             texts = [cell.whole if whole else cell.text for whole, cell in cells]
             table.add_row(*map(Text, [names.get(texts[0], texts[0]), *texts[1:]]))
-        buffer = io.StringIO()
-        Console(file=buffer, width=1000, color_system=None, highlight=False).print(table)
-        lines = (line.rstrip() for line in buffer.getvalue().splitlines())
-        return "".join(f"{line}\n" for line in lines if line)
+        return "".join(f"{line}\n" for line in printed(table).splitlines() if line)
 
 
 def make_table(combination: Combination) -> Table:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-import ablate
 from ablate.masks import SEMANTICS
 from ablate.store import FAILED, Row, Store, left_out
 from ablate.store.about import About
@@ -15,6 +14,7 @@ from ablate.study.entries import Entry, first_names, register
 from ablate.study.events import Assignment, Event, Executor, Failed, Finished
 from ablate.study.progress import Board, Progress
 from ablate.study.queue import Queue
+from ablate.version import __version__
 
 RETRIES: Final = 2
 _ALONE: Final = Cohorts()
@@ -185,6 +185,6 @@ def known_before(assignment: Assignment, status: str, entry: Entry) -> dict[str,
         "status": status,
         "placement": trial.placement.text,
         "semantics": SEMANTICS,
-        "ablate_version": ablate.__version__,
+        "ablate_version": __version__,
         "plugin": entry.plugin,
     }

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
-from rich.table import Table
 
 from ablate.commands import command
 from ablate.engine.plan import Mode, Reach, plan
@@ -19,6 +18,7 @@ from ablate.study.estimate import Estimate
 from ablate.study.job import Job
 from ablate.study.progress import duration
 from ablate.study.schema import Profile
+from ablate.tables import plain_table
 from ablate.training.cohort_sizes import MODEST
 from ablate.training.trial import Trial
 
@@ -128,7 +128,7 @@ def starting(job: Job) -> Iterator[str]:
 def matrix(job: Job) -> RenderableType:
     """One row for each placement: the seeds that are stored and those that are missing."""
     committed = job.store.whole().committed()
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")
     for entries in _by_title(job.entries).values():

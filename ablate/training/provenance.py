@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-import ablate
 from ablate.machine import processor
+from ablate.version import __version__
 
 
 def provenance() -> dict[str, Any]:
     """Versions, ablate's own included, platform and processor, as columns of `trials`."""
-    return {"ablate_version": ablate.__version__} | surroundings()
+    return {"ablate_version": __version__} | surroundings()
 
 
 @functools.cache

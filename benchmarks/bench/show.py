@@ -3,6 +3,7 @@
 import textwrap
 from typing import Final
 
+from ablate.tables import markdown_table, plain_table, printed
 from bench.cells import size
 from bench.tables import Report, Table, tables
 
@@ -13,11 +14,9 @@ def markdown(report: Report) -> str:
     """The machine and every table."""
     blocks = [machine(report)]
     for table in tables(report):
-        head = "| " + " | ".join(table.columns) + " |"
         # Words to the left, numbers to the right.
-        rule = "|" + "|".join("---:" if numeric else "---" for numeric in _numeric(table)) + "|"
-        lines = ["| " + " | ".join(row) + " |" for row in table.rows]
-        blocks += [f"**{table.title}.** {table.note}".strip(), "\n".join([head, rule, *lines])]
+        shown = markdown_table(table.columns, table.rows, right=_numeric(table))
+        blocks += [f"**{table.title}.** {table.note}".strip(), shown.rstrip()]
     return "\n\n".join(blocks)
 
 
@@ -25,16 +24,12 @@ def text(report: Report) -> str:
     """The same for a terminal; tables are never cut, whatever its width."""
     blocks = [_wrapped(line) for line in machine(report).splitlines()]
     for table in tables(report):
-        lines = [table.columns, *table.rows]
-        widths = [max(len(line[at]) for line in lines) for at in range(len(table.columns))]
-        right = _numeric(table)
-        blocks += ["", _wrapped(f"{table.title}. {table.note}"), ""]
-        for line in lines:
-            cells = zip(line, widths, right, strict=True)
-            padded = (
-                c.rjust(width) if to_right else c.ljust(width) for c, width, to_right in cells
-            )
-            blocks.append("  ".join(padded).rstrip())
+        shown = plain_table()
+        for column, right in zip(table.columns, _numeric(table), strict=True):
+            shown.add_column(column, justify="right" if right else "left", no_wrap=True)
+        for row in table.rows:
+            shown.add_row(*row)
+        blocks += ["", _wrapped(f"{table.title}. {table.note}"), "", printed(shown)]
     return "\n".join(blocks)
 
 

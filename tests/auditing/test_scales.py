@@ -7,7 +7,7 @@ from auditing.scaled import EDGES, HELD, HOLD_RIGHT, HOLD_WRONG, RIGHT, WRONG, D
 
 import ablate
 from ablate.auditing import audit
-from ablate.auditing.chances import SELDOM, refuted
+from ablate.auditing.tails import SELDOM, refuted
 from ablate.drops import PER_STEP, Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.placement import Placement

@@ -68,7 +68,7 @@ def test_an_output_behind_something_else_is_not_measured(behind, why):
     assert "not measured" in str(found)
     assert "±" not in str(found)
     assert "not everything was decided" in str(found)
-    assert "no law is broken; not everything" in str(replace(found, meant=None))
+    assert "no law is broken; not everything" in str(replace(found, expected=None))
 
 
 def test_a_function_of_each_unit_is_seen_through():

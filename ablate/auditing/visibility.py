@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ablate.auditing.calling import Out
+from ablate.auditing.calling import CallResult
 from ablate.auditing.probes import CARRIED, SIGNAL, biases
-from ablate.auditing.subject import Setting, Subject, Toss
+from ablate.auditing.subject import MaskDraw, Setting, Subject
 
 _BATCH = 4
 
@@ -22,7 +22,7 @@ _NORMAL = "a normalisation or a matrix over units stands behind the layers"
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Visibility:
     """hidden: why y does not show the top layer's units, empty where it does; beside: what else
     reaches y around the layers, empty where nothing does; rows_meet: rows meet behind the layers.
     """
@@ -32,34 +32,36 @@ class Outlook:
     rows_meet: bool = False
 
 
-def look_out(subject: Subject) -> Outlook:
-    """Look at y with cells of a choice, in evaluation and at one toss of training."""
-    toss = Toss(subject.module, 0, 1, _BATCH)
+def find_visibility(subject: Subject) -> Visibility:
+    """Look at y with cells of a choice, in evaluation and at one draw of training."""
+    draw = MaskDraw(subject.module, 0, 1, _BATCH)
     shape = (subject.layers, _BATCH, subject.hidden)
     draws = torch.Generator().manual_seed(0)
     cells = SIGNAL * (0.5 + torch.rand(shape, generator=draws, dtype=torch.float64))
     x = torch.rand(1, _BATCH, subject.inputs, generator=draws, dtype=torch.float64)
-    found = Outlook(subject.sequence_hidden)
+    found = Visibility(subject.sequence_hidden)
     for training in (False, True):
         if not found.hidden:
-            found = _look(subject, toss, cells, x, training=training)
+            found = _look(subject, draw, cells, x, training=training)
     return found
 
 
-def _look(subject: Subject, toss: Toss, cells: Tensor, x: Tensor, *, training: bool) -> Outlook:
+def _look(
+    subject: Subject, draw: MaskDraw, cells: Tensor, x: Tensor, *, training: bool
+) -> Visibility:
     gates = biases(subject, CARRIED)
 
-    def call(c0: Tensor, given: Tensor | float = 0.0) -> Out:
-        return subject.call(toss, Setting(gates, x=given, c0=c0), training=training)
+    def call(c0: Tensor, given: Tensor | float = 0.0) -> CallResult:
+        return subject.call(draw, Setting(gates, x=given, c0=c0), training=training)
 
     one = call(cells).y_TBH[0]
     if not training and float(one.abs().max()) < 1e-9 * SIGNAL:
-        return Outlook("what is returned does not depend on the top layer's h")
+        return Visibility("what is returned does not depend on the top layer's h")
     none = call(torch.zeros_like(cells)).y_TBH[0]
     if _differ(none, torch.zeros_like(none)):
         if not _differ(none, one):
-            return Outlook("what is returned does not depend on the top layer's h")
-        return Outlook(
+            return Visibility("what is returned does not depend on the top layer's h")
+        return Visibility(
             "what is returned is not 0 where h is: a softmax, a bias or a normalisation stands "
             "behind the layers"
         )
@@ -68,17 +70,19 @@ def _look(subject: Subject, toss: Toss, cells: Tensor, x: Tensor, *, training: b
     other_row[:, 0] *= 2.0
     rows = call(other_row).y_TBH[0]
     if _differ(rows[1:], one[1:]):
-        return Outlook(
+        return Visibility(
             "rows of the batch are mixed behind the layers, as a batch normalisation mixes them",
             rows_meet=True,
         )
     if _differ(call(other_unit).y_TBH[0][..., 1:], one[..., 1:]):
-        return Outlook(f"units are mixed: {_NORMAL}")
+        return Visibility(f"units are mixed: {_NORMAL}")
     if _differ(call(2.0 * cells).y_TBH[0], 2.0 * one):
-        return Outlook(f"twice the h is not twice what is returned: {_NORMAL}, or a bent function")
+        return Visibility(
+            f"twice the h is not twice what is returned: {_NORMAL}, or a bent function"
+        )
     if _differ(call(cells, x).y_TBH[0], one):
-        return Outlook(beside="the input reaches what is returned around the layers as well")
-    return Outlook()
+        return Visibility(beside="the input reaches what is returned around the layers as well")
+    return Visibility()
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:

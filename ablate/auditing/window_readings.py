@@ -1,4 +1,4 @@
-"""What a toss of several steps shows: whether an edge's mask changes from step to step.
+"""What a draw of several steps shows: whether an edge's mask changes from step to step.
 
 Only the last step's cell and state come out, and only the top layer's sequence. So a step before
 the last is seen through everything above it, and an edge's mask there is never seen alone. It need
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ablate.auditing import probes
-from ablate.auditing.calling import Out
-from ablate.auditing.factors import Place
+from ablate.auditing.calling import CallResult
+from ablate.auditing.layer_edges import LayerEdge
 from ablate.auditing.probes import Array
-from ablate.auditing.subject import Setting, Subject, Toss
+from ablate.auditing.subject import MaskDraw, Setting, Subject
 from ablate.edges import Edge
 
 Gates = tuple[float, ...]
@@ -39,27 +39,27 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WindowReadings:
     """A track for each place that is not a held one, and how many steps took the new value.
 
     taken_c and taken_h: [L, B, H], NaN where something else dropped the value.
     """
 
-    tracks: Mapping[Place, Track]
+    tracks: Mapping[LayerEdge, Track]
     taken_c: Array
     taken_h: Array
 
 
-def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
-    """Look at one toss of a window of T >= 2 steps.
+def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> WindowReadings:
+    """Look at one draw of a window of T >= 2 steps.
 
     kept_scale: [L], by how much the other masks scale what h takes of its own old value.
     """
-    steps, top = toss.time, subject.layers - 1
+    steps, top = draw.time, subject.layers - 1
 
-    def call(gates: Mapping[int, Gates], weights: Weights, **signals: Any) -> Out:
+    def call(gates: Mapping[int, Gates], weights: Weights, **signals: Any) -> CallResult:
         made = {layer: probes.biases(subject, own)[layer] for layer, own in gates.items()}
-        return probes.shown_of(subject, subject.call(toss, Setting(made, weights, **signals)))
+        return probes.shown_of(subject, subject.call(draw, Setting(made, weights, **signals)))
 
     every = range(subject.layers)
     written = call(dict.fromkeys(every, probes.WRITTEN), {})
@@ -70,7 +70,7 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
         {(layer, "weight_hh"): half for layer in every},
         h0=probes.SIGNAL,
     )
-    tracks: dict[Place, Track] = {}
+    tracks: dict[LayerEdge, Track] = {}
     c, s = (_clean(part.numpy() / probes.SIGNAL) for part in (written.c_LBH, written.s_LBH))
     survived = _clean(2.0**steps * carried.c_LBH.numpy() / probes.SIGNAL)
     survived_s = _clean(2.0**steps * carried.s_LBH.numpy() / probes.SIGNAL)
@@ -78,35 +78,39 @@ def watch(subject: Subject, toss: Toss, *, kept_scale: Array) -> Watched:
         up, reads, read_state = _upward(subject, call, layer)
         before = up[:-1]
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
-        tracks[Place(vertical, layer)] = Track(reads[-1], reads[:-1])
+        tracks[LayerEdge(vertical, layer)] = Track(reads[-1], reads[:-1])
         came = np.where(up[-2] == 0.0, np.nan, read_state[-1])
-        tracks[Place(Edge.RECURRENT, layer)] = Track(came, read_state[:-1])
-        tracks[Place(Edge.WEIGHT, layer)] = Track(came, read_state[:-1])
-        tracks[Place(Edge.UPDATE, layer)] = Track(probes.ratio(c[layer], survived[layer]), before)
-        tracks[Place(Edge.HIDDEN, layer)] = Track(probes.ratio(s[layer], c[layer]), before)
+        tracks[LayerEdge(Edge.RECURRENT, layer)] = Track(came, read_state[:-1])
+        tracks[LayerEdge(Edge.WEIGHT, layer)] = Track(came, read_state[:-1])
+        tracks[LayerEdge(Edge.UPDATE, layer)] = Track(
+            probes.ratio(c[layer], survived[layer]), before
+        )
+        tracks[LayerEdge(Edge.HIDDEN, layer)] = Track(probes.ratio(s[layer], c[layer]), before)
         alone = np.full_like(before, np.nan)
         alone[-1] = survived_s[layer]
-        tracks[Place(Edge.CARRY, layer)] = Track(probes.ratio(c[layer], s[layer]), alone)
+        tracks[LayerEdge(Edge.CARRY, layer)] = Track(probes.ratio(c[layer], s[layer]), alone)
         either = np.where((c[layer] != 0.0) | (s[layer] != 0.0), 1.0, 0.0)
-        tracks[Place(Edge.CELL, layer)] = Track(either, before)
+        tracks[LayerEdge(Edge.CELL, layer)] = Track(either, before)
     y = _clean(written.y_TBH.numpy() / probes.SIGNAL)
-    tracks[Place(Edge.OUTPUT, top)] = Track(probes.ratio(y[-1], s[top]), y[:-1])
+    tracks[LayerEdge(Edge.OUTPUT, top)] = Track(probes.ratio(y[-1], s[top]), y[:-1])
     kept = _clean(echoed.s_LBH.numpy() / probes.SIGNAL)
-    return Watched(
+    return WindowReadings(
         tracks,
         _halvings(survived / 2.0**steps, np.full(subject.layers, 0.5), steps),
         _halvings(kept, 0.5 * kept_scale, steps),
     )
 
 
-def _upward(subject: Subject, call: Callable[..., Out], layer: int) -> tuple[Array, Array, Array]:
+def _upward(
+    subject: Subject, call: Callable[..., CallResult], layer: int
+) -> tuple[Array, Array, Array]:
     """What one layer wrote, and read of its input and of its state, as y shows it [T, B, H].
 
     The last step of what it read is taken from its cell, which nothing above can hide.
     """
     above = range(layer + 1, subject.layers)
     gates = dict.fromkeys(range(subject.layers), probes.NOTHING) | dict.fromkeys(above, probes.PASS)
-    gates[layer] = (probes.HALF, probes.SHUT, probes.WRITE, probes.OPEN)
+    gates[layer] = (probes.FORWARD_OUTPUT, probes.SHUT, probes.WRITE, probes.OPEN)
     if layer:
         gates[layer - 1] = probes.WRITTEN
     through = probes.reader(subject, 2, subject.hidden, 0, 1.0)
@@ -131,7 +135,7 @@ def _upward(subject: Subject, call: Callable[..., Out], layer: int) -> tuple[Arr
     return up, reads, _rise(base, recalled, base, layer)
 
 
-def _rise(base: Out, raised: Out, less: Out, layer: int) -> Array:
+def _rise(base: CallResult, raised: CallResult, less: CallResult, layer: int) -> Array:
     """The relative change at the top by step, and of the layer's own cell in the last."""
     unit = probes.RISE
     with np.errstate(divide="ignore", invalid="ignore"):

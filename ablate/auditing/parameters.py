@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ablate.auditing.wrappers import HALF, shown
+from ablate.auditing.wrappers import FORWARD_OUTPUT, shown
 from ablate.errors import AblateError, did_you_mean, quoted
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -25,7 +25,7 @@ _OF_INPUT = re.compile(r"(^|_|\b)(x2h|i2h|ih|xh|wx|w_x|wi|w|inp\w*|lin_x|x)(_|\b
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ParameterView:
     """Where a weight or bias is in a parameter: all of it, its transpose, or some columns."""
 
     name: str
@@ -38,11 +38,13 @@ class Slot:
         return whole if self.columns is None else whole[:, self.columns[0] : self.columns[1]]
 
 
-Slots = Mapping[tuple[int, str], Slot]
+LSTMParameters = Mapping[tuple[int, str], ParameterView]
 
 
-def find_slots(module: nn.Module, told: Mapping[str, str]) -> dict[tuple[int, str], Slot]:
-    """The slots by (layer, kind), layers from the lowest up.
+def find_parameters(
+    module: nn.Module, told: Mapping[str, str]
+) -> dict[tuple[int, str], ParameterView]:
+    """The views by (layer, kind), layers from the lowest up.
 
     told: by the names of `torch.nn.LSTM` those of the module, where looking does not tell.
     Raises AblateError where the module has no such parameters.
@@ -51,12 +53,12 @@ def find_slots(module: nn.Module, told: Mapping[str, str]) -> dict[tuple[int, st
     if told:
         return _told(parameters, told)
     named = _named(parameters)
-    slots = named or _shaped(parameters)
+    views = named or _shaped(parameters)
     missing = [
         f"{kind} of layer {layer}"
-        for layer in range(1 + max((layer for layer, _ in slots), default=0))
+        for layer in range(1 + max((layer for layer, _ in views), default=0))
         for kind in KINDS[:2]
-        if (layer, kind) not in slots
+        if (layer, kind) not in views
     ]
     if missing:
         raise AblateError(
@@ -65,15 +67,17 @@ def find_slots(module: nn.Module, told: Mapping[str, str]) -> dict[tuple[int, st
             f"missing: {', '.join(missing)}; this module has: {_there(parameters)}; say which "
             "they are by names={'weight_ih_l0': '...'}, or --name weight_ih_l0=..."
         )
-    return slots
+    return views
 
 
 def _there(parameters: Mapping[str, Tensor]) -> str:
     return ", ".join(f"{name} {tuple(p.shape)}" for name, p in parameters.items()) or "none"
 
 
-def _told(parameters: Mapping[str, Tensor], told: Mapping[str, str]) -> dict[tuple[int, str], Slot]:
-    slots = {}
+def _told(
+    parameters: Mapping[str, Tensor], told: Mapping[str, str]
+) -> dict[tuple[int, str], ParameterView]:
+    views = {}
     for key, name in told.items():
         match = _TOLD.fullmatch(key)
         if match is None:
@@ -87,19 +91,19 @@ def _told(parameters: Mapping[str, Tensor], told: Mapping[str, str]) -> dict[tup
             )
         rows = 4 * _units(parameters, told, int(match["layer"]))
         transposed = parameters[name].dim() == 2 and parameters[name].shape[0] != rows
-        slots[int(match["layer"]), match["kind"]] = Slot(name, transposed)
-    layers = 1 + max(layer for layer, _ in slots)
+        views[int(match["layer"]), match["kind"]] = ParameterView(name, transposed)
+    layers = 1 + max(layer for layer, _ in views)
     wanted = [f"{kind}_l{layer}" for layer in range(layers) for kind in KINDS[:3]]
     missing = [name for name in wanted if name not in told]
     if missing:
         raise AblateError(f"names leave out {quoted(missing)}, which an audit sets")
     for layer in range(layers):
         # The second bias of two linears, which would stay as it is and hold gates open.
-        owner, _, last = slots[layer, "weight_hh"].name.rpartition(".")
+        owner, _, last = views[layer, "weight_hh"].name.rpartition(".")
         second = f"{owner}.bias"
         if last == "weight" and second in parameters and second not in told.values():
-            slots.setdefault((layer, "bias_hh"), Slot(second))
-    return slots
+            views.setdefault((layer, "bias_hh"), ParameterView(second))
+    return views
 
 
 def _units(parameters: Mapping[str, Tensor], told: Mapping[str, str], layer: int) -> int:
@@ -109,7 +113,7 @@ def _units(parameters: Mapping[str, Tensor], told: Mapping[str, str], layer: int
     return shape[0] if len(shape) == 2 and shape[1] == 4 * shape[0] else 0
 
 
-def _named(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], Slot]:
+def _named(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], ParameterView]:
     found: dict[tuple[tuple[int, ...], str], str] = {}
     for name in parameters:
         *path, last = name.split(".")
@@ -125,11 +129,13 @@ def _named(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], Slot]:
                 f"an audit cannot tell two parameters apart: {other} and {name}. Say which layer "
                 "is which by names={'weight_ih_l0': '...', ...}, or --name weight_ih_l0=...; if "
                 "they are two directions, an audit reads one at a time: "
-                f"{shown(HALF)}\n\nwith names={{{told}}}"
+                f"{shown(FORWARD_OUTPUT)}\n\nwith names={{{told}}}"
             )
         found[place, match["kind"]] = name
     places = sorted({place for place, _ in found})
-    return {(places.index(place), kind): Slot(name) for (place, kind), name in found.items()}
+    return {
+        (places.index(place), kind): ParameterView(name) for (place, kind), name in found.items()
+    }
 
 
 def _numbers(path: Sequence[str]) -> tuple[int, ...]:
@@ -138,7 +144,7 @@ def _numbers(path: Sequence[str]) -> tuple[int, ...]:
     return tuple(int(end.group()) for end in ends if end)
 
 
-def _shaped(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], Slot]:
+def _shaped(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], ParameterView]:
     """Layers by the shapes of what stands together: the parameters of one cell."""
     cells: dict[str, list[str]] = {}
     for name, parameter in parameters.items():
@@ -147,18 +153,18 @@ def _shaped(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], Slot]:
         cell = owner.rpartition(".")[0] if last in ("weight", "bias") else owner
         if parameter.dim() <= 2:
             cells.setdefault(cell, []).append(name)
-    slots: dict[tuple[int, str], Slot] = {}
+    views: dict[tuple[int, str], ParameterView] = {}
     layer = 0
     for names in cells.values():
         found = _cell({name: parameters[name] for name in names})
-        slots |= {(layer, kind): slot for kind, slot in found.items()}
+        views |= {(layer, kind): view for kind, view in found.items()}
         layer += bool(found)
-    return slots
+    return views
 
 
-def _cell(parameters: Mapping[str, Tensor]) -> dict[str, Slot]:
+def _cell(parameters: Mapping[str, Tensor]) -> dict[str, ParameterView]:
     matrices = {name: value for name, value in parameters.items() if value.dim() == 2}
-    found: dict[str, Slot] = {}
+    found: dict[str, ParameterView] = {}
     hidden = [name for name, value in matrices.items() if 4 * min(value.shape) == max(value.shape)]
     for name in sorted(hidden, key=lambda name: bool(_OF_STATE.search(_last(name))), reverse=True):
         rows = max(matrices[name].shape)
@@ -166,8 +172,8 @@ def _cell(parameters: Mapping[str, Tensor]) -> dict[str, Slot]:
         others.sort(key=lambda other: bool(_OF_INPUT.search(_last(other))), reverse=True)
         if others:
             found = {
-                "weight_ih": _slot(others[0], matrices[others[0]], rows),
-                "weight_hh": _slot(name, matrices[name], rows),
+                "weight_ih": _view(others[0], matrices[others[0]], rows),
+                "weight_hh": _view(name, matrices[name], rows),
             }
             break
     else:
@@ -178,8 +184,8 @@ def _cell(parameters: Mapping[str, Tensor]) -> dict[str, Slot]:
                 if rows % 4 == 0 and columns > rows // 4 and rows in sizes:
                     inputs, turned = columns - rows // 4, rows != value.shape[0]
                     found = {
-                        "weight_ih": Slot(name, turned, (0, inputs)),
-                        "weight_hh": Slot(name, turned, (inputs, columns)),
+                        "weight_ih": ParameterView(name, turned, (0, inputs)),
+                        "weight_hh": ParameterView(name, turned, (inputs, columns)),
                     }
     if not found:
         return {}
@@ -187,16 +193,16 @@ def _cell(parameters: Mapping[str, Tensor]) -> dict[str, Slot]:
     rows = rows or _rows(found["weight_hh"], matrices)
     biases = [name for name, value in parameters.items() if tuple(value.shape) == (rows,)]
     for kind, name in zip(KINDS[2:], biases, strict=False):
-        found[kind] = Slot(name)
+        found[kind] = ParameterView(name)
     return found
 
 
-def _rows(slot: Slot, matrices: Mapping[str, Tensor]) -> int:
-    return slot.of(matrices[slot.name]).shape[0]
+def _rows(view: ParameterView, matrices: Mapping[str, Tensor]) -> int:
+    return view.of(matrices[view.name]).shape[0]
 
 
-def _slot(name: str, value: Tensor, rows: int) -> Slot:
-    return Slot(name, transposed=value.shape[0] != rows)
+def _view(name: str, value: Tensor, rows: int) -> ParameterView:
+    return ParameterView(name, transposed=value.shape[0] != rows)
 
 
 def _last(name: str) -> str:

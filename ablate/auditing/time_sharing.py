@@ -9,15 +9,16 @@ import numpy as np
 
 from ablate.auditing import sharing
 from ablate.auditing.drafts import UNITS, Draft, is_cell
-from ablate.auditing.factors import Factors, Place
+from ablate.auditing.edge_factors import FactorTable
+from ablate.auditing.layer_edges import LayerEdge
 from ablate.auditing.probes import Array
-from ablate.auditing.subject import Subject, tosses
-from ablate.auditing.windows import Watched, watch
+from ablate.auditing.subject import Subject, mask_draws
+from ablate.auditing.window_readings import WindowReadings, read_window
 from ablate.drops import ALL, Extent
 from ablate.edges import Edge
 
 BATCH, WIDE = 8, 1024  # rows of a batch: first, and for what drops seldom
-FEW: Final = 24  # tosses
+FEW: Final = 24  # draws
 SHORT, LONG = 2, (12, 8)  # steps of the longer windows; two lengths tell all bursts up to 11 apart
 
 _OTHER = {
@@ -34,8 +35,8 @@ def wide(subject: Subject) -> int:
 
 
 def over_time(
-    subject: Subject, drafts: Mapping[Place, Draft], factors: Factors
-) -> dict[Place, Extent]:
+    subject: Subject, drafts: Mapping[LayerEdge, Draft], factors: FactorTable
+) -> dict[LayerEdge, Extent]:
     """How many steps share a decision, for each edge that acts."""
     scale = _kept_scale(subject, factors)
     held_c = any(place.hold and place.edge in Edge.CELL | Edge.CARRY for place in drafts)
@@ -45,19 +46,21 @@ def over_time(
     small = FEW * BATCH * min(subject.hidden, UNITS) * seldom >= 2.0 * sharing.SURE
     batch, few = (BATCH, FEW) if small else (wide(subject), FEW // 3)
 
-    def windows(steps: int, count: int) -> list[Watched]:
-        found = tosses(subject, time=steps, batch=batch)
-        made = (watch(subject, toss, kept_scale=scale) for toss in itertools.islice(found, count))
+    def windows(steps: int, count: int) -> list[WindowReadings]:
+        found = mask_draws(subject, time=steps, batch=batch)
+        made = (
+            read_window(subject, draw, kept_scale=scale) for draw in itertools.islice(found, count)
+        )
         return [_unheld(one, steps, held_c=held_c, held_h=held_h) for one in made]
 
     short = windows(SHORT, few)
-    over: dict[Place, Extent] = {}
-    again: dict[Place, bool | None] = {}
+    over: dict[LayerEdge, Extent] = {}
+    again: dict[LayerEdge, bool | None] = {}
     for place, draft in drafts.items():
         if draft.written:
             continue
         if place.hold:
-            if Place(_OTHER[place.edge], place.layer, hold=True) in drafts:
+            if LayerEdge(_OTHER[place.edge], place.layer, hold=True) in drafts:
                 # Two that hold the same value: only the two together can be timed.
                 continue
             over[place] = _held({SHORT: short}, place)
@@ -75,14 +78,14 @@ def over_time(
 
 
 def _longer(
-    places: Mapping[Place, bool], windows: Callable[[int, int], list[Watched]], few: int
-) -> dict[Place, Extent]:
+    places: Mapping[LayerEdge, bool], windows: Callable[[int, int], list[WindowReadings]], few: int
+) -> dict[LayerEdge, Extent]:
     """How far sharing reaches for places whose first two steps share; the value says: a noise."""
-    over: dict[Place, Extent] = {}
+    over: dict[LayerEdge, Extent] = {}
     first = windows(LONG[0], few // 2)
     if any(_begin(first, place, noise) is None for place, noise in places.items()):
         first = windows(LONG[0], few)
-    second: list[Watched] | None = None
+    second: list[WindowReadings] | None = None
     for place, noise in places.items():
         if place.hold:
             second = windows(LONG[1], few) if second is None else second
@@ -101,14 +104,16 @@ def _longer(
     return over
 
 
-def _begin(watched: list[Watched], place: Place, noise: bool) -> int | None:
+def _begin(watched: list[WindowReadings], place: LayerEdge, noise: bool) -> int | None:
     """The first step that shares the last step's decision; None where too little was seen."""
     if place.hold or place.edge is Edge.CARRY:
         return 0
     return sharing.begin([one.tracks[place] for one in watched], noise=noise)
 
 
-def _step_by_step(place: Place, windows: Callable[[int, int], list[Watched]], few: int) -> Extent:
+def _step_by_step(
+    place: LayerEdge, windows: Callable[[int, int], list[WindowReadings]], few: int
+) -> Extent:
     """CARRY is seen in the last two steps of a window alone, so that each length tells one more."""
     for steps in range(SHORT + 1, LONG[0] + 1):
         tracks = [one.tracks[place] for one in windows(steps, few // 2)]
@@ -120,20 +125,22 @@ def _step_by_step(place: Place, windows: Callable[[int, int], list[Watched]], fe
     return ALL
 
 
-def _changed(watched: list[Watched], drafts: Mapping[Place, Draft], place: Place) -> bool | None:
+def _changed(
+    watched: list[WindowReadings], drafts: Mapping[LayerEdge, Draft], place: LayerEdge
+) -> bool | None:
     tracks = [one.tracks[place] for one in watched]
     if not is_cell(place):
         return sharing.changed(tracks, SHORT - 2, noise=drafts[place].kept is None)
 
     def rate(edge: Edge) -> float:
-        other = drafts.get(Place(edge, place.layer))
+        other = drafts.get(LayerEdge(edge, place.layer))
         return other.rate if other else 0.0
 
     if not rate(Edge.UPDATE) and not (rate(Edge.CARRY) and rate(Edge.HIDDEN)):
         return sharing.changed(tracks, SHORT - 2, noise=False)
     update = rate(Edge.UPDATE)
     if update:
-        other = Place(Edge.UPDATE, place.layer)
+        other = LayerEdge(Edge.UPDATE, place.layer)
         # What UPDATE shares with the step before cannot have dropped what came through there.
         seen = [one.tracks[other] for one in watched]
         update *= bool(sharing.changed(seen, SHORT - 2, noise=drafts[other].kept is None))
@@ -141,7 +148,7 @@ def _changed(watched: list[Watched], drafts: Mapping[Place, Draft], place: Place
     return sharing.cell_changed(tracks, rate=drafts[place].rate, others=others)
 
 
-def _held(watched: Mapping[int, list[Watched]], place: Place) -> Extent:
+def _held(watched: Mapping[int, list[WindowReadings]], place: LayerEdge) -> Extent:
     """How many steps share a held value, from windows by length."""
     cell = place.edge in Edge.CELL | Edge.CARRY
     return sharing.over_time_held(
@@ -152,7 +159,7 @@ def _held(watched: Mapping[int, list[Watched]], place: Place) -> Extent:
     )
 
 
-def _unheld(watched: Watched, steps: int, *, held_c: bool, held_h: bool) -> Watched:
+def _unheld(watched: WindowReadings, steps: int, *, held_c: bool, held_h: bool) -> WindowReadings:
     """The same without the units that held an old value, which show a step long past."""
     tracks = {}
     for place, track in watched.tracks.items():
@@ -165,12 +172,12 @@ def _unheld(watched: Watched, steps: int, *, held_c: bool, held_h: bool) -> Watc
     return replace(watched, tracks=tracks)
 
 
-def _kept_scale(subject: Subject, factors: Factors) -> Array:
+def _kept_scale(subject: Subject, factors: FactorTable) -> Array:
     """By how much a layer's other masks scale what it takes of its own old state."""
     scale = np.ones(subject.layers)
     for layer in range(subject.layers):
         for edge in Edge.RECURRENT | Edge.WEIGHT | Edge.UPDATE | Edge.CELL | Edge.HIDDEN:
-            values = factors[Place(edge, layer)]
+            values = factors[LayerEdge(edge, layer)]
             alive = values[np.nan_to_num(values) != 0.0]
             if alive.size:
                 scale[layer] *= float(np.median(alive))

@@ -1,10 +1,10 @@
-"""From what the tosses show to the factor at each edge: number where it is seen, NaN where not.
+"""From what the draws show to the factor at each edge: number where it is seen, NaN where not.
 
 A mask behind which everything is dropped cannot be seen, so each edge's factor is a ratio of two
 paths that differ by that edge alone, taken where the lower path is alive. What is dropped elsewhere
 is independent of it, so the rate among what is seen is the rate.
 
-Shapes: N tosses, B batch, H hidden, G gates, X units of the layer's input.
+Shapes: N draws, B batch, H hidden, G gates, X units of the layer's input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,42 +13,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.probes import Array, Seen, ratio
+from ablate.auditing.layer_edges import LayerEdge
+from ablate.auditing.probes import Array, StepReadings, ratio
 from ablate.edges import Edge
 
 # Two factors closer than this part are one: kept values are read to a part in 1e7.
 CLOSE = 2e-5
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An edge at a layer; `hold` tells the two fills apart."""
-
-    edge: Edge
-    layer: int
-    hold: bool = False
-
-
-Factors = Mapping[Place, Array]
+FactorTable = Mapping[LayerEdge, Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Factors:
     """Factors by place, and by layer whether the state is masked when it is written.
 
     missed: by layer at which CARRY and HIDDEN both drop, the rate at which CELL must drop too;
     whose a decision was cannot be seen there, since both readers miss the cell either way.
     """
 
-    factors: Factors
+    by_edge: FactorTable
     state: Mapping[int, Array]
     missed: Mapping[int, float]
 
 
-def read(seen: Sequence[Seen]) -> Read:
-    """The factors that the tosses show, [N, B, G, X] (WEIGHT: [N, G, shift, H])."""
+def edge_factors(seen: Sequence[StepReadings]) -> Factors:
+    """The factors that the draws show, [N, B, G, X] (WEIGHT: [N, G, shift, H])."""
     layers = seen[0].carried_c.shape[0]
-    factors: dict[Place, Array] = {}
+    factors: dict[LayerEdge, Array] = {}
     state: dict[int, Array] = {}
     missed: dict[int, float] = {}
     for layer in range(layers):
@@ -61,11 +53,11 @@ def read(seen: Sequence[Seen]) -> Read:
         if gone is not None:
             missed[layer] = gone
         if paths.y is not None:
-            factors[Place(Edge.OUTPUT, layer)] = _flat(ratio(paths.y, paths.written_s))
+            factors[LayerEdge(Edge.OUTPUT, layer)] = _flat(ratio(paths.y, paths.written_s))
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
-        factors[Place(vertical, layer)] = _by_unit(seen, layer)
+        factors[LayerEdge(vertical, layer)] = _by_unit(seen, layer)
         factors |= _recurrent(seen, layer)
-    return Read(factors, state, missed)
+    return Factors(factors, state, missed)
 
 
 def _flat(values: Array) -> Array:
@@ -75,7 +67,7 @@ def _flat(values: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Paths:
-    """One layer's paths over all tosses, [N, B, H]; `y` for the top layer alone.
+    """One layer's paths over all draws, [N, B, H]; `y` for the top layer alone.
 
     `a` is CELL CARRY and `b` CELL HIDDEN, NaN where an old value was held. `shown`: the state shows
     old or new; `through`: what lies above lets it pass; `unsent`: it went up and was not handed on.
@@ -95,7 +87,7 @@ class _Paths:
     y: Array | None
 
     @classmethod
-    def of(cls, seen: Sequence[Seen], layer: int, *, top: bool) -> "_Paths":
+    def of(cls, seen: Sequence[StepReadings], layer: int, *, top: bool) -> "_Paths":
         def stacked(name: str) -> Array:
             return np.stack([getattr(one, name)[layer] for one in seen])
 
@@ -128,7 +120,7 @@ class _Paths:
         )
 
 
-def _holds(paths: _Paths, layer: int) -> dict[Place, Array]:
+def _holds(paths: _Paths, layer: int) -> dict[LayerEdge, Array]:
     """1 where the new value was taken, 0 where the old one was held."""
     held_cell, held_any = paths.kept_s != 0.0, paths.kept_c != 0.0
     if held_cell.any():
@@ -150,14 +142,14 @@ def _holds(paths: _Paths, layer: int) -> dict[Place, Array]:
         hidden = np.where(up, 0.0, np.where(open_above, 1.0, np.nan))
         recurrent = np.where(held, np.nan, 1.0)
     return {
-        Place(Edge.CELL, layer, hold=True): _flat(cell),
-        Place(Edge.CARRY, layer, hold=True): _flat(carry),
-        Place(Edge.HIDDEN, layer, hold=True): _flat(hidden),
-        Place(Edge.RECURRENT, layer, hold=True): _flat(recurrent),
+        LayerEdge(Edge.CELL, layer, hold=True): _flat(cell),
+        LayerEdge(Edge.CARRY, layer, hold=True): _flat(carry),
+        LayerEdge(Edge.HIDDEN, layer, hold=True): _flat(hidden),
+        LayerEdge(Edge.RECURRENT, layer, hold=True): _flat(recurrent),
     }
 
 
-def _cell(paths: _Paths, layer: int) -> tuple[dict[Place, Array], Array | None, float | None]:
+def _cell(paths: _Paths, layer: int) -> tuple[dict[LayerEdge, Array], Array | None, float | None]:
     """CELL, CARRY, HIDDEN and UPDATE; a mask on the state alone; what CELL must explain."""
     a, b = paths.a, paths.b
     state = None
@@ -185,7 +177,7 @@ def _cell(paths: _Paths, layer: int) -> tuple[dict[Place, Array], Array | None, 
     update = ratio(paths.written_c, a)
     update = np.where(np.isnan(update), ratio(paths.written_s, b), update)
     places = {Edge.CELL: cell, Edge.CARRY: carry, Edge.HIDDEN: hidden, Edge.UPDATE: update}
-    return {Place(edge, layer): _flat(values) for edge, values in places.items()}, state, missed
+    return {LayerEdge(edge, layer): _flat(values) for edge, values in places.items()}, state, missed
 
 
 def _missed(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -208,7 +200,7 @@ def _varies(values: Array) -> bool:
     return bool(alive.size) and float(np.ptp(alive)) > CLOSE * float(abs(alive).max())
 
 
-def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
+def _by_unit(seen: Sequence[StepReadings], layer: int) -> Array:
     """INPUT or INTERLAYER, [N, B, G, X]: what any row saw of each unit."""
     found = None
     for (of, gate, shift), first in seen[0].input.items():
@@ -227,7 +219,7 @@ def _by_unit(seen: Sequence[Seen], layer: int) -> Array:
     return found
 
 
-def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
+def _recurrent(seen: Sequence[StepReadings], layer: int) -> dict[LayerEdge, Array]:
     """RECURRENT [N, B, G, H] and WEIGHT [N, G, shift, H]: a mask of weights differs by reader."""
     pairs = [(gate, shift) for of, gate, shift in seen[0].recurrent if of == layer]
     shifts = sorted({shift for _, shift in pairs})
@@ -254,7 +246,7 @@ def _recurrent(seen: Sequence[Seen], layer: int) -> dict[Place, Array]:
         weight, recurrent = _first(table, axis=1), np.ones_like(table[..., 0, :])
     else:
         weight, recurrent = np.ones_like(table[:, 0]), _first(by_unit, axis=3)
-    return {Place(Edge.WEIGHT, layer): weight, Place(Edge.RECURRENT, layer): recurrent}
+    return {LayerEdge(Edge.WEIGHT, layer): weight, LayerEdge(Edge.RECURRENT, layer): recurrent}
 
 
 def _differs(values: Array, *, axis: int) -> bool:

@@ -1,6 +1,6 @@
 """What stands at each edge in evaluation, read off the same paths as in training.
 
-Shapes: as in `probes`; nothing is tossed, so that one call tells all.
+Shapes: as in `probes`; no mask is sampled, so that one call tells all.
 """
 
 from collections.abc import Sequence
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.auditing.factors import Place
 from ablate.auditing.findings import Finding
-from ablate.auditing.probes import Array, Seen
-from ablate.drops import Fill
+from ablate.auditing.layer_edges import LayerEdge
+from ablate.auditing.probes import Array, StepReadings
 from ablate.edges import Edge
 
 # Units of a module that multiplies each by one number differ by less than this part.
@@ -19,19 +18,21 @@ _ALIKE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class EvaluationFactor:
     """What stands at an edge in evaluation, with the error of what was presumed of others."""
 
     value: float
     error: float = 0.0
 
 
-def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, Still | None]:
+def evaluation_factors(
+    seen: StepReadings, findings: Sequence[Finding]
+) -> dict[LayerEdge, EvaluationFactor | None]:
     """The factor of each edge that acts (of a held one: the part of the old value that is kept).
 
     None where it is not seen: nothing is read there in evaluation, or no two units read the same.
     """
-    by_place = {_place(finding): finding for finding in findings if not finding.written}
+    by_place = {finding.at: finding for finding in findings if not finding.written}
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {place: _factor(seen, place, by_place) for place in by_place}
     return {
@@ -40,23 +41,21 @@ def evaluation_factors(seen: Seen, findings: Sequence[Finding]) -> dict[Place, S
     }
 
 
-def _place(finding: Finding) -> Place:
-    return Place(finding.edge, finding.layer, hold=finding.fill is Fill.HOLD)
-
-
-def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> Still | None:
+def _factor(
+    seen: StepReadings, place: LayerEdge, findings: dict[LayerEdge, Finding]
+) -> EvaluationFactor | None:
     layer, edge = place.layer, place.edge
     held = _held(seen, layer, top=layer == len(seen.carried_c) - 1)
     if place.hold:
-        return Still(held[edge])
+        return EvaluationFactor(held[edge])
 
-    def beside(value: float, other: Edge) -> Still:
+    def beside(value: float, other: Edge) -> EvaluationFactor:
         """What is left of a product with another edge, if that is as it should be."""
-        finding = findings.get(Place(other, layer))
+        finding = findings.get(LayerEdge(other, layer))
         if finding is None or not finding.unscaled:
-            return Still(float(value))
+            return EvaluationFactor(float(value))
         alone = float(value) / (1.0 - finding.rate)
-        return Still(alone, abs(alone) * finding.error / (1.0 - finding.rate))
+        return EvaluationFactor(alone, abs(alone) * finding.error / (1.0 - finding.rate))
 
     new_c = (1.0 - held[Edge.CELL]) * (1.0 - held[Edge.CARRY])
     new_s = (1.0 - held[Edge.CELL]) * (1.0 - held[Edge.HIDDEN]) * (1.0 - held[Edge.RECURRENT])
@@ -68,27 +67,27 @@ def _factor(seen: Seen, place: Place, findings: dict[Place, Finding]) -> Still |
     if edge is Edge.HIDDEN:
         return beside(shown, Edge.CELL)
     if edge is Edge.CARRY:
-        cell = findings.get(Place(Edge.CELL, layer))
+        cell = findings.get(LayerEdge(Edge.CELL, layer))
         if cell is None:
-            return Still(float(carried))
+            return EvaluationFactor(float(carried))
         # Fresh at each step CELL scales what is carried too; when that is not seen, nor is this.
         often = cell.sharing.get("time")
         if often is None:
             return None
-        return beside(carried, Edge.CELL) if often == 1 else Still(float(carried))
+        return beside(carried, Edge.CELL) if often == 1 else EvaluationFactor(float(carried))
     if edge is Edge.UPDATE:
-        return Still(float(_of(seen.written_c[layer]) / (carried * new_c)))
+        return EvaluationFactor(float(_of(seen.written_c[layer]) / (carried * new_c)))
     if edge is Edge.OUTPUT:
         through = _of(seen.written_y) / _of(seen.written_s[layer])
-        return Still(float(through * (1.0 - held[Edge.RECURRENT])))
+        return EvaluationFactor(float(through * (1.0 - held[Edge.RECURRENT])))
     if edge in Edge.VERTICAL:
         below = _held(seen, layer - 1, top=False)[Edge.RECURRENT] if layer else 0.0
-        return Still(float(_read_of(seen.input, layer) * (1.0 - below)))
+        return EvaluationFactor(float(_read_of(seen.input, layer) * (1.0 - below)))
     both = _read_of(seen.recurrent, layer)
     return beside(both, Edge.WEIGHT if edge is Edge.RECURRENT else Edge.RECURRENT)
 
 
-def _held(seen: Seen, layer: int, *, top: bool) -> dict[Edge, np.float64]:
+def _held(seen: StepReadings, layer: int, *, top: bool) -> dict[Edge, np.float64]:
     """The part of the old value that is kept, at each edge that can hold."""
     if top:
         through, shown = _of(seen.written_y) / _of(seen.written_s[layer]), _of(seen.kept_y)

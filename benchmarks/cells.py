@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from ablate.cells import CELLS
 from ablate.drops import VARIATIONAL, Drop
 from ablate.edges import Edge
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import run_stack
 from ablate.engine.plan import Path
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
-from ablate.engine.stack import run_stack
+from ablate.engine.window import Window
 from ablate.placement import Placement
 
 #: Zaremba's small and medium nets: units, steps, rows.

@@ -15,14 +15,23 @@ import click
 import torch
 
 from ablate.cells import LSTM
-from ablate.engine.slots import Slot
+from ablate.drops import Fill
+from ablate.edges import Edge
+from ablate.engine import sites
+from ablate.engine.sites import Site, site_of
 from ablate.engine.step import Kind, kernels
 
 COMMIT: Final = "cbdc579"
 SLOTS: Final = {
     "no slot": (),
-    "HOLD on CARRY and HIDDEN": (Slot.CARRY_HOLD, Slot.HIDDEN_HOLD),
-    "five edges": (Slot.RECURRENT, Slot.UPDATE, Slot.CELL, Slot.CARRY, Slot.HIDDEN),
+    "HOLD on CARRY and HIDDEN": (site_of(Edge.CARRY, Fill.HOLD), site_of(Edge.HIDDEN, Fill.HOLD)),
+    "five edges": (
+        sites.RECURRENT,
+        site_of(Edge.UPDATE),
+        site_of(Edge.CELL),
+        site_of(Edge.CARRY),
+        site_of(Edge.HIDDEN),
+    ),
 }
 SIZES: Final = ((1, 20, 650), (4, 20, 200))
 _STEPS, _TURNS, _CALLS = 35, 9, 200
@@ -35,7 +44,7 @@ def earlier() -> Any:
         ["git", "show", path], capture_output=True, text=True, check=True
     ).stdout
     # What it imported has moved, and examples are asked for by device.
-    source = source.replace("engine.factors import Slot", "engine.slots import Slot")
+    source = source.replace("engine.factors import Site", "engine.slots import Site")
     source = source.replace("lambda: _examples", "lambda device: _examples")
     module = ModuleType("earlier")
     exec(compile(source, path, "exec"), module.__dict__)
@@ -49,9 +58,9 @@ def microseconds(call: Callable[[], object]) -> float:
     return 1e6 * (time.process_time() - began) / _CALLS
 
 
-def row(old: Any, slots: tuple[Slot, ...], dtype: torch.dtype, size: tuple[int, int, int]) -> str:
+def row(old: Any, slots: tuple[Site, ...], dtype: torch.dtype, size: tuple[int, int, int]) -> str:
     """One line: forward and backward, before and now, and how far the gradients lie apart."""
-    slots = tuple(slot for slot in Slot if slot in slots)
+    slots = tuple(sorted(slots))
     trials, batch, hidden = size
     kind = Kind(LSTM, slots, product=dtype)
     new, pair = kernels(kind), old.kernels(old.Kind(slots, product=dtype))

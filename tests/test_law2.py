@@ -20,10 +20,10 @@ from torch import nn
 from ablate.cells import GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import Drop, Sharing
 from ablate.edges import Edge
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import run_stack
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
-from ablate.engine.stack import run_stack
+from ablate.engine.window import Window
 from ablate.model.parameters import layer_weights
 from ablate.placement import Placement
 from ablate.strategies import get

@@ -15,8 +15,8 @@ from training import cohorts, toys
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import mask
-from ablate.engine.slots import Window
+from ablate.engine.masks.net import mask
+from ablate.engine.window import Window
 from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, Schedule, factor_at

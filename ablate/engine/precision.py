@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from ablate.engine.reference import LayerWeights
+from ablate.engine.layers.reference import LayerWeights
 
 
 def autocasts(device: torch.device) -> bool:

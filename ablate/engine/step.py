@@ -18,39 +18,41 @@ from torch.nn import functional
 
 from ablate.cells import Cell, Gates, State
 from ablate.compiling import lowered
+from ablate.drops import Fill
 from ablate.edges import Edge
+from ablate.engine import sites
 from ablate.engine.derived import Derived, derive, in_clean_thread
-from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
+from ablate.engine.sites import Site, site_of
 
 Hooked = Callable[[Edge, Tensor], Tensor]
 
 # With these in it a step hands its old state on.
-_HOLDING = frozenset({Slot.STATE_HOLD, Slot.HIDDEN_HOLD, Slot.END_HOLD})
+_HOLDING = frozenset({sites.STATE_HOLD, site_of(Edge.HIDDEN, Fill.HOLD), sites.END_HOLD})
 
 
 class Multiply:
     """What stands at an edge: a factor of this step, and behind it whatever is `hooked` there."""
 
-    def __init__(self, factors: Mapping[Slot, Tensor], hooked: Hooked | None = None) -> None:
+    def __init__(self, factors: Mapping[Site, Tensor], hooked: Hooked | None = None) -> None:
         self._factors, self._hooked = factors, hooked
 
     def __call__(self, edge: Edge, new: Tensor, old: Tensor | None = None) -> Tensor:
-        new = self.times(ZERO_SLOT[edge], new)
+        new = self.times(site_of(edge), new)
         if old is not None:
-            new = self.held(HOLD_SLOT[edge], new, old)
+            new = self.held(site_of(edge, Fill.HOLD), new, old)
         return new if self._hooked is None else self._hooked(edge, new)
 
     def read(self, edge: Edge, value: Tensor) -> Tensor:
         """Of all edges CELL alone has a mean that acts on its readers."""
-        return self.times(Slot.READ, value)
+        return self.times(sites.READ, value)
 
-    def times(self, slot: Slot, value: Tensor) -> Tensor:
-        factor = self._factors.get(slot)
+    def times(self, site: Site, value: Tensor) -> Tensor:
+        factor = self._factors.get(site)
         return value if factor is None else factor * value
 
-    def held(self, slot: Slot, new: Tensor, old: Tensor) -> Tensor:
+    def held(self, site: Site, new: Tensor, old: Tensor) -> Tensor:
         """The mean of both that the factor weighs: exact at 0 and at 1, as both are finite."""
-        weight = self._factors.get(slot)
+        weight = self._factors.get(site)
         return new if weight is None else weight * new + (1.0 - weight) * old
 
 
@@ -65,11 +67,13 @@ class Stepped(NamedTuple):
 def step(cell: Cell, z: Gates, s: Tensor, rest: Sequence[Tensor], at: Multiply) -> Stepped:
     """One step from the gates' preactivations and the state's parts, s_{t-1} first."""
     first, *others = cell.state
-    begun = [at.times(Slot.BEGIN, part) for part in rest]
+    begun = [at.times(sites.BEGIN, part) for part in rest]
     new = vars(cell.step(z, State(**{first: s, **dict(zip(others, begun, strict=True))}), at))
     h, *made = (new[name] for name in cell.state)
-    handed = at.held(Slot.STATE_HOLD, h, s)
-    kept = [at.held(Slot.END_HOLD, *pair) for pair in zip((handed, *made), (s, *rest), strict=True)]
+    handed = at.held(sites.STATE_HOLD, h, s)
+    kept = [
+        at.held(sites.END_HOLD, *pair) for pair in zip((handed, *made), (s, *rest), strict=True)
+    ]
     return Stepped(h, kept[0], tuple(kept[1:]))
 
 
@@ -80,7 +84,7 @@ class Kind(NamedTuple):
     """
 
     cell: Cell
-    slots: tuple[Slot, ...]
+    sites: tuple[Site, ...]
     apart: bool = False
     bias: bool = True
     value: torch.dtype = torch.float32
@@ -90,7 +94,7 @@ class Kind(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether the state's old value can come back, so that its gradient skips a step."""
-        return self.cell.carries or not _HOLDING.isdisjoint(self.slots)
+        return self.cell.carries or not _HOLDING.isdisjoint(self.sites)
 
     @property
     def biases(self) -> int:
@@ -152,7 +156,7 @@ def _forward(
 ) -> tuple[Tensor, ...]:
     count = len(kind.cell.state) - 1
     others, biases = rest[:count], rest[count : count + kind.biases]
-    factors = dict(zip(kind.slots, rest[count + kind.biases :], strict=True))
+    factors = dict(zip(kind.sites, rest[count + kind.biases :], strict=True))
     parts = projection.to(kind.value), product.to(kind.value)
     if kind.cell.splits:
         own = zip(parts, biases, strict=True) if biases else ((part, None) for part in parts)
@@ -163,7 +167,7 @@ def _forward(
     # A node of its own also where it is h_t: autograd then sums the gradients of s_t before it adds
     # that of h_t, in one order for every cohort.
     s = torch.ops.aten.alias(new.s)
-    read = kind.read(factors.get(Slot.RECURRENT), s)
+    read = kind.read(factors.get(sites.RECURRENT), s)
     return (new.h, *new.rest, *((s,) if kind.holds else ()), read)
 
 
@@ -190,7 +194,9 @@ def _examples(
     read = (count, batch, hidden) if kind.apart else (batch, hidden)
     state = [value(batch, hidden) for _ in kind.cell.state]
     biases = [value(count, hidden) for _ in range(kind.biases)]
-    factors = [value(*(read if slot is Slot.RECURRENT else (batch, hidden))) for slot in kind.slots]
+    factors = [
+        value(*(read if site == sites.RECURRENT else (batch, hidden))) for site in kind.sites
+    ]
     z = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
     held = [value(batch, hidden)] if kind.holds else []
     outputs = [of_window(batch, hidden), *(value(batch, hidden) for _ in state[1:]), *held]

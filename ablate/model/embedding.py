@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate.edges import Edge
-from ablate.engine.factors import drop_sequence, mask
+from ablate.engine.masks.net import drop_sequence, mask
 from ablate.errors import AblateError, UnknownName
 from ablate.masks import check_types
 from ablate.model.hooks import in_window

@@ -35,8 +35,8 @@ from typing import Final
 from torch import Tensor, nn
 
 from ablate.edges import Edge
-from ablate.engine.slots import Window
-from ablate.engine.stack import Hooks
+from ablate.engine.layers.stack import Hooks
+from ablate.engine.window import Window
 from ablate.errors import AblateError, did_you_mean
 
 GIVEN: Final = ("layer", "update", "time", "batch_offset", "direction")

@@ -6,9 +6,9 @@ Shapes: K trials, T time, B batch, D embedding, H hidden, L layers.
 import torch
 from torch import Tensor
 
-from ablate.engine.factors import NetMasks
+from ablate.engine.layers.stack import CohortOutput, State, run_cohort
+from ablate.engine.masks.net import NetMasks
 from ablate.engine.plan import Path
-from ablate.engine.stack import CohortOutput, State, run_cohort
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, layer_weights
 

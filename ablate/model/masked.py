@@ -20,7 +20,7 @@ from ablate.drops import ALL
 from ablate.edges import Edge
 from ablate.engine.capturing import refuse_capture
 from ablate.engine.plan import Mode
-from ablate.engine.slots import Window
+from ablate.engine.window import Window
 from ablate.errors import AblateError
 from ablate.masks import LIMITS, check
 from ablate.model.copies import Lineage, duplicate, keeps_stacks

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ablate.drops import Sharing
-from ablate.engine.reference import LayerWeights
+from ablate.engine.layers.reference import LayerWeights
 from ablate.masks import LIMITS, Address, Purpose, activation_words
 from ablate.model.net import Net
 

@@ -17,12 +17,12 @@ from torch.utils.hooks import RemovableHandle
 from ablate import cells
 from ablate.cells import Cell
 from ablate.edges import Edge, layers_of
-from ablate.engine.factors import mask
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import StackOutput, run_stack
+from ablate.engine.masks.net import mask
 from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
-from ablate.engine.stack import StackOutput, run_stack
+from ablate.engine.window import Window
 from ablate.errors import AblateError
 from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
 from ablate.model.hooks import in_window

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ablate.cells import LSTM, Cell
 from ablate.edges import Edge
-from ablate.engine.factors import drop_sequence
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import StackOutput, State, run_stack
+from ablate.engine.masks.net import drop_sequence
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
-from ablate.engine.stack import StackOutput, State, run_stack
+from ablate.engine.window import Window
 from ablate.placement import Placement
 
 #: One placement, or those of two directions.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ablate.engine.plan import Mode, Path, Reach, plan
-from ablate.engine.slots import Window
+from ablate.engine.window import Window
 from ablate.placement import Placement
 from ablate.testing.case import MODES, Case, T, everything, make_case, outputs, window_of
 from ablate.testing.close import assert_close, assert_same

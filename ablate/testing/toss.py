@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ablate.drops import Drop, Scale
 from ablate.edges import Edge
-from ablate.engine.factors import mask
-from ablate.engine.slots import Window
+from ablate.engine.masks.net import mask
+from ablate.engine.window import Window
 from ablate.noise import BERNOULLI
 
 # Odd, small, and no number of units is a multiple of the four words of a call of the generator.

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ablate.data.windows import evaluation_order, evaluation_windows
-from ablate.engine.factors import NetMasks
+from ablate.engine.layers.stack import State
+from ablate.engine.masks.net import NetMasks
 from ablate.engine.plan import Mode
-from ablate.engine.slots import Trial
-from ablate.engine.stack import State
+from ablate.engine.window import MaskSpec
 from ablate.model import language_model
 from ablate.model.parameters import Parameters
 from ablate.schedules import CONSTANT
@@ -184,7 +184,7 @@ def _means(
     trials = []
     for own, update in zip(tasks, updates, strict=True):
         at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
-        trials.append(Trial(own.placement_at(update), at))
+        trials.append(MaskSpec(own.placement_at(update), at))
     return NetMasks.of(
         trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers, cell=net.of_cell
     )

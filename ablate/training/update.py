@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from ablate.engine.factors import NetMasks
+from ablate.engine.layers.stack import State
+from ablate.engine.masks.net import NetMasks
+from ablate.engine.masks.table import Clock
 from ablate.engine.plan import Mode, Path, plan
-from ablate.engine.slots import Trial, Window
-from ablate.engine.stack import State
-from ablate.engine.table import Clock
+from ablate.engine.window import MaskSpec, Window
 from ablate.errors import AblateWarning
 from ablate.model import language_model
 from ablate.model.net import Net
@@ -166,7 +166,8 @@ class Update:
         task, like, (time, batch) = tasks[0], parameters["decoder.weight"], window
         net, device = task.net, like.device
         trials = [
-            Trial(own.placement, replace(own.window(like), time=time, batch=batch)) for own in tasks
+            MaskSpec(own.placement, replace(own.window(like), time=time, batch=batch))
+            for own in tasks
         ]
         masks = NetMasks.of(
             trials,

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from ablate.compiling import eagerly
 from ablate.data.corpora import Corpus
+from ablate.engine.layers.stack import State
 from ablate.engine.plan import Path
-from ablate.engine.stack import State
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters, layer_weights

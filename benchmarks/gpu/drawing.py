@@ -14,8 +14,8 @@ import torch
 
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import mask
-from ablate.engine.slots import Window
+from ablate.engine.masks.net import mask
+from ablate.engine.window import Window
 from ablate.masks import Address, Coordinates, Purpose, activation_words, weight_words
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.rules import RULES, complete

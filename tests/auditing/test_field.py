@@ -18,10 +18,10 @@ from auditing.field.table import SUBJECTS, WORDS, Subject
 from torch import Tensor, nn
 
 from ablate.drops import Scale
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import run_stack
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
-from ablate.engine.stack import run_stack
+from ablate.engine.window import Window
 
 T, B, D, H, L = 3, 2, 3, 2, 2
 

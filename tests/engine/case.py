@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from ablate.cells import LSTM, Cell
-from ablate.engine.factors import NetMasks
-from ablate.engine.slots import Slot, Trial, Window
+from ablate.engine.masks.net import NetMasks
+from ablate.engine.sites import Site
+from ablate.engine.window import MaskSpec, Window
 from ablate.placement import Placement
 from ablate.testing.case import (  # noqa: F401
     MODES,
@@ -30,8 +31,8 @@ def layer_factors(
     inputs: int = D,
     hidden: int = H,
     cell: Cell = LSTM,
-) -> dict[Slot, Tensor]:
+) -> dict[Site, Tensor]:
     """One trial's factors at one layer, without the axis of trials."""
     sizes = {"inputs": inputs, "hidden": hidden, "layers": layer + 1}
-    masks = NetMasks.of([Trial(placement, window)], **sizes, cell=cell)
-    return {slot: factor[0] for slot, factor in masks.factors(layer).items()}
+    masks = NetMasks.of([MaskSpec(placement, window)], **sizes, cell=cell)
+    return {site: factor[0] for site, factor in masks.factors(layer).items()}

@@ -16,8 +16,9 @@ from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.compiling import can_compile
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
+from ablate.engine import sites
 from ablate.engine.plan import Mode, Path
-from ablate.engine.slots import Slot
+from ablate.engine.sites import Site, site_of
 from ablate.engine.step import Kind, kernels
 from ablate.masks import Address, Coordinates, activation_words, weight_words
 from ablate.model.net import Net
@@ -151,30 +152,30 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
 }
 
 
-def _of(*slots: Slot, cell: Cell = LSTM, **given: object) -> dict[str, Kind]:
-    """The kinds of these slots in both precisions, by name."""
+def _of(*sites: Site, cell: Cell = LSTM, **given: object) -> dict[str, Kind]:
+    """The kinds of these sites in both precisions, by name."""
     name = "" if cell is LSTM else f"{cell.name}, "
-    name += "+".join(slot.name for slot in slots) or "none"
+    name += "+".join(site.name for site in sites) or "none"
     name += "".join(f", {what}" for what, value in given.items() if value is True)
     kinds = {torch.float32: name, torch.bfloat16: f"{name}, bf16"}
     return {
-        label: Kind(cell, slots, product=product, **given)  # type: ignore[arg-type]
+        label: Kind(cell, sites, product=product, **given)  # type: ignore[arg-type]
         for product, label in kinds.items()
     }
 
 
-#: Each slot alone, all together, gates apart and together, with a bias and without one.
+#: Each site alone, all together, gates apart and together, with a bias and without one.
 KINDS: dict[str, Kind] = {
     name: kind
     for kinds in (
         _of(),
         _of(bias=False),
-        *(_of(slot) for slot in inside(LSTM)),
-        _of(Slot.RECURRENT, apart=True),
+        *(_of(site) for site in inside(LSTM)),
+        _of(sites.RECURRENT, apart=True),
         _of(*inside(LSTM)),
         _of(*inside(LSTM), apart=True),
-        _of(Slot.RECURRENT, Slot.STATE_HOLD, Slot.HIDDEN_HOLD, apart=True),
-        _of(Slot.CARRY_HOLD, Slot.HIDDEN_HOLD),
+        _of(sites.RECURRENT, sites.STATE_HOLD, site_of(Edge.HIDDEN, Fill.HOLD), apart=True),
+        _of(site_of(Edge.CARRY, Fill.HOLD), site_of(Edge.HIDDEN, Fill.HOLD)),
         *(
             _of(*inside(cell), cell=cell, apart=apart, bias=apart)
             for cell, apart in ((GRU, False), (GRU, True), (RNN, False))

@@ -11,22 +11,21 @@ import torch
 from torch import Tensor
 
 from ablate.cells import Cell
-from ablate.drops import Fill
 from ablate.edges import Edge
+from ablate.engine import sites
 from ablate.engine.derived import Derived
-from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot
+from ablate.engine.sites import Site, site_of
 from ablate.engine.step import Kind
 
 
-def inside(cell: Cell) -> tuple[Slot, ...]:
-    """The slots of a cell's step; the others act before the loop."""
-    found = {Slot.RECURRENT, Slot.STATE_HOLD, Slot.END_HOLD}
+def inside(cell: Cell) -> tuple[Site, ...]:
+    """The sites of a cell's step; the others act before the loop."""
+    found = {sites.RECURRENT, sites.STATE_HOLD, sites.END_HOLD}
     for edge, place in cell.edges.items():
-        tables = {Fill.ZERO: ZERO_SLOT, Fill.HOLD: HOLD_SLOT}
-        found |= {tables[fill][edge] for fill in place.fills if edge in tables[fill]}
+        found |= {site_of(edge, fill) for fill in place.fills}
     if Edge.CELL in cell.has:
-        found |= {Slot.BEGIN, Slot.READ}
-    return tuple(slot for slot in Slot if slot in found)
+        found |= {sites.BEGIN, sites.READ}
+    return tuple(sorted(found))
 
 
 def normal(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
@@ -66,9 +65,9 @@ def step_case(
     inputs = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
     inputs += [value(batch, hidden) for _ in kind.cell.state]
     inputs += [value(count, hidden) for _ in range(kind.biases)]
-    for slot in kind.slots:
-        factor = value(*(read if slot is Slot.RECURRENT else (batch, hidden)))
-        inputs.append((factor > 0).to(kind.value) if slot.name.endswith("HOLD") else factor)
+    for site in kind.sites:
+        factor = value(*(read if site == sites.RECURRENT else (batch, hidden)))
+        inputs.append((factor > 0).to(kind.value) if site.name.endswith("HOLD") else factor)
     parts = [value(batch, hidden) for _ in kind.cell.state[1:]]
     held = [value(batch, hidden)] if kind.holds else []
     return inputs, [of_window(batch, hidden), *parts, *held, value(*read, dtype=kind.product)]

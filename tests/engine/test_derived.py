@@ -15,9 +15,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ablate.cells import CELLS, GRU, LSTM, RNN, RNN_RELU, Gates
+from ablate.drops import Fill
+from ablate.edges import Edge
+from ablate.engine import sites
 from ablate.engine import step as step_module
 from ablate.engine.derived import derive
-from ablate.engine.slots import Slot
+from ablate.engine.sites import site_of
 from ablate.engine.step import Kind, Multiply, kernels, step
 
 SIGMOID, TANH = torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default
@@ -137,8 +140,8 @@ def test_a_step_keeps_its_nonlinearities_and_little_besides(cell, kept, reads):
     """As many tensors whatever acts, and of its inputs those that a product's derivative reads."""
     biases = ("b_ih", "b_hh") if cell.splits else ("b",)
     names = ("projection", "product", *cell.state, *biases)
-    for slots in ((), inside(cell)):
-        kind = Kind(cell, slots)
+    for own in ((), inside(cell)):
+        kind = Kind(cell, own)
         pair = kernels.__wrapped__(kind)
         inputs, _ = step_module._examples(kind, torch.device("cpu"), (2, 3, 5, 7))
         assert len(pair.forward(*inputs)[pair.distinct :]) == kept
@@ -147,22 +150,22 @@ def test_a_step_keeps_its_nonlinearities_and_little_besides(cell, kept, reads):
 
 
 def _sets(cell):
-    """Sets of slots: none and all, of an LSTM and a GRU each alone, and of an LSTM drawn ones."""
-    slots = inside(cell)
-    yield from ((), slots)
+    """Sets of sites: none and all, of an LSTM and a GRU each alone, and of an LSTM drawn ones."""
+    sites = inside(cell)
+    yield from ((), sites)
     if cell in (LSTM, GRU):
-        yield from ((slot,) for slot in slots)
+        yield from ((site,) for site in sites)
     generator = torch.Generator().manual_seed(7)
     for _ in range(8 if cell is LSTM else 0):
-        drawn = torch.rand(len(slots), generator=generator) < 0.5
-        yield tuple(slot for slot, chosen in zip(slots, drawn, strict=True) if chosen)
+        drawn = torch.rand(len(sites), generator=generator) < 0.5
+        yield tuple(site for site, chosen in zip(sites, drawn, strict=True) if chosen)
 
 
 def _kinds():
     """Those sets, gates apart or not, with a bias or not; of the LSTM in both precisions."""
     for cell in CELLS.values():
         for number, own in enumerate(_sets(cell)):
-            for apart in {False, Slot.RECURRENT in own}:
+            for apart in {False, sites.RECURRENT in own}:
                 kind = Kind(cell, own, apart=apart, bias=number % 3 != 1)
                 products = (torch.float32, torch.bfloat16)
                 for product in products if cell is LSTM else products[: 1 + apart]:
@@ -171,7 +174,7 @@ def _kinds():
 
 def _name(kind):
     dtype = str(kind.product).removeprefix("torch.")
-    return "-".join([kind.cell.name, *(slot.name for slot in kind.slots), dtype])
+    return "-".join([kind.cell.name, *(site.name for site in kind.sites), dtype])
 
 
 def _by_autograd(kind, inputs, gradients):
@@ -179,7 +182,7 @@ def _by_autograd(kind, inputs, gradients):
     cell, count = kind.cell, len(kind.cell.state)
     parts = [value.to(kind.value) for value in inputs[:2]]
     state, biases = inputs[2 : 2 + count], inputs[2 + count :][: kind.biases]
-    factors = dict(zip(kind.slots, inputs[2 + count + kind.biases :], strict=True))
+    factors = dict(zip(kind.sites, inputs[2 + count + kind.biases :], strict=True))
     z = parts if cell.splits else [parts[0] + parts[1]]
     if biases:
         dim = 2 if kind.apart else 1
@@ -190,7 +193,7 @@ def _by_autograd(kind, inputs, gradients):
     whole = Gates(x=gates[0], h=gates[1]) if cell.splits else gates[0]
     new = step(cell, whole, s, leaves[len(z) + 1 :], Multiply(factors))
     handed = new.s.unsqueeze(1) if kind.apart else new.s
-    read = (factors[Slot.RECURRENT] * handed if Slot.RECURRENT in factors else handed).to(
+    read = (factors[sites.RECURRENT] * handed if sites.RECURRENT in factors else handed).to(
         kind.product
     )
     made = [new.h, *new.rest, *([new.s] if kind.holds else []), read]
@@ -250,15 +253,15 @@ def _is_whole(pair, kind):
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 @pytest.mark.parametrize("ambient", AMBIENT)
 @pytest.mark.parametrize(
-    ("cell", "slots"),
+    ("cell", "sites"),
     [
-        pytest.param(LSTM, (Slot.CARRY, Slot.HIDDEN_HOLD), id="lstm"),
-        pytest.param(GRU, (Slot.UPDATE, Slot.HIDDEN_HOLD), id="gru"),
+        pytest.param(LSTM, (site_of(Edge.CARRY), site_of(Edge.HIDDEN, Fill.HOLD)), id="lstm"),
+        pytest.param(GRU, (site_of(Edge.UPDATE), site_of(Edge.HIDDEN, Fill.HOLD)), id="gru"),
     ],
 )
-def test_the_first_callers_modes_are_its_own(cell, slots, ambient):
+def test_the_first_callers_modes_are_its_own(cell, sites, ambient):
     """What is derived below any of them is the same: it is kept for all who call later."""
-    kind = Kind(cell, slots)
+    kind = Kind(cell, sites)
     with ambient():
         pair = _first(kind)
     _is_whole(pair, kind)
@@ -275,7 +278,7 @@ def test_the_first_callers_modes_are_its_own(cell, slots, ambient):
 )
 def test_the_first_callers_transforms_are_its_own(transform):
     """As above for transforms and for a trace, which records nothing of it."""
-    kind, pairs = Kind(LSTM, (Slot.UPDATE,)), []
+    kind, pairs = Kind(LSTM, (site_of(Edge.UPDATE),)), []
 
     def call(x):
         pairs.append(_first(kind))

@@ -19,10 +19,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ablate.cells import CELLS, GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import mask
+from ablate.engine.layers.reference import reference_layer
+from ablate.engine.layers.stack import StackOutput, run_stack
+from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import reference_layer
-from ablate.engine.stack import StackOutput, run_stack
 from ablate.placement import Placement
 
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]

@@ -21,9 +21,9 @@ from engine.case import forward
 from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
+from ablate.engine.layers.reference import LayerWeights
 from ablate.engine.plan import Mode
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
+from ablate.engine.window import Window
 from ablate.placement import Placement
 
 P = 0.3

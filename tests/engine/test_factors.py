@@ -16,9 +16,11 @@ from engine.case import B, D, H, T, layer_factors
 from ablate.cells import CELLS
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import drop_sequence
+from ablate.engine import sites
+from ablate.engine.masks.net import drop_sequence
 from ablate.engine.plan import Mode
-from ablate.engine.slots import Slot, Window
+from ablate.engine.sites import site_of
+from ablate.engine.window import Window
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 
@@ -34,23 +36,23 @@ WINDOW = Window(
     dtype=torch.float64,
 )
 
-# The slots of a drop with its edge's default sharing, by edge and fill.
+# The sites of a drop with its edge's default sharing, by edge and fill.
 SLOTS = {
-    (Edge.INPUT, Fill.ZERO): Slot.INPUT,
-    (Edge.INTERLAYER, Fill.ZERO): Slot.INPUT,
-    (Edge.WEIGHT, Fill.ZERO): Slot.WEIGHT,
-    (Edge.RECURRENT, Fill.ZERO): Slot.RECURRENT,
-    (Edge.RECURRENT, Fill.HOLD): Slot.STATE_HOLD,
-    (Edge.HIDDEN, Fill.ZERO): Slot.HIDDEN,
-    (Edge.HIDDEN, Fill.HOLD): Slot.HIDDEN_HOLD,
-    (Edge.UPDATE, Fill.ZERO): Slot.UPDATE,
-    (Edge.CELL, Fill.ZERO): Slot.CELL,
-    (Edge.CELL, Fill.HOLD): Slot.CELL_HOLD,
-    (Edge.CARRY, Fill.ZERO): Slot.CARRY,
-    (Edge.CARRY, Fill.HOLD): Slot.CARRY_HOLD,
+    (Edge.INPUT, Fill.ZERO): sites.INPUT,
+    (Edge.INTERLAYER, Fill.ZERO): sites.INPUT,
+    (Edge.WEIGHT, Fill.ZERO): sites.WEIGHT,
+    (Edge.RECURRENT, Fill.ZERO): sites.RECURRENT,
+    (Edge.RECURRENT, Fill.HOLD): sites.STATE_HOLD,
+    (Edge.HIDDEN, Fill.ZERO): site_of(Edge.HIDDEN),
+    (Edge.HIDDEN, Fill.HOLD): site_of(Edge.HIDDEN, Fill.HOLD),
+    (Edge.UPDATE, Fill.ZERO): site_of(Edge.UPDATE),
+    (Edge.CELL, Fill.ZERO): site_of(Edge.CELL),
+    (Edge.CELL, Fill.HOLD): site_of(Edge.CELL, Fill.HOLD),
+    (Edge.CARRY, Fill.ZERO): site_of(Edge.CARRY),
+    (Edge.CARRY, Fill.HOLD): site_of(Edge.CARRY, Fill.HOLD),
 }
 _INSIDE = [
-    pytest.param(*key, slot, id=f"{key[0].label}-{key[1].value}") for key, slot in SLOTS.items()
+    pytest.param(*key, site, id=f"{key[0].label}-{key[1].value}") for key, site in SLOTS.items()
 ]
 
 
@@ -81,16 +83,16 @@ def _factors(edge, drop, layer, window=WINDOW):
 
 
 @pytest.mark.parametrize(
-    ("edge", "fill", "slot"), [case for case in _INSIDE if case.values[0] is not Edge.WEIGHT]
+    ("edge", "fill", "site"), [case for case in _INSIDE if case.values[0] is not Edge.WEIGHT]
 )
-def test_each_edge_takes_its_own_words_at_its_own_slot(edge, fill, slot):
+def test_each_edge_takes_its_own_words_at_its_own_slot(edge, fill, site):
     """Seed, stack, layer, edge, update, time from `start`, row from `batch_offset`, unit."""
     layer = 0 if edge is Edge.INPUT else 1
     factors = _factors(edge, Drop(RATE, fill=fill), layer)
     divided = fill is Fill.ZERO and edge not in Edge.CELL | Edge.CARRY
     expected = _kept(edge, layer, D if edge is Edge.INPUT else H)
-    assert list(factors) == [slot]
-    assert torch.equal(factors[slot], expected * (1.0 / (1.0 - RATE) if divided else 1.0))
+    assert list(factors) == [site]
+    assert torch.equal(factors[site], expected * (1.0 / (1.0 - RATE) if divided else 1.0))
 
 
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
@@ -167,18 +169,18 @@ def test_gaussian_noise_multiplies_by_itself():
 @pytest.mark.parametrize(
     ("edge", "weight"),
     [
-        pytest.param(Edge.INPUT, Slot.INPUT_WEIGHT, id="INPUT"),
-        pytest.param(Edge.RECURRENT, Slot.WEIGHT, id="RECURRENT"),
+        pytest.param(Edge.INPUT, sites.INPUT_WEIGHT, id="INPUT"),
+        pytest.param(Edge.RECURRENT, sites.WEIGHT, id="RECURRENT"),
     ],
 )
 def test_a_constant_mask_with_gates_apart_folds_into_the_weight(edge, weight):
     """One mask for window and batch is a mask of the weight's columns, each gate its own."""
     drop = Drop(RATE, Sharing(time=ALL, batch=ALL, gate=1), scale=Scale.TEST)
-    (slot,), (factor,) = zip(*_factors(edge, drop, 0).items(), strict=True)
+    (site,), (factor,) = zip(*_factors(edge, drop, 0).items(), strict=True)
     units = D if edge is Edge.INPUT else H
     words = _words(edge, 0, time=0, row=0, gate=np.arange(4)[:, None], unit=np.arange(units))
     kept = torch.tensor(words >= np.uint64(round(RATE * 2**32)), dtype=torch.float64)
-    assert slot is weight
+    assert site is weight
     assert torch.equal(factor, kept[:, None, :])
 
 
@@ -187,9 +189,9 @@ def test_masks_of_one_weight_multiply():
     folded = Drop(0.5, Sharing(time=ALL, batch=ALL))
     drops = {Edge.WEIGHT: Drop(RATE), Edge.RECURRENT: folded}
     both = layer_factors(Placement(drops), 0, WINDOW)
-    each = [_factors(edge, drop, 0)[Slot.WEIGHT] for edge, drop in drops.items()]
-    assert list(both) == [Slot.WEIGHT]
-    assert torch.equal(both[Slot.WEIGHT], each[0] * each[1])
+    each = [_factors(edge, drop, 0)[sites.WEIGHT] for edge, drop in drops.items()]
+    assert list(both) == [sites.WEIGHT]
+    assert torch.equal(both[sites.WEIGHT], each[0] * each[1])
 
 
 @pytest.mark.parametrize("edge", [pytest.param(edge, id=edge.label) for edge in EDGES])
@@ -220,39 +222,39 @@ def test_each_layer_has_its_own_rate(edge, rates, silent, mode):
             assert factor.flatten().tolist() == [1.0 - rate]
         elif rate:
             alone = _factors(edge, Drop(rate, scale=Scale.TEST), layer)
-            assert all(torch.equal(factors[layer][slot], alone[slot]) for slot in alone)
+            assert all(torch.equal(factors[layer][site], alone[site]) for site in alone)
 
 
 def _means(edge, drop, layer=1, **given):
-    """The factors of the deterministic evaluation, as plain lists by slot."""
+    """The factors of the deterministic evaluation, as plain lists by site."""
     factors = _factors(edge, drop, layer, replace(WINDOW, mode=Mode.MEAN, **given))
-    return {slot: factor.flatten().tolist() for slot, factor in factors.items()}
+    return {site: factor.flatten().tolist() for site, factor in factors.items()}
 
 
 @pytest.mark.parametrize(
-    ("edge", "fill", "slot"), [case for case in _INSIDE if case.values[1] is Fill.HOLD]
+    ("edge", "fill", "site"), [case for case in _INSIDE if case.values[1] is Fill.HOLD]
 )
 @pytest.mark.parametrize("time", [1, 3, ALL])
-def test_hold_mixes_by_its_rate(edge, fill, slot, time):
+def test_hold_mixes_by_its_rate(edge, fill, site, time):
     """HOLD in evaluation: p old + (1 - p) new at every step, however long a decision lasts."""
-    assert _means(edge, Drop(RATE, Sharing(time=time), fill)) == {slot: [1.0 - RATE]}
+    assert _means(edge, Drop(RATE, Sharing(time=time), fill)) == {site: [1.0 - RATE]}
 
 
 @pytest.mark.parametrize(
-    ("edge", "slot"),
+    ("edge", "site"),
     [
-        pytest.param(Edge.INTERLAYER, Slot.INPUT, id="INTERLAYER"),
-        pytest.param(Edge.WEIGHT, Slot.WEIGHT, id="WEIGHT"),
-        pytest.param(Edge.RECURRENT, Slot.WEIGHT, id="RECURRENT"),
-        pytest.param(Edge.HIDDEN, Slot.HIDDEN, id="HIDDEN"),
-        pytest.param(Edge.UPDATE, Slot.UPDATE, id="UPDATE"),
-        pytest.param(Edge.CELL, Slot.CELL, id="CELL"),
-        pytest.param(Edge.CARRY, Slot.CARRY, id="CARRY"),
+        pytest.param(Edge.INTERLAYER, sites.INPUT, id="INTERLAYER"),
+        pytest.param(Edge.WEIGHT, sites.WEIGHT, id="WEIGHT"),
+        pytest.param(Edge.RECURRENT, sites.WEIGHT, id="RECURRENT"),
+        pytest.param(Edge.HIDDEN, site_of(Edge.HIDDEN), id="HIDDEN"),
+        pytest.param(Edge.UPDATE, site_of(Edge.UPDATE), id="UPDATE"),
+        pytest.param(Edge.CELL, site_of(Edge.CELL), id="CELL"),
+        pytest.param(Edge.CARRY, site_of(Edge.CARRY), id="CARRY"),
     ],
 )
-def test_test_scale_multiplies_by_what_is_kept(edge, slot):
+def test_test_scale_multiplies_by_what_is_kept(edge, site):
     """TEST in evaluation: times 1 - p at every step."""
-    assert _means(edge, Drop(RATE, scale=Scale.TEST)) == {slot: [1.0 - RATE]}
+    assert _means(edge, Drop(RATE, scale=Scale.TEST)) == {site: [1.0 - RATE]}
 
 
 @pytest.mark.parametrize("edge", [edge for edge in EDGES if edge not in Edge.CELL | Edge.CARRY])
@@ -266,8 +268,8 @@ def test_train_scale_rests_in_evaluation(edge):
 def test_a_long_decision_on_the_cell_scales_the_read():
     """ZERO on CELL for a whole window: o * tanh((1 - p) c), and the carried cell is whole."""
     drop = Drop(RATE, Sharing(time=ALL))
-    assert _means(Edge.CELL, drop, start=0) == {Slot.READ: [1.0 - RATE]}
-    assert _means(Edge.CELL, drop, start=5) == {Slot.READ: [1.0 - RATE]}
+    assert _means(Edge.CELL, drop, start=0) == {sites.READ: [1.0 - RATE]}
+    assert _means(Edge.CELL, drop, start=5) == {sites.READ: [1.0 - RATE]}
 
 
 @pytest.mark.parametrize(
@@ -282,8 +284,8 @@ def test_a_new_decision_on_the_cell_scales_what_is_carried(start, begins):
     """In bursts of three the carried cell is scaled where a decision begins after step 0."""
     kept = 1.0 - RATE
     assert _means(Edge.CELL, Drop(RATE, Sharing(time=3)), start=start) == {
-        Slot.READ: [kept],
-        Slot.BEGIN: [kept if step in begins else 1.0 for step in range(T)],
+        sites.READ: [kept],
+        sites.BEGIN: [kept if step in begins else 1.0 for step in range(T)],
     }
 
 
@@ -304,10 +306,10 @@ def test_a_window_may_be_cut_anywhere(edge, mode):
     window, layer = replace(WINDOW, mode=mode), 0 if edge is Edge.INPUT else 1
 
     def cut(factors, dim, place):
-        whole = {slot: factor for slot, factor in factors.items() if factor.dim() == 4}
+        whole = {site: factor for site, factor in factors.items() if factor.dim() == 4}
         return {
-            slot: factor.narrow(dim, place if factor.shape[dim] > 1 else 0, 1)
-            for slot, factor in whole.items()
+            site: factor.narrow(dim, place if factor.shape[dim] > 1 else 0, 1)
+            for site, factor in whole.items()
         }
 
     for placement in [placement for placement in single_edge_placements() if edge in placement]:
@@ -318,5 +320,5 @@ def test_a_window_may_be_cut_anywhere(edge, mode):
         ):
             found = layer_factors(placement, layer, part)
             assert list(found) == list(whole)
-            for slot, factor in cut(whole, dim, 4 if dim == 0 else 2).items():
-                assert torch.equal(found[slot], factor), placement.text
+            for site, factor in cut(whole, dim, 4 if dim == 0 else 2).items():
+                assert torch.equal(found[site], factor), placement.text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Sharing
 from ablate.edges import Edge, layers_of
-from ablate.engine.factors import mask
+from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path, alike, plan
 from ablate.errors import AblateError
 from ablate.noise import Noise

@@ -13,9 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ablate.cells import CELLS, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
-from ablate.engine.looped import looped_layer
+from ablate.engine.layers.looped import looped_layer
+from ablate.engine.layers.reference import LayerWeights
 from ablate.engine.plan import Mode
-from ablate.engine.reference import LayerWeights
 from ablate.errors import AblateError
 from ablate.placement import Placement
 

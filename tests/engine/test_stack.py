@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ablate.cells import GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import mask
+from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path
 from ablate.errors import AblateError
 from ablate.placement import Placement

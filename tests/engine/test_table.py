@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import NetMasks, mask
+from ablate.engine import sites
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import run_cohort
+from ablate.engine.masks.net import NetMasks, mask
+from ablate.engine.masks.table import Clock, Joined, MaskTable, Means
 from ablate.engine.plan import Mode, Path
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Slot, Trial, Window
-from ablate.engine.stack import run_cohort
-from ablate.engine.table import Clock, Joined, MaskTable, Means
+from ablate.engine.sites import site_of
+from ablate.engine.window import MaskSpec, Window
 from ablate.masks import LIMITS, Address, Coordinates
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
@@ -40,7 +42,7 @@ def _window(k=0, **given):
 
 
 def _trials(placements, **given):
-    return [Trial(own, _window(k, **given)) for k, own in enumerate(placements)]
+    return [MaskSpec(own, _window(k, **given)) for k, own in enumerate(placements)]
 
 
 def _drawn(masks, layers=2):
@@ -53,7 +55,7 @@ def _drawn(masks, layers=2):
         if source is not None
     }
     for layer in range(layers):
-        found |= {(layer, slot): own for slot, own in masks.factors(layer).items()}
+        found |= {(layer, site): own for site, own in masks.factors(layer).items()}
     return found
 
 
@@ -207,7 +209,7 @@ def test_a_schedule_on_the_device_is_the_placement_of_its_moment(placement):
     for update in range(TOTAL + 1):
         drawn = _drawn(masks)
         for k, trial in enumerate(_trials(own, update=update)):
-            at = Trial(trial.placement.at(update, TOTAL), trial.window)
+            at = MaskSpec(trial.placement.at(update, TOTAL), trial.window)
             alone = _drawn(NetMasks.of([at], **NET))
             for name, factor in drawn.items():
                 wanted = alone[name][0] if name in alone else torch.ones((), dtype=factor.dtype)
@@ -220,9 +222,13 @@ def test_a_rate_that_a_schedule_makes_0_drops_nothing():
     for noise in (BERNOULLI, GAUSSIAN):
         placement = Placement({Edge.HIDDEN: Drop(0.5, noise=noise)}, CURRICULUM)
         masks = NetMasks.of(_trials([placement]), **NET, clock=_clock(_trials([placement]), 0))
-        assert torch.equal(masks.factors(0)[Slot.HIDDEN], torch.ones(1, T, B, 1, H).double())
+        assert torch.equal(
+            masks.factors(0)[site_of(Edge.HIDDEN)], torch.ones(1, T, B, 1, H).double()
+        )
         masks.clock.advance()
-        assert not torch.equal(masks.factors(0)[Slot.HIDDEN], torch.ones(1, T, B, 1, H).double())
+        assert not torch.equal(
+            masks.factors(0)[site_of(Edge.HIDDEN)], torch.ones(1, T, B, 1, H).double()
+        )
 
 
 def test_a_clock_that_goes_on_is_a_new_one():
@@ -237,7 +243,7 @@ def test_a_clock_that_goes_on_is_a_new_one():
     masks = NetMasks.of(trials, **NET)
     for number in range(5):
         later = [
-            Trial(own, replace(window, update=window.update + number)) for own, window in trials
+            MaskSpec(own, replace(window, update=window.update + number)) for own, window in trials
         ]
         assert_same(_drawn(masks), _drawn(NetMasks.of(later, **NET)), number)
         assert masks.clock.updates_K.tolist() == [window.update for _, window in later]
@@ -251,7 +257,7 @@ def test_updates_share_as_each_trial_says():
     masks = NetMasks.of(_trials(placements, update=0), **NET)
     drawn = []
     for _ in range(7):
-        drawn.append(masks.factors(0)[Slot.UPDATE])
+        drawn.append(masks.factors(0)[site_of(Edge.UPDATE)])
         masks.clock.advance()
     for k, numbers in enumerate(([0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 1, 1, 2], [0] * 7)):
         first = [numbers.index(number) for number in numbers]
@@ -267,13 +273,13 @@ _CONSTANT = Sharing(time=ALL, batch=ALL, gate=1)
 _APART = Sharing(gate=1)
 
 FOLDED = [
-    pytest.param([Placement({Edge.RECURRENT: Drop(0.4, _CONSTANT)})], {Slot.WEIGHT}, id="alone"),
+    pytest.param([Placement({Edge.RECURRENT: Drop(0.4, _CONSTANT)})], {sites.WEIGHT}, id="alone"),
     pytest.param(
         [
             Placement({Edge.RECURRENT: Drop(0.4, _CONSTANT)}),
             Placement({Edge.RECURRENT: Drop(0.4, _APART)}),
         ],
-        {Slot.WEIGHT, Slot.RECURRENT},
+        {sites.WEIGHT, sites.RECURRENT},
         id="beside-one-that-does-not-fold",
     ),
     pytest.param(
@@ -283,7 +289,7 @@ FOLDED = [
             Placement({Edge.RECURRENT: Drop(0.4, fill=Fill.HOLD)}),
             Placement(),
         ],
-        {Slot.WEIGHT, Slot.STATE_HOLD},
+        {sites.WEIGHT, sites.STATE_HOLD},
         id="beside-WEIGHT",
     ),
     pytest.param(
@@ -291,7 +297,7 @@ FOLDED = [
             Placement({Edge.INPUT | Edge.INTERLAYER: Drop(0.4, _CONSTANT)}),
             Placement({Edge.INPUT | Edge.INTERLAYER: Drop(0.4)}),
         ],
-        {Slot.INPUT_WEIGHT, Slot.INPUT},
+        {sites.INPUT_WEIGHT, sites.INPUT},
         id="INPUT",
     ),
 ]
@@ -316,17 +322,17 @@ def _named(out):
     return dict(zip("ysc", (out.y_KTBH, *out.state), strict=True))
 
 
-@pytest.mark.parametrize(("placements", "slots"), FOLDED)
-def test_a_folded_mask_is_the_unfolded_product(placements, slots):
+@pytest.mark.parametrize(("placements", "expected_sites"), FOLDED)
+def test_a_folded_mask_is_the_unfolded_product(placements, expected_sites):
     """What is constant over window and batch moves into its trial's columns of the weight."""
     trials, net = _trials(placements), _net(len(placements))
     folded, plain = (NetMasks.of(trials, **NET, fold=fold) for fold in (True, False))
-    assert set(folded.factors(0)) == slots
+    assert set(folded.factors(0)) == expected_sites
     made, expected = (_named(run_cohort(*net, masks)) for masks in (folded, plain))
     assert_close(made, expected)
-    names = {Slot.WEIGHT: "RECURRENT", Slot.INPUT_WEIGHT: "INPUT"}
-    for slot, edge in names.items():
-        factor = folded.factors(0).get(slot)
+    names = {sites.WEIGHT: "RECURRENT", sites.INPUT_WEIGHT: "INPUT"}
+    for site, edge in names.items():
+        factor = folded.factors(0).get(site)
         if factor is None or Edge[edge] not in placements[0]:
             continue
         units = D if edge == "INPUT" else H
@@ -341,8 +347,8 @@ def test_a_hook_keeps_masks_where_they_are_drawn():
     """Without folding a constant mask stays what its edge multiplies by."""
     placement = Placement({Edge.RECURRENT | Edge.INPUT: Drop(0.4, _CONSTANT)})
     masks = NetMasks.of(_trials([placement]), **NET, fold=False)
-    shapes = {slot: tuple(factor.shape) for slot, factor in masks.factors(0).items()}
-    assert shapes == {Slot.INPUT: (1, 1, 1, 4, D), Slot.RECURRENT: (1, 1, 1, 4, H)}
+    shapes = {site: tuple(factor.shape) for site, factor in masks.factors(0).items()}
+    assert shapes == {sites.INPUT: (1, 1, 1, 4, D), sites.RECURRENT: (1, 1, 1, 4, H)}
 
 
 def test_the_evaluation_draws_nothing(monkeypatch):
@@ -364,11 +370,11 @@ def test_a_decision_begins_in_each_trial_by_its_own_divisor(first):
     extents = (3, ALL, 1, 2, 3)
     own = [Placement({Edge.CELL: Drop(0.25, Sharing(time=extent))}) for extent in extents]
     trials = [
-        Trial(placement, _window(k, mode=Mode.MEAN, start=first + k))
+        MaskSpec(placement, _window(k, mode=Mode.MEAN, start=first + k))
         for k, placement in enumerate([*own, Placement()])
     ]
     masks = NetMasks.of(trials, **NET)
-    factors = {slot: factor.flatten(1).tolist() for slot, factor in masks.factors(1).items()}
+    factors = {site: factor.flatten(1).tolist() for site, factor in masks.factors(1).items()}
     begins = [
         [
             0.75 if extent not in (1, ALL) and t and t % extent == 0 else 1.0
@@ -377,9 +383,9 @@ def test_a_decision_begins_in_each_trial_by_its_own_divisor(first):
         for k, extent in enumerate((*extents, ALL))
     ]
     assert factors == {
-        Slot.BEGIN: begins,
-        Slot.CELL: [[1.0], [1.0], [0.75], [1.0], [1.0], [1.0]],
-        Slot.READ: [[0.75], [0.75], [1.0], [0.75], [0.75], [1.0]],
+        sites.BEGIN: begins,
+        site_of(Edge.CELL): [[1.0], [1.0], [0.75], [1.0], [1.0], [1.0]],
+        sites.READ: [[0.75], [0.75], [1.0], [0.75], [0.75], [1.0]],
     }
 
 
@@ -402,17 +408,17 @@ def test_nothing_is_asked_of_the_device():
         x = torch.zeros(3, T, B, D, dtype=torch.float64, device="meta")
         assert masks.drop_words(x, tokens_TB).shape == x.shape
         assert masks.drop_output(x.new_zeros(3, T, B, H)).shape == (3, T, B, H)
-        assert {slot: tuple(factor.shape) for slot, factor in masks.factors(0).items()} == {
-            Slot.INPUT: (3, T, B, 1, D),
-            Slot.WEIGHT: (3, 4, H, H),
-            Slot.RECURRENT: (3, T, B, 1, H),
-            Slot.CARRY_HOLD: (3, T, B, 1, H),
+        assert {site: tuple(factor.shape) for site, factor in masks.factors(0).items()} == {
+            sites.INPUT: (3, T, B, 1, D),
+            sites.WEIGHT: (3, 4, H, H),
+            sites.RECURRENT: (3, T, B, 1, H),
+            site_of(Edge.CARRY, Fill.HOLD): (3, T, B, 1, H),
         }
         masks.clock.advance()
 
 
 def test_trials_may_scale_and_fill_one_edge_otherwise():
-    """TRAIN beside TEST in one table; ZERO beside HOLD at a slot each."""
+    """TRAIN beside TEST in one table; ZERO beside HOLD at a site each."""
     drops = (
         Drop(0.5, scale=Scale.TRAIN),
         Drop(0.5, scale=Scale.TEST),
@@ -420,7 +426,7 @@ def test_trials_may_scale_and_fill_one_edge_otherwise():
     )
     trials = _trials([Placement({Edge.HIDDEN: drop}) for drop in drops])
     factors = NetMasks.of(trials, **NET).factors(0)
-    zeroed, held = factors[Slot.HIDDEN], factors[Slot.HIDDEN_HOLD]
+    zeroed, held = factors[site_of(Edge.HIDDEN)], factors[site_of(Edge.HIDDEN, Fill.HOLD)]
     assert [set(own.flatten().tolist()) for own in zeroed] == [{0.0, 2.0}, {0.0, 1.0}, {1.0}]
     assert [set(own.flatten().tolist()) for own in held] == [{1.0}, {1.0}, {0.0, 1.0}]
 
@@ -433,9 +439,9 @@ def test_every_rule_has_a_table():
         for fill in rule.fills
     ]
     masks = NetMasks.of(_trials(placements), **NET)
-    found = {own.slot for layer in masks.layers for own in layer}
-    around = {Slot.INPUT_WEIGHT, Slot.BEGIN, Slot.READ, Slot.END_HOLD}
-    assert found == set(Slot) - around
+    found = {own.site for layer in masks.layers for own in layer}
+    inside = RULES.keys() - {Edge.EMBEDDING, Edge.OUTPUT}
+    assert found == {site_of(edge, fill) for edge in inside for fill in RULES[edge].fills}
     assert masks.embedding is not None
     assert masks.output is not None
 

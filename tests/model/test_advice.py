@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 import ablate
 from ablate.drops import Drop, Scale
 from ablate.edges import Edge
-from ablate.engine import looped
+from ablate.engine.layers import looped
 from ablate.errors import AblateError, AblateWarning
 from ablate.model import masked
 from ablate.placement import Placement

@@ -11,9 +11,9 @@ import ablate
 from ablate import cells
 from ablate.drops import Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.factors import NetMasks
+from ablate.engine.masks.net import NetMasks
 from ablate.engine.plan import Mode, plan
-from ablate.engine.slots import Trial, Window
+from ablate.engine.window import MaskSpec, Window
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters
@@ -86,7 +86,7 @@ def _assert_trials_model(net: Net, placement: Placement, mode: Mode) -> None:
     before = tuple(part.unsqueeze(1) for part in state)
     vectors = own["embedding.weight"][:, TOKENS]
     sizes = {"inputs": D, "hidden": H, "layers": net.layers, "cell": net.of_cell}
-    masks = NetMasks.of([Trial(placement, window)], **sizes)
+    masks = NetMasks.of([MaskSpec(placement, window)], **sizes)
     y, expected = language_model.read_cohort(own, vectors, TOKENS, before, net, masks, path)
     weight, bias = parameters["decoder.weight"], parameters["decoder.bias"]
     assert_close({"logits": scores}, {"logits": nn.functional.linear(y[0], weight, bias)})

@@ -8,13 +8,15 @@ from typing import Final
 
 from mutants.mutant import Seam
 
-from ablate.engine import factors, library, looped, means, reference, slots, step
-from ablate.engine.direction import Direction
-from ablate.engine.factors import NetMasks
-from ablate.engine.reference import LayerWeights
-from ablate.engine.slots import Window
+from ablate.engine import step
+from ablate.engine.layers import library, looped, reference
+from ablate.engine.layers.direction import Direction
+from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.masks import acting, means, net
+from ablate.engine.masks.net import NetMasks
+from ablate.engine.masks.table import Clock, MaskTable
 from ablate.engine.step import Kind, Multiply
-from ablate.engine.table import Clock, MaskTable
+from ablate.engine.window import Window
 from ablate.masks import Coordinates
 from ablate.training import softmax
 from ablate.training.evaluation import Evaluation
@@ -26,7 +28,7 @@ COORDINATES_GIVEN: Final = Seam(Coordinates, "given")
 CLOCK_ADVANCE: Final = Seam(Clock, "advance")
 TABLE_OF: Final = Seam(MaskTable, "of")
 TABLE_DRAW: Final = Seam(MaskTable, "draw")
-MEAN_FACTOR: Final = Seam(slots, "mean_factor")
+MEAN_FACTOR: Final = Seam(acting, "mean_factor")
 MEAN_MASKS: Final = Seam(means, "mean_masks")
 
 # What a net multiplies by, and at which slot of which layer.
@@ -36,7 +38,7 @@ NET_WORDS: Final = Seam(NetMasks, "drop_words")
 NET_OUTPUT: Final = Seam(NetMasks, "drop_output")
 
 # Where a factor meets a value, on every path: a whole sequence, a weight, a value within a step.
-DROPPED: Final = Seam(factors, "_dropped")
+DROPPED: Final = Seam(net, "_dropped")
 MASKED: Final = Seam(reference, "masked")
 STEP: Final = Seam(step, "step")
 MULTIPLY_TIMES: Final = Seam(Multiply, "times")

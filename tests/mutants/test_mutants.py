@@ -13,8 +13,11 @@ from mutants.bugs import BUGS, MUTANTS, rows
 from mutants.mutant import Seam, planted
 
 from ablate.cells import LSTM
-from ablate.engine import looped, reference, step
-from ablate.engine.slots import Slot
+from ablate.drops import Fill
+from ablate.edges import Edge
+from ablate.engine import step
+from ablate.engine.layers import looped, reference
+from ablate.engine.sites import site_of
 
 TESTS = Path(__file__).parents[1]
 
@@ -82,7 +85,7 @@ def test_a_mutant_is_planted_in_the_class_of_its_method():
 
 def test_kernels_are_traced_anew_for_a_mutant():
     """A step's kernel that was made before does not outlive the function it was traced from."""
-    kind = step.Kind(LSTM, (Slot.CARRY_HOLD,), bias=False)
+    kind = step.Kind(LSTM, (site_of(Edge.CARRY, Fill.HOLD),), bias=False)
 
     def cell() -> torch.Tensor:
         """c_t of one unit whose old cell is 1, is held, and whose gates are all open halfway."""

@@ -5,7 +5,7 @@ from functools import wraps
 import torch
 from mutants.mutant import Function
 
-from ablate.engine.slots import Slot
+from ablate.engine import sites
 
 
 def recurrent_bias_outside(biases: Function) -> Function:
@@ -25,7 +25,7 @@ def going_on_in_padding(factors: Function) -> Function:
     @wraps(factors)
     def wrong(self, layer, value_TBX):
         made = factors(self, layer, value_TBX)
-        return {slot: factor for slot, factor in made.items() if slot is not Slot.END_HOLD}
+        return {site: factor for site, factor in made.items() if site != sites.END_HOLD}
 
     return wrong
 

@@ -1,7 +1,7 @@
 """The bugs of the field in what a mask meets: which tensor, which layer, which pass.
 
 Every function here takes what was shipped and gives it back with one mistake, made where the engine
-would make it: in the slot that a factor takes, or in what is multiplied.
+would make it: in the site that a factor takes, or in what is multiplied.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,13 @@ from typing import Any
 import torch
 from mutants.mutant import Function
 
+from ablate.drops import Fill
 from ablate.edges import Edge
+from ablate.engine import sites
 from ablate.engine.plan import Mode
-from ablate.engine.slots import Slot, Trial
+from ablate.engine.sites import Site, site_of
 from ablate.engine.step import Multiply
+from ablate.engine.window import MaskSpec
 from ablate.placement import Placement
 
 
@@ -28,7 +31,7 @@ def weights_dropped_in_evaluation(net_masks: Function) -> Function:
         if trials[0].window.mode is Mode.TRAIN:
             return masks
         trained = [
-            Trial(placement & Edge.WEIGHT, replace(window, mode=Mode.TRAIN))
+            MaskSpec(placement & Edge.WEIGHT, replace(window, mode=Mode.TRAIN))
             for placement, window in trials
         ]
         tossed = net_masks(cls, trained, **options)
@@ -112,8 +115,8 @@ def derived_without_masks(kernels: Function) -> Function:
     return wrong
 
 
-def factors_moved(move: Callable[[dict[Slot, Any]], None]) -> Callable[[Function], Function]:
-    """Change a layer's table of factors, slot by slot."""
+def factors_moved(move: Callable[[dict[Site, Any]], None]) -> Callable[[Function], Function]:
+    """Change a layer's table of factors, site by site."""
 
     def make(factors_of: Function) -> Function:
         @wraps(factors_of)
@@ -130,22 +133,22 @@ def factors_moved(move: Callable[[dict[Slot, Any]], None]) -> Callable[[Function
 @factors_moved
 def recurrent_goes_up(factors):
     """Drop h as it is written, so that the layer above misses it too."""
-    if Slot.RECURRENT in factors:
-        factors[Slot.HIDDEN] = factors.pop(Slot.RECURRENT)[:, :, :, :1]
+    if sites.RECURRENT in factors:
+        factors[site_of(Edge.HIDDEN)] = factors.pop(sites.RECURRENT)[:, :, :, :1]
 
 
 @factors_moved
 def recurrent_hits_the_cell(factors):
     """Drop both parts of the state, h and c."""
-    if Slot.RECURRENT in factors:
-        factors[Slot.BEGIN] = factors[Slot.RECURRENT][:, :, :, :1]
+    if sites.RECURRENT in factors:
+        factors[sites.BEGIN] = factors[sites.RECURRENT][:, :, :, :1]
 
 
 @factors_moved
 def held_below_only(factors):
     """Hold h in the state alone; the layer above sees the new one."""
-    if Slot.HIDDEN_HOLD in factors:
-        factors[Slot.STATE_HOLD] = factors.pop(Slot.HIDDEN_HOLD)
+    if site_of(Edge.HIDDEN, Fill.HOLD) in factors:
+        factors[sites.STATE_HOLD] = factors.pop(site_of(Edge.HIDDEN, Fill.HOLD))
 
 
 def new_goes_up(step: Function) -> Function:
@@ -153,7 +156,11 @@ def new_goes_up(step: Function) -> Function:
 
     @wraps(step)
     def wrong(cell, z, s, rest, at):
-        table = {slot: own for slot, own in at._factors.items() if slot is not Slot.HIDDEN_HOLD}
+        table = {
+            site: own
+            for site, own in at._factors.items()
+            if site != site_of(Edge.HIDDEN, Fill.HOLD)
+        }
         free = step(cell, z, s, rest, Multiply(table))
         return step(cell, z, s, rest, at)._replace(h=free.h)
 
@@ -175,7 +182,7 @@ def inputs_apart_beside_recurrent(net_masks: Function) -> Function:
 
     @wraps(net_masks)
     def wrong(cls, trials, **options):
-        trials = [Trial(apart(placement), window) for placement, window in trials]
+        trials = [MaskSpec(apart(placement), window) for placement, window in trials]
         return net_masks(cls, trials, **options)
 
     return wrong
@@ -185,8 +192,8 @@ def new_and_old_exchanged(held: Function) -> Function:
     """Give the old value the weight of the new one: hold as often as the rate says not to."""
 
     @wraps(held)
-    def wrong(self, slot, new, old):
-        weight = self._factors.get(slot)
+    def wrong(self, site, new, old):
+        weight = self._factors.get(site)
         return new if weight is None else weight * old + (1.0 - weight) * new
 
     return wrong
@@ -207,7 +214,7 @@ def without_inputs_masks(layer: Function) -> Function:
 
     @wraps(layer)
     def wrong(x_KTBD, state, weights, factors, *, cell):
-        kept = {slot: factor for slot, factor in factors.items() if slot is not Slot.INPUT}
+        kept = {site: factor for site, factor in factors.items() if site != sites.INPUT}
         return layer(x_KTBD, state, weights, kept, cell=cell)
 
     return wrong

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ablate.engine.capturing import refuse_capture
-from ablate.engine.table import Clock
+from ablate.engine.masks.table import Clock
 from ablate.errors import AblateError
 from ablate.training import graph
 from ablate.training.graph import WARM_UPS, Captured

@@ -13,7 +13,7 @@ from training import toys
 
 from ablate.data.windows import training_windows
 from ablate.engine.plan import Mode, Path
-from ablate.engine.slots import Window
+from ablate.engine.window import Window
 from ablate.model import language_model
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters, layer_weights

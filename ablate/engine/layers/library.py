@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ablate.cells import LSTM, Cell
-from ablate.engine.looped import looped_layer
-from ablate.engine.reference import LayerOutput, LayerWeights, masked
-from ablate.engine.slots import Factors, Slot
+from ablate.engine import sites
+from ablate.engine.layers.looped import looped_layer
+from ablate.engine.layers.reference import LayerOutput, LayerWeights, masked
+from ablate.engine.sites import Factors
 
-OUTSIDE_THE_LOOP = frozenset({Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT})
+OUTSIDE_THE_LOOP = frozenset({sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT})
 
 
 def library_layer(
@@ -26,7 +27,7 @@ def library_layer(
     *,
     cell: Cell = LSTM,
 ) -> LayerOutput:
-    """Run one layer of K trials as `looped_layer`; raises ValueError for a slot inside.
+    """Run one layer of K trials as `looped_layer`; raises ValueError for a site inside.
 
     Weights in another dtype than the input go through `looped_layer`: the library would keep the
     state, too, in the dtype of its products. So does a cell that no library has.
@@ -35,13 +36,13 @@ def library_layer(
         raise ValueError(f"the library path has no place for {', '.join(s.name for s in inside)}")
     if cell.library is None or weights.w_hh.dtype != x_KTBD.dtype:
         return looped_layer(x_KTBD, state, weights, factors, cell=cell)
-    mask = factors.get(Slot.INPUT)
+    mask = factors.get(sites.INPUT)
     if mask is not None and mask.shape[3] > 1:
         raise ValueError("the library path reads one input for all gates")
     x_KTBD = x_KTBD if mask is None else x_KTBD * mask[:, :, :, 0]
     gates = len(cell.gates)
-    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT), gates)
-    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT), gates)
+    w_ih = masked(weights.w_ih, factors.get(sites.INPUT_WEIGHT), gates)
+    w_hh = masked(weights.w_hh, factors.get(sites.WEIGHT), gates)
     biases = [bias for bias in (weights.b_ih, weights.b_hh) if bias is not None]
     outs = [
         _run(getattr(torch, cell.library), *given)

@@ -16,8 +16,10 @@ from torch import Tensor
 from ablate.cells import Cell
 from ablate.drops import ALL
 from ablate.edges import Edge
-from ablate.engine.factors import NetMasks
-from ablate.engine.slots import Factors, Slot, Trial, Window
+from ablate.engine import sites
+from ablate.engine.masks.net import NetMasks
+from ablate.engine.sites import Factors
+from ablate.engine.window import MaskSpec, Window
 from ablate.placement import Placement
 
 # Turns a sequence [T, B, ...] around; twice is nothing.
@@ -50,7 +52,7 @@ class Direction:
     ) -> "Direction":
         """A direction with its own masks; arguments as those of `NetMasks.of`."""
         masks = NetMasks.of(
-            [Trial(placement - Edge.EMBEDDING, replace(window, direction=number))],
+            [MaskSpec(placement - Edge.EMBEDDING, replace(window, direction=number))],
             inputs=inputs,
             hidden=hidden,
             layers=layers,
@@ -77,15 +79,15 @@ class Direction:
         made = dict(self.masks.factors(layer))
         vertical = self.placement.get(Edge.INTERLAYER if layer else Edge.INPUT)
         shares = vertical is not None and vertical.shared.direction is ALL
-        if shares and Slot.INPUT in made and made[Slot.INPUT].shape[1] > 1:
+        if shares and sites.INPUT in made and made[sites.INPUT].shape[1] > 1:
             # Both directions read the value that was dropped at one place of the text.
-            _, steps, _, gates, units = made[Slot.INPUT].shape
+            _, steps, _, gates, units = made[sites.INPUT].shape
             rows = value_TBX.shape[1]
-            whole = made[Slot.INPUT][0].expand(steps, rows, gates, units)
-            made[Slot.INPUT] = self.turned(whole).unsqueeze(0)
+            whole = made[sites.INPUT][0].expand(steps, rows, gates, units)
+            made[sites.INPUT] = self.turned(whole).unsqueeze(0)
         if self.lengths_B is not None:
             lives_TB = lives(self.lengths_B, len(value_TBX)).to(value_TBX.dtype)
-            made[Slot.END_HOLD] = lives_TB[None, :, :, None, None]
+            made[sites.END_HOLD] = lives_TB[None, :, :, None, None]
         return made
 
 

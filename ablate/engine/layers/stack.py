@@ -16,13 +16,14 @@ from torch import Tensor
 
 from ablate.cells import LSTM, Cell
 from ablate.edges import Edge, layers_of
-from ablate.engine.direction import Direction, until
-from ablate.engine.factors import NetMasks
-from ablate.engine.library import library_layer
-from ablate.engine.looped import looped_layer
+from ablate.engine.layers.direction import Direction, until
+from ablate.engine.layers.library import library_layer
+from ablate.engine.layers.looped import looped_layer
+from ablate.engine.layers.reference import LayerHooks, LayerOutput, LayerWeights, reference_layer
+from ablate.engine.masks.net import NetMasks
 from ablate.engine.plan import Path
-from ablate.engine.reference import LayerHooks, LayerOutput, LayerWeights, reference_layer
-from ablate.engine.slots import Factors, Window
+from ablate.engine.sites import Factors
+from ablate.engine.window import Window
 from ablate.placement import Placement
 
 # The parts of the cell's state: s, which the gates read, first.

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ablate.cells import LSTM, Cell, Gates
 from ablate.edges import Edge
-from ablate.engine.slots import Factors, Slot
+from ablate.engine import sites
+from ablate.engine.sites import Factors
 from ablate.engine.step import Multiply, step
 
 # What replaces the value at an edge's place of the listing, dropout applied: (value, step=t) ->
@@ -27,8 +28,8 @@ LayerHooks = Mapping[Edge, Callable[..., Tensor]]
 
 NO_HOOKS: LayerHooks = MappingProxyType({})
 
-_OF_WEIGHTS = frozenset({Slot.INPUT_WEIGHT, Slot.WEIGHT})
-_OF_GATES = frozenset({Slot.INPUT, Slot.RECURRENT})
+_OF_WEIGHTS = frozenset({sites.INPUT_WEIGHT, sites.WEIGHT})
+_OF_GATES = frozenset({sites.INPUT, sites.RECURRENT})
 
 
 class LayerWeights(NamedTuple):
@@ -82,18 +83,18 @@ def reference_layer(
     def hooked(edge: Edge, value: Tensor, t: int) -> Tensor:
         return hooks[edge](value, step=t) if edge in hooks else value
 
-    w_ih = masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT), gates).unflatten(0, (gates, -1))
-    w_hh = masked(weights.w_hh, factors.get(Slot.WEIGHT), gates).unflatten(0, (gates, -1))
+    w_ih = masked(weights.w_ih, factors.get(sites.INPUT_WEIGHT), gates).unflatten(0, (gates, -1))
+    w_hh = masked(weights.w_hh, factors.get(sites.WEIGHT), gates).unflatten(0, (gates, -1))
     w_hh = hooked(Edge.WEIGHT, w_hh, 0)
     biases = [bias.unflatten(0, (gates, -1)) for bias in weights.biases(cell)]
     s, *rest = state
     outputs = []
     for t, x in enumerate(x_TBD):
-        now = {slot: _at(factor, t) for slot, factor in factors.items() if slot not in _OF_WEIGHTS}
+        now = {site: _at(factor, t) for site, factor in factors.items() if site not in _OF_WEIGHTS}
         # Slots inside the step have one value for all gates.
-        inside = {slot: f[:, 0] for slot, f in now.items() if slot not in _OF_GATES}
-        u = hooked(Edge.INPUT, _for_gates(x, gates, now.get(Slot.INPUT)), t)
-        r = hooked(Edge.RECURRENT, _for_gates(s, gates, now.get(Slot.RECURRENT)), t)
+        inside = {site: f[:, 0] for site, f in now.items() if site not in _OF_GATES}
+        u = hooked(Edge.INPUT, _for_gates(x, gates, now.get(sites.INPUT)), t)
+        r = hooked(Edge.RECURRENT, _for_gates(s, gates, now.get(sites.RECURRENT)), t)
         z = _z(cell, _product(u, w_ih), _product(r, w_hh), biases)
         at = Multiply(inside, lambda edge, value, t=t: hooked(edge, value, t))
         h, s, rest = step(cell, z, s, rest, at)

@@ -9,43 +9,45 @@ import torch
 
 from ablate.drops import Fill
 from ablate.edges import Edge
-from ablate.engine.acting import Acting, Form, Mask
+from ablate.engine import sites
+from ablate.engine.masks.acting import Acting, Form, Mask, mean_factor
+from ablate.engine.masks.table import Means, on_device
 from ablate.engine.plan import Mode, folds
-from ablate.engine.slots import HOLD_SLOT, ZERO_SLOT, Slot, Trial, Window, mean_factor
-from ablate.engine.table import Means, on_device
+from ablate.engine.sites import Site, site_of
+from ablate.engine.window import MaskSpec, Window
 
 
 def mean_masks(
-    edge: Edge, acting: Sequence[Acting | None], trials: Sequence[Trial], *, fold: bool
+    edge: Edge, acting: Sequence[Acting | None], trials: Sequence[MaskSpec], *, fold: bool
 ) -> list[Mask]:
     """What the deterministic evaluation puts in place of drawn multipliers."""
-    found: dict[tuple[Slot, Form], list[float]] = {}
+    found: dict[tuple[Site, Form], list[float]] = {}
     begins: dict[int, float] = {}
 
-    def put(slot: Slot, form: Form, k: int, mean: float) -> None:
-        found.setdefault((slot, form), [1.0] * len(acting))[k] = mean
+    def put(site: Site, form: Form, k: int, mean: float) -> None:
+        found.setdefault((site, form), [1.0] * len(acting))[k] = mean
 
     for k, own in enumerate(acting):
         if own is None:
             continue
         mean = 1.0 - own.rate if own.drop.fill is Fill.HOLD else mean_factor(*own)
         if own.drop.fill is Fill.HOLD:
-            put(HOLD_SLOT[edge], Form.ACTIVATION, k, mean)
+            put(site_of(edge, Fill.HOLD), Form.ACTIVATION, k, mean)
         elif mean == 1.0:
             continue
         elif edge is Edge.CELL and own.drop.shared.divisor("time") != 1:
             # Within a decision m * m = m, so that the cell accumulates unscaled and each read is
             # scaled once; a new decision multiplies what the one before it left.
-            put(Slot.READ, Form.ACTIVATION, k, mean)
+            put(sites.READ, Form.ACTIVATION, k, mean)
             begins[k] = mean
         elif edge is Edge.WEIGHT or (fold and folds(edge, own.drop, Mode.MEAN)):
-            put(Slot.WEIGHT, Form.COLUMN, k, mean)
+            put(sites.WEIGHT, Form.COLUMN, k, mean)
         else:
-            put(ZERO_SLOT[edge], Form.ACTIVATION, k, mean)
+            put(site_of(edge), Form.ACTIVATION, k, mean)
     masks = [Mask(*place, means_of(means, trials[0].window)) for place, means in found.items()]
     divisors = {k: acting[k].drop.shared.divisor("time") for k in begins}  # pyright: ignore[reportOptionalMemberAccess]
     if any(divisors.values()):
-        masks.append(Mask(Slot.BEGIN, Form.ACTIVATION, _begins(begins, divisors, trials)))
+        masks.append(Mask(sites.BEGIN, Form.ACTIVATION, _begins(begins, divisors, trials)))
     return masks
 
 
@@ -54,7 +56,7 @@ def means_of(means: Sequence[float], window: Window) -> Means:
 
 
 def _begins(
-    means: dict[int, float], divisors: dict[int, int | None], trials: Sequence[Trial]
+    means: dict[int, float], divisors: dict[int, int | None], trials: Sequence[MaskSpec]
 ) -> Means:
     """CELL's mean at those steps at which a new decision begins, made from its divisor."""
     rows = []

@@ -11,14 +11,17 @@ import torch
 
 from ablate.drops import Drop, Scale
 from ablate.edges import Edge
+from ablate.engine import sites
+from ablate.engine.masks.table import Joined, MaskTable, Source
 from ablate.engine.plan import Mode, folds
-from ablate.engine.slots import Slot, Trial, rate_index, slot_of
-from ablate.engine.table import Joined, MaskTable, Source
+from ablate.engine.sites import Site, site_of
+from ablate.engine.window import MaskSpec
 from ablate.masks import Coordinates
+from ablate.noise import BERNOULLI
 
 
 class Form(Enum):
-    """How multipliers [K, T, B, G, U] become a slot's factor."""
+    """How multipliers [K, T, B, G, U] become a site's factor."""
 
     ACTIVATION = "as they are"
     COLUMN = "of a weight's columns: [K, G, 1, U]"
@@ -26,9 +29,9 @@ class Form(Enum):
 
 
 class Mask(NamedTuple):
-    """What stands at one slot of one layer."""
+    """What stands at one site of one layer."""
 
-    slot: Slot
+    site: Site
     form: Form
     source: Source
 
@@ -40,26 +43,26 @@ class Acting(NamedTuple):
     rate: float
 
 
-def acting_at(edge: Edge, layer: int, trial: Trial) -> Acting | None:
+def acting_at(edge: Edge, layer: int, trial: MaskSpec) -> Acting | None:
     """The drop of a trial at this edge and layer; None where it never drops."""
     drop = trial.placement.get(edge)
     rate = 0.0 if drop is None else drop.rate_of(rate_index(edge, layer))
     return Acting(drop, rate) if drop is not None and rate else None
 
 
-def place_of(edge: Edge, drop: Drop, *, fold: bool) -> tuple[Slot, Form]:
+def place_of(edge: Edge, drop: Drop, *, fold: bool) -> tuple[Site, Form]:
     """Where training's multipliers act, and in which form."""
     if edge is Edge.WEIGHT:
-        return Slot.WEIGHT, Form.WEIGHT
+        return sites.WEIGHT, Form.WEIGHT
     if fold and folds(edge, drop, Mode.TRAIN):
-        return Slot.WEIGHT if edge is Edge.RECURRENT else Slot.INPUT_WEIGHT, Form.COLUMN
-    return slot_of(edge, drop), Form.ACTIVATION
+        return sites.WEIGHT if edge is Edge.RECURRENT else sites.INPUT_WEIGHT, Form.COLUMN
+    return site_of(edge, drop.fill), Form.ACTIVATION
 
 
 def table_of(
     edge: Edge,
     layer: int,
-    trials: Sequence[Trial],
+    trials: Sequence[MaskSpec],
     acting: Sequence[Acting | None],
     units: int,
     gates: int,
@@ -103,3 +106,17 @@ def table_of(
     if len(parts) == 1 and len(parts[0][0]) == len(trials):
         return parts[0][1]
     return Joined(len(trials), tuple(parts))
+
+
+def rate_index(edge: Edge, layer: int) -> int:
+    """Which of a drop's rates is that of `edge` at `layer`."""
+    if edge in Edge.EMBEDDING | Edge.OUTPUT:
+        return 0
+    return layer - 1 if edge is Edge.INTERLAYER else layer
+
+
+def mean_factor(drop: Drop, rate: float) -> float:
+    """The mean of a drawn multiplier under the placement (1 where training keeps the scale)."""
+    if drop.noise != BERNOULLI:
+        return drop.noise.mean(rate)
+    return 1.0 if drop.scale is Scale.TRAIN else 1.0 - rate

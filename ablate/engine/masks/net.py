@@ -1,8 +1,8 @@
-"""From placements to numbers: the factor that stands at each slot of each layer's listing.
+"""From placements to numbers: the factor that stands at each site of each layer's listing.
 
 Training draws; the deterministic evaluation takes each drawn value's mean under the placement.
 Both give the same kind of source, so that every path of the engine is written once and knows
-neither placements nor seeds. A trial never knows its companions: where one has a slot that it has
+neither placements nor seeds. A trial never knows its companions: where one has a site that it has
 not, its factor there is 1, which changes no bit of it.
 
 Shapes: K trials, T time, B batch, G gates, U units, S source units; 1 where an axis shares.
@@ -16,18 +16,21 @@ from torch import Tensor
 from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.engine.acting import Acting, Form, Mask, acting_at, place_of, table_of
-from ablate.engine.means import mean_masks, means_of
-from ablate.engine.plan import Mode
-from ablate.engine.slots import (
-    Factors,
-    Slot,
-    Trial,
-    Window,
+from ablate.engine.masks.acting import (
+    Acting,
+    Form,
+    Mask,
+    acting_at,
     mean_factor,
+    place_of,
     rate_index,
+    table_of,
 )
-from ablate.engine.table import Clock, Source
+from ablate.engine.masks.means import mean_masks, means_of
+from ablate.engine.masks.table import Clock, Source
+from ablate.engine.plan import Mode
+from ablate.engine.sites import Factors, Site
+from ablate.engine.window import MaskSpec, Window
 from ablate.masks import check_types
 from ablate.placement import Placement
 
@@ -47,7 +50,7 @@ class NetMasks:
     @classmethod
     def of(
         cls,
-        trials: Sequence[Trial],
+        trials: Sequence[MaskSpec],
         *,
         inputs: int,
         hidden: int,
@@ -103,19 +106,21 @@ class NetMasks:
         return _dropped(y_KTBH, self.output, self.clock)
 
     def factors(self, layer: int) -> Factors:
-        """A layer's factors in this window, K in front; slots that would be 1 are left out."""
-        made: dict[Slot, Tensor] = {}
-        for slot, form, source in self.layers[layer]:
+        """A layer's factors in this window, K in front; sites that would be 1 are left out."""
+        made: dict[Site, Tensor] = {}
+        for site, form, source in self.layers[layer]:
             factor = source.draw(self.clock)
             if form is Form.COLUMN:
                 factor = factor[:, 0, 0].unsqueeze(2)
             elif form is Form.WEIGHT:
                 factor = factor[:, 0].permute(0, 2, 3, 1)
-            made[slot] = made[slot] * factor if slot in made else factor
+            made[site] = made[site] * factor if site in made else factor
         return made
 
 
-def sequence_source(edge: Edge, layer: int, trials: Sequence[Trial], units: int) -> Source | None:
+def sequence_source(
+    edge: Edge, layer: int, trials: Sequence[MaskSpec], units: int
+) -> Source | None:
     """What an edge outside the layers (EMBEDDING, OUTPUT) multiplies by; None where it is 1."""
     acting = [acting_at(edge, layer, trial) for trial in trials]
     if not any(acting):
@@ -136,7 +141,7 @@ def drop_sequence(
     tokens_TB: Tensor | None = None,
 ) -> Tensor:
     """Apply an edge that acts on a whole sequence outside the layers (EMBEDDING, OUTPUT)."""
-    source = sequence_source(edge, layer, [Trial(placement, window)], x_TBU.shape[-1])
+    source = sequence_source(edge, layer, [MaskSpec(placement, window)], x_TBU.shape[-1])
     if source is None:
         return x_TBU
     clock = Clock.at([window.update], device=window.device)
@@ -158,15 +163,15 @@ def mask(
     1 where an axis shares. A rule by layer is written out: `placement.within(layers)[edge]`.
     """
     own = Acting(drop, drop.rate_of(rate_index(edge, layer)))
-    table = table_of(edge, layer, [Trial(Placement(), window)], [own], units, len(cell.gates))
+    table = table_of(edge, layer, [MaskSpec(Placement(), window)], [own], units, len(cell.gates))
     drawn = table.draw(Clock.at([window.update], device=window.device), tokens_TB)[0]
     return drawn[0].permute(1, 2, 0) if edge is Edge.WEIGHT else drawn
 
 
 def _layer_masks(
-    trials: Sequence[Trial], layer: int, *, inputs: int, hidden: int, gates: int, fold: bool
+    trials: Sequence[MaskSpec], layer: int, *, inputs: int, hidden: int, gates: int, fold: bool
 ) -> tuple[Mask, ...]:
-    """The masks of one layer, in the order of the slots."""
+    """The masks of one layer, in the order of the sites."""
     vertical = Edge.INTERLAYER if layer else Edge.INPUT
     masks: list[Mask] = []
     for edge in Edge:
@@ -179,13 +184,12 @@ def _layer_masks(
             masks += mean_masks(edge, acting, trials, fold=fold)
             continue
         units = inputs if edge is vertical else hidden
-        # Trials may fill, and fold, the same edge otherwise: each to its own slot.
+        # Trials may fill, and fold, the same edge otherwise: each to its own site.
         places = [None if own is None else place_of(edge, own.drop, fold=fold) for own in acting]
         for place in dict.fromkeys(filter(None, places)):
             here = [own if at == place else None for own, at in zip(acting, places, strict=True)]
             masks.append(Mask(*place, table_of(edge, layer, trials, here, units, gates)))
-    order = list(Slot)
-    return tuple(sorted(masks, key=lambda own: order.index(own.slot)))
+    return tuple(sorted(masks, key=lambda own: own.site))
 
 
 def _dropped(

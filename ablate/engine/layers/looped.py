@@ -26,14 +26,15 @@ from torch import Tensor
 
 from ablate.cells import LSTM, Cell
 from ablate.compiling import can_compile, eagerly
+from ablate.engine import sites
 from ablate.engine.capturing import batched
+from ablate.engine.layers.reference import LayerOutput, LayerWeights, masked
 from ablate.engine.precision import without_autocast
-from ablate.engine.reference import LayerOutput, LayerWeights, masked
-from ablate.engine.slots import Factors, Slot
+from ablate.engine.sites import Factors, Site
 from ablate.engine.step import Kind, kernels, padded
 
 # Slots that act on a weight or on the whole input are applied before the loop.
-_BEFORE_THE_LOOP = (Slot.INPUT, Slot.INPUT_WEIGHT, Slot.WEIGHT)
+_BEFORE_THE_LOOP = {sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT}
 
 # Numbers of a tile of a GPU's products.
 _TILE = 64
@@ -52,15 +53,15 @@ def looped_layer(
     `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front.
     """
     gates = len(cell.gates)
-    w_ih = _aligned(masked(weights.w_ih, factors.get(Slot.INPUT_WEIGHT), gates))
-    w_hh = _aligned(masked(weights.w_hh, factors.get(Slot.WEIGHT), gates))
+    w_ih = _aligned(masked(weights.w_ih, factors.get(sites.INPUT_WEIGHT), gates))
+    w_hh = _aligned(masked(weights.w_hh, factors.get(sites.WEIGHT), gates))
     biases = [bias.unflatten(1, (gates, -1)) for bias in weights.biases(cell)]
-    u_KGND = _aligned(_read_input(x_KTBD, factors.get(Slot.INPUT)).to(w_ih.dtype))
-    slots = tuple(slot for slot in Slot if slot in factors and slot not in _BEFORE_THE_LOOP)
-    recurrent = factors.get(Slot.RECURRENT)
+    u_KGND = _aligned(_read_input(x_KTBD, factors.get(sites.INPUT)).to(w_ih.dtype))
+    inside = tuple(sorted(factors.keys() - _BEFORE_THE_LOOP))
+    recurrent = factors.get(sites.RECURRENT)
     kind = Kind(
         cell,
-        slots,
+        inside,
         apart=recurrent is not None and recurrent.shape[3] > 1,
         bias=bool(biases),
         value=x_KTBD.dtype,
@@ -68,9 +69,9 @@ def looped_layer(
         padding=w_hh.shape[-1] - weights.hidden,
     )
     shape = (x_KTBD.shape[1], *state[0].shape)
-    by_step = [_by_step(kind, slot, factors[slot], shape) for slot in slots]
+    by_step = [_by_step(kind, site, factors[site], shape) for site in inside]
     parts = [value.contiguous() for value in state]
-    first = by_step[slots.index(Slot.RECURRENT)][0] if recurrent is not None else None
+    first = by_step[inside.index(sites.RECURRENT)][0] if recurrent is not None else None
     given = (kind, u_KGND, kind.read(first, parts[0]), w_ih, w_hh, *parts, *biases, *by_step)
     # Without gradients there is no backward pass to keep a tape for.
     made = _Layer.apply(*given) if torch.is_grad_enabled() else _run(*given, tape=None)
@@ -91,7 +92,7 @@ def _aligned(value: Tensor) -> Tensor:
     return padded(value, padding_of(value.shape[-1], value.dtype, value.device))
 
 
-def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _by_step(kind: Kind, site: Site, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, G, B, H] apart.
 
     Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
@@ -99,7 +100,7 @@ def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> 
     """
     steps, trials, batch, hidden = shape
     value = factor.transpose(0, 1)
-    value = value.transpose(2, 3) if kind.apart and slot is Slot.RECURRENT else value[:, :, :, 0]
+    value = value.transpose(2, 3) if kind.apart and site == sites.RECURRENT else value[:, :, :, 0]
     gates = value.shape[2:3] if value.dim() == 5 else ()
     value = value.expand(-1, trials, *gates, batch, hidden).contiguous()
     return value.expand(steps, *value.shape[1:])
@@ -108,10 +109,10 @@ def _by_step(kind: Kind, slot: Slot, factor: Tensor, shape: tuple[int, ...]) -> 
 def _rows(kind: Kind, by_step: Sequence[Tensor], steps: int) -> list[tuple[Tensor, ...]]:
     """The factors that each step's kernel takes, RECURRENT's of the step that follows."""
     columns = []
-    for slot, value in zip(kind.slots, by_step, strict=True):
+    for site, value in zip(kind.sites, by_step, strict=True):
         column = value.unbind(0)
         # Nobody reads what the last step hands on.
-        columns.append(column[1:] + column[-1:] if slot is Slot.RECURRENT else column)
+        columns.append(column[1:] + column[-1:] if site == sites.RECURRENT else column)
     return list(zip(*columns, strict=True)) if columns else [()] * steps
 
 
@@ -271,7 +272,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor 
     step, gates, splits = kernels(kind), len(kind.cell.gates), kind.cell.splits
     count = len(kind.cell.state)
     u_KGND, w_ih, w_hh, *saved = ctx.saved_tensors
-    constants = kind.biases + len(kind.slots)
+    constants = kind.biases + len(kind.sites)
     constant, reads = saved[:constants], saved[constants:][:length]
     flat = saved[constants + length :]
     kept = list(zip(*[iter(flat)] * (len(flat) // length), strict=True))
@@ -312,7 +313,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor 
     r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
     dw_hh = _weight_gradient(_gates(parts[-1], kind, r_KGNH.shape[1]), r_KGNH)
     db = [_bias_gradient(_gates(own, kind, 1)[:, 0], kind) for own in parts] if kind.bias else []
-    return (None, du, dr, dw_ih, dw_hh, ds, *drest, *db, *[None] * len(kind.slots))
+    return (None, du, dr, dw_ih, dw_hh, ds, *drest, *db, *[None] * len(kind.sites))
 
 
 def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:

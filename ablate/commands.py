@@ -1,4 +1,4 @@
-"""Commands as a user may paste them: every word quoted for a shell where it must be."""
+"""Commands that a user can paste: words are quoted for a shell where necessary."""
 
 import shlex
 from pathlib import Path
@@ -15,8 +15,8 @@ def command(
 ) -> str:
     """Spell `ablate VERB --study S --profile P --results DIR WORDS`, leaving out what is None.
 
-    `study` is a name that `ablate studies` lists or the path of a file; the folder `results` is
-    left out where it is the default one.
+    `study` is a name that `ablate studies` lists or the path of a file. The default folder of
+    `results` is left out.
     """
     given = ["ablate", verb]
     given += ["--study", str(study)] if study is not None else []
@@ -27,7 +27,7 @@ def command(
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell; one whose bytes are no text is spelled `$'...'`, byte by byte."""
+    """Quote a word for a shell; a word that is not valid text is spelled `$'...'` by bytes."""
     if printable(word) == word:
         return shlex.quote(word)
     spelled = (

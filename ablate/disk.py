@@ -1,15 +1,15 @@
-"""What it takes to know that something has reached the disk."""
+"""Waiting for writes to reach the disk."""
 
 import os
 from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` have reached the disk, where the system can be asked to."""
+    """Wait until the names in `folder` have reached the disk, where the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
-        # Windows opens no folder: there a rename is kept by the file system alone.
+        # Windows cannot open a folder; there the file system alone keeps a rename.
         return
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What `--help` and `strategies` show are docstrings, which `python -OO` takes out of a program."""
+"""Docstrings for `--help` and `strategies`, also under `python -OO`, which strips them."""
 
 import ast
 import functools
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 @functools.cache
 def docstring(function: Callable[..., object]) -> str | None:
-    """The docstring of a function, "" where it has none, None where nothing can tell any more.
+    """The docstring of a function, "" if it has none, None if it was stripped without a source.
 
     Under -OO it is read from the source.
     """

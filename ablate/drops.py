@@ -1,4 +1,4 @@
-"""What happens at one edge: how often, how far a decision reaches, and what fills the hole."""
+"""Dropout at one edge: how often, how far one decision reaches, and what fills the gap."""
 
 import enum
 import math
@@ -13,7 +13,7 @@ _Word = TypeVar("_Word", bound=enum.Enum)
 
 
 class All(enum.Enum):
-    """The whole of an axis shares one decision."""
+    """The whole axis shares one decision."""
 
     ALL = "ALL"
 
@@ -29,14 +29,14 @@ Extent = int | All | None
 
 
 class Fill(enum.Enum):
-    """What stands in for what was dropped."""
+    """What replaces a dropped value."""
 
     ZERO = "ZERO"
     HOLD = "HOLD"
 
 
 class Scale(enum.Enum):
-    """Where the expectation is kept: TRAIN divides what is kept by 1 - p, TEST multiplies by
+    """Where the expectation is kept: TRAIN divides kept values by 1 - p, TEST multiplies by
     1 - p in evaluation, MEAN mixes p old + (1 - p) new in evaluation (HOLD only)."""
 
     TRAIN = "TRAIN"
@@ -45,10 +45,10 @@ class Scale(enum.Enum):
 
 
 class Layers(enum.Enum):
-    """Which of the places at which an edge acts have the rate p of a drop, in a net of any depth.
+    """How the rate p of a drop is spread over an edge's layers, in a net of any depth.
 
-    At n places, the lowest first: ALL p, ..., p; TOP 0, ..., 0, p; BOTTOM p, 0, ..., 0; GROWING
-    p/n, 2p/n, ..., p. At one place all are p.
+    At n layers, lowest first: ALL p, ..., p; TOP 0, ..., 0, p; BOTTOM p, 0, ..., 0; GROWING
+    p/n, 2p/n, ..., p. With one layer every rule gives p.
     """
 
     ALL = "ALL"
@@ -64,17 +64,17 @@ GROWING: Final = Layers.GROWING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """For each axis the number of neighbours that share one decision.
+    """The number of neighbours that share one decision, for each axis.
 
-    1 is each its own, `ALL` the whole axis, 10 bursts of ten; None leaves the edge's default.
-    `word`, `gate` and `direction` take 1 or ALL. `update=n` keeps one decision for n windows.
+    1 samples each position independently, `ALL` shares over the whole axis, 10 gives bursts of ten,
+    None means the edge's default. `word`, `gate` and `direction` take 1 or ALL. `update=n` keeps
+    one decision for n windows.
 
-    `direction=ALL` lets both directions of a net that has two take one decision. At INPUT and
-    INTERLAYER both read the one dropped value: the mask of a step is that of its place in the text.
-    Inside the loop a decision is that of the same number of steps, counted in each direction from
-    where it begins. At OUTPUT both halves of the output take one mask. Each its own is the default
-    at every edge and is not stated: `direction=1` is kept as None. In a net of one direction it
-    says nothing.
+    `direction=ALL` makes both directions of a bidirectional net share decisions. At INPUT and
+    INTERLAYER both read the same dropped value, so a mask belongs to a position in the text. Inside
+    the loop they share by the number of steps read, counted from each direction's start. At OUTPUT
+    both halves of the output take one mask. The default is independent masks: `direction=1` is
+    stored as None. A net of one direction ignores the axis.
     """
 
     time: Extent = None
@@ -95,11 +95,11 @@ class Sharing:
             if axis in ("word", "gate", "direction") and extent != 1:
                 raise WrongValue(f"sharing over {axis}", "1 or ALL", extent)
         if self.direction == 1:
-            # The text of a placement that says nothing of directions is older than the axis.
+            # Texts older than this axis do not state it; the default must keep their form.
             object.__setattr__(self, "direction", None)
 
     def items(self) -> tuple[tuple[str, Extent], ...]:
-        """The axes and their extents, in the order of an address."""
+        """The axes and their extents, in address order."""
         return tuple((field.name, getattr(self, field.name)) for field in fields(self))
 
     def given(self) -> tuple[tuple[str, int | All], ...]:
@@ -107,12 +107,12 @@ class Sharing:
         return tuple((axis, extent) for axis, extent in self.items() if extent is not None)
 
     def divisor(self, axis: str) -> int | None:
-        """How many neighbours on `axis` share one decision; None where the whole axis does."""
+        """How many neighbours on `axis` share one decision; None if the whole axis does."""
         extent = getattr(self, axis)
         return None if extent is None or extent is ALL else int(extent)
 
     def over(self, defaults: "Sharing") -> "Sharing":
-        """This sharing, with `defaults` on the axes that it leaves open."""
+        """This sharing, with `defaults` on the axes that it does not state."""
         return Sharing(**(dict(defaults.items()) | dict(self.given())))
 
 
@@ -121,12 +121,12 @@ VARIATIONAL: Final = Sharing(time=ALL)
 
 Rates = float | tuple[float, ...]
 
-# Rates meet 32-bit words; one that rounds to "never" or "always" would be silently another rate.
+# Rates become 32-bit thresholds; rounding one to "never" or "always" would silently change it.
 SMALLEST_RATE: Final = 2.0**-32
 
 _EXTENT: Final = re.compile(r"ALL|[1-9][0-9]{0,17}")
 
-# What the fields of a drop besides its rate may be, and that in words.
+# The types of a drop's fields other than its rate, and how an error describes them.
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "sharing": (Sharing | None, "a Sharing such as PER_STEP or VARIATIONAL, or None"),
     "fill": (Fill, "Fill.ZERO or Fill.HOLD"),
@@ -140,10 +140,10 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
 class Drop:
     """Dropout at one edge: `rate` is always the probability of dropping (or holding).
 
-    A tuple gives each layer at which the edge acts its own rate, lowest layer first; `layers` says
-    so by a rule, in a net of any depth: `Drop(0.5, VARIATIONAL, layers=TOP)`. None for `sharing` or
-    `scale` means the edge's default. Raises AblateError for a rate outside [0, 1), and for a tuple
-    beside a rule.
+    A tuple gives one rate for each of the edge's layers, lowest layer first. `layers` gives them by
+    a rule that fits any depth: `Drop(0.5, VARIATIONAL, layers=TOP)`. None for `sharing` or `scale`
+    means the edge's default. Raises AblateError for a rate outside [0, 1), and for a tuple with a
+    rule.
     """
 
     rate: Rates
@@ -164,17 +164,17 @@ class Drop:
             rule = f"the rule {self.layers.value}"
             raise WrongValue(rule, "one rate", self.rate, mend="or give the rates without a rule")
         checked = tuple(_check_rate(rate) for rate in rates)
-        # Equal placements have one text, so a tuple of equal rates is that rate.
+        # Equal placements must have one text, so a tuple of equal rates becomes that rate.
         object.__setattr__(self, "rate", checked[0] if len(set(checked)) == 1 else checked)
 
     @property
     def shared(self) -> Sharing:
-        """The sharing as stated; complete for a drop that stands in a placement."""
+        """The sharing as stated; complete once the drop is part of a placement."""
         return self.sharing or Sharing()
 
     @property
     def silent(self) -> bool:
-        """Whether no layer ever drops."""
+        """Whether the rate is 0 at every layer."""
         return self.rate == 0.0
 
     def rate_of(self, index: int) -> float:
@@ -187,9 +187,9 @@ class Drop:
         return self.rate[index] if isinstance(self.rate, tuple) else self.rate
 
     def laid(self, places: int) -> "Drop":
-        """This drop with its rule written out as the rates of `places` places, one or more.
+        """This drop with its rule written out as rates for `places` layers, one or more.
 
-        The one place where a rule has a meaning; without a rule it is this drop.
+        Only this method interprets a rule; a drop without one is returned unchanged.
         """
         if isinstance(self.rate, tuple) or self.layers is Layers.ALL:
             return self
@@ -200,7 +200,7 @@ class Drop:
             case Layers.BOTTOM:
                 rates[0] = self.rate
             case Layers.GROWING:
-                # The fraction first: at the top it is 1, and the rate p to the last bit.
+                # The fraction comes first: at the top it is exactly 1, and the rate exactly p.
                 rates = [_or_none(self.rate * ((i + 1) / places)) for i in range(places)]
         return replace(self, rate=tuple(rates), layers=Layers.ALL)
 
@@ -214,7 +214,7 @@ class Drop:
     def text(self) -> str:
         """The canonical text: rate, sharing, fill, noise and scale, all stated.
 
-        A rule by layer stands behind the rate: `0.5*TOP;...`.
+        A layer rule follows the rate: `0.5*TOP;...`.
         """
         rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
         if self.layers is not Layers.ALL:
@@ -225,7 +225,7 @@ class Drop:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the drop of this canonical text; AblateError where it is the text of none."""
+        """Return the drop with this canonical text; AblateError for any other text."""
         parts = text.split(";")
         if len(parts) != 5:
             form = f"RATE;SHARING;FILL;NOISE;SCALE, as in '{Drop(0.5, PER_STEP).text}'"
@@ -246,7 +246,7 @@ class Drop:
 
 
 def _or_none(rate: float) -> float:
-    """The rate, or 0 where it is too small for 32 bits."""
+    """The rate, or 0 if it is too small for 32 bits."""
     return rate if rate >= SMALLEST_RATE else 0.0
 
 
@@ -280,7 +280,7 @@ def _check_rate(rate: object) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float):
         by_layer = "a tuple gives one rate a layer" if isinstance(rate, list) else ""
         raise WrongValue("a rate", "a number in [0, 1)", rate, mend=by_layer)
-    value = float(rate) + 0.0  # -0.0 is another text for the same rate
+    value = float(rate) + 0.0  # turns -0.0, which has another text, into 0.0
     if not math.isfinite(value) or not 0.0 <= value < 1.0:
         raise WrongValue(
             "a rate",

@@ -1,7 +1,7 @@
 """The edges of an unrolled recurrent net at which dropout can act.
 
-The listing of an LSTM; other cells (`ablate.cells`) have other lines between z and s_t. D_e is the
-identity where a placement is silent; b = b_ih + b_hh.
+These are the equations of an LSTM; other cells (`ablate.cells`) differ between z and s_t. D_e is
+the identity at an edge that the placement does not drop; b = b_ih + b_hh.
 
     u   = D_INPUT(D_EMBEDDING(E)[w_t])         first layer;  u = D_INTERLAYER(h^{l-1}_t)  above it
     r   = D_RECURRENT(s_{t-1})                 HOLD: r = s_{t-1}
@@ -14,15 +14,15 @@ identity where a placement is silent; b = b_ih + b_hh.
     s_t = h_t                                  HOLD on RECURRENT: D_RECURRENT(h_t; s_{t-1})
     y_t = W_out D_OUTPUT(h^L_t) + b_out
 
-s_t is what a call carries, so HIDDEN holds s_{t-1}: it equals h_{t-1} unless RECURRENT holds too,
-and with both a loop of one-step calls still equals one long call.
+HIDDEN holds s_{t-1}, the state that a call carries. It equals h_{t-1} unless RECURRENT holds too.
+With both, a loop of one-step calls still equals one long call.
 """
 
 import enum
 
 
 class Edge(enum.Flag):
-    """A place of the listing; the bit's position is the edge's number in a mask's address."""
+    """An edge of the equations; the bit's position is the edge's number in a mask's address."""
 
     EMBEDDING = 1 << 0
     INPUT = 1 << 1
@@ -45,16 +45,16 @@ class Edge(enum.Flag):
 
     @property
     def label(self) -> str:
-        """The edge's name as text shows it: `INPUT`, `INPUT|OUTPUT`."""
+        """The edge's name in texts: `INPUT`, `INPUT|OUTPUT`."""
         return "|".join(edge.name or "" for edge in self)
 
 
-# The edges that have one place in every net, however deep.
+# The edges that act at one layer in a net of any depth.
 ONCE = Edge.EMBEDDING | Edge.INPUT | Edge.OUTPUT
 
 
 def layers_of(edge: Edge, layers: int) -> range:
-    """The layers (0 is the lowest) at which `edge` acts in a net of `layers` layers."""
+    """The layers (0 is the lowest) where `edge` acts in a net of `layers` layers."""
     if edge in Edge.EMBEDDING | Edge.INPUT:
         return range(1)
     if edge is Edge.INTERLAYER:

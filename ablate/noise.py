@@ -1,7 +1,7 @@
-"""Multiplicative noises: what a word of 32 random bits becomes.
+"""Multiplicative noises: functions from 32-bit random words to multipliers.
 
-A noise is a pure function of (word, rate), so that it inherits every law of the masks: no hidden
-state, the same on every device, reproducible from coordinates alone.
+A noise is a pure function of (word, rate), so it has the properties of the masks: no hidden state,
+the same values on every device, reproducible from coordinates alone.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _SRIVASTAVA = """@article{srivastava2014dropout,
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What is common to all noises: a name, which stands in a placement's canonical text.
+    """The base of all noises: a name, which enters a placement's canonical text.
 
-    Another package's is a frozen dataclass below this one, with the three methods and a name in
-    capital letters; its text has the digest of its source. `paper` and `bibtex` say whose it is.
+    A plugin's noise is a frozen subclass dataclass with the three methods and a name in capital
+    letters; its text also holds the digest of its source. `paper` and `bibtex` name its source.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Noise:
     bibtex: ClassVar[str | None] = None
 
     def mean(self, rate: float) -> float:
-        """The stated mean of the multiplier; the deterministic evaluation multiplies by it."""
+        """The stated mean of the multiplier; deterministic evaluation multiplies by it."""
         raise NotImplementedError
 
     def variance(self, rate: float) -> float:
@@ -54,9 +54,9 @@ class Noise:
     def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         """Map int64 words in [0, 2**32) to float64 multipliers of the same shape.
 
-        The engine gives its trials' rates as a float64 tensor that broadcasts against the words. A
-        noise that cannot take one is called trial by trial with a number, and on a GPU its updates
-        are not captured in a CUDA graph.
+        The engine passes the rates of its trials as a float64 tensor that broadcasts against the
+        words. A noise that takes only numbers is called once for each trial, and its updates are
+        not captured in a CUDA graph.
         """
         raise NotImplementedError
 
@@ -68,9 +68,9 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Bernoulli(Noise):
-    """Keep with probability 1 - rate (1.0) or drop (0.0); scaled by the drop's `scale`.
+    """Keep with probability 1 - rate (1.0) or drop (0.0); the drop's `scale` scales it.
 
-    The kept set at a high rate lies inside the kept set at a lower one (same word, one threshold).
+    A word is compared with one threshold, so the units kept at a rate are also kept at lower rates.
     """
 
     name: str = "BERNOULLI"
@@ -91,8 +91,8 @@ class Bernoulli(Noise):
 class Gaussian(Noise):
     """1 + sqrt(p / (1 - p)) z with z standard normal (Srivastava 2014, section 10: mean 1).
 
-    z is the inverse normal CDF of (2 (word >> 9) + 1) / 2**24, which is never 0 or 1; taken in
-    float64 so that all devices agree to 2 ulp of float32.
+    z is the inverse normal CDF of (2 (word >> 9) + 1) / 2**24, which is never 0 or 1. It is
+    computed in float64, where all devices agree to 2 ulp of float32.
     """
 
     name: str = "GAUSSIAN"
@@ -108,13 +108,14 @@ class Gaussian(Noise):
     def multiplier(self, word: Tensor, rate: float | Tensor) -> Tensor:
         import torch
 
+        # 23 bits and a half: symmetric about 1/2 and never 0 or 1, where ndtri is infinite.
         uniform = (2 * (word >> 9) + 1).double() / 2.0**24
         return 1.0 + (rate / (1.0 - rate)) ** 0.5 * torch.special.ndtri(uniform)
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown(Noise):
-    """A noise of another package that a text states; its name is that whole text.
+    """A plugin's noise read from a text; its name is that whole text.
 
     It can be compared and shown. Each of the three methods raises AblateError.
     """
@@ -136,10 +137,10 @@ class Unknown(Noise):
 
 
 def check(noise: Noise, rate: float) -> None:
-    """Raise AblateError where `noise` cannot be what multiplies a tensor at this rate.
+    """Raise AblateError if `noise` cannot multiply a tensor at this rate.
 
-    Asked of a plugin's noise before anything is trained: its multipliers have the words' shape and
-    are finite, as are the mean and the variance that it states.
+    A plugin's noise is checked before training starts: its multipliers must be finite and have the
+    shape of the words; its stated mean and variance must be finite.
     """
     import torch
 
@@ -147,7 +148,7 @@ def check(noise: Noise, rate: float) -> None:
     words = torch.linspace(0, 2**32 - 1, 4096, dtype=torch.float64).long().view(64, 64)
     try:
         made, mean, variance = noise.multiplier(words, rate), noise.mean(rate), noise.variance(rate)
-    except Exception as error:  # another's code may raise anything
+    except Exception as error:  # a plugin may raise anything
         raise AblateError(f"{where} raises {in_words(error)}") from error
     if not isinstance(made, torch.Tensor) or made.shape != words.shape:
         got = tuple(made.shape) if isinstance(made, torch.Tensor) else repr(made)
@@ -167,7 +168,7 @@ def check(noise: Noise, rate: float) -> None:
 
 @functools.cache
 def takes_tensors(noise: Noise) -> bool:
-    """Whether `noise` makes of a tensor of rates what it makes of each of them."""
+    """Whether `noise` gives the same multipliers for a tensor of rates as for each rate alone."""
     import torch
 
     rates = (1e-6, 0.05, 0.25, 0.5, 0.8, 0.95)
@@ -179,12 +180,12 @@ def takes_tensors(noise: Noise) -> bool:
         return made.shape == words.shape and torch.allclose(
             made, torch.stack(each), rtol=1e-12, atol=1e-12
         )
-    except Exception:  # another's code may raise anything
+    except Exception:  # a plugin may raise anything
         return False
 
 
 def threshold(rate: float | Tensor) -> Any:
-    """The smallest word that is kept at `rate`: round(rate * 2**32), int64 of a tensor."""
+    """The smallest word kept at `rate`: round(rate * 2**32), int64 for a tensor."""
     scaled = rate * 2**32
     return round(scaled) if isinstance(scaled, float | int) else scaled.round().long()
 
@@ -195,8 +196,8 @@ GAUSSIAN: Final = NOISES.add("GAUSSIAN", Gaussian())
 
 
 def parse_noise(text: str) -> Noise:
-    """Return the noise of this canonical text; of one that is not ablate's own an `Unknown`.
+    """Return the noise with this canonical text; a plugin's becomes an `Unknown`.
 
-    Raises UnknownName for what is the text of no noise.
+    Raises UnknownName for any other text.
     """
     return Unknown(text) if from_elsewhere(text) else NOISES.find(text)

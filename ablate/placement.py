@@ -1,4 +1,4 @@
-"""A placement: an immutable table `Edge -> Drop` under a schedule, comparable and printable."""
+"""A placement: an immutable table `Edge -> Drop` with a schedule, comparable and printable."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ class Placement(Mapping[Edge, Drop]):
     """Where, how often and how dropout acts.
 
     A union of edges as key gives each of them the same drop. Defaults are filled in and silent
-    drops vanish, so that equal placements are equal values with one canonical `text`. `schedule`
-    says how the rates change while a trial is trained; `Placement(other, CURRICULUM)` has another
-    placement's drops and this schedule.
+    drops are removed, so equal placements are equal values with one canonical `text`. `schedule`
+    says how the rates change during training; `Placement(other, CURRICULUM)` has the drops of
+    `other` and this schedule.
     Raises AblateError for a combination that does not exist.
     """
 
@@ -43,7 +43,7 @@ class Placement(Mapping[Edge, Drop]):
                 table[edge] = complete(edge, drop)
         live = {edge: drop for edge, drop in table.items() if not drop.silent}
         self._drops = dict(sorted(live.items(), key=lambda item: item[0].number))
-        # Nothing at any factor is nothing: the silent placement has one text.
+        # A placement without drops must have one text, so it ignores its schedule.
         self._schedule = schedule if live else CONSTANT
 
     def __getitem__(self, edge: Edge) -> Drop:
@@ -64,10 +64,10 @@ class Placement(Mapping[Edge, Drop]):
         return self._drops == other._drops and self._schedule == other._schedule
 
     def __or__(self, other: "Placement") -> "Placement":
-        """Join two placements; an edge that both set, or two schedules, are refused."""
+        """Join two placements; raises AblateError if both set an edge, or schedules differ."""
         for edge in other:
             _refuse_overlap(self._drops, edge)
-        # A silent placement has no rates of its own to keep constant.
+        # A silent placement has no rates, so its schedule does not count.
         schedules = {part._schedule for part in (self, other) if part} or {CONSTANT}
         if len(schedules) > 1:
             names = " and ".join(part._schedule.name for part in (self, other))
@@ -78,20 +78,20 @@ class Placement(Mapping[Edge, Drop]):
         return Placement({**self._drops, **other._drops}, schedules.pop())
 
     def __and__(self, edges: Edge) -> "Placement":
-        """Only what this placement does at `edges`, one or a union."""
+        """The drops of this placement at `edges`, one or a union."""
         if not isinstance(edges, Edge):
             return NotImplemented
         return self._only(edges)
 
     def __sub__(self, edges: Edge) -> "Placement":
-        """What this placement does everywhere but at `edges`, one or a union."""
+        """The drops of this placement at all edges except `edges`, one or a union."""
         if not isinstance(edges, Edge):
             return NotImplemented
         return self._only(~edges)
 
     def _only(self, edges: Edge) -> "Placement":
         left = {edge: drop for edge, drop in self._drops.items() if edge in edges}
-        # The same value is the same object: a module asks at every call.
+        # Return the same object where nothing changes: a module calls this on every forward.
         return self if len(left) == len(self) else Placement(left, self._schedule)
 
     def __repr__(self) -> str:
@@ -101,25 +101,25 @@ class Placement(Mapping[Edge, Drop]):
     def text(self) -> str:
         """The one canonical text of this placement; `none` when it is silent.
 
-        A schedule other than CONSTANT stands at the end: `INPUT(...) | OUTPUT(...) @ CURRICULUM`.
+        A schedule other than CONSTANT comes last: `INPUT(...) | OUTPUT(...) @ CURRICULUM`.
         """
         text = " | ".join(self._parts())
         return text if self._schedule == CONSTANT else f"{text} @ {self._schedule.text}"
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The canonical text as lines: an edge each, and the schedule where rates change."""
+        """The canonical text as lines: one for each edge, and one for a changing schedule."""
         if self._schedule == CONSTANT:
             return self._parts()
         return *self._parts(), f"rates by the schedule {self._schedule.text}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the placement of this canonical `text`: `Placement.parse(p.text).text == p.text`.
+        """Return the placement of a canonical `text`: `Placement.parse(p.text).text == p.text`.
 
-        It equals `p` where noises and schedule are ablate's own. Of another package's the text
-        has the name alone: they are read as `Unknown`, which can be shown and not sampled.
-        Raises AblateError for what is the text of no placement.
+        It equals `p` if noises and schedule are built in. A text only names those of a plugin, so
+        they are read as `Unknown`, which can be shown but not sampled.
+        Raises AblateError for any other text.
         """
         body, at, schedule = text.partition(" @ ")
         drops: dict[Edge, Drop] = {}
@@ -134,14 +134,14 @@ class Placement(Mapping[Edge, Drop]):
 
     @property
     def schedule(self) -> Schedule:
-        """How the rates change while a trial is trained."""
+        """How the rates change during training."""
         return self._schedule
 
     def at(self, update: int, total: int) -> "Placement":
         """This placement at `update` of a trial of `total` updates: its rates times the factor.
 
-        Its schedule is CONSTANT. `update` counts those that are done, from 0 to `total`. Raises
-        AblateError for an update beyond the trial, or a factor outside [0, 1].
+        The result has the schedule CONSTANT. `update` counts finished updates, from 0 to `total`.
+        Raises AblateError for an update beyond the trial, or a factor outside [0, 1].
         """
         if self._schedule == CONSTANT:
             return self
@@ -157,18 +157,18 @@ class Placement(Mapping[Edge, Drop]):
         return union
 
     def within(self, layers: int) -> "Placement":
-        """What this placement does in a net of so many layers: only at edges that it has.
+        """This placement in a net of `layers` layers, restricted to the edges of that net.
 
-        INTERLAYER has no place in a net of one layer. A rule by layer becomes the rates of the
-        layers: what asks for a rate, `Drop.rate_of`, takes its drop from here.
+        A net of one layer has no INTERLAYER. A layer rule becomes the rates of the layers;
+        `Drop.rate_of` needs a drop from here.
         """
         places = {edge: len(layers_of(edge, layers)) for edge in self._drops}
         has = {edge: drop.laid(places[edge]) for edge, drop in self._drops.items() if places[edge]}
         return self if has == self._drops else Placement(has, self._schedule)
 
     def row(self) -> dict[str, Any]:
-        """One flat row: for each edge its rate (None where a tuple gives each layer its own, p of a
-        rule) and its drop's text, and the schedule's text."""
+        """One flat row: the rate of each edge (None for a tuple of rates, p for a rule), the text
+        of its drop, and the text of the schedule."""
         row: dict[str, Any] = {}
         for edge in Edge:
             drop, name = self._drops.get(edge), edge.label.lower()
@@ -181,9 +181,9 @@ class Placement(Mapping[Edge, Drop]):
         return tuple(f"{e.label}({d.text})" for e, d in self._drops.items()) or (_SILENT,)
 
     def check(self, layers: int, cell: Cell = LSTM) -> None:
-        """Raise AblateError where this placement does not fit a net of `layers` layers of `cell`.
+        """Raise AblateError if this placement does not fit a net of `layers` layers of `cell`.
 
-        Rates given by layer may be too many or too few, and a cell may lack an edge, or a fill.
+        A tuple may have too many or too few rates; a cell may lack an edge or a fill.
         """
         for edge, drop in self._drops.items():
             cell.check(edge, drop)
@@ -199,7 +199,7 @@ class Placement(Mapping[Edge, Drop]):
 
 
 def _parse_part(text: str) -> tuple[Edge, Drop]:
-    """The edge and the drop of `CELL(0.3;...)`; raises AblateError for another text."""
+    """The edge and the drop of `CELL(0.3;...)`; raises AblateError for any other text."""
     found = _PART.fullmatch(text)
     if found is None:
         form = f"EDGE(DROP) | EDGE(DROP) @ SCHEDULE, or '{_SILENT}'"
@@ -211,7 +211,7 @@ def _parse_part(text: str) -> tuple[Edge, Drop]:
 
 
 def _checked(drops: Mapping[Edge, Drop] | None) -> Mapping[Edge, Drop]:
-    """What a placement is made of; raises AblateError for a value of another type."""
+    """The given drops; raises AblateError for keys or values of another type."""
     if drops is None:
         return {}
     if not isinstance(drops, Mapping):

@@ -1,7 +1,7 @@
-"""Which combinations of edge, axes, fill, noise and scale exist: one table, nothing else.
+"""The table of valid combinations of edge, axes, fill, noise and scale.
 
-Each default is what the papers named in the README use at that edge. On CELL and CARRY the scale is
-TEST because dividing by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5, f = .9).
+Each default is what the papers named in the README use at that edge. CELL and CARRY have the scale
+TEST because a division by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5, f = .9).
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ TRAIN, TEST, MEAN = Scale.TRAIN, Scale.TEST, Scale.MEAN
 class Rule:
     """What one edge allows.
 
-    The axes are those that `sharing`, the default, states, and `direction` where a net may have
-    two.
+    Its axes are those that the default `sharing` states, and `direction` if both directions have
+    the edge.
     """
 
     sharing: Sharing
@@ -63,7 +63,7 @@ RULES: Final[dict[Edge, Rule]] = {
 def complete(edge: Edge, drop: Drop) -> Drop:
     """Fill in the edge's defaults and check the combination against the table.
 
-    Raises AblateError, in one sentence, for a combination that the table does not hold.
+    Raises AblateError, in one sentence, for a combination that is not in the table.
     """
     rule, name = RULES[edge], edge.label
     given = drop.shared
@@ -94,7 +94,7 @@ def complete(edge: Edge, drop: Drop) -> Drop:
     elif scale not in rule.scales:
         allowed = " or ".join(option.value for option in rule.scales)
         raise WrongValue(f"ZERO on {name}", f"the scale {allowed}", scale.value)
-    # At one place every rule is the rate itself, and equal placements have one text.
+    # With one layer every rule gives the rate itself, and equal placements must have one text.
     layers = Layers.ALL if edge in ONCE else drop.layers
     return Drop(drop.rate, sharing, drop.fill, drop.noise, scale, layers)
 

@@ -1,7 +1,7 @@
-"""How a placement's rates change while a trial is trained: a factor for each update.
+"""How a placement's rates change during training: a factor for each update.
 
-A schedule is a pure function of (update, total), so that a trial that was stopped goes on as if it
-had not been. It scales every rate of a placement alike; where the factor is 1 nothing changes.
+A schedule is a pure function of (update, total), so a resumed trial gets the same rates as one that
+was never stopped. The factor multiplies every rate of a placement; 1 leaves them unchanged.
 """
 
 import math
@@ -15,10 +15,10 @@ from ablate.sources import WRITTEN, from_elsewhere, text_of
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is common to all schedules: a name, which stands in a placement's canonical text.
+    """The base of all schedules: a name, which enters a placement's canonical text.
 
-    Another package's is a frozen dataclass below this one, with `factor` and a name in capital
-    letters; its text has the digest of its source too. `paper` and `bibtex` say whose it is.
+    A plugin's schedule is a frozen subclass dataclass with `factor` and a name in capital letters;
+    its text also holds the digest of its source. `paper` and `bibtex` name its source.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Schedule:
     bibtex: ClassVar[str | None] = None
 
     def factor(self, update: int, total: int) -> float:
-        """What every rate is multiplied by at `update` of a trial of `total`: in [0, 1]."""
+        """The factor of every rate at `update` of a trial of `total` updates, in [0, 1]."""
         raise NotImplementedError
 
     @property
@@ -38,7 +38,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Constant(Schedule):
-    """The rates as they stand, at every update."""
+    """The stated rates at every update."""
 
     name: str = "CONSTANT"
 
@@ -48,10 +48,10 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class Curriculum(Schedule):
-    """From nothing to (nearly) the full rates: 1 - exp(-10 update / total).
+    """From zero to (nearly) the full rates: 1 - exp(-10 update / total).
 
-    Source: Morerio 2017 (arXiv:1703.06229), whose probability of keeping is
-    (1 - q) exp(-gamma t) + q with gamma = 10 / total; q is what is kept in the end.
+    Source: Morerio 2017 (arXiv:1703.06229), whose keep probability is
+    (1 - q) exp(-gamma t) + q with gamma = 10 / total; q is the final keep probability.
     """
 
     name: str = "CURRICULUM"
@@ -66,15 +66,16 @@ class Curriculum(Schedule):
 }"""
 
     def factor(self, update: int, total: int) -> float:
+        # The drop rate is 1 - keep = (1 - q) (1 - exp(-gamma t)); expm1 is exact near update 0.
         return -math.expm1(-10.0 * update / total)
 
 
 @dataclass(frozen=True, slots=True)
 class Annealed(Schedule):
-    """From the full rates to nothing in a straight line: 1 - update / total.
+    """Linearly from the full rates to zero: 1 - update / total.
 
-    Source: Rennie 2014 (doi:10.1109/SLT.2014.7078567), who anneals over a number of epochs of its
-    own choice; here over the whole trial.
+    Source: Rennie 2014 (doi:10.1109/SLT.2014.7078567), who chooses a number of epochs to anneal
+    over; here it is the whole trial.
     """
 
     name: str = "ANNEALED"
@@ -94,7 +95,7 @@ class Annealed(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class Unknown(Schedule):
-    """A schedule of another package that a text states; its name is that whole text.
+    """A plugin's schedule read from a text; its name is that whole text.
 
     It can be compared and shown. `factor` raises AblateError.
     """
@@ -113,9 +114,9 @@ ANNEALED: Final = SCHEDULES.add("ANNEALED", Annealed())
 
 
 def parse_schedule(text: str) -> Schedule:
-    """Return the schedule of this canonical text; of one that is not ablate's own an `Unknown`.
+    """Return the schedule with this canonical text; a plugin's becomes an `Unknown`.
 
-    Raises UnknownName for what is the text of no schedule.
+    Raises UnknownName for any other text.
     """
     return Unknown(text) if from_elsewhere(text) else SCHEDULES.find(text)
 
@@ -123,8 +124,8 @@ def parse_schedule(text: str) -> Schedule:
 def factor_at(schedule: Schedule, update: int, total: int) -> float:
     """The factor of `schedule` at `update` of `total`, checked.
 
-    Raises AblateError for an update beyond the trial, for a factor outside [0, 1], and for whatever
-    the schedule raises.
+    Raises AblateError for an update beyond the trial, for a factor outside [0, 1], and for any
+    exception of the schedule.
     """
     if not 0 <= update <= total or total < 1:
         raise AblateError(
@@ -132,7 +133,7 @@ def factor_at(schedule: Schedule, update: int, total: int) -> float:
         )
     try:
         factor = schedule.factor(update, total)
-    except Exception as error:  # another's code may raise anything
+    except Exception as error:  # a plugin may raise anything
         raise AblateError(
             f"schedule {schedule.name} raises {in_words(error)} at update {update} of {total}"
         ) from error

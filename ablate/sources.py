@@ -1,8 +1,7 @@
-"""What a noise or a schedule is called in a placement's text, and which source stands behind it.
+"""How a placement's text names a noise or a schedule, with a digest of a plugin's source.
 
-A result's key is made of that text. ablate's own are known by name, since SEMANTICS stands for what
-they do; one from elsewhere has the digest of its source in its text, so that a changed equation is
-another key.
+A result's key is made of that text. Built-in ones are identified by name, since SEMANTICS versions
+what they do. A plugin's text holds the digest of its source, so a changed equation changes the key.
 """
 
 import dataclasses
@@ -15,11 +14,11 @@ from typing import Any, Final
 
 from ablate.errors import AblateError
 
-#: How another package's noise or schedule is named, for the error of a name that nothing has.
+#: How a plugin's noise or schedule is written, for the error about an unknown name.
 WRITTEN: Final = "another package's is written NAME#digest"
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
-# What separates the parts of a placement's text may not stand inside one of them.
+# A value may not contain the separators of a placement's text.
 _VALUE: Final = re.compile(r"[\w.+-]+")
 _FROM_ELSEWHERE: Final = re.compile(r"[A-Z][A-Z0-9_]*#[0-9a-f]{8}(,\w+=[\w.+-]+)*")
 
@@ -27,8 +26,8 @@ _FROM_ELSEWHERE: Final = re.compile(r"[A-Z][A-Z0-9_]*#[0-9a-f]{8}(,\w+=[\w.+-]+)
 def text_of(value: Any) -> str:
     """The canonical text of a noise or a schedule: `GAUSSIAN`, `STUDENT#1a2b3c4d,df=3.0`.
 
-    One from outside ablate has the first 8 hexadecimal digits of its source file's sha256, and its
-    fields other than `name`. Raises AblateError where that cannot be told.
+    A plugin's has the first 8 hexadecimal digits of the sha256 of its source file, and its fields
+    other than `name`. Raises AblateError if it has no source file or a field has no text.
     """
     own = type(value)
     if built_in(own.__module__):
@@ -46,12 +45,12 @@ def text_of(value: Any) -> str:
 
 
 def from_elsewhere(text: str) -> bool:
-    """Whether a canonical text is that of another package's noise or schedule."""
+    """Whether a canonical text names a plugin's noise or schedule."""
     return bool(_FROM_ELSEWHERE.fullmatch(text))
 
 
 def built_in(module: str) -> bool:
-    """Whether a module of this name is ablate's own."""
+    """Whether a module of this name is part of ablate."""
     return module.partition(".")[0] == "ablate"
 
 

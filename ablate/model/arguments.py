@@ -1,4 +1,4 @@
-"""What a recurrent module refuses of the arguments of torch's modules, and in which words.
+"""Checks of a recurrent module's arguments: options, input and state.
 
 Shapes: T time, B batch, N steps of all rows, D input, H hidden, L layers times directions.
 """
@@ -15,13 +15,13 @@ from ablate.engine.precision import autocasts
 from ablate.errors import AblateError, UnknownName
 from ablate.model.transforms import refuse_proxy
 
-# A state as torch gives and takes it: (h, c), or h alone.
+# A state in torch's form: (h, c), or h alone.
 CallersState = Tensor | tuple[Tensor, ...]
 
-# What torch's modules have and these have not, with the value at which it is not asked for.
+# Options of torch's modules that these lack, with the value that leaves each unused.
 _ABSENT: Final[Mapping[str, Any]] = {"dropout": 0.0, "proj_size": 0}
 
-# Those of torch's module and ours, without what a class adds.
+# The options of torch's module and ours, without those that a class adds.
 _TAKEN: Final = (
     "input_size hidden_size num_layers bias batch_first bidirectional placement seed stack device "
     "dtype"
@@ -32,7 +32,7 @@ _WEIGHTS: Final = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A module as the words of a refusal need it: its class, a name for it in code, its sizes."""
+    """What an error says of a module: its class, a name for it in code, its sizes."""
 
     kind: str
     name: str
@@ -45,10 +45,10 @@ class Called:
 def check_options(
     given: Mapping[str, Any], adds: tuple[str, ...], kind: str, *, layers: int, width: int
 ) -> None:
-    """Raise AblateError for an option that is asked for and not there; silent values may stand.
+    """Raise AblateError for a missing option, unless its value leaves it unused.
 
-    `adds` are the options that the class `kind` has besides those of all recurrent modules. `width`
-    is that of the output.
+    `adds` are the options of the class `kind` beyond those of all recurrent modules. `width` is the
+    width of the output.
     """
     for name, value in given.items():
         if name != "dropout" and name not in adds:
@@ -84,9 +84,9 @@ def _no_dropout(value: object, kind: str, layers: int) -> str:
 def check_input(
     x: Tensor | PackedSequence, like: Tensor, called: Called
 ) -> Tensor | PackedSequence:
-    """Return x in the dtype of a weight; raises AblateError where the module cannot read it.
+    """Return x in the dtype of a weight; raises AblateError if the module cannot read it.
 
-    Only below autocast is another dtype converted.
+    Another dtype is converted only under autocast.
     """
     if isinstance(x, PackedSequence):
         data_ND = _check_values(x.data, like, called)
@@ -107,7 +107,7 @@ def check_input(
 
 
 def _check_values(x: Tensor, like: Tensor, called: Called) -> Tensor:
-    """Width, device and dtype."""
+    """Check width, device and dtype."""
     dtype = like.dtype
     if x.shape[-1] != called.inputs:
         raise AblateError(
@@ -131,7 +131,7 @@ def _check_values(x: Tensor, like: Tensor, called: Called) -> Tensor:
 
 
 def _moved(name: str, given: torch.device, weights: torch.device) -> str:
-    """How input and weights come to one device; what is on `meta` has no values to move."""
+    """How to bring input and weights to one device; a tensor on `meta` has no values to move."""
     if weights.type == "meta":
         return (
             f"give them values: `{name}.to_empty(device='{given}'); {name}.reset_parameters()`, or "
@@ -151,10 +151,10 @@ def check_state(
     *,
     batch: bool,
 ) -> tuple[Tensor, ...]:
-    """Return the parts of a state as [L, B, H] each, in the dtype of the input, by default zeros.
+    """Return the parts of a state as [L, B, H] each, in the dtype of the input, zeros by default.
 
-    `names` are the parts' names; of one part the state is that tensor. `batch` says whether the
-    caller's tensors have a batch. Raises AblateError for a state that does not fit.
+    `names` are the names of the parts; a state of one part is that tensor. `batch` says whether the
+    caller's tensors have a batch axis. Raises AblateError for a state that does not fit.
     """
     layers, rows = called.layers * called.directions, x_TBD.shape[1]
     if state is None:

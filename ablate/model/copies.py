@@ -1,13 +1,13 @@
-"""Which stack a deep copy of a module draws, so that a model made of copies does not drop alike.
+"""The stack of a deep copy, chosen so that the layers of a copied model sample different masks.
 
-A module and its copies are a lineage, which counts its copies. The n-th copy has the stack s ^ r(n)
-of a module of stack s, where r turns the eight bits around: 128, 64, 192, 32, ... for stack 0. So
-copies keep clear of the small stacks that are given by hand, and those of different stacks below 8
-keep clear of each other for 31 copies each. After 255 copies all stacks are taken, and the seed
-moves too, so that no program ends because it made one copy more.
+A module and its copies form a lineage, which counts the copies. The n-th copy of a module with
+stack s has the stack s ^ r(n), where r reverses the eight bits: 128, 64, 192, 32, ... for stack 0.
+Copies thus avoid the small stacks that users set, and copies of two stacks below 8 do not collide
+for the first 31 copies of each. After 255 copies all stacks are taken, and the seed changes too: a
+program never fails because of one more copy.
 
-The count depends on the order of the copies alone: the same program draws the same stacks. A pickle
-holds stack and count as they are; a shallow copy shares its weights and keeps the stack.
+The count depends only on the order of the copies: the same program gets the same stacks. A pickle
+keeps stack and count; a shallow copy shares its weights and keeps the stack.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from ablate.masks import LIMITS
 
 _STACKS = LIMITS["stack"]
 _BITS = _STACKS.bit_length() - 1
-# Odd, so that every number of a copy moves the seed to another one; 2**32 over the golden ratio.
+# 2**32 over the golden ratio; odd, so each copy number gives a different seed modulo a power of 2.
 _SEED_STEP = 0x9E3779B9
 
 _keeps: ContextVar[bool] = ContextVar("ablate_keeps_stacks", default=False)
@@ -34,13 +34,13 @@ AModule = TypeVar("AModule", bound=nn.Module)
 
 @dataclass(eq=False)
 class Lineage:
-    """A module and all copies of it: the stack they started from, and how many there were."""
+    """A module and all its copies: the first stack, and the number of copies so far."""
 
     stack: int
     copies: int = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Lineage":
-        """Itself: a module and its copies count together."""
+        """Return self: a module and its copies share one count."""
         return self
 
     def next(self, seed: int) -> tuple[int, int]:
@@ -51,6 +51,7 @@ class Lineage:
 
 def place_of_copy(seed: int, stack: int, number: int) -> tuple[int, int]:
     """Seed and stack of the `number`-th copy, from 1, of a module of this seed and stack."""
+    # Bit reversal: the first copies get the stacks that differ in the highest bits.
     turned = int(f"{number % _STACKS:0{_BITS}b}"[::-1], 2)
     if number >= _STACKS:
         seed = (seed + number * _SEED_STEP) % LIMITS["seed"]
@@ -59,9 +60,9 @@ def place_of_copy(seed: int, stack: int, number: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def same_stacks() -> Iterator[None]:
-    """Let deep copies that are made in this block keep the stacks of what they copy.
+    """Let deep copies made in this block keep the stack of the original.
 
-    For whoever repeats a call on a copy, and for two copies that are compared mask by mask.
+    For repeating a call on a copy, and for comparing two copies mask by mask.
     """
     token = _keeps.set(True)
     try:
@@ -76,10 +77,10 @@ def keeps_stacks() -> bool:
 
 
 def duplicate(module: AModule, memo: dict[int, Any]) -> AModule:
-    """What `copy.deepcopy` makes of a module whose class says nothing about copying."""
+    """The result of `copy.deepcopy` for a module whose class does not define copying."""
     made = module.__new__(type(module))
     memo[id(module)] = made
-    # A parametrized module refuses to give its state, so that nobody pickles it.
+    # A parametrized module forbids pickling, so `__getstate__` raises.
     state = module.__dict__ if is_parametrized(module) else module.__getstate__()
     made.__setstate__(copy.deepcopy(state, memo))
     return made

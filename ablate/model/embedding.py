@@ -28,15 +28,15 @@ from ablate.placement import Placement
 
 
 class Embedding(Masked, nn.Embedding):
-    """`torch.nn.Embedding` with dropout at EMBEDDING: a word, in all its places of a row.
+    """`torch.nn.Embedding` with dropout at EMBEDDING: a dropped word is zero all along its row.
 
     Arguments, call, `state_dict` and initial weights are those of `torch.nn.Embedding`; `max_norm`,
-    `norm_type`, `scale_grad_by_freq` and `sparse` are named. `placement`, `seed`, `stack` and the
-    counted updates are as in `ablate.LSTM`; `batch_first` says that tokens are [B, T].
+    `norm_type`, `scale_grad_by_freq` and `sparse` are keywords. `placement`, `seed`, `stack` and
+    the counted updates are as in `ablate.LSTM`; with `batch_first` tokens are [B, T].
 
         embedding = ablate.Embedding(10_000, 200, placement=Placement({Edge.EMBEDDING: Drop(0.2)}))
 
-    Raises AblateError for another edge than EMBEDDING: they are the recurrent modules'.
+    Raises AblateError for any edge but EMBEDDING; recurrent modules own the others.
     Source: arXiv:1512.05287, section 4.
     """
 
@@ -69,7 +69,7 @@ class Embedding(Masked, nn.Embedding):
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls, embeddings: Tensor, freeze: bool = True, **options: Any
     ) -> "Embedding":
-        """An embedding of these vectors [V, D]; other arguments are the constructor's."""
+        """An embedding with these vectors [V, D]; `options` are the constructor's."""
         if embeddings.dim() != 2:
             raise AblateError(
                 f"pretrained vectors are [V, D], got {tuple(embeddings.shape)}",
@@ -101,7 +101,7 @@ class Embedding(Masked, nn.Embedding):
             if drop := placement.get(Edge.EMBEDDING):
                 check_types(drop.shared, self.num_embeddings)
 
-    # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
+    # Unrolling a loop over time into the caller's graph would compile for minutes at each update.
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -113,7 +113,7 @@ class Embedding(Masked, nn.Embedding):
     ) -> Tensor:
         """The word vectors [T, B, D] of tokens [T, B], [B, T] with `batch_first`, or [T].
 
-        Where nothing is dropped tokens may have any shape, as in `torch.nn.Embedding`.
+        Without dropout tokens may have any shape, as in `torch.nn.Embedding`.
         """
         refuse_places("ablate.Embedding", by_place, "embedding(tokens, update=0)")
         refuse_proxy("ablate.Embedding", tokens)
@@ -154,10 +154,10 @@ class Embedding(Masked, nn.Embedding):
         start: int = 0,
         batch_offset: int = 0,
     ) -> Tensor:
-        """The multipliers with which a training call drops these tokens, [T, B, G, U].
+        """The multipliers that a training call applies to these tokens, [T, B, G, U].
 
-        An axis that shares one decision has length 1. The update is that of the next call unless it
-        is named. Raises AblateError where the placement drops nothing.
+        An axis that shares one decision has length 1. The default update is that of the next call.
+        Raises AblateError if the placement drops nothing.
         """
         if not self.placement:
             raise AblateError("the placement drops nothing: there are no masks to show")
@@ -173,7 +173,7 @@ class Embedding(Masked, nn.Embedding):
         return super().extra_repr() + batch_first + self._masks_repr()
 
     def _time_first(self, tokens: Tensor) -> Tensor:
-        """Tokens as [T, B]; no batch becomes a batch of one."""
+        """Tokens as [T, B]; without a batch axis B is 1."""
         if tokens.dim() not in (1, 2):
             raise AblateError(
                 "ablate.Embedding drops words of [T, B] ([B, T] with batch_first) or [T], "

@@ -1,11 +1,11 @@
-"""Hooks: a function at an edge's place of a step, on the reference path.
+"""Hooks: user functions at an edge of a step, on the reference path.
 
-A hook is called with the value at that place, the placement's own drop applied, and returns what
-stands there from then on: `fn(value, *, layer, update) -> value`. It may also name `time` (the step's
-number in the sequence, `start` included; the first step's where it is called once a window),
-`batch_offset` (the first row's number in the whole batch) and `direction` (1 where a layer reads
-backward; its first step is a row's last); it is given what it names. Where rows have `lengths`, the
-numbers after a row's end mean nothing.
+A hook is called with the value at the edge, after the placement's drop, and returns its replacement:
+`fn(value, *, layer, update) -> value`. It may also take `time` (the step's number in the sequence,
+`start` included; the first step's number for a hook called once a window), `batch_offset` (the first
+row's number in the whole batch) and `direction` (1 where a layer reads backward; its first step is a
+row's last). It receives the keywords that it names. If rows have `lengths`, the values after a row's
+end are meaningless.
 
 | edge | called | value |
 |---|---|---|
@@ -22,8 +22,8 @@ numbers after a row's end mean nothing.
 G is 4 (i, f, g, o) of an LSTM, 3 (r, z, n) of a GRU and 1 of a plain RNN. An edge that a cell lacks
 takes no hook.
 
-The value that HOLD would put back is not given to a hook, so that a hook can drop or add noise but
-not hold.
+A hook does not receive the old value that HOLD would restore, so it can drop or add noise but not
+hold.
 """  # noqa: E501
 
 import inspect
@@ -44,7 +44,7 @@ GIVEN: Final = ("layer", "update", "time", "batch_offset", "direction")
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function at one or more edges, and which keywords it takes."""
+    """A function at one or more edges, and the keywords that it takes."""
 
     edges: Edge
     function: Callable[..., Tensor]
@@ -52,7 +52,7 @@ class Hook:
 
     @classmethod
     def of(cls, edges: Edge, function: Callable[..., Tensor]) -> "Hook":
-        """Raises AblateError for a function that asks for what a hook is not given."""
+        """Raises AblateError for a function with a keyword that hooks do not receive."""
         return cls(edges, function, _keywords(function))
 
     def __call__(self, value: Tensor, **where: int) -> Tensor:
@@ -68,7 +68,7 @@ class Hook:
 
 
 def in_window(hooks: Iterable[Hook], window: Window) -> Hooks:
-    """The hooks of one call for the engine, by edge, each edge's in the order they were made."""
+    """The hooks of one call for the engine, by edge, each edge's in order of creation."""
     by_edge: dict[Edge, tuple[Hook, ...]] = {}
     for hook in hooks:
         for edge in hook.edges:
@@ -98,13 +98,13 @@ def _through(
 
 
 def _keywords(function: Callable[..., Tensor]) -> tuple[str, ...]:
-    """Those of GIVEN that `function` names; all where it takes any keyword."""
+    """The keywords of GIVEN that `function` names; all of them if it takes any keyword."""
     if not callable(function):
         raise AblateError(f"a hook is a function of a value, got {function!r}", given=function)
     try:
         signed = function.forward if isinstance(function, nn.Module) else function
         parameters = list(inspect.signature(signed).parameters.values())
-    except ValueError:  # functions written in C have no signature, and take the value alone
+    except ValueError:  # functions written in C have no signature; pass the value alone
         return ()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return GIVEN

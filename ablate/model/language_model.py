@@ -1,4 +1,4 @@
-"""The language model below its softmax as functions of the parameters of K trials.
+"""The language model without its softmax, as functions of the parameters of K trials.
 
 Shapes: K trials, T time, B batch, D embedding, H hidden, L layers.
 """
@@ -35,10 +35,9 @@ def read_cohort(
     masks: NetMasks,
     path: Path,
 ) -> CohortOutput:
-    """Drop EMBEDDING from the vectors of the words `tokens_TB` and run the layers over them.
+    """Apply dropout at EMBEDDING to the vectors of the words `tokens_TB` and run the layers.
 
-    `parameters` are those of the layers, [K, ...] each; each part of `state` is
-    [L, K, B, H].
+    The layers' `parameters` are [K, ...] each; each part of `state` is [L, K, B, H].
     """
     x_KTBD = masks.drop_words(x_KTBD, tokens_TB)
     weights = layer_weights(parameters, net.layers)

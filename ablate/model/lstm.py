@@ -8,11 +8,11 @@ from ablate.model.recurrent import Recurrent
 
 
 class LSTM(Recurrent, nn.LSTM):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """`torch.nn.LSTM` with dropout wherever a placement puts it.
+    """`torch.nn.LSTM` with dropout at the edges of a placement.
 
     The constructor's arguments, the call, its outputs, the state, `state_dict` and the initial
-    weights under `torch.manual_seed` are those of `torch.nn.LSTM`, so that a model changes one line
-    and checkpoints load both ways. PackedSequence and `bidirectional=True` too; beside a padded
+    weights under `torch.manual_seed` are those of `torch.nn.LSTM`. A model changes one line, and
+    checkpoints load both ways. It supports PackedSequence and `bidirectional=True`; with a padded
     input the call takes `lengths`.
 
         placement = Placement({Edge.RECURRENT: Drop(0.25, VARIATIONAL)})
@@ -20,28 +20,26 @@ class LSTM(Recurrent, nn.LSTM):  # pyright: ignore[reportIncompatibleMethodOverr
         y, (h, c) = lstm(x)
 
     In training mode each call is one update, counted in `next_update`. Its masks are a function of
-    `seed`, `stack` and the update. A call that names its `update` uses that one and counts nothing.
+    `seed`, `stack` and the update. A call with `update=n` uses that number and does not count.
     In evaluation mode nothing is sampled: each mask is replaced by its mean under the placement.
-    `mask_state()` is what a checkpoint needs besides `state_dict`.
+    A checkpoint needs `mask_state()` besides `state_dict`.
 
-    `seed=None` draws one from torch's default generator, after the weights. Two modules of one seed
-    take different `stack`s (0 to 255), and a warning says where two of one model have not. A deep
-    copy draws a stack of its own; what is pickled, saved or loaded keeps the one it had. OUTPUT
-    drops the sequence that is returned, not the state.
+    `seed=None` draws a seed from torch's default generator, after the weights. Two modules of one
+    seed need different `stack`s (0 to 255); a warning names two of one model that share a stack. A
+    deep copy gets a new stack; pickling, saving and loading keep it. OUTPUT drops the returned
+    sequence, not the state.
 
-    Two directions have one placement, or a pair of them (forward, backward). Each samples masks of
-    its own, unless a drop shares them: `Sharing(direction=ALL)`. Backward reads each row from that
-    row's own end.
+    A bidirectional module has one placement, or a pair (forward, backward). The directions sample
+    independent masks, unless a drop shares them: `Sharing(direction=ALL)`. Backward reads each row
+    from the end of that row.
 
-    Below `torch.autocast` matrix products are taken in its dtype, everything else in that of the
-    parameters. That is also the dtype of what is returned, where `torch.nn.LSTM` returns
-    autocast's: the next operation casts it if it wants to, and a state that is carried from call to
-    call keeps its precision.
+    Under `torch.autocast` matrix products use its dtype, everything else that of the parameters.
+    Outputs have the dtype of the parameters, where `torch.nn.LSTM` returns autocast's: the next
+    operation casts them if needed, and a state carried from call to call keeps its precision.
 
-    Raises AblateError for what is not here: `proj_size`, `dropout=` (the edge INTERLAYER is that),
+    Raises AblateError for unsupported arguments: `proj_size`, `dropout=` (use the edge INTERLAYER),
     and EMBEDDING, which `ablate.Embedding` owns. Warns of a drop that acts nowhere.
-    `ablate.model.transforms` has the table of what torch's tools (export, trace, vmap, ...) do with
-    it.
+    `ablate.model.transforms` lists what torch's tools (export, trace, vmap, ...) do with it.
     """
 
     adds: ClassVar[tuple[str, ...]] = ("proj_size",)

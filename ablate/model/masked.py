@@ -1,8 +1,8 @@
-"""What the modules share: a placement, a seed, the number of the next update, and hooks.
+"""The base of the modules: a placement, a seed, the number of the next update, and hooks.
 
-A mask is a function of coordinates, so that a module has no generator to keep: it keeps its seed,
-its stack, and how many updates it has counted. None of them is in `state_dict`, which stays that of
-the `torch.nn` module.
+A mask is a function of coordinates, so a module needs no generator. It keeps its seed, its stack,
+and the number of counted updates. None of them is in `state_dict`, which stays that of the
+`torch.nn` module.
 """
 
 import operator
@@ -33,8 +33,8 @@ from ablate.placement import Placement
 class Masked(nn.Module):
     """A module whose edges a placement drops; abstract.
 
-    In training mode a call samples, in evaluation mode it takes the mean of each mask.
-    `next_update` is the update that the next call will use that names none.
+    In training mode a call samples masks, in evaluation mode it takes the mean of each.
+    `next_update` is the update of the next call without `update=`.
     """
 
     seed: int
@@ -43,10 +43,10 @@ class Masked(nn.Module):
     lineage: Lineage
 
     def _place(self, placement: Placed | None, seed: int | None, stack: int) -> None:
-        """Set all that this class keeps; the last statement of a constructor.
+        """Set the state of this class; the last statement of a constructor.
 
-        Without a seed one is drawn from torch's default generator, after the weights, so that the
-        weights are those of the `torch.nn` module under the same `torch.manual_seed`.
+        A missing seed is drawn from torch's default generator after the weights, which are thus
+        those of the `torch.nn` module under the same `torch.manual_seed`.
         """
         self._edge_hooks: OrderedDict[int, Hook] = OrderedDict()
         self.placement = placement
@@ -61,7 +61,7 @@ class Masked(nn.Module):
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that samples masks of its own: same seed and count, a stack that nobody has."""
+        """A copy that samples different masks: same seed and count, a new stack."""
         made = duplicate(self, memo)
         if not keeps_stacks():
             made.seed, made.stack = self.lineage.next(self.seed)
@@ -74,25 +74,25 @@ class Masked(nn.Module):
 
     @property
     def cell(self) -> Cell | None:
-        """The equations that the module runs, where it has some of its own."""
+        """The equations that the module runs, or None."""
         return None
 
     @property
     def named_call(self) -> str:
-        """How a call names its update, for messages."""
+        """A call with `update=`, for messages."""
         raise NotImplementedError
 
     @property
     def directions(self) -> int:
-        """In how many directions the module reads a sequence."""
+        """The number of directions in which the module reads a sequence."""
         return 1
 
-    # Any, because the type of what is given back is that of what was set.
+    # Any, because the getter returns the type that was set.
     @property
     def placement(self) -> Any:
         """Where, how often and how this module drops; may be set between two calls.
 
-        A Placement, or a pair (forward, backward) where that was given to two directions.
+        A Placement, or a pair (forward, backward) if a bidirectional module was given one.
         """
         return self._placement
 
@@ -113,7 +113,7 @@ class Masked(nn.Module):
 
     @property
     def sampling(self) -> frozenset[tuple[Edge, int]]:
-        """At which edges masks are sampled, and of which direction their addresses are."""
+        """The edges at which masks are sampled, with the direction in their addresses."""
         return frozenset(
             (edge, 0 if drop.shared.direction is ALL else direction)
             for direction, placement in enumerate(self.placements)
@@ -128,17 +128,17 @@ class Masked(nn.Module):
         """Raise AblateError for drops that do not fit this module."""
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """What `torch.jit.script` asks for; raises AblateError."""
+        """Called by `torch.jit.script`; raises AblateError."""
         refuse_script(kind_of(self))
         return self
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
-        """Put `fn(value, *, layer, update) -> value` at an edge's place of a step.
+        """Add a hook `fn(value, *, layer, update) -> value` at an edge.
 
-        It acts after the placement's own drop, in training and in evaluation; hooks at one edge act
-        in the order they were made. While there is a hook, calls take the reference path, which is
-        slow. The handle that is returned takes it away again by `.remove()`. `ablate.model.hooks`
-        has the table of what `value` is at each edge, and what else `fn` may ask for.
+        It acts after the placement's drop, in training and in evaluation; hooks at one edge act in
+        order of creation. A module with a hook takes the reference path, which is slow. The
+        returned handle's `.remove()` removes the hook. `ablate.model.hooks` tabulates `value` at
+        each edge, and the other keywords of `fn`.
         """
         if not isinstance(edge, Edge) or not edge:
             raise AblateError(
@@ -150,11 +150,11 @@ class Masked(nn.Module):
         return handle
 
     def mask_state(self) -> dict[str, int]:
-        """What a checkpoint needs besides `state_dict`, so that the same masks follow."""
+        """What a checkpoint needs besides `state_dict` to continue with the same masks."""
         return {"seed": self.seed, "update": self.next_update, "stack": self.stack}
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
-        """Go on where `mask_state` was taken; raises AblateError for another mapping."""
+        """Continue from a `mask_state`; raises AblateError for any other mapping."""
         if set(state) != {"seed", "update", "stack"}:
             raise AblateError(
                 f"a mask state has seed, update and stack, got {', '.join(map(str, state))}",
@@ -187,30 +187,30 @@ class Masked(nn.Module):
         return self.training and bool(any(self.placements) or self._edge_hooks)
 
     def _masks_repr(self) -> str:
-        """The end of the module's repr; empty where nothing is dropped."""
+        """The end of the module's repr; empty without dropout."""
         if not any(self.placements):
             return ""
         stack = f", stack={self.stack}" if self.stack else ""
         return f", placement={self._placement!r}, seed={self.seed}{stack}"
 
 
-# Every module that may sample, so that two which sample alike can be told of it.
+# Every module that may sample, to find two that sample the same masks.
 _living: WeakSet[Masked] = WeakSet()
 
 
 def living() -> tuple[Masked, ...]:
-    """The modules that there are in this process."""
+    """The modules that exist in this process."""
     return tuple(_living)
 
 
 def drawn_seed() -> int:
     """A seed from torch's default generator."""
-    # The device is named, because the default one may be one that holds no values.
+    # The device is explicit, because the default device may be `meta`, which holds no values.
     return int(torch.randint(LIMITS["seed"], (), device="cpu"))
 
 
 def coordinate(name: str, value: int) -> int:
-    """A coordinate of a mask's address; raises AblateError where it is none."""
+    """A coordinate of a mask's address; raises AblateError for an invalid value."""
     try:
         whole = operator.index(value)
     except TypeError:
@@ -222,14 +222,14 @@ def coordinate(name: str, value: int) -> int:
 
 
 def recomputing() -> bool:
-    """Whether this is called from inside a backward pass, as activation checkpointing does."""
+    """Whether a backward pass is calling, as in activation checkpointing."""
     return torch._C._current_graph_task_id() != -1
 
 
 def claim(module: Masked, update: int | None, *, start: int = 0, call: str | None = None) -> int:
-    """The update of a call; raises AblateError where a call must name it and does not.
+    """The update of a call; raises AblateError if the call needs `update=` and lacks it.
 
-    `call` is how the model that calls would name it.
+    `call` is the call of the enclosing model, for messages.
     """
     if module._acts and getattr(module, "_is_replica", False):
         raise AblateError(
@@ -259,6 +259,6 @@ def claim(module: Masked, update: int | None, *, start: int = 0, call: str | Non
 
 
 def advance(module: Masked, update: int | None) -> None:
-    """Count an update that was not named; recomputing one does not count it again."""
+    """Count an update without `update=`; recomputing one does not count it again."""
     if update is None and module.training and not recomputing():
         module.next_update += 1

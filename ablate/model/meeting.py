@@ -1,9 +1,9 @@
-"""Whether two modules of one model sample the same masks: a warning, once a model, with the mend.
+"""A warning, once for each model, when two of its modules sample the same masks.
 
-Two modules of equal seed and stack are what a paired comparison wants of two models, and a mistake
-within one. They meet where they stand in one module that calls both, or where one backward pass
-reaches both. Two models that are called and trained in turn never do, nor does one module that is
-called twice. Only calls in training that sample are looked at, and only edges that both drop.
+Equal seed and stack are right for two models in a paired comparison, and a mistake within one
+model. Two modules meet if one outer module calls both, or if one backward pass reaches both. Two
+models that are called and trained in turn never meet, nor does one module that is called twice.
+Only sampling calls in training count, and only edges that both modules drop.
 """
 
 import sys
@@ -24,13 +24,13 @@ from ablate.model.telling import tell
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The update of a call, and whether the caller named it."""
+    """The update of a call, and whether the caller passed it."""
 
     update: int
     named: bool
 
     def may_share(self, other: "Call") -> bool:
-        """Whether two calls' masks have one update; counts that are not named drift apart."""
+        """Whether two calls may have the same update; two counted updates can drift into it."""
         return self.update == other.update or not (self.named or other.named)
 
 
@@ -38,21 +38,21 @@ _Calls = MutableMapping[Masked, Call]
 
 _CALL: Final = nn.Module._call_impl.__code__
 
-# Which modules sampled within a call of which outermost module.
+# The modules that sampled during a call, by the outermost module of that call.
 _within: WeakKeyDictionary[nn.Module, _Calls] = WeakKeyDictionary()
-# Modules, and models of theirs, that a warning has named.
+# Modules, and models containing them, that a warning has already named.
 _told: WeakSet[nn.Module] = WeakSet()
 
 
 class _Pass:
-    """The backward pass that runs, and the modules that it has reached."""
+    """The running backward pass, and the modules that it has reached."""
 
     number: ClassVar[int] = -1
     reached: ClassVar[_Calls] = WeakKeyDictionary()
 
 
 def watch(module: Masked, call: Call, outputs: Iterable[Tensor]) -> None:
-    """Look whether `module` meets another that samples the same masks: now, and in backward."""
+    """Check whether `module` meets another that samples the same masks, now and in backward."""
     if not any(_alike(module, other) for other in living()):
         return
     owner = _outermost()
@@ -66,6 +66,7 @@ def watch(module: Masked, call: Call, outputs: Iterable[Tensor]) -> None:
 
 
 def _reach(module: ReferenceType[Masked], call: Call, gradient: Tensor) -> None:
+    # The id differs for each backward pass; it is -1 outside of one.
     number, found = torch._C._current_graph_task_id(), module()
     if found is None or number == -1:
         return
@@ -89,7 +90,7 @@ def _look(module: Masked, call: Call, calls: _Calls, owner: nn.Module | None) ->
 
 
 def _alike(module: Masked, other: Masked) -> bool:
-    """Whether two modules' masks have one address at some edge."""
+    """Whether two modules' masks have the same address at some edge."""
     if module is other or (module.seed, module.stack) != (other.seed, other.stack):
         return False
     return bool(module.sampling & other.sampling)
@@ -97,6 +98,7 @@ def _alike(module: Masked, other: Masked) -> bool:
 
 def _outermost() -> nn.Module | None:
     """The outermost module that is being called in this thread."""
+    # Walk up the stack; the last frame of nn.Module's call is the outermost.
     frame, found = sys._getframe(1), None
     while frame is not None:
         found = frame if frame.f_code is _CALL else found
@@ -105,9 +107,9 @@ def _outermost() -> nn.Module | None:
 
 
 def _names(owner: nn.Module, *modules: nn.Module) -> list[str] | None:
-    """The modules' names in `owner`; None where it has not all of them.
+    """The modules' names in `owner`; None unless it contains all of them.
 
-    A part of a model that keeps one stack for all its parts has that model's name.
+    A part of a model that has one stack for all its parts is named as that model.
     """
     names = {module: name for name, module in owner.named_modules()}
     if not all(module in names for module in modules):

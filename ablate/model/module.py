@@ -27,7 +27,7 @@ from ablate.model.rnn import RNN
 from ablate.model.transforms import refuse_places, refuse_proxy, refuse_script
 from ablate.placement import Placement
 
-# What runs each cell.
+# The module that runs each cell.
 _MODULES: Final[Mapping[str, Callable[..., Recurrent]]] = MappingProxyType(
     {
         cells.LSTM.name: LSTM,
@@ -39,7 +39,7 @@ _MODULES: Final[Mapping[str, Callable[..., Recurrent]]] = MappingProxyType(
 
 
 def _module_of(cell: str) -> Callable[..., Recurrent]:
-    """What makes the layers of a cell; raises AblateError for one that only studies train."""
+    """The module class of a cell; raises AblateError for a cell that only studies train."""
     name = cells.get(cell).name
     if name not in _MODULES:
         raise AblateError(
@@ -53,13 +53,13 @@ class LanguageModel(nn.Module):
     """Embedding, recurrent layers and softmax under one placement: the net that a study trains.
 
     `cell` names the equations of the layers: lstm, gru, rnn or rnn_relu. The module that runs them
-    is called `lstm` whatever they are, because checkpoints are read by that name.
+    is always called `lstm`, because checkpoints are read by that name.
 
-    `state_dict` has the names of `ablate.model.parameters`, so that a trial's parameters load; at
-    equal seed, update and placement its masks are the trial's. `embedding` is the width of the word
-    vectors, `hidden` by default. Initial weights are those of the three `torch.nn` modules, made in
-    this order. Both modules that drop have one seed and one count of updates; `placement` may be
-    set between two calls.
+    `state_dict` has the names of `ablate.model.parameters`, so a trial's parameters load. At equal
+    seed, update and placement the masks are those of the trial. `embedding` is the width of the
+    word vectors, `hidden` by default. Initial weights are those of the three `torch.nn` modules,
+    made in this order. Embedding and layers share one seed and one count of updates; `placement`
+    may be set between two calls.
     """
 
     def __init__(
@@ -79,21 +79,21 @@ class LanguageModel(nn.Module):
         super().__init__()
         make = _module_of(cell)
         width = hidden if embedding is None else embedding
-        # A seed drawn here would stand between the weights of one module and those of the next.
+        # Drawing a seed here would change the weights of the next module; it is drawn last.
         options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
         options |= {"device": device, "dtype": dtype}
         self.embedding = Embedding(vocabulary, width, **options)
         self.lstm = make(width, hidden, num_layers, **options)
         self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
-        # Copies of one part count with copies of the whole.
+        # Copies of a part and copies of the whole share one count.
         self.embedding.lineage = self.lstm.lineage
         if seed is None:
             self.load_mask_state(self.mask_state() | {"seed": drawn_seed()})
         self.placement = placement
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that samples masks of its own, both parts under one stack."""
-        # Beforehand, so that each of them draws no stack alone.
+        """A copy that samples different masks, with one new stack for both parts."""
+        # Copy the parts first: otherwise each would get a separate stack.
         for part in (self.embedding, self.lstm):
             if id(part) not in memo:
                 duplicate(part, memo)
@@ -106,7 +106,7 @@ class LanguageModel(nn.Module):
 
     @property
     def stack(self) -> int:
-        """Which of the models of one seed this is; both parts have it."""
+        """The number of this model among those of one seed; both parts have it."""
         return self.lstm.stack
 
     @stack.setter
@@ -141,8 +141,8 @@ class LanguageModel(nn.Module):
     ) -> tuple[Tensor, CallersState]:
         """Logits [T, B, V] of tokens [T, B], and the state; arguments as in `ablate.LSTM`.
 
-        The state is (h, c) of LSTM cells and h of others. Tokens [T] give logits [T, V]. Both
-        modules that drop sample under one number of the update.
+        The state is (h, c) for LSTM cells and h for others. Tokens [T] give logits [T, V].
+        Embedding and layers sample under the same update.
         """
         refuse_places("ablate.LanguageModel", by_place, "model(tokens, state, update=0)")
         refuse_proxy("ablate.LanguageModel", tokens_TB)
@@ -155,20 +155,20 @@ class LanguageModel(nn.Module):
         return self.decoder(y), after
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """What `torch.jit.script` asks for; raises AblateError."""
+        """Called by `torch.jit.script`; raises AblateError."""
         refuse_script("ablate.LanguageModel")
         return self
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
-        """`hook` of the module that owns `edge`."""
+        """Add a hook to the module that owns `edge`."""
         owner = self.embedding if edge is Edge.EMBEDDING else self.lstm
         return owner.hook(edge, fn)
 
     def mask_state(self) -> dict[str, int]:
-        """What a checkpoint needs besides `state_dict`, so that the same masks follow."""
+        """What a checkpoint needs besides `state_dict` to continue with the same masks."""
         return self.lstm.mask_state()
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
-        """Go on where `mask_state` was taken; raises AblateError for another mapping."""
+        """Continue from a `mask_state`; raises AblateError for any other mapping."""
         self.embedding.load_mask_state(state)
         self.lstm.load_mask_state(state)

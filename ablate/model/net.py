@@ -1,4 +1,4 @@
-"""The shape of a net: what a study file calls `net`."""
+"""The shape of a net: the `net` of a study file."""
 
 from typing import Annotated, ClassVar
 
@@ -23,7 +23,7 @@ CellName = Annotated[str, AfterValidator(_known)]
 
 
 class Shape(Founded):
-    """A recurrent language model's shape; `embedding` is `hidden` unless it is given (Zaremba)."""
+    """A recurrent language model's shape; `embedding` is `hidden` by default (Zaremba)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -40,7 +40,7 @@ class Shape(Founded):
 
 
 class Net(Shape):
-    """A net: a shape, and the name of the cell that its layers are made of."""
+    """A net: a shape, and the name of its layers' cell."""
 
     cell: CellName = "lstm"
 

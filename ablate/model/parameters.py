@@ -1,9 +1,9 @@
 """A language model's parameters: names, shapes, initial values, as a plain dict of tensors.
 
-Initial values are drawn at addresses of their own (purpose INITIAL, the parameter's number as
-layer), so that every placement of a seed starts from the same weights on every device. A matrix
-has its rows at the address's batch and its columns at the unit. A vector is drawn as rows of as
-many units as an address holds: its n-th number is unit n mod 2^14 of row n div 2^14.
+Initial values are sampled at separate addresses (purpose INITIAL, the parameter's number as layer),
+so every placement of a seed starts from the same weights on every device. A matrix has its rows at
+the address's batch and its columns at the unit. A vector is folded into rows of the most units that
+an address can hold: its n-th number is unit n mod 2^14 of row n div 2^14.
 
 Shapes: V vocabulary, D embedding, H hidden.
 """
@@ -24,9 +24,9 @@ _EACH = Sharing(batch=1, unit=1, update=1)
 
 
 def shapes(net: Net, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """The parameters' names (those of `torch.nn` modules) and shapes, in their fixed order.
+    """The parameters' names (those of `torch.nn` modules) and shapes, in a fixed order.
 
-    The layers' are called `lstm.` whatever their cell: a name is what a checkpoint is read by.
+    Layers of every cell are called `lstm.`, because checkpoints are read by that name.
     """
     table: dict[str, tuple[int, ...]] = {"embedding.weight": (vocabulary, net.inputs)}
     rows = len(net.of_cell.gates) * net.hidden
@@ -48,7 +48,7 @@ def initial_parameters(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Parameters:
-    """Every parameter, biases and embedding too, from U(-radius, radius) (Zaremba 2014)."""
+    """Every parameter, with biases and embedding, from U(-radius, radius) (Zaremba 2014)."""
     parameters = {}
     for number, (name, shape) in enumerate(shapes(net, vocabulary).items()):
         address = Address(seed=seed, layer=number, purpose=Purpose.INITIAL)
@@ -72,5 +72,5 @@ def layer_weights(parameters: Parameters, layers: int) -> list[LayerWeights]:
 
 
 def count(parameters: Parameters) -> int:
-    """The number of trained numbers."""
+    """The total number of trained values."""
     return sum(value.numel() for value in parameters.values())

@@ -1,8 +1,8 @@
-"""Which placement a module may take, what to give in place of another value, and what acts nowhere.
+"""Checks of a module's placement, with a hint for an invalid value and a warning for an idle edge.
 
-An edge acts nowhere where a net has no such place: INTERLAYER between the layers of one layer.
-`torch.nn.LSTM` warns of its `dropout` there, and so do these modules, unless INPUT or OUTPUT drops
-at the same rate: then the drop is one of all vertical edges, of which a net of one layer has two.
+An edge is idle if the net lacks it: a net of one layer has no INTERLAYER. `torch.nn.LSTM` warns of
+`dropout` there, and so do these modules, unless INPUT or OUTPUT drops at the same rate. Then the
+drop was meant for all vertical edges, of which a net of one layer has two.
 """
 
 import difflib
@@ -27,10 +27,10 @@ _MADE: Final = (
 def checked_placement(
     placement: object, owns: Edge, cell: Cell | None = None, kind: str = "a module"
 ) -> Placement:
-    """A placement that a module can run; raises AblateError for another value or a schedule.
+    """A placement that a module can run; raises AblateError for any other value or a schedule.
 
-    `owns` are the edges that the module has, and `cell` what it runs, for the hint. `kind` is what
-    messages call a module of one direction.
+    `owns` and `cell`, the module's edges and equations, are for the hint. `kind` is the name of a
+    module of one direction in messages.
     """
     if placement is None:
         return Placement()
@@ -55,9 +55,9 @@ def checked_placement(
 def checked_placements(
     given: object, owns: Edge, cell: Cell | None, *, directions: int, kind: str
 ) -> Placed:
-    """What a module of one or two directions can run, as `checked_placement` for each of them.
+    """The placements of a module of one or two directions, each as `checked_placement` returns it.
 
-    `kind` is what messages call the module.
+    `kind` is the module's name in messages.
     """
     if not isinstance(given, tuple | list):
         return checked_placement(given, owns, cell)
@@ -82,7 +82,7 @@ def _directions(number: int) -> str:
 
 
 def idle(placement: Placement, layers: int) -> Edge:
-    """The edges that were meant by themselves and have no place in a net of `layers` layers."""
+    """The edges that a net of `layers` layers lacks, unless INPUT or OUTPUT has the same rate."""
     nowhere = Edge(0)
     for edge, drop in placement.items():
         beside = [placement[e].rate for e in (Edge.INPUT, Edge.OUTPUT) if e in placement]
@@ -92,7 +92,7 @@ def idle(placement: Placement, layers: int) -> Edge:
 
 
 def warn_idle(edges: Edge, layers: int, mend: str) -> None:
-    """Say that what acts at `edges` acts nowhere, and how to mend it."""
+    """Warn that a drop or hook at `edges` acts nowhere, with a remedy."""
     if edges:
         tell(
             f"{edges.label} lies between two layers, and this net has {layers}: what is put there "
@@ -101,7 +101,7 @@ def warn_idle(edges: Edge, layers: int, mend: str) -> None:
 
 
 def _hint(given: object, owns: Edge, cell: Cell | None) -> str:
-    """How the value that was given becomes a placement that the module takes."""
+    """How to turn the given value into a placement that the module takes."""
     from ablate.strategies import STRATEGIES
 
     edge = "RECURRENT" if Edge.RECURRENT in owns else "EMBEDDING"
@@ -117,7 +117,7 @@ def _hint(given: object, owns: Edge, cell: Cell | None) -> str:
         else f"no strategy is called {asked!r}, and the nearest one's is"
     )
     strategy = STRATEGIES[near[0]]
-    # Most strategies place the same in every cell.
+    # Only a strategy that depends on the cell needs it as an argument.
     named = f"ablate.cells.{cell.name.upper()}" if cell and strategy.for_cell else ""
     placement = strategy.place(cell or LSTM)
     try:
@@ -131,14 +131,14 @@ def _hint(given: object, owns: Edge, cell: Cell | None) -> str:
 
 
 def _asked(given: Any) -> str:
-    """The strategy that a value names: a word, the decorated function, or the strategy itself."""
+    """The strategy that a value names: a word, the decorated function, or the strategy object."""
     name = given if isinstance(given, str) else getattr(given, "__name__", None)
     name = getattr(given, "name", None) if name is None else name
     return name if isinstance(name, str) else ""
 
 
 def _part(placement: Placement, owns: Edge) -> str:
-    """What of a strategy's placement is the module's, as an expression behind it."""
+    """The expression that restricts a strategy's placement to the module's edges."""
     others = placement.edges & ~owns
     if not others:
         return ""

@@ -17,24 +17,25 @@ Lengths = Tensor | Sequence[int]
 
 
 def padded(packed: PackedSequence) -> tuple[Tensor, Tensor]:
-    """x [T, B, D] and lengths [B] of a packed sequence, rows in the order of who packed them."""
+    """x [T, B, D] and lengths [B] of a packed sequence, rows in their order before packing."""
     x_TBD, lengths_B = pad_packed_sequence(packed)
     return x_TBD, lengths_B.to(x_TBD.device)
 
 
 def packed_as(given: PackedSequence, y_TBH: Tensor) -> PackedSequence:
-    """Outputs packed in the order of steps and rows of what was given."""
+    """Outputs packed with the same order of steps and rows as `given`."""
     sizes_T = given.batch_sizes
     if given.sorted_indices is not None:
         y_TBH = y_TBH.index_select(1, given.sorted_indices)
-    # Longest first by the numbers that were given: rows of one length could be sorted otherwise.
+    # A sorted row is as long as the number of steps whose batch size exceeds its index. Sorting
+    # again could order rows of equal length differently.
     lengths_B = (sizes_T.unsqueeze(1) > torch.arange(int(sizes_T[0]))).sum(0)
     data_NH = pack_padded_sequence(y_TBH, lengths_B).data
     return PackedSequence(data_NH, sizes_T, given.sorted_indices, given.unsorted_indices)
 
 
 def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -> Tensor:
-    """Return the lengths of the rows, [B] on the device of x; raises AblateError for others."""
+    """Return the row lengths, [B] on the device of x; raises AblateError for invalid ones."""
     if isinstance(x, PackedSequence):
         raise AblateError("a PackedSequence knows the lengths of its rows; leave `lengths` out")
     if x.dim() == 2:
@@ -56,7 +57,7 @@ def check_lengths(lengths: Lengths, x: Tensor | PackedSequence, x_TBD: Tensor) -
 
 
 def _told(lengths: Tensor) -> bool:
-    """Whether the host may ask for their values: not where a graph is made of the call."""
+    """Whether the host may read the values: not while the call is captured in a graph."""
     if lengths.is_cuda and torch.cuda.is_current_stream_capturing():
         return False
     return not (torch.compiler.is_exporting() or lengths.is_meta or hidden_by_vmap(lengths))
@@ -72,14 +73,14 @@ def _in_range(lengths: Sequence[int], steps: int) -> None:
 
 
 def _whole_numbers(lengths: Lengths, steps: int) -> Tensor:
-    """A tensor of the caller's numbers; raises AblateError where they are no whole numbers."""
+    """The caller's lengths as a tensor; raises AblateError unless they are whole numbers."""
     if isinstance(lengths, list | tuple):
         try:
             numbers = [operator.index(each) for each in lengths if not isinstance(each, bool)]
         except TypeError:
             numbers = []
         if len(numbers) == len(lengths):
-            # Before they meet a tensor, which holds no number of any size.
+            # Check before making a tensor, which cannot hold an arbitrarily large number.
             _in_range(numbers, steps)
             return torch.tensor(numbers, dtype=torch.int64)
         got = f"{list(lengths)!r}"

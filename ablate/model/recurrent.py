@@ -1,4 +1,4 @@
-"""What `ablate.LSTM`, `ablate.GRU` and `ablate.RNN` share: torch's module with dropout at any edge.
+"""The base of `ablate.LSTM`, `ablate.GRU`, `ablate.RNN`: torch's module with dropout at any edge.
 
 Shapes: T time, B batch, D input, H hidden, G gates, U units, S source units, L layers times
 directions.
@@ -43,12 +43,12 @@ from ablate.placement import Placement
 
 
 class Recurrent(Masked, nn.RNNBase):
-    """A recurrent module of torch with dropout wherever a placement puts it; abstract.
+    """A recurrent module of torch with dropout at the edges of a placement; abstract.
 
-    A class below it is a subclass of its torch module too, whose constructor makes the weights.
+    A subclass also inherits from its torch module, whose constructor makes the weights.
     """
 
-    # Options of the class's own, besides those of all recurrent modules.
+    # Options of the class beyond those of all recurrent modules.
     adds: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -71,7 +71,7 @@ class Recurrent(Masked, nn.RNNBase):
         width = 2 * hidden_size if bidirectional else hidden_size
         given = {"dropout": dropout} | others
         check_options(given, self.adds, kind_of(self), layers=num_layers, width=width)
-        # To the constructor of torch's module, which knows its own mode.
+        # The next constructor is that of torch's module, which sets its mode.
         super().__init__(
             input_size,  # pyright: ignore[reportArgumentType]
             hidden_size,
@@ -115,7 +115,7 @@ class Recurrent(Masked, nn.RNNBase):
         for placement in by_direction(placed, self.directions):
             placement.check(self.num_layers, self.cell)
             nowhere |= idle(placement, self.num_layers)
-        # Once, although a schedule sets the placement at each update.
+        # Warn only about newly idle edges: a schedule sets the placement at each update.
         for placement in by_direction(getattr(self, "_placement", Placement()), self.directions):
             before |= idle(placement, self.num_layers)
         nowhere &= ~before
@@ -135,7 +135,7 @@ class Recurrent(Masked, nn.RNNBase):
             warn_idle(edge, self.num_layers, "")
         return handle
 
-    # A loop over time unrolled into a caller's graph would compile for minutes, once an update.
+    # Unrolling a loop over time into the caller's graph would compile for minutes at each update.
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(
         self,
@@ -148,12 +148,12 @@ class Recurrent(Masked, nn.RNNBase):
         lengths: Lengths | None = None,
         hx: CallersState | None = None,
     ) -> tuple[Tensor | PackedSequence, CallersState]:
-        """Run over a sequence: `y, state`, as torch's module; `hx` is its name for `state`.
+        """Run over a sequence: returns `y, state` as torch's module; `hx` is its name for `state`.
 
-        x is [T, B, D], [B, T, D] with `batch_first`, [T, D], or a PackedSequence, of which y is
-        one too. The state is (h, c) of an LSTM and h of the others, [L, B, H] each, [L, H] where x
-        has no batch, zeros by default. `lengths`, [B] from 0 to T, are those of the rows of a
-        padded x: steps beyond are not read, y is 0 there, and the state is that of a row's own end.
+        x is [T, B, D], [B, T, D] with `batch_first`, [T, D], or a PackedSequence; y has the same
+        form. The state is (h, c) for an LSTM and h for the others, [L, B, H] each, [L, H] if x has
+        no batch, zeros by default. `lengths`, [B] from 0 to T, are the row lengths of a padded x:
+        later steps are not read, y is 0 there, and the state is that at the end of each row.
 
         `start` is the first step's number within the sequence: a loop of one-step calls with one
         `update` has the masks of one long call. `batch_offset` is the first row's number in the
@@ -167,7 +167,7 @@ class Recurrent(Masked, nn.RNNBase):
                 f"goes on with one, got start={start}; give the whole sequence in one call"
             )
         number = claim(self, update, start=start)
-        # torch's own attribute, which some code sets after construction.
+        # Some code sets torch's attribute after construction.
         self._check_dropout()
         weights = self._weights()
         like = weights[0].w_ih
@@ -198,9 +198,9 @@ class Recurrent(Masked, nn.RNNBase):
         window: Window,
         lengths_B: Tensor | None,
     ) -> StackOutput:
-        """All layers over a window, by the engine's path for the placement."""
+        """Run all layers over a window on the engine's path for the placement."""
         placements = self.placements
-        # A batch without rows has neither masks nor lengths.
+        # An empty batch has neither masks nor lengths.
         if not window.batch:
             placements, lengths_B = (Placement(),) * self.directions, None
         path = self._path(placements, window)
@@ -227,7 +227,7 @@ class Recurrent(Masked, nn.RNNBase):
     def _read(
         self, x: Tensor | PackedSequence, lengths: Lengths | None
     ) -> tuple[Tensor, Tensor | None]:
-        """[T, B, D] of what a caller gives, and its rows' lengths where they may differ."""
+        """x as [T, B, D], and its row lengths if they may differ."""
         if isinstance(x, PackedSequence):
             x_TBD, lengths_B = padded(x)
             return x_TBD, lengths_B if lengths is None else check_lengths(lengths, x, x_TBD)
@@ -235,13 +235,13 @@ class Recurrent(Masked, nn.RNNBase):
         return x_TBD, None if lengths is None else check_lengths(lengths, x, x_TBD)
 
     def _given_back(self, x: Tensor | PackedSequence, y_TBH: Tensor) -> Tensor | PackedSequence:
-        """The outputs in the form in which the caller gave x."""
+        """The outputs in the same form as x."""
         if isinstance(x, PackedSequence):
             return packed_as(x, y_TBH)
         return self._time_first(y_TBH) if x.dim() == 3 else y_TBH[:, 0]
 
     def _time_first(self, value: Tensor) -> Tensor:
-        """[T, B, X] of what a caller gives, and back; no batch becomes a batch of one."""
+        """Convert to [T, B, X] or back; without a batch axis B is 1."""
         if value.dim() == 2:
             return value[:, None]
         return value.transpose(0, 1) if self.batch_first else value
@@ -258,9 +258,9 @@ class Recurrent(Masked, nn.RNNBase):
         )
 
     def _path(self, placements: tuple[Placement, ...], window: Window) -> Path:
-        """The path of a call; raises AblateError where a tool would freeze it."""
+        """The path of a call; raises AblateError if a tool would freeze it."""
         device = torch.device(window.device).type
-        # One placement for both directions is planned once.
+        # Plan a placement that both directions share only once.
         planned = placements[:1] if placements[0] is placements[-1] else placements
         plans = [
             plan(each, self.num_layers, device=device, mode=window.mode, cell=self.cell)
@@ -273,10 +273,10 @@ class Recurrent(Masked, nn.RNNBase):
         refuse_trace(kind_of(self), inside)
         if by_functions():
             return Path.REFERENCE
-        # A trace would unroll our own loop, which takes no batch without rows either.
+        # A trace would unroll our loop, and our loop takes no empty batch.
         if not inside and self.cell.library and (is_tracing() or not window.batch):
             return Path.LIBRARY
-        # One path for both directions: the library's loop has no place for what acts inside.
+        # Both directions take one path: the library's loop supports no drop inside.
         return next((made.path for made in plans if made.path is Path.LOOPED), plans[0].path)
 
     def masks(
@@ -291,15 +291,14 @@ class Recurrent(Masked, nn.RNNBase):
         batch_offset: int = 0,
         direction: int = 0,
     ) -> Tensor:
-        """The multipliers with which a training call drops `edge` at `layer`.
+        """The multipliers that a training call applies to `edge` at `layer`.
 
-        [T, B, G, U] for a window of `time` steps and `batch` rows, WEIGHT's [G, U, S]; an axis that
-        shares one decision has length 1. Under HOLD 1 takes the new value and 0 keeps the old one.
-        Those of backward, `direction` 1, come in the order in which it reads, a row's last step
-        first; at OUTPUT, and at an INPUT or INTERLAYER that both directions share, in the order of
-        the sequence. Unless they are named, the layer is the lowest at which the edge acts and the
-        update that of the next call. Raises AblateError for an edge that the placement does not
-        drop.
+        [T, B, G, U] for a window of `time` steps and `batch` rows, [G, U, S] for WEIGHT; an axis
+        that shares one decision has length 1. Under HOLD 1 takes the new value and 0 keeps the old.
+        Masks of backward, `direction` 1, are in reading order, a row's last step first. At OUTPUT,
+        and at an INPUT or INTERLAYER that both directions share, they are in sequence order. The
+        defaults are the lowest layer at which the edge acts, and the update of the next call.
+        Raises AblateError for an edge that the placement does not drop.
         """
         self._check_edges(one_edge(edge))
         placement = placement_of(self.placements, direction, edge)
@@ -317,7 +316,7 @@ class Recurrent(Masked, nn.RNNBase):
         return mask(drop, edge, layer, self._units(edge), window, cell=self.cell)
 
     def _units(self, edge: Edge) -> int:
-        """How many units `edge` drops: a layer above the lowest reads both directions."""
+        """The number of units that `edge` drops; INTERLAYER reads both directions."""
         if edge is Edge.INPUT:
             return self.input_size
         return self.hidden_size * (self.directions if edge is Edge.INTERLAYER else 1)
@@ -326,9 +325,9 @@ class Recurrent(Masked, nn.RNNBase):
         return super().extra_repr() + self._masks_repr()
 
     def _weights(self) -> list[LayerWeights]:
-        """Each layer's parameters, or what stands in their place (a parametrization's).
+        """Each layer's parameters, or the values of a parametrization.
 
-        In torch's order: of two directions forward and backward of one layer stand side by side.
+        In torch's order: backward of a layer follows forward of that layer.
         """
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if self.bias else 2]
         return [

@@ -11,13 +11,13 @@ from ablate.model.recurrent import Recurrent
 
 
 class RNN(Recurrent, nn.RNN):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """`torch.nn.RNN` with dropout wherever a placement puts it: all else is as in `ablate.LSTM`.
+    """`torch.nn.RNN` with dropout at the edges of a placement; otherwise as `ablate.LSTM`.
 
         placement = Placement({Edge.RECURRENT: Drop(0.25, VARIATIONAL)})
         rnn = ablate.RNN(10, 20, nonlinearity="relu", placement=placement)
         y, h = rnn(x)
 
-    The state is h alone. There is no CELL and no CARRY, nor UPDATE, which would be HIDDEN.
+    The state is h alone. There is no CELL, no CARRY and no UPDATE, which would equal HIDDEN.
     """
 
     adds: ClassVar[tuple[str, ...]] = ("nonlinearity",)

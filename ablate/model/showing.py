@@ -1,4 +1,4 @@
-"""Which masks a module shows, or a sentence that says why there are none."""
+"""The edge, placement and layer whose masks a module shows, or an error that says why not."""
 
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError
@@ -6,7 +6,7 @@ from ablate.placement import Placement
 
 
 def one_edge(edge: object) -> Edge:
-    """Return what is a single edge; raises AblateError for another value."""
+    """Return a single edge; raises AblateError for any other value."""
     if not isinstance(edge, Edge) or len(edge) != 1:
         given = edge.label if isinstance(edge, Edge) else repr(edge)
         raise AblateError(
@@ -16,7 +16,7 @@ def one_edge(edge: object) -> Edge:
 
 
 def placement_of(placements: tuple[Placement, ...], direction: int, edge: Edge) -> Placement:
-    """Return the placement of a direction; raises AblateError where it does not drop `edge`."""
+    """Return the placement of a direction; raises AblateError if it does not drop `edge`."""
     if direction not in range(len(placements)):
         allowed = "0 (forward)" + (" or 1 (backward)" if len(placements) == 2 else "")
         raise AblateError(
@@ -34,7 +34,7 @@ def placement_of(placements: tuple[Placement, ...], direction: int, edge: Edge) 
 def layer_of(edge: Edge, layer: int | None, layers: int, kind: str) -> int:
     """Return the layer whose masks are shown, by default the lowest at which `edge` acts.
 
-    Raises AblateError for one of the `layers` of a module of `kind` at which it does not.
+    Raises AblateError if `edge` does not act at that layer of a module of `kind`.
     """
     acts_at = layers_of(edge, layers)
     if not acts_at:

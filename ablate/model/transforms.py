@@ -1,4 +1,4 @@
-"""What torch's own tools do with a module: which run it, on which path, and a sentence for the rest.
+"""What torch's tools do with a module: which run it, on which path, and errors for the rest.
 
 | tool | evaluation, or nothing is dropped | training |
 |---|---|---|
@@ -24,7 +24,7 @@ from ablate.edges import Edge
 from ablate.engine.capturing import below_functions
 from ablate.errors import AblateError
 
-# Stands in what torch.compile says where it may not leave the graph.
+# The reason in torch.compile's error when it may not leave the graph.
 NOT_IN_A_GRAPH: Final = (
     "ablate draws masks by the number of the update, which a graph would freeze; compile without "
     "fullgraph=True, which leaves this module outside, or export with strict=False"
@@ -32,12 +32,12 @@ NOT_IN_A_GRAPH: Final = (
 
 
 def by_functions() -> bool:
-    """Whether `torch.func`, or forward-mode AD, is what calls: the reference path knows both."""
+    """Whether `torch.func` or forward-mode AD is calling; the reference path supports both."""
     return below_functions() or forward_ad._current_level >= 0
 
 
 def refuse_tools(kind: str) -> None:
-    """Raise AblateError where a sampling call would be frozen, or shared without being asked."""
+    """Raise AblateError if a tool would freeze a sampling call, or share it unasked."""
     if tool := _graph_maker():
         raise AblateError(
             f"{tool} would keep the masks of one call of {kind} for every call of its graph; take "
@@ -53,7 +53,7 @@ def refuse_tools(kind: str) -> None:
 
 
 def refuse_trace(kind: str, inside: Edge) -> None:
-    """Raise AblateError where a trace would keep the number of steps: `inside` acts between two."""
+    """Raise AblateError if a trace would fix the number of steps: `inside` acts between steps."""
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
@@ -63,7 +63,7 @@ def refuse_trace(kind: str, inside: Edge) -> None:
 
 
 def refuse_ragged_trace(kind: str) -> None:
-    """Raise AblateError where a trace would keep the number of steps, since rows have lengths."""
+    """Raise AblateError if a trace would fix the number of steps, since rows have lengths."""
     if is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps of {kind}, since rows end at steps "
@@ -72,7 +72,7 @@ def refuse_ragged_trace(kind: str) -> None:
 
 
 def refuse_script(kind: str) -> None:
-    """Raise AblateError: a script knows no masks."""
+    """Raise AblateError: TorchScript cannot compile the masks."""
     raise AblateError(
         f"torch.jit.script cannot read {kind}, whose masks are Python's; trace the model that it "
         "stands in, in evaluation mode: `torch.jit.trace(model.eval(), (x,))`"
@@ -80,7 +80,7 @@ def refuse_script(kind: str) -> None:
 
 
 def refuse_proxy(kind: str, x: object) -> None:
-    """Raise AblateError for what `torch.fx` gives in place of a tensor."""
+    """Raise AblateError for the proxy that `torch.fx` passes instead of a tensor."""
     if isinstance(x, fx.Proxy):
         raise AblateError(
             f"torch.fx cannot trace {kind}, a loop over time; make it a leaf: "
@@ -91,9 +91,9 @@ def refuse_proxy(kind: str, x: object) -> None:
 
 
 def refuse_places(kind: str, given: tuple[Any, ...], call: str, *more: str) -> None:
-    """Raise AblateError for arguments by place that are to be named, `more` among them.
+    """Raise AblateError for positional arguments that must be keywords, `more` among them.
 
-    ONNX's older exporter gives every default by place.
+    ONNX's older exporter passes every default by position.
     """
     if given and not torch.onnx.is_in_onnx_export():
         names = ", ".join(f"`{name}`" for name in ("update", "start", "batch_offset", *more))
@@ -101,12 +101,12 @@ def refuse_places(kind: str, given: tuple[Any, ...], call: str, *more: str) -> N
 
 
 def hidden_by_vmap(x: torch.Tensor) -> bool:
-    """Whether the values of x are those of many calls at once."""
+    """Whether `torch.vmap` hides the values of x, those of many calls at once."""
     return is_batchedtensor(x)
 
 
 def kind_of(module: nn.Module) -> str:
-    """What messages call a module: `ablate.LSTM`."""
+    """The name of a module in messages: `ablate.LSTM`."""
     own = (each for each in type(module).__mro__ if each.__module__.startswith("ablate."))
     return f"ablate.{next(own, type(module)).__name__}"
 

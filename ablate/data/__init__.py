@@ -1,4 +1,4 @@
-"""Corpora and the windows that training and evaluation read them through."""
+"""Corpora, and the windows in which training and evaluation read them."""
 
 from ablate.data.corpora import Corpus, corpora, load_corpus
 

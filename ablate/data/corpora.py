@@ -1,4 +1,4 @@
-"""Corpora: three splits of numbered tokens, one vocabulary, and a digest that names them.
+"""Corpora: three splits of numbered tokens, one vocabulary, and a digest that identifies them.
 
 | name        | what it is                                                                       |
 |-------------|----------------------------------------------------------------------------------|
@@ -6,8 +6,8 @@
 | `ptb-tenth` | the first tenth of each of its splits, with the vocabulary of the training slice |
 | `toy`       | a small synthetic language, generated; needs nothing                             |
 
-Anything else is the path of a folder with train.txt, valid.txt and test.txt. A built-in name always
-means the built-in corpus; write `./ptb` for a folder that has its name.
+Any other name is the path of a folder with train.txt, valid.txt and test.txt. A built-in name
+always means the built-in corpus; write `./ptb` for a folder of that name.
 """
 
 import hashlib
@@ -35,19 +35,19 @@ from ablate.registry import Registry
 
 SPLITS = ("train", "valid", "test")
 
-#: The most types of a corpus, whose numbers are `int32`. Initial weights have addresses for more.
+#: The most types of a corpus: token numbers are `int32`. Initial weights have addresses for more.
 MOST_TYPES: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Numbered tokens of three splits; two corpora are equal where their digests are.
+    """Numbered tokens of three splits; two corpora are equal if their digests are.
 
     `train`, `valid` and `test` are read-only `int32` arrays of token numbers, `vocabulary[n]` is
     the word of number n, and `eos` is the number of `<eos>`, which ends every line. `unknown` has
-    for each split the positions of the words that the vocabulary lacks, which are numbered as
-    `<unk>`; an `<unk>` that the text itself has is a word. `text` says how the texts were read,
-    `notes` what was found in them, and `folder` where they lie (absolute; None for a built-in one).
+    for each split the positions of words outside the vocabulary, which are numbered as `<unk>`; an
+    `<unk>` written in the text is a word. `text` says how the texts were read, `notes` lists the
+    findings in them, and `folder` is their absolute path (None for a built-in corpus).
     """
 
     name: str
@@ -78,11 +78,11 @@ def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corp
     """Return the corpus of a built-in name or of a folder's path, its texts read as `text` says.
 
     The vocabulary is that of the training split, by falling frequency and then alphabetically. A
-    word of any split that is not in it is `<unk>`, which joins the vocabulary if need be. A
-    relative path begins at the folder `begins`. Built-in corpora are kept for the life of the
-    process; a folder is read anew at each call.
+    word of any split outside it is `<unk>`, which joins the vocabulary if needed. A relative path
+    begins at the folder `begins`. Built-in corpora are cached for the process; a folder is read at
+    each call.
 
-    Raises `AblateError` for an unknown name and for whatever keeps the texts from being read.
+    Raises `AblateError` for an unknown name and for texts that cannot be read.
     """
     check_name(spec, begins)
     if spec in CORPORA:
@@ -96,19 +96,19 @@ def load_corpus(spec: str, text: Text = PLAIN, *, begins: Path = Path()) -> Corp
 
 
 def check_name(spec: str, begins: Path = Path()) -> None:
-    """Raise `AblateError` where `spec` is neither a built-in name nor looks like a path.
+    """Raise `AblateError` if `spec` is neither a built-in name nor looks like a path.
 
-    No text is read: a study file may name a folder that is only there when it runs. A relative path
+    No text is read: a study file may name a folder that exists only when it runs. A relative path
     begins at the folder `begins`.
     """
-    # A bare word that is no folder is more likely a misspelt name than a path.
+    # A bare word without such a folder is more likely a misspelt name than a path.
     bare = os.sep not in os.path.expanduser(spec)
     if spec not in CORPORA and bare and not (spec and os.path.exists(folder_of(spec, begins))):
         raise CORPORA.unknown(spec)
 
 
 def folder_of(spec: str, begins: Path = Path()) -> Path:
-    """Return the folder that `spec` means as a path, which begins at `begins` if it is relative."""
+    """Return the folder of the path `spec`, which begins at `begins` if it is relative."""
     return begins / os.path.expanduser(spec)
 
 
@@ -130,7 +130,7 @@ def _toy(text: Text) -> dict[str, list[str]]:
     return {split: tokenize(text.spell(made)) for split, made in generate_toy().items()}
 
 
-#: How the splits of each built-in corpus are read, in words.
+#: The functions that read the splits of each built-in corpus, as lists of words.
 CORPORA: Final[Registry[Callable[[Text], dict[str, list[str]]]]] = Registry(
     "corpus", elsewhere="any other is the path of a folder with train.txt, valid.txt and test.txt"
 )
@@ -162,11 +162,10 @@ def _corpus(name: str, tokens: Mapping[str, Sequence[str]], text: Text) -> Corpu
 
 
 def _digest(vocabulary: Sequence[str], splits: Sequence[NDArray[np.int32]], text: Text) -> str:
-    """Return the SHA-256 over the vocabulary and the three arrays, each with its length before it.
+    """Return the SHA-256 over the vocabulary and the three arrays, each preceded by its length.
 
-    No word holds white space, so that lines separate words; the arrays are little-endian `int32`.
-    Text options that are not their defaults follow as JSON, so that a text's own digest is the same
-    whatever options there are.
+    No word contains white space, so newlines separate words; the arrays are little-endian `int32`.
+    Changed text options follow as JSON: adding a new option leaves existing digests as they are.
     """
     digest = hashlib.sha256()
     parts = ["\n".join(vocabulary).encode(), *(split.astype("<i4").tobytes() for split in splits)]

@@ -1,11 +1,11 @@
-"""A folder of plain text as a corpus: one UTF-8 file a split, one sentence a line."""
+"""A folder of plain text as a corpus: one UTF-8 file for each split, one sentence a line."""
 
 from pathlib import Path
 
 from ablate.data.note import visible
 from ablate.errors import AblateError
 
-#: The names that the file of each split may have, in order of preference.
+#: The allowed file names of each split, in order of preference.
 NAMES = {split: (f"{split}.txt", f"ptb.{split}.txt") for split in ("train", "valid", "test")}
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -15,8 +15,8 @@ _WANTED = "give plain UTF-8 text, words separated by spaces and one sentence a l
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the texts of the splits `train`, `valid` and `test` in `folder`.
 
-    Raises `AblateError` for a folder or file that cannot be read, for missing splits (all of them
-    named at once), and for a file that is empty or not text.
+    Raises `AblateError` for a folder or file that cannot be read, for missing splits (naming all of
+    them), and for a file that is empty or not text.
     """
     where = visible(str(folder))
     try:
@@ -42,7 +42,7 @@ def read_folder(folder: Path) -> dict[str, str]:
 def read_text(path: Path) -> str:
     """Return the text of a UTF-8 file, with or without a byte order mark.
 
-    Raises `AblateError` for a file that cannot be read, that is binary, or that holds no word.
+    Raises `AblateError` for a file that cannot be read, is binary, or has no word.
     """
     where = visible(str(path))
     try:

@@ -1,9 +1,9 @@
-"""Lines and their words: where a line ends, what splits it, and the `<eos>` that closes it.
+"""Lines and their words: line ends, word separators, and the closing `<eos>`.
 
-A line ends at a line feed, a carriage return, or both in a row; nothing else ends one. Words are
-split at white space as `str.split` knows it (a no-break space, a form feed and U+2028 included).
-Every line, an empty one included, ends with one `<eos>`: a line that ends with an `<eos>` of its
-own has that one. An `<eos>` inside a line is the same token.
+A line ends only at a line feed, a carriage return, or both in a row. Words are split at white space
+as by `str.split` (a no-break space, a form feed and U+2028 included). Every line, even an empty
+one, ends with one `<eos>`; a line that is written with a final `<eos>` gets no second one. An
+`<eos>` inside a line is the same token.
 """
 
 import re
@@ -14,14 +14,14 @@ from ablate.data.note import Note, by_split, shown
 
 EOS = "<eos>"
 
-# What other tools write where a line begins or ends.
+# The marks of other tools at the start or end of a line.
 _MARK = re.compile(r"[<\[{]\W*(s|eos|bos|sos|eol|bol|endoftext)\W*[>\]}]", re.IGNORECASE)
 
 
 def tokenize(text: str) -> list[str]:
     """Return the words of `text` in order, with one `<eos>` at the end of every line.
 
-    A last line without its line end is a line all the same.
+    A last line without a line end counts as a line.
     """
     tokens: list[str] = []
     for words in split_lines(text):
@@ -32,7 +32,7 @@ def tokenize(text: str) -> list[str]:
 
 
 def split_lines(text: str) -> list[list[str]]:
-    """Return the words of each line, those alone that are written there."""
+    """Return the words of each line as written, without an added `<eos>`."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
@@ -40,7 +40,7 @@ def split_lines(text: str) -> list[list[str]]:
 
 
 def notes(texts: Mapping[str, str]) -> Iterator[Note]:
-    """Yield what is to say about the ends of lines in the texts of the splits."""
+    """Yield the notes on line ends in the texts of the splits."""
     lines = {split: split_lines(text) for split, text in texts.items()}
     closed = {split: sum(words[-1:] == [EOS] for words in own) for split, own in lines.items()}
     if any(closed.values()):
@@ -64,7 +64,7 @@ def notes(texts: Mapping[str, str]) -> Iterator[Note]:
 
 
 def _marks(lines: Mapping[str, list[list[str]]]) -> Iterator[Note]:
-    """Yield a warning where lines begin or end with another tool's mark, such as `</s>`."""
+    """Yield a warning if lines begin or end with another tool's mark, such as `</s>`."""
     found: Counter[str] = Counter()
     counts = dict.fromkeys(lines, 0)
     for split, own in lines.items():

@@ -1,4 +1,4 @@
-"""What reading a corpus found that its numbers depend on: counts, and one sentence about them."""
+"""Findings about a corpus that affect its numbers: counts, and one sentence about them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Note:
     """One finding: `kind` names it, `counts` are its numbers by split.
 
-    A finding that `warns` says in its sentence how it is mended.
+    The sentence of a finding that `warns` includes the remedy.
     """
 
     kind: str
@@ -18,22 +18,22 @@ class Note:
 
 
 def by_split(counts: Mapping[str, int]) -> str:
-    """Return `"train 1,204, valid 98"`: the splits that have any."""
+    """Return `"train 1,204, valid 98"`: the splits with a count above 0."""
     return ", ".join(f"{split} {count:,}" for split, count in counts.items() if count)
 
 
 def visible(text: str) -> str:
-    """Return `text` with whatever a terminal cannot show as its escape, such as `\\ufeff`."""
+    """Return `text` with unprintable characters escaped, such as `\\ufeff`."""
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def shown(words: Iterable[str], most: int = 3) -> str:
-    """Return the first words in quotes, `'a', 'b'`, each of them visible."""
+    """Return the first words in quotes, `'a', 'b'`, with `visible` characters."""
     return ", ".join(f"'{visible(word)}'" for word in list(words)[:most])
 
 
 def _escape(char: str) -> str:
-    # What Python puts in a name for a byte that is no text.
+    # Python's surrogate for a byte that is not valid text.
     if "\udc80" <= char <= "\udcff":
         return f"\\x{ord(char) - 0xDC00:02x}"
     return ascii(char)[1:-1]

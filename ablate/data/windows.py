@@ -2,8 +2,8 @@
 evaluation.
 
 Shape letters: T steps of a window, B rows of the batch (streams), N tokens. A window is a pair
-`(x_TB, y_TB)` of `int64` tensors, inputs and targets. The rows are contiguous pieces of the text,
-and each window goes on where the one before it ended, so that state carries from one to the next.
+`(x_TB, y_TB)` of `int64` tensors, inputs and targets. The rows are contiguous pieces of the text.
+Each window continues where the previous one ended, so the state carries over.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ IGNORE = -100
 def training_updates(n_tokens: int, batch: int, unroll: int) -> int:
     """Return the number of windows in an epoch: (N // batch - 1) // unroll.
 
-    Raises `AblateError` where there is not one.
+    Raises `AblateError` if there is none.
     """
     updates = (n_tokens // batch - 1) // unroll
     if updates < 1:
@@ -39,10 +39,10 @@ def training_windows(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's windows as Zaremba's code cuts them (arXiv:1409.2329, `ptb_word_lm`).
 
-    Row b reads the b-th of `batch` pieces of N // batch tokens; every window has `unroll` steps,
-    and what does not fill one, at the end of each piece and of the text, is dropped.
+    Row b reads the b-th of `batch` pieces of N // batch tokens. Every window has `unroll` steps;
+    a remainder at the end of each piece and of the text is discarded.
 
-    Raises `AblateError`, at the call, where there is not one window.
+    Raises `AblateError`, at the call, if there is no window.
     """
     updates = training_updates(len(tokens), batch, unroll)
     length = len(tokens) // batch
@@ -58,11 +58,11 @@ def evaluation_windows(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield windows in which every token is a target exactly once.
 
-    The text is cut into `streams` contiguous pieces whose lengths differ by one at most, the longer
-    ones first. The first token is given `first` (the number of `<eos>`), the first of any other
-    piece the token before it. Where a shorter piece has ended the target is `IGNORE`; the last
-    window has the steps that are left, from 1 to `unroll`. Put values back in the order of the text
-    by `evaluation_order`.
+    The text is cut into `streams` contiguous pieces whose lengths differ by at most one, the longer
+    ones first. The input for the first token is `first` (the number of `<eos>`), for the first of
+    any other piece the token before it. After the end of a shorter piece the target is `IGNORE`;
+    the last window has the remaining steps, from 1 to `unroll`. `evaluation_order` restores the
+    order of the text.
     """
     steps = -(-len(tokens) // streams)
     targets_NB = torch.full((steps * streams,), IGNORE)
@@ -79,9 +79,9 @@ def evaluation_windows(
 
 
 def evaluation_order(n_tokens: int, streams: int) -> Tensor:
-    """Return where each token's value lies among the values of `evaluation_windows`.
+    """Return the index of each token's value among the values of `evaluation_windows`.
 
-    For values of shape `[steps, streams]`, all windows one after the other, with steps =
+    For values of shape `[steps, streams]`, all windows concatenated, with steps =
     ceil(N / streams), `values.flatten()[evaluation_order(N, streams)]` has shape `[N]` and is in
     the order of the text.
     """

@@ -28,7 +28,7 @@ from ablate.placement import Placement
 
 
 class Embedding(Masked, nn.Embedding):
-    """`torch.nn.Embedding` with dropout at EMBEDDING: a dropped word is zero all along its row.
+    """`torch.nn.Embedding` with dropout at EMBEDDING: drops a word wherever it occurs in a row.
 
     Arguments, call, `state_dict` and initial weights are those of `torch.nn.Embedding`; `max_norm`,
     `norm_type`, `scale_grad_by_freq` and `sparse` are keywords. `placement`, `seed`, `stack` and

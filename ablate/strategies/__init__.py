@@ -1,18 +1,18 @@
-"""Strategies: named functions from a few rates to a placement, built-in ones and plugins alike.
+"""Strategies: named functions from a few rates to a placement, built in or from plugins.
 
-A strategy of your own, which `ablate.strategies.get("mine")` finds from then on:
+A new strategy, which `ablate.strategies.get("mine")` then finds:
 
     from ablate import PER_STEP, Drop, Edge, Placement, Rate, strategy
 
     @strategy(dial="rate")
     def mine(rate: Rate = 0.25) -> Placement:
-        \"\"\"Drop what the gates read and what they write, afresh at each step.\"\"\"
+        \"\"\"Drop what the gates read and what they write, with a new mask at each step.\"\"\"
         return Placement({Edge.RECURRENT | Edge.UPDATE: Drop(rate, PER_STEP)})
 
-Written into a file, it is found by `--plugin mine.py`, or by `plugins = ["mine.py"]` at the head of
-a study file; `ablate.registry` says how a package publishes its strategies. They may use a noise
-or a schedule of their own: frozen dataclasses below `ablate.noise.Noise` and
-`ablate.schedules.Schedule`, which enter each result's key with the digest of their source file.
+Load it from a file by `--plugin mine.py`, or by `plugins = ["mine.py"]` at the head of a study
+file; `ablate.registry` says how a package publishes its strategies. A plugin may define noises and
+schedules: frozen dataclasses that subclass `ablate.noise.Noise` and `ablate.schedules.Schedule`.
+They enter each result's key with the digest of their source file.
 
     @dataclass(frozen=True)
     class Uniform(Noise):
@@ -55,14 +55,14 @@ from ablate.strategies.decorator import strategy
 from ablate.strategies.definition import STRATEGIES, Strategy
 from ablate.strategies.parameters import Parameter, Range, Rate
 
-# A strategy is one file: whatever else lies in the folder registers itself too.
+# A strategy is one file: every other module of the folder registers too.
 import_all(__name__, __path__)
 
 get = STRATEGIES.find
 
 
 def names() -> tuple[str, ...]:
-    """The names of all strategies: ablate's own first, each family together."""
+    """The names of all strategies: the built-in ones first, by family."""
     return tuple(STRATEGIES)
 
 

@@ -1,4 +1,4 @@
-"""Vertical dropout whose masks stay for a few steps: between fresh and locked."""
+"""Vertical dropout with masks kept for a few steps: between per-step and locked."""
 
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from ablate.strategies.parameters import Range, Rate
 def bursts(rate: Rate = 0.5, steps: Annotated[int, Range(1, 100)] = 10) -> Placement:
     """Drop the vertical connections only, with one mask for a number of steps.
 
-    Source: ours. At 1 step it is `zaremba2014`, at the window's length or more `locked`: what lies
-    between tells whether there is an optimum. A burst ends with the window.
+    Source: ours. At 1 step it is `zaremba2014`, at the window's length or more `locked`; values in
+    between show whether there is an optimum. A burst ends with the window.
     Not here: no paper trains this scheme.
     Evaluation: exact in a linearised cell, since no edge lies in the recurrence.
     Default: .5, that of `zaremba2014`, for 10 steps, a half or a third of the usual windows.

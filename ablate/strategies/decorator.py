@@ -1,6 +1,6 @@
-"""The decorator that makes a strategy of a function; `ablate.registry` says how a package has some.
+"""The decorator that registers a function as a strategy.
 
-A single file is a plugin too: `plugins` says how it is loaded.
+`ablate.registry` describes packages of strategies, `plugins` describes single files.
 """
 
 import inspect
@@ -23,7 +23,7 @@ def strategy(
     """Register the decorated function as a strategy and return it unchanged.
 
     paper: an arXiv id (`arXiv:1409.2329`) or a DOI (`doi:10.1109/...`); dial: the name of a rate.
-    Raises AblateError for a function that cannot be a strategy, or a name that is taken.
+    Raises AblateError for a function that cannot be a strategy, or a taken name.
     """
     if bare is not None:
         raise AblateError(

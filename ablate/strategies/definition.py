@@ -1,4 +1,4 @@
-"""What a strategy is: a function from a few arguments to a placement, and what is known of it."""
+"""A strategy: a function from a few arguments to a placement, with its metadata."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from ablate.strategies.parameters import Parameter, Value
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-# Along a dial a rate may grow past 1; beyond .9 so little is left that trials only diverge.
+# A rate scaled along a dial could exceed 1; above .9 trials only diverge.
 CAP: Final = 0.9
 
 Function = Callable[..., Placement]
@@ -27,8 +27,8 @@ Function = Callable[..., Placement]
 class Strategy:
     """A named function from a few arguments to a placement, with its paper and its default point.
 
-    `dial` names the one rate that stands for the strategy's strength in sweeps and figures,
-    `for_cell` the parameter that is given the net's cell.
+    `dial` names the rate that represents the strategy's strength in sweeps and figures, `for_cell`
+    the parameter that receives the net's cell.
     """
 
     function: Function
@@ -44,12 +44,12 @@ class Strategy:
 
     @property
     def origin(self) -> str:
-        """Whose it is, with the version: `ablate 0.1.0`, or a plugin's."""
+        """Its package with the version: `ablate 0.1.0`, or a plugin's."""
         return STRATEGIES.origin_of(self.function.__module__)
 
     @property
     def plugin(self) -> str | None:
-        """The plugin that it comes from, with its version; None for one of ablate's own."""
+        """The plugin that it comes from, with its version; None for a built-in one."""
         return None if built_in(self.function.__module__) else self.origin
 
     @property
@@ -62,10 +62,10 @@ class Strategy:
         return self.doc.partition("\n")[0]
 
     def arguments(self, /, **given: Value) -> dict[str, Value]:
-        """Return every argument: what is given, the rest by default.
+        """Return every argument: the given ones, defaults for the rest.
 
-        When the dial is given, the rates that are not given keep their default ratio to it, up to
-        .9. Raises AblateError for a name or a value that the signature does not allow.
+        If the dial is given, the other rates keep their default ratio to it, up to .9, unless they
+        are given too. Raises AblateError for a name or a value that the signature does not allow.
         """
         self._check(given)
         defaults = {name: parameter.default for name, parameter in self.parameters.items()}
@@ -79,9 +79,8 @@ class Strategy:
     def place(self, cell: Cell = LSTM, /, **given: Value) -> Placement:
         """Return the placement at these arguments, for nets of `cell`.
 
-        Whether the cell has all of its edges is `Placement.check`'s to say. Raises AblateError as
-        `arguments` does, for whatever else the function raises, and for a placement whose text
-        cannot be told.
+        `Placement.check` says whether the cell has all its edges. Raises AblateError as `arguments`
+        does, for any exception of the function, and for a placement without a canonical text.
         """
         arguments = self.arguments(**given)
         of_net = {self.for_cell: cell} if self.for_cell else {}
@@ -101,7 +100,7 @@ class Strategy:
         return placement
 
     def dial_value(self, arguments: Mapping[str, Value]) -> float | None:
-        """The value of the dial in a full set of arguments; None where there is no dial."""
+        """The value of the dial in a full set of arguments; None without a dial."""
         return float(arguments[self.dial]) if self.dial else None
 
     def search_space(self) -> "dict[str, BaseDistribution]":
@@ -109,19 +108,19 @@ class Strategy:
         return {name: parameter.distribution() for name, parameter in self.parameters.items()}
 
     def _whereabouts(self, error: Exception) -> str:
-        """Whose the function is, and the line at which it broke: `mine.py, line 8`."""
+        """The function's file or package, and the line that failed: `mine.py, line 8`."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         if code is None:
             return self.origin
         name, line = Path(code.co_filename).name, line_in(code.co_filename, error)
-        # The origin of a file's is the file with its digest, that of nobody's plugin the module.
+        # The origin of a file plugin begins with its name; that of an unregistered one is a module.
         own = self.origin.startswith(name) or self.origin == self.function.__module__
         whose = name if own else f"{self.origin}, {name}"
         return f"{whose}, line {line}" if line else whose
 
     def _along_the_dial(self, value: float) -> dict[str, Value]:
         dial = self.dial or ""
-        # First the factor, so that the default point is hit exactly; rounding keeps texts short.
+        # Compute the factor first: at the default point it is exactly 1. Rounding shortens texts.
         factor = value / float(self.parameters[dial].default)
         return {
             name: min(CAP, round(float(parameter.default) * factor, 12))

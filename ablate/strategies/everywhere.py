@@ -13,13 +13,13 @@ from ablate.strategies.single import OVER_TIME, OverTime
 def everywhere(rate: Rate = 0.1, sharing: OverTime = "step", cell: Cell = LSTM) -> Placement:
     """Drop at every edge but the weights, all at one rate.
 
-    Source: ours, the far end of the question where dropout should be placed; `recurrent`, `cell`
-    and the other single edges say what each place does to it. Of another cell than the LSTM it
-    takes each edge at which zeros exist: a GRU has no CELL, no CARRY, and a HIDDEN that only holds.
+    Source: ours, the extreme answer to where dropout should be placed; `recurrent`, `cell` and the
+    other single edges show the part of each place. In other cells it takes each edge that allows
+    zeros: a GRU has no CELL, no CARRY, and a HIDDEN that only holds.
     Not here: no paper trains this scheme.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`.
-    Default: .1, since in an LSTM nine masks stand where `zaremba2014` has three and the memory cell
-    is dropped twice a step.
+    Default: .1, since an LSTM has nine masks where `zaremba2014` has three, and its memory cell is
+    dropped twice a step.
     """
     edges = cell.taking(Fill.ZERO) & ~Edge.WEIGHT
     return Placement({edges: Drop(rate, OVER_TIME[sharing])})

@@ -28,8 +28,8 @@ def gal2016(
     """Drop vertical and recurrent connections and whole words with one mask for the window.
 
     Source: arXiv:1512.05287, equations 4 to 7. Gates apart: each gate reads its input and its
-    state through a mask of its own (4 + 4 a layer); tied: one mask for the four. A dropped word is
-    dropped wherever it stands in that row of the batch.
+    state through a separate mask (4 + 4 a layer); tied: one mask for the four. A dropped word is
+    dropped wherever it occurs in that row of the batch.
     Not here: weight decay, and Monte Carlo averaging over masks in evaluation.
     Evaluation: weight scaling, an approximation, since masks inside the recurrence are shared.
     Default: the rates of the authors' published script for the large net (embedding and

@@ -1,4 +1,4 @@
-"""Melis, Dyer, Blunsom 2018: every place tuned together, the state's mask held for a window."""
+"""Melis, Dyer, Blunsom 2018: all places tuned together, one state mask for a window."""
 
 from ablate.drops import PER_STEP, VARIATIONAL, Drop, Scale
 from ablate.edges import Edge
@@ -24,17 +24,17 @@ def melis2018(
     output: Rate = 0.525,
     update: Rate = 0.0,
 ) -> Placement:
-    """Drop what travels upward afresh at each step, and the recurrent state once for the window.
+    """Drop vertical connections at each step, and the recurrent state once for the window.
 
-    Source: arXiv:1707.05589 and its code: rates of their own for the input, between layers, the
-    state and the output. The state's mask is one a sequence; so is the update's, whose scale is in
-    evaluation; the others are fresh at each step.
+    Source: arXiv:1707.05589 and its code: separate rates for the input, between layers, the state
+    and the output. State and update have one mask for a sequence, and the update is scaled in
+    evaluation; the other masks are sampled at each step.
     Not here: input gates capped at 1 - f (with which its update is also scaled by 1.5), a learned
     initial state, connections that skip layers, projections; one state mask for all layers.
     Evaluation: weight scaling, an approximation, since the state's mask is shared over time.
-    Default: near no published point. The paper tunes each net anew; these are the middles of the
-    ranges of what it found on the Penn Treebank (input .58 to .73, between layers .09 to .31, state
-    .2 to .64, output .33 to .72, update 0).
+    Default: near no published point. The paper tunes each net separately; these are the middles of
+    the ranges that it found on the Penn Treebank (input .58 to .73, between layers .09 to .31,
+    state .2 to .64, output .33 to .72, update 0).
     """
     return Placement(
         {

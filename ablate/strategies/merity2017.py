@@ -1,4 +1,4 @@
-"""Merity, Keskar, Socher 2017, AWD: DropConnect on the recurrent weights, all else locked."""
+"""Merity, Keskar, Socher 2017, AWD: DropConnect on the recurrent weights, the rest locked."""
 
 from ablate.drops import ALL, VARIATIONAL, Drop, Sharing
 from ablate.edges import Edge
@@ -28,8 +28,8 @@ def merity2017(
 
     Source: arXiv:1708.02182, sections 2 and 4: DropConnect on the hidden-to-hidden matrices, one
     mask for the whole batch; a word is dropped for the whole batch; vertical masks are locked.
-    Not here: NT-ASGD, tied embeddings, activation regularisation, drawn lengths of windows, and
-    three layers; the softmax sees the embedding unmasked, as there.
+    Not here: NT-ASGD, tied embeddings, activation regularisation, random window lengths, and three
+    layers; the softmax sees the unmasked embedding, as in the paper.
     Evaluation: weight scaling, an approximation, since the weights' masks are shared over time.
     Default: the paper's section 5, Penn Treebank.
     """

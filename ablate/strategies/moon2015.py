@@ -22,12 +22,12 @@ from ablate.strategies.parameters import Rate
 def moon2015(rate: Rate = 0.25) -> Placement:
     """Drop the memory cell for every reader, with one mask for the window.
 
-    Source: doi:10.1109/ASRU.2015.7404775: c = m * (f c + i g), m differing from row to row of the
-    batch and constant along a sequence.
+    Source: doi:10.1109/ASRU.2015.7404775: c = m * (f c + i g), where m differs between the rows of
+    the batch and is constant along a sequence.
     Not here: bidirectional layers, peepholes, speech; the paper's sequence is an utterance, ours
     the window of truncated backpropagation.
-    Evaluation: the cell is scaled where it is read. Along the cell's own recurrence that is exact
-    in a linearised cell; through h, where a mask meets itself again, it is an approximation.
+    Evaluation: the cell is scaled where it is read. Along the recurrence of c that is exact in a
+    linearised cell; through h, where the same mask acts again, it is an approximation.
     Default: .25, ours; the paper reports no language model.
     """
     return Placement({Edge.CELL: Drop(rate, VARIATIONAL)})

@@ -1,4 +1,4 @@
-"""Dropout on every connection alike, the recurrent one too."""
+"""Dropout on every connection, including the recurrent one."""
 
 from ablate.drops import PER_STEP, Drop
 from ablate.edges import Edge
@@ -9,14 +9,14 @@ from ablate.strategies.parameters import Rate
 
 @strategy(dial="rate")
 def naive(rate: Rate = 0.25) -> Placement:
-    """Drop the vertical and the recurrent connections, afresh at each step.
+    """Drop the vertical and the recurrent connections, with a new mask at each step.
 
-    Source: what Zaremba 2014 (arXiv:1409.2329, section 3) argues against: along the recurrent
-    path information is touched once more for each step that it travels. Beware of the name: Gal and
-    Ghahramani 2016 (arXiv:1512.05287, figure 1) say naive of Zaremba's own scheme, which is
-    `zaremba2014` here.
+    Source: the scheme that Zaremba 2014 (arXiv:1409.2329, section 3) argues against: on the
+    recurrent path information passes dropout once more at each step. Note the name: Gal and
+    Ghahramani 2016 (arXiv:1512.05287, figure 1) call Zaremba's scheme naive, which is `zaremba2014`
+    here.
     Not here: no paper trains exactly this scheme.
-    Evaluation: exact in a linearised cell, since each decision is fresh at each step.
+    Evaluation: exact in a linearised cell, since each step samples new masks.
     Default: .25, a rate at which it still learns.
     """
     return Placement({Edge.VERTICAL | Edge.RECURRENT: Drop(rate, PER_STEP)})

@@ -8,7 +8,7 @@ from ablate.strategies.decorator import strategy
 def none() -> Placement:
     """Drop nothing.
 
-    Zaremba's `small` net is trained so (arXiv:1409.2329, table 1).
+    Zaremba trains the `small` net without dropout (arXiv:1409.2329, table 1).
     Evaluation: the net itself, exact.
     """
     return Placement()

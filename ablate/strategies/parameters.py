@@ -1,7 +1,7 @@
-"""What a strategy's signature says: which arguments it takes, and where a search looks for them.
+"""The parameters of a strategy, read from its signature: its arguments and its search space.
 
-A parameter is read from its annotation: `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]`.
-One that is annotated `Cell` is no argument: it is given the cell of the net.
+A parameter's annotation is `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]`. A parameter
+annotated `Cell` is no argument: it receives the cell of the net.
 """
 
 import inspect
@@ -24,14 +24,14 @@ Kind = Literal["rate", "choice", "bool", "int"]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Both ends of what a search tries; stands in the annotation of a parameter."""
+    """The bounds of a search, in the annotation of a parameter."""
 
     low: float
     high: float
 
 
 Rate = Annotated[float, Range(0.0, 0.9)]
-"""The probability of dropping. Any rate in [0, 1) may be given; a search looks in [0, .9]."""
+"""The probability of dropping. Any rate in [0, 1) is allowed; a search covers [0, .9]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """The allowed values, in words."""
         match self.kind:
             case "rate":
                 return "a rate in [0, 1), the probability of dropping"
@@ -58,7 +58,7 @@ class Parameter:
                 return f"a whole number in [{self.low:g}, {self.high:g}]"
 
     def accepts(self, value: object) -> bool:
-        """Whether `value` may be given; a number is never taken for a truth value."""
+        """Whether `value` is allowed; a number is not a truth value."""
         if isinstance(value, bool) or self.kind == "bool":
             return isinstance(value, bool) and self.kind == "bool"
         match self.kind:
@@ -70,7 +70,7 @@ class Parameter:
                 return isinstance(value, int | float) and math.isfinite(value) and 0 <= value < 1
 
     def distribution(self) -> "BaseDistribution":
-        """The Optuna distribution from which a search draws this argument."""
+        """The Optuna distribution from which a search samples this argument."""
         from optuna.distributions import (
             CategoricalDistribution,
             FloatDistribution,
@@ -85,10 +85,10 @@ class Parameter:
 
 
 def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """Read the parameters of a strategy from its signature, in order, but that of the net's cell.
+    """Read the parameters of a strategy from its signature, in order, except the net's cell.
 
-    Raises AblateError for a parameter without a default, with an annotation that says no range, or
-    with a default that its own annotation refuses.
+    Raises AblateError for a parameter without a default, with an annotation that states no range,
+    or with a default outside its annotation.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     return MappingProxyType(
@@ -101,7 +101,7 @@ def read_parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def read_cell(function: Callable[..., Any]) -> str | None:
-    """The parameter that is given the net's cell, annotated `Cell`; None where there is none.
+    """The parameter annotated `Cell`, which receives the net's cell; None if there is none.
 
     Raises AblateError for two of them: a net has one cell.
     """

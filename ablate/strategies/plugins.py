@@ -1,8 +1,7 @@
-"""A plugin in one file: loaded once, under one name, with a digest of what it was.
+"""A plugin in one file: loaded once, under one name, with a digest of its content.
 
-The file is a module of its own, which may hold strategies and the noises and schedules that their
-placements use. It imports what is installed, and nothing that merely lies beside it, so that its
-digest says all of it.
+The file is one module. It may hold strategies and the noises and schedules of their placements. It
+can import installed packages but no neighbouring file, so its digest covers all its code.
 """
 
 import hashlib
@@ -22,10 +21,10 @@ _EXAMPLE: Final = "@strategy() above a function that returns a Placement"
 
 @dataclass(frozen=True, slots=True)
 class PluginFile:
-    """A loaded file: where it lies, the name of its module, and the digest of its content.
+    """A loaded file: its path, the name of its module, and the digest of its content.
 
-    The name depends on the path alone and is the same in every process, so that what the file
-    defines can be pickled to a worker that loaded it too.
+    The name depends only on the path and is the same in every process, so the file's definitions
+    can be pickled to a worker that also loaded it.
     """
 
     path: Path
@@ -34,27 +33,26 @@ class PluginFile:
 
     @property
     def text(self) -> str:
-        """Name and version, as provenance has them: `mine.py 1a2b3c4d`."""
+        """Name and version, as in provenance: `mine.py 1a2b3c4d`."""
         return f"{self.path.name} {self.digest}"
 
 
 def load_file(path: Path) -> PluginFile:
-    """Load the plugin in `path`, unless it is loaded already; one that changed is loaded anew.
+    """Load the plugin in `path` unless it is loaded already; a changed file is loaded again.
 
     Raises AblateError, in one sentence with the line, for a file that cannot be read, that raises,
-    that registers nothing, or whose strategy has a taken name. Unlike an installed package that
-    breaks, a file is named by whoever wants it: going on without it would train another matrix than
-    was asked for.
+    that registers nothing, or whose strategy has a taken name. The user named the file, unlike an
+    installed package that breaks: continuing without it would train a different matrix than asked.
     """
-    # First what is installed, so that a name that both have is always this file's mistake.
+    # Load installed packages first: a name clash is then always an error of this file.
     len(STRATEGIES)
     return _load(path)
 
 
 def load_same(plugin: PluginFile) -> None:
-    """Load in this process what another one loaded; AblateError where the file is not the same.
+    """Load a plugin that another process loaded; AblateError if the file has changed.
 
-    Nothing but the file: whoever loaded it has settled that its names are free.
+    It loads no installed packages: the first process already checked that the names are free.
     """
     found = _load(plugin.path)
     if found != plugin:
@@ -67,7 +65,7 @@ def load_same(plugin: PluginFile) -> None:
 def _load(path: Path) -> PluginFile:
     content, where = _read(path), path.resolve()
     found = PluginFile(where, _module_name(where), digest(content))
-    # A module's name says where its file lies, its origin what the file was.
+    # A module's name identifies the path of the file, its origin the content.
     if STRATEGIES.origin_of(found.module) != found.text:
         _execute(found, content, path)
     return found
@@ -84,7 +82,7 @@ def _read(path: Path) -> bytes:
 
 
 def _module_name(path: Path) -> str:
-    """A name that no import finds, and that two files called the same do not share."""
+    """A name that no import finds, different for two files of the same name."""
     stem = re.sub(r"\W", "_", path.stem)
     return f"ablate_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
@@ -94,7 +92,7 @@ def _execute(found: PluginFile, content: bytes, shown: Path) -> None:
     module.__file__ = str(found.path)
     STRATEGIES.forget(found.module)
     with STRATEGIES.adding(found.module, found.text):
-        # Before it runs: dataclasses look their own module up while they are made.
+        # Before it runs: the dataclass decorator looks up the module of its class.
         sys.modules[found.module] = module
         try:
             exec(compile(content, found.path, "exec", dont_inherit=True), module.__dict__)
@@ -111,7 +109,7 @@ def _execute(found: PluginFile, content: bytes, shown: Path) -> None:
 
 
 def _line(error: BaseException, path: Path) -> int | None:
-    """The line of the plugin at which it broke."""
+    """The line of the plugin that failed."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno
     return line_in(str(path), error)

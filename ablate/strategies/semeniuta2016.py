@@ -1,4 +1,4 @@
-"""Semeniuta, Severyn, Barth 2016: dropout on what is written into the memory cell."""
+"""Semeniuta, Severyn, Barth 2016: dropout on the update of the memory cell."""
 
 from typing import Literal
 
@@ -28,10 +28,10 @@ def semeniuta2016(
 ) -> Placement:
     """Drop what each step writes into the cell, on top of Zaremba's vertical dropout.
 
-    Source: arXiv:1603.05118: c = f c + i d(g), d drawn for each step or for a whole sequence, so
-    that no memory is ever erased.
-    Not here: the scale of the authors' code, which multiplies by 1 - p in evaluation; here what is
-    kept is divided by 1 - p in training.
+    Source: arXiv:1603.05118: c = f c + i d(g), where d is sampled for each step or for a whole
+    sequence; memory is never erased.
+    Not here: the scale of the authors' code, which multiplies by 1 - p in evaluation; here training
+    divides kept values by 1 - p.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`.
     Default: .5 vertical and .3 on the update, per step, the point at which Flipout
     (arXiv:1803.04386, table 3) compares it with its rivals on one net.

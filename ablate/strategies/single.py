@@ -1,8 +1,8 @@
-"""One strategy for every single edge: what dropout does at that place alone.
+"""One strategy for every single edge, to measure the effect of dropout there.
 
-All share one default rate, so that the edges can be compared; the sharing is the edge's default.
-The source of an edge is the paper that first dropped there. Where an edge acts at several layers,
-`layers` says which of them drop: all, the top or the bottom one, or more the higher it lies.
+All share one default rate, to make the edges comparable; the sharing is the edge's default. The
+source of an edge is the paper that first dropped there. If an edge acts at several layers,
+`layers` says which of them drop: all, the top, the bottom, or higher layers at higher rates.
 """
 
 from typing import Final, Literal
@@ -27,7 +27,7 @@ AT_LAYERS: Final[dict[AtLayers, Layers]] = {
 
 @strategy(dial="rate")
 def embedding(rate: Rate = 0.25, sharing: OverTime = "window") -> Placement:
-    """Drop whole words, each wherever it stands in a row of the batch, or each time anew.
+    """Drop whole words, each at all its positions in a row of the batch or at each separately.
 
     Source: Gal and Ghahramani 2016 (arXiv:1512.05287, section 4.2), who tie a word's mask over the
     sequence. Evaluation: exact in a linearised cell. Default: .25, that of every single edge.
@@ -49,7 +49,7 @@ def input(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
 def interlayer(
     rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all"
 ) -> Placement:
-    """Drop units of what each layer hands to the layer above it.
+    """Drop units of each layer's output to the layer above it.
 
     Source: Pham 2013 (arXiv:1312.4569), Zaremba 2014 (arXiv:1409.2329). Evaluation: exact in a
     linearised cell. Default: .25, that of every single edge. Nothing in a net of one layer.
@@ -59,7 +59,7 @@ def interlayer(
 
 @strategy(dial="rate")
 def output(rate: Rate = 0.25, sharing: OverTime = "step") -> Placement:
-    """Drop units of what the softmax reads.
+    """Drop units of the softmax's input.
 
     Source: Zaremba 2014 (arXiv:1409.2329), its highest mask alone. Evaluation: exact in a
     linearised cell. Default: .25, that of every single edge.
@@ -80,7 +80,7 @@ def weight(rate: Rate = 0.25, layers: AtLayers = "all") -> Placement:
 
 @strategy(dial="rate")
 def recurrent(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
-    """Drop units of the state that the gates read; the state handed on stays whole.
+    """Drop units of the state that the gates read; the carried state stays whole.
 
     Source: Gal and Ghahramani 2016 (arXiv:1512.05287), who hold the mask for a window.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`. Default: .25,
@@ -102,7 +102,7 @@ def hidden(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "al
 
 @strategy(dial="rate")
 def update(rate: Rate = 0.25, sharing: OverTime = "step", layers: AtLayers = "all") -> Placement:
-    """Drop units of what each step writes into the cell; no memory is erased.
+    """Drop units of each step's update to the cell; no memory is erased.
 
     Source: Semeniuta 2016 (arXiv:1603.05118) without its vertical masks. Evaluation: exact in a
     linearised cell for `step`; weight scaling for `window`. Default: .25, that of every single

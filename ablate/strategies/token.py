@@ -1,4 +1,4 @@
-"""Word dropout by position: single tokens of the text vanish from the input."""
+"""Word dropout by position: single tokens are removed from the input."""
 
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
@@ -9,13 +9,12 @@ from ablate.strategies.parameters import Rate
 
 @strategy(dial="rate")
 def token(rate: Rate = 0.25) -> Placement:
-    """Drop whole word vectors, each place in the text by a decision of its own.
+    """Drop whole word vectors, each position of the text independently.
 
-    Source: the code of Melis 2018 (arXiv:1707.05589) has it as `token_dropout`: the input of that
-    step becomes zero. It differs from `embedding`, in which Gal and Ghahramani 2016
-    (arXiv:1512.05287) tie a word's decision over a row of the batch: here a word that is dropped
-    once may be seen at its next place.
-    Not here: schemes that put a word for unknown in the dropped one's place.
+    Source: `token_dropout` in the code of Melis 2018 (arXiv:1707.05589): the input of that step
+    becomes zero. In `embedding`, Gal and Ghahramani 2016 (arXiv:1512.05287) tie a word's decision
+    over a row of the batch; here a word that is dropped once may be seen at its next position.
+    Not here: schemes that replace a dropped word by an unknown one.
     Evaluation: exact in a linearised cell.
     Default: .25, that of every single edge.
     """

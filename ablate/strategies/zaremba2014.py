@@ -1,4 +1,4 @@
-"""Zaremba, Sutskever, Vinyals 2014: dropout on what travels upward only."""
+"""Zaremba, Sutskever, Vinyals 2014: dropout on the vertical connections only."""
 
 from ablate.drops import PER_STEP, Drop
 from ablate.edges import Edge
@@ -18,10 +18,10 @@ from ablate.strategies.parameters import Rate
     dial="rate",
 )
 def zaremba2014(rate: Rate = 0.5) -> Placement:
-    """Drop the vertical connections only, afresh at each step.
+    """Drop the vertical connections only, with a new mask at each step.
 
-    Source: arXiv:1409.2329, equation of section 3.1 and figure 2; what travels from an input to a
-    prediction is touched exactly L + 1 times, however many steps it travels.
+    Source: arXiv:1409.2329, equation of section 3.1 and figure 2; information from an input to a
+    prediction passes dropout exactly L + 1 times, over any number of steps.
     Not here: nothing of the paper's cell is missing; its recipes are the presets `zaremba-*`.
     Evaluation: exact in a linearised cell, since no edge lies in the recurrence.
     Default: the medium net's .5 (the large net's is .65).

@@ -1,4 +1,4 @@
-"""Krueger et al. 2017, zoneout: units keep their old value instead of dropping it."""
+"""Krueger et al. 2017, zoneout: units keep their old value instead of being dropped."""
 
 from ablate.drops import PER_STEP, Drop, Fill
 from ablate.edges import Edge
@@ -25,12 +25,12 @@ def zoneout(
 ) -> Placement:
     """Hold cell and state at their old values at random, on top of Zaremba's vertical dropout.
 
-    Source: arXiv:1606.01305, equations 3 to 5: the carried cell and the state are held with masks
-    of their own, and the new state is computed from the cell that was not held. With `upward` the
-    held state also goes to the layer above (the paper's equations); without, only the state handed
-    to the next step is held, and the layer above sees the new one (the authors' code).
+    Source: arXiv:1606.01305, equations 3 to 5: the carried cell and the state are held with
+    separate masks, and the new state is computed from the cell before holding. With `upward` the
+    held state also goes to the layer above (the paper's equations); without it, only the state
+    passed to the next step is held, and the layer above sees the new one (the authors' code).
     Not here: the paper's other tasks; zoneout alone is `vertical` 0.
-    Evaluation: p old + (1 - p) new, exact in a linearised cell: each step decides anew.
+    Evaluation: p old + (1 - p) new, exact in a linearised cell: each step samples new masks.
     Default: the paper's word-level Penn Treebank point, .25 and .025 over Zaremba's .5.
     """
     held = Edge.HIDDEN if upward else Edge.RECURRENT

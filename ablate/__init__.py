@@ -9,5 +9,5 @@ import lazy_loader
 
 from ablate.version import __version__ as __version__
 
-# Lazy, so that `ablate --help` and the language import neither torch nor pandas.
+# Lazy imports: `ablate --help` and the language load neither torch nor pandas.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

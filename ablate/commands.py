@@ -13,7 +13,7 @@ def command(
     profile: str | None = None,
     results: Path | str | None = None,
 ) -> str:
-    """Spell `ablate VERB --study S --profile P --results DIR WORDS`, leaving out what is None.
+    """Spell `ablate VERB --study S --profile P --results DIR WORDS`, without options that are None.
 
     `study` is a name that `ablate studies` lists or the path of a file. The default folder of
     `results` is left out.

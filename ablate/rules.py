@@ -1,6 +1,6 @@
 """The table of valid combinations of edge, axes, fill, noise and scale.
 
-Each default is what the papers named in the README use at that edge. CELL and CARRY have the scale
+The defaults are those of the papers named in the README at each edge. CELL and CARRY have the scale
 TEST because a division by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5, f = .9).
 """
 

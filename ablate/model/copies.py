@@ -1,4 +1,4 @@
-"""The stack of a deep copy, chosen so that the layers of a copied model sample different masks.
+"""The stack of a deep copy: the layers of a model made of copies must sample different masks.
 
 A module and its copies form a lineage, which counts the copies. The n-th copy of a module with
 stack s has the stack s ^ r(n), where r reverses the eight bits: 128, 64, 192, 32, ... for stack 0.

@@ -1,4 +1,4 @@
-"""Rows of different lengths: a PackedSequence, or `lengths` beside a padded tensor.
+"""Rows of different lengths: a PackedSequence, or `lengths` with a padded tensor.
 
 Shapes: T time, B batch, D input, H hidden.
 """

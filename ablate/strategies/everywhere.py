@@ -14,7 +14,7 @@ def everywhere(rate: Rate = 0.1, sharing: OverTime = "step", cell: Cell = LSTM) 
     """Drop at every edge but the weights, all at one rate.
 
     Source: ours, the extreme answer to where dropout should be placed; `recurrent`, `cell` and the
-    other single edges show the part of each place. In other cells it takes each edge that allows
+    other single edges show the effect of each place. In other cells it takes each edge that allows
     zeros: a GRU has no CELL, no CARRY, and a HIDDEN that only holds.
     Not here: no paper trains this scheme.
     Evaluation: exact in a linearised cell for `step`; weight scaling for `window`.

@@ -1,6 +1,6 @@
-"""What the machine is and has, read where it says so, without names of hosts or paths.
+"""Facts about the machine, as the machine reports them, without names of hosts or paths.
 
-Nothing is imported for the answer that the question does not need: torch is where a GPU is asked.
+A function imports only what its answer needs: torch is imported only for questions about a GPU.
 """
 
 import gc
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 _CONTROL: Final = Path("/sys/fs/cgroup")
 
-# What processors call their instructions for products in bfloat16.
+# The flags of processors with instructions for products in bfloat16.
 _BFLOAT16: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 _AMPERE: Final = 8
 
 
 def cores() -> int:
-    """The CPU cores that this process may use: its affinity, or its control group's quota."""
+    """The CPU cores that this process may use, by its affinity and its control group's quota."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         quota, period = (_CONTROL / "cpu.max").read_text().split()
@@ -36,12 +36,12 @@ def processor() -> str:
 
 
 def instructions() -> frozenset[str]:
-    """The instructions that the processor says it has; empty where it does not say."""
+    """The instruction sets that the processor reports; empty if it reports none."""
     return frozenset((_cpu_field("flags") or _cpu_field("Features") or "").split())
 
 
 def memory_bytes() -> int | None:
-    """The machine's memory, or what its control group grants."""
+    """The memory of the machine, or the limit of the control group if that is lower."""
     try:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
@@ -53,7 +53,7 @@ def memory_bytes() -> int | None:
 
 
 def free_bytes(device: str = "cpu") -> int:
-    """The memory that a new program could take on `device`, its control group's limit included."""
+    """The memory available to a new program on `device`, within the control group's limit."""
     if device != "cpu":
         import torch
 
@@ -74,14 +74,14 @@ def last_cache_bytes() -> int | None:
 
 
 def gpus() -> int:
-    """How many CUDA devices torch finds."""
+    """The number of CUDA devices that torch finds."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def device_name(device: "torch.device | str") -> str:
-    """The device as a reader knows it: `cpu`, or the GPU's product name."""
+    """The device in words: `cpu`, or the GPU's product name."""
     import torch
 
     kind = torch.device(device).type
@@ -89,7 +89,7 @@ def device_name(device: "torch.device | str") -> str:
 
 
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether the device says that it has instructions for products in bfloat16."""
+    """Whether the device reports instructions for products in bfloat16."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -98,7 +98,7 @@ def multiplies_bfloat16(device: str) -> bool:
 
 
 def synchronize(device: "torch.device | str") -> None:
-    """Wait for a GPU to have done what it was asked; a CPU has."""
+    """Wait for a GPU to finish its queued work; a CPU has none."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -106,7 +106,7 @@ def synchronize(device: "torch.device | str") -> None:
 
 
 def release(device: "torch.device | str") -> None:
-    """Give back what a probe took of a GPU: else it is a worker's that nobody uses."""
+    """Free the GPU memory that a probe cached; a worker would hold it unused."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -129,12 +129,12 @@ def _free_memory() -> int:
         found: dict[str, Any] = dict(line.split(":", 1) for line in lines)
         return int(found["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        # Where nothing says what is free, half of what there is may be.
+        # If the system does not report free memory, assume half of the total.
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _free_in_control_groups() -> list[int]:
-    """What the limits of this process's control group leave, in either version of its files."""
+    """The memory left by the limits of this process's control group, version 1 or 2."""
     left = []
     for limit, used, cached in (
         ("memory.max", "memory.current", "inactive_file"),
@@ -142,7 +142,7 @@ def _free_in_control_groups() -> list[int]:
     ):
         try:
             statistic = (_CONTROL / limit).with_name("memory.stat").read_text().splitlines()
-            # What was read from disk counts as used, and is given back when it is asked for.
+            # The page cache counts as used, but the kernel reclaims it on demand.
             kept = int(dict(line.split() for line in statistic)[cached])
             whole, taken = (int((_CONTROL / name).read_text()) for name in (limit, used))
         except (OSError, KeyError, ValueError):

@@ -1,7 +1,7 @@
 """Columns and rows as terminal text, Markdown and LaTeX.
 
-The terminal's is rich's. Markdown and LaTeX are a line a row: tabulate and pandas pad what they
-write, so that one longer name would change each line of a table that is kept under version control.
+rich prints to the terminal. Markdown and LaTeX have one line for each row and no padding: tabulate
+and pandas pad columns, and one longer name would change every line of a versioned table.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-# Wider than any table: a file is not broken where a terminal ends.
+# Wider than any table: a file must not be wrapped at the width of a terminal.
 _NO_END = 1000
 
 
@@ -24,7 +24,7 @@ def plain_table(*headings: str) -> "Table":
 
 
 def printed(renderable: "RenderableType", width: int = _NO_END) -> str:
-    """What rich makes of something, as text without colours and without spaces at line ends."""
+    """A rich renderable as text, without colours and trailing spaces."""
     from rich.console import Console
 
     out = StringIO()
@@ -38,7 +38,7 @@ def printed(renderable: "RenderableType", width: int = _NO_END) -> str:
 def markdown_table(
     heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[bool]
 ) -> str:
-    """A Markdown table of texts that are Markdown; `right` says which columns end flush."""
+    """A Markdown table of Markdown texts; `right` says which columns are right-aligned."""
     rule = ["--:" if flush else ":--" for flush in right]
     return "".join(f"| {' | '.join(line)} |\n" for line in (heads, rule, *rows))
 
@@ -46,7 +46,7 @@ def markdown_table(
 def latex_table(
     heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[bool]
 ) -> str:
-    """A tabular for the package `booktabs`, of texts that are LaTeX."""
+    """A `booktabs` tabular of LaTeX texts; `right` as in `markdown_table`."""
     shape = "".join("r" if flush else "l" for flush in right)
     body = "".join(f"{' & '.join(row)} \\\\\n" for row in rows)
     return (

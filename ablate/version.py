@@ -1,4 +1,4 @@
-"""The version of the package, which results, pages and citations state."""
+"""The version of the package, as stated in results, pages and citations."""
 
 from typing import Final
 

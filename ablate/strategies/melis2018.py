@@ -27,7 +27,7 @@ def melis2018(
     """Drop vertical connections at each step, and the recurrent state once for the window.
 
     Source: arXiv:1707.05589 and its code: separate rates for the input, between layers, the state
-    and the output. State and update have one mask for a sequence, and the update is scaled in
+    and the output. State and update each have one mask for a sequence, and the update is scaled in
     evaluation; the other masks are sampled at each step.
     Not here: input gates capped at 1 - f (with which its update is also scaled by 1.5), a learned
     initial state, connections that skip layers, projections; one state mask for all layers.

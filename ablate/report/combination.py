@@ -10,6 +10,7 @@ import pandas as pd
 from ablate.errors import AblateError
 from ablate.report.statistics import PLACEMENT
 from ablate.report.telling import corpus_words, name_all, net_words, text_words
+from ablate.status import Status
 
 COMBINATION = ("corpus_digest", "net", "recipe", "precision")
 
@@ -110,7 +111,7 @@ class Combination:
         """The cells that have not run yet."""
         return self.cells[~self.cells["key"].isin(self.trials["key"])]
 
-    def count(self, status: str) -> int:
+    def count(self, status: Status) -> int:
         """How many trials (keys, not names) have this status."""
         return self.trials.loc[self.trials["status"] == status, "key"].nunique()
 

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gmean
 
+from ablate.quantities import perplexity
 from ablate.report.axes import LONGEST_NAME, key, panel_grid, perplexity_axis
 from ablate.report.combination import require_one
 from ablate.report.names import short, shortened
@@ -20,6 +21,7 @@ from ablate.report.reach import REACH_OF_CURVES, bound
 from ablate.report.statistics import PLACEMENT, Summary, baseline_of
 from ablate.report.style import DIVERGED, FAINT, PAPER, SMALL, TRAIN, VALID, styled
 from ablate.report.sweeps import spotlight
+from ablate.status import Status
 
 _COLUMNS = 4
 _SPLITS = {"train": TRAIN, "valid": VALID}
@@ -37,20 +39,20 @@ def learning_curves(trials: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
     summary = spotlight(Summary(("valid_ppl", "gap"))(trials))
     figure, panels = panel_grid(len(summary), columns=_COLUMNS, height=1.35)
     curves = _curves_of(trials, epochs)
-    finished = curves[curves["status"] == "ok"]
+    finished = curves[curves["status"] == Status.OK]
     limits = curves if finished.empty else finished
     if len(limits):
         values = limits[[*_SPLITS]].to_numpy().ravel()
         # Room for the notes in the corner.
         perplexity_axis(panels[0, 0], "y", [*values, 0.85 * values.min()], log=True)
-    baseline = baseline_of(trials[trials["status"] == "ok"])
+    baseline = baseline_of(trials[trials["status"] == Status.OK])
     titles = shortened(summary["label"], LONGEST_NAME)
     for panel, (_, row) in zip(panels.flat, summary.iterrows(), strict=False):
         own = trials[(trials[list(PLACEMENT)] == row[list(PLACEMENT)]).all(axis=1)]
         if baseline is not None and not row["baseline"]:
             _draw_reference(panel, curves[curves["key"].isin(baseline["key"])])
         _draw_finished(panel, finished[finished["key"].isin(own["key"])])
-        lost = curves[(curves["status"] == "diverged") & curves["key"].isin(own["key"])]
+        lost = curves[(curves["status"] == Status.DIVERGED) & curves["key"].isin(own["key"])]
         _draw_diverged(panel, lost)
         panel.set_title(textwrap.fill(titles[row["label"]], 24), fontsize=SMALL, pad=3)
         panel.set(xlabel="", ylabel="")
@@ -71,9 +73,7 @@ def _curves_of(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     curves = epochs.merge(names, on="key").sort_values(by=["seed", "epoch"])
     nll = curves[["train_nll", "valid_nll"]].to_numpy(dtype=np.float64)
     known = ~np.isnan(nll).any(axis=1)
-    # A loss above 709 nats overflows exp; where it ends up is off every axis anyway.
-    with np.errstate(over="ignore"):
-        perplexities = np.exp(nll[known])
+    perplexities = perplexity(nll[known])
     perplexities = np.minimum(perplexities, bound(perplexities.ravel(), REACH_OF_CURVES))
     return curves[known].assign(train=perplexities[:, 0], valid=perplexities[:, 1])
 
@@ -125,7 +125,9 @@ def _draw_diverged(panel: Axes, curves: pd.DataFrame) -> None:
 def _note(panel: Axes, row: pd.Series) -> None:
     """Write the gap, and what did not finish, into the corner below the falling curves."""
     lines = [
-        (f"{row[status]} {status}", DIVERGED) for status in ("failed", "diverged") if row[status]
+        (f"{row[status]} {status}", DIVERGED)
+        for status in (Status.FAILED, Status.DIVERGED)
+        if row[status]
     ]
     if row["n"]:
         lines.insert(0, (f"gap {row['gap']:.2f}", FAINT))
@@ -144,6 +146,6 @@ def _handles(trials: pd.DataFrame, baseline: pd.DataFrame | None) -> list[Artist
     if baseline is not None:
         label = f"validation, {short(str(baseline['label'].iloc[0]), LONGEST_NAME)}"
         handles.append(Line2D([], [], color=FAINT, lw=0.9, ls=(0, (4, 3)), label=label))
-    if (trials["status"] == "diverged").any():
+    if (trials["status"] == Status.DIVERGED).any():
         handles.append(Line2D([], [], color=DIVERGED, lw=0.9, ls=":", marker="x", label="diverged"))
     return handles

@@ -16,6 +16,7 @@ from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
 from ablate.report.style import png, svg
 from ablate.report.sweeps import MOST
 from ablate.report.tradeoff import tradeoff
+from ablate.status import Status
 
 _FAINT = " All but the best of each sweep are small and faint."
 _BEST_ONLY = " Only the best of each sweep by validation perplexity is shown."
@@ -84,7 +85,7 @@ class Drawn:
 
 def draw_figures(part: Combination) -> tuple[Drawn, ...]:
     """Draw the figures of one combination; without a finished trial only its learning curves."""
-    finished = part.count("ok") > 0
+    finished = part.count(Status.OK) > 0
     plots = [plot for plot in PLOTS if finished or (len(part.epochs) and not plot.needs_finished)]
     return tuple(_drawn(plot, part) for plot in plots)
 
@@ -96,7 +97,7 @@ def _drawn(plot: Plot, part: Combination) -> Drawn:
 
 def caption(plot: Plot, part: Combination) -> str:
     """The caption: what is shown, then headline epoch, seeds, corpus, net and recipe."""
-    finished = part.trials[part.trials["status"] == "ok"]
+    finished = part.trials[part.trials["status"] == Status.OK]
     counts = finished.groupby(list(PLACEMENT)).size()
     low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
     shown = plot.shows

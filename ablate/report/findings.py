@@ -13,6 +13,7 @@ from ablate.report.combination import Combination
 from ablate.report.numbers import perplexity, seeds, signed, spread
 from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT
 from ablate.report.table import Table
+from ablate.status import Status
 
 _LISTED = 5
 _TEST = f"(paired t test, Holm's correction, p < {SIGNIFICANT:g})".replace("0.", ".")
@@ -97,7 +98,7 @@ def _lowest(table: Table, done: pd.DataFrame) -> str:
 
 def _scope(part: Combination, done: pd.DataFrame) -> str:
     many = f"{len(done)} placement{'' if len(done) == 1 else 's'}"
-    trials = part.count("ok")
+    trials = part.count(Status.OK)
     return (
         f"{trials} finished trial{'' if trials == 1 else 's'}: {many}, {seeds(*_range(done['n']))} "
         "each."
@@ -166,7 +167,7 @@ def _same_cells(done: pd.DataFrame) -> list[str]:
 
 
 def _lost(part: Combination) -> str:
-    diverged, failed = part.count("diverged"), part.count("failed")
+    diverged, failed = part.count(Status.DIVERGED), part.count(Status.FAILED)
     parts = [f"{diverged} diverged"] if diverged else []
     parts += [f"{failed} failed"] if failed else []
     return f"{' and '.join(parts)}: counted in the table, in no mean." if parts else ""

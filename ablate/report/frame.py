@@ -10,11 +10,13 @@ import pandas as pd
 
 from ablate.errors import AblateError, AblateWarning
 from ablate.facts import canonical_json
+from ablate.quantities import perplexity
 from ablate.report.combination import COMBINATION, named
 from ablate.report.telling import completed_net, completed_recipe
+from ablate.status import COMMITTED, Status
 from ablate.store import Store
 from ablate.store.listing import open_store
-from ablate.store.schema import ATTEMPT_TABLES, COMMITTED, FAILED
+from ablate.store.schema import ATTEMPT_TABLES
 from ablate.strategies import get
 
 SPLITS = ("train", "valid", "test")
@@ -93,7 +95,7 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
     cells = read_cells(store) if cells is None else cells
     trials = store.trials().to_pandas(use_threads=False)
     committed = trials[trials["status"].isin(COMMITTED)].sort_values("attempt")
-    failed = trials[trials["status"] == FAILED].sort_values("attempt", ascending=False)
+    failed = trials[trials["status"] == Status.FAILED].sort_values("attempt", ascending=False)
     # The first attempt that ended counts; where none did, the last failure says why.
     chosen = pd.concat([committed, failed]).drop_duplicates("key")
     # Equal keys are equal combinations, however an earlier version spelled them.
@@ -126,9 +128,7 @@ def _with_headline(trials: pd.DataFrame) -> pd.DataFrame:
         at_best = trials[f"{name}_best"].to_numpy(dtype=np.float64, na_value=np.nan)
         at_last = trials[f"{name}_last"].to_numpy(dtype=np.float64, na_value=np.nan)
         added[name] = np.where(best, at_best, at_last)
-    # A loss above 709 nats is a perplexity above every float: inf, and no mistake.
-    with np.errstate(over="ignore"):
-        added |= {f"{split}_ppl": np.exp(added[f"{split}_nll"]) for split in (*SPLITS, *_KNOWN)}
+    added |= {f"{split}_ppl": perplexity(added[f"{split}_nll"]) for split in (*SPLITS, *_KNOWN)}
     return trials.assign(**added)
 
 

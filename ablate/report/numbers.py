@@ -3,25 +3,19 @@
 import math
 from collections.abc import Callable, Sequence
 
+from ablate.quantities import perplexity_text
 from ablate.report.statistics import SEEDS_FOR_INTERVAL
 
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
-# From here on digits say nothing: such a perplexity is that of a model which is far off.
-_HUGE = 1e6
-
 Writer = Callable[[float], str]
 
 
 def perplexity(value: float) -> str:
-    """A perplexity: one digit behind the point below a thousand, none above, `5.2e21`, `inf`."""
-    if math.isnan(value):
-        return NOTHING
-    if value >= _HUGE:
-        return f"{value:.1e}".replace("e+", "e").replace("e0", "e")
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
+    """A perplexity, or a dash where it is no number."""
+    return NOTHING if math.isnan(value) else perplexity_text(value)
 
 
 def nats(value: float) -> str:
@@ -65,11 +59,3 @@ def seeds(low: int, high: int) -> str:
     """`2 seeds`, `1 to 3 seeds`, `1 seed`."""
     many = f"{low} to {high}" if low != high else f"{high}"
     return f"{many} seed{'' if high == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Hours and minutes, or minutes, or seconds."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -18,6 +18,7 @@ from ablate.report.kinds import NOWHERE, WHENS, WHERES, When, Where, when, where
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
 from ablate.report.table import Table
+from ablate.status import Status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +67,14 @@ class Section:
     @property
     def diverged(self) -> list[str]:
         """The diverged trials, with the epoch they came to."""
-        rows = self._of_status("diverged")
+        rows = self._of_status(Status.DIVERGED)
         ends = rows["epochs"].map(lambda epoch: "" if pd.isna(epoch) else f" in epoch {epoch:.0f}")
         return [f"{name}{end}" for name, end in zip(_each(rows), ends, strict=True)]
 
     @property
     def failed(self) -> list[str]:
         """The failed trials, with the last error."""
-        rows = self._of_status("failed")
+        rows = self._of_status(Status.FAILED)
         errors = rows["error"].fillna("no reason was recorded")
         return [f"{name}: {error}" for name, error in zip(_each(rows), errors, strict=True)]
 

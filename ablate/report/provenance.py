@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from ablate.quantities import duration
 from ablate.report.combination import Combination
-from ablate.report.numbers import duration
 
 # What the page says of each column of `trials`; several values are listed with their counts.
 _FACTS = {

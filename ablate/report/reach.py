@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ablate.status import Status
+
 # A perplexity so many times the lowest one, as the last of an epoch, is no axis's business.
 REACH = 100.0
 # Curves begin near the size of the vocabulary.
@@ -62,4 +64,4 @@ def within_reach(summary: pd.DataFrame) -> pd.DataFrame:
 
 def out_of_reach(trials: pd.DataFrame) -> bool:
     """Whether a finished trial is drawn at the end of an axis."""
-    return math.isfinite(bound(trials.loc[trials["status"] == "ok", "valid_ppl"].dropna()))
+    return math.isfinite(bound(trials.loc[trials["status"] == Status.OK, "valid_ppl"].dropna()))

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from ablate.errors import AblateError
+from ablate.status import Status
 
 # With two seeds t's factor is 12.7, and the interval says nothing.
 SEEDS_FOR_INTERVAL = 3
@@ -132,9 +133,9 @@ class Summary:
         names = ("strategy", "arguments", "label", "dial", "dial_value", "baseline", "placement")
         first = group.sort_values("position", kind="stable").iloc[0]
         row: dict[Hashable, object] = {name: first[name] for name in (*names, "position")}
-        for status in ("diverged", "failed"):
+        for status in (Status.DIVERGED, Status.FAILED):
             row[status] = int((group["status"] == status).sum())
-        finished = group[group["status"] == "ok"].sort_values("seed")
+        finished = group[group["status"] == Status.OK].sort_values("seed")
         row["n"] = len(finished)
         row["keys"] = tuple(finished["key"])
         for metric in self.metrics:
@@ -161,7 +162,7 @@ class Differences:
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
         _require_distinct(trials)
-        finished = trials[trials["status"] == "ok"]
+        finished = trials[trials["status"] == Status.OK]
         against = baseline_of(finished)
         if against is None:
             return pd.DataFrame(columns=_DIFFERENCES)

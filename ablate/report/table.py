@@ -20,10 +20,11 @@ from ablate.report.names import shortened
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
 from ablate.report.unknown import Unknown, caption, unknown_in
+from ablate.status import Status
 from ablate.tables import latex_table, markdown_table, printed
 
 # What did not finish; a column that would be all zero is left out.
-LOST = ("diverged", "failed")
+LOST = (Status.DIVERGED, Status.FAILED)
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
 _LAYOUTS = (
@@ -209,7 +210,7 @@ def make_other_table(combination: Combination) -> Table | None:
     others = combination.others
     if others.empty:
         return None
-    against = baseline_of(combination.trials[combination.trials["status"] == "ok"])
+    against = baseline_of(combination.trials[combination.trials["status"] == Status.OK])
     trials = others if against is None else pd.concat([others, against])
     rows = _rows(others, trials, known=unknown_in(others))
     tests = [f"{split}_{name}" for split in ("valid", "test") for name in ("p", "p_holm")]
@@ -231,7 +232,7 @@ def _rows(trials: pd.DataFrame, compared: pd.DataFrame, known: Sequence[Unknown]
 
 def _label(trials: pd.DataFrame) -> str | None:
     """The label of the baseline, where it has finished."""
-    baseline = baseline_of(trials[trials["status"] == "ok"])
+    baseline = baseline_of(trials[trials["status"] == Status.OK])
     return None if baseline is None else str(baseline["label"].iloc[0])
 
 

@@ -1,6 +1,5 @@
 """Write the report of each study that has results: page, tables and figures beside its store."""
 
-import os
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.errors import AblateError, AblateWarning
+from ablate.files import write_whole
 from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
 from ablate.report.figures import draw_figures
@@ -122,10 +122,7 @@ def _tables(section: Section) -> dict[str, str]:
 
 
 def _put(path: Path, content: bytes) -> Path:
-    """Write a file whole: a reader sees the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    write_whole(path, lambda file: file.write(content))
     return path
 
 

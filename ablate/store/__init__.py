@@ -1,7 +1,6 @@
 """What was measured, in plain Parquet: the source of truth of every study."""
 
 from ablate.store.earlier import left_out
-from ablate.store.schema import COMMITTED, FAILED
 from ablate.store.store import Row, Store
 
-__all__ = ["COMMITTED", "FAILED", "Row", "Store", "left_out"]
+__all__ = ["Row", "Store", "left_out"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from ablate.errors import AblateError
-from ablate.store.files import write_text
+from ablate.files import write_whole
+from ablate.store.files import writing
 
 FILE: Final = "study.json"
 
@@ -65,13 +66,17 @@ def refuse_other(known: About | None, given: About, folder: Path) -> None:
     raise AblateError(
         f"{folder} holds the results of the study file {known.path}, and {given.path} is another "
         "file of that name: two studies never share a folder; name another one with --results DIR, "
-        "or rename the file"
+        "or rename the file",
+        given=given.path,
+        allowed=known.path,
     )
 
 
 def write_about(folder: Path, about: About) -> None:
     """Keep `about` in the store's folder; AblateError where it cannot be written."""
-    write_text(json.dumps(asdict(about), indent=1) + "\n", folder / FILE)
+    text = json.dumps(asdict(about), indent=1) + "\n"
+    with writing(folder):
+        write_whole(folder / FILE, lambda file: file.write(text.encode()))
 
 
 def _digest_of(path: Path) -> str:

@@ -1,19 +1,15 @@
 """One immutable Parquet file: written whole or not at all, and verified when it is read."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ablate.disk import sync_folder
 from ablate.errors import AblateError
+from ablate.files import write_whole
 from ablate.store.schema import VERSION, as_of, brought_up, name_of, version_of
-
-# A name that begins with a dot is passed over by every reader of a folder of Parquet.
-TEMPORARY: Final = ".writing-"
 
 
 class BadFile(Exception):
@@ -21,34 +17,16 @@ class BadFile(Exception):
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write `table` at `path` so that a crash leaves the old file or the new one, never a part.
+    """Write `table` at `path` whole or not at all.
 
     Raises AblateError where the folder cannot be written (no right, no room, not a folder).
     """
-    _write_whole(
-        path,
-        # An open file, because a path is read as an address where it looks like one: `exp:1/...`.
-        lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
-    )
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write `text` at `path` whole or not at all, as `write_table` does."""
-    _write_whole(path, lambda file: file.write(text.encode()))
-
-
-def _write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    try:
-        _make(path.parent)
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
+    with writing(path.parent):
+        write_whole(
+            path,
+            # An open file: a path is read as an address where it looks like one, as `exp:1/...`.
+            lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
+        )
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -65,7 +43,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     except OSError as error:
         raise AblateError(
             f"{path} cannot be read ({error.strerror or error}); nothing in it is lost: make it "
-            "readable, or name another folder with --results DIR"
+            "readable, or name another folder with --results DIR",
+            given=path,
         ) from error
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
@@ -88,16 +67,20 @@ def _check_version(path: Path, version: int | None) -> int:
     if version > VERSION:
         raise AblateError(
             f"{path} was written with schema {version}, by a newer ablate; this one knows "
-            f"{VERSION}: install the newer version to read it"
+            f"{VERSION}: install the newer version to read it",
+            given=version,
+            allowed=VERSION,
         )
     return version
 
 
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Let what the system refuses in this block be the AblateError of `unwritable`."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def unwritable(folder: Path, error: Exception) -> AblateError:
@@ -105,5 +88,6 @@ def unwritable(folder: Path, error: Exception) -> AblateError:
     reason = getattr(error, "strerror", None) or str(error)
     return AblateError(
         f"the results folder {folder} cannot be written ({reason}); nothing that was stored is "
-        "lost: make it writable, or name another with --results DIR"
+        "lost: make it writable, or name another with --results DIR",
+        given=folder,
     )

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ablate.disk import sync_folder
-from ablate.errors import AblateError, did_you_mean, quoted
+from ablate.errors import UnknownName
+from ablate.files import sync_folder
+from ablate.status import Status
 from ablate.store.about import About, refuse_other
 from ablate.store.attempts import Attempt
-from ablate.store.files import unwritable
+from ablate.store.files import writing
 from ablate.store.labels import spelled
-from ablate.store.schema import ATTEMPT_TABLES, FAILED
+from ablate.store.schema import ATTEMPT_TABLES
 from ablate.store.store import Row, Store
 
 # It holds nothing that the store does not, and is built again from there.
@@ -61,8 +62,10 @@ def find_ended_badly(store: Store, words: Iterable[str] = ()) -> Forgetting:
     rows, words = _known(store), frozenset(words)
     ended = {key: row["status"] for key, row in store.committed().items()}
     trials = store.trials().select(["key", "status"]).to_pylist()
-    bad = {row["key"] for row in trials if row["status"] == FAILED and row["key"] not in ended}
-    bad |= {key for key, status in ended.items() if status == "diverged"}
+    bad = {
+        row["key"] for row in trials if row["status"] == Status.FAILED and row["key"] not in ended
+    }
+    bad |= {key for key, status in ended.items() if status == Status.DIVERGED}
     if words:
         _check(store, rows, words)
         bad &= {row["key"] for row in rows if _is_named(row, words)}
@@ -76,7 +79,7 @@ def forget(store: Store, found: Forgetting) -> None:
     Rows of `trials` go first, so that a crash leaves attempts that were never committed; the names
     go last, so that the same words find what is left.
     """
-    try:
+    with writing(store.folder):
         for path in sorted(store.folder.glob(_QUEUE)):
             path.unlink()
         for table in reversed(ATTEMPT_TABLES):
@@ -84,8 +87,6 @@ def forget(store: Store, found: Forgetting) -> None:
         for key in sorted(found.keys):
             if store.work(key).exists():
                 shutil.rmtree(store.work(key))
-    except OSError as error:
-        raise unwritable(store.folder, error) from error
     store.drop_names(found.names)
 
 
@@ -143,10 +144,8 @@ def _check(store: Store, rows: Sequence[Row], words: Set[str]) -> None:
     taken = {name for row in rows for name in _names(row)}
     for word in sorted(words):
         if word not in taken:
-            raise AblateError(
-                f"study '{store.study}' ({store.profile}) has no label and no strategy "
-                f"'{word}'{did_you_mean(word, known)}; it has {quoted(known) or 'none yet'}"
-            )
+            what = f"label or strategy of study '{store.study}' ({store.profile})"
+            raise UnknownName(what, word, known)
 
 
 def _delete(folder: Path, attempts: Sequence[Attempt]) -> None:

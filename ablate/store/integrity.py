@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ablate.disk import sync_folder
 from ablate.errors import AblateError
+from ablate.files import sync_folder
+from ablate.status import COMMITTED
 from ablate.store.attempts import Attempt
 from ablate.store.files import BadFile, read_table, unwritable
-from ablate.store.schema import ATTEMPT_TABLES, CELLS, COMMITTED, TRIALS
+from ablate.store.schema import ATTEMPT_TABLES, CELLS, TRIALS
 
 BAD: Final = "bad"
 CELLS_FILE: Final = "cells.parquet"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ablate.commands import command
 from ablate.errors import AblateError, did_you_mean
+from ablate.status import Status
 from ablate.store.integrity import CELLS_FILE
-from ablate.store.schema import FAILED
 from ablate.store.store import Store
 from ablate.store.studies import name_of
 
@@ -104,13 +104,13 @@ def count_trials(store: Store) -> Counts:
     named = set(store.cells().column("key").to_pylist())
     ended = {key: row["status"] for key, row in store.committed().items() if key in named}
     rows = store.trials().select(["key", "status"]).to_pylist()
-    failed = {row["key"] for row in rows if row["status"] == FAILED} & named - ended.keys()
+    failed = {row["key"] for row in rows if row["status"] == Status.FAILED} & named - ended.keys()
     statuses = list(ended.values())
     return Counts(
         study=store.study,
         profile=store.profile,
-        ok=statuses.count("ok"),
-        diverged=statuses.count("diverged"),
+        ok=statuses.count(Status.OK),
+        diverged=statuses.count(Status.DIVERGED),
         failed=len(failed),
         missing=len(named - ended.keys() - failed),
         begun=len(named & set(store.checkpointed()) - ended.keys()),

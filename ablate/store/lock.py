@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ablate.errors import AblateError
-from ablate.store.files import unwritable
+from ablate.store.files import unwritable, writing
 
 LOCK: Final = ".lock"
 # Beside the lock, because Windows lets nobody read a file that is locked.
@@ -33,15 +33,14 @@ def exclusive(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise AblateError(
             f"another `ablate run` is writing {folder} ({_read(holder)}); "
-            "wait for it, stop it, or name another folder with --results DIR"
+            "wait for it, stop it, or name another folder with --results DIR",
+            given=folder,
         ) from error
     except (OSError, NotImplementedError) as error:
         raise unwritable(folder, error) from error
     try:
-        try:
+        with writing(folder):
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        except OSError as error:
-            raise unwritable(folder, error) from error
         yield
     finally:
         with contextlib.suppress(OSError):

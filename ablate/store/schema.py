@@ -13,8 +13,6 @@ from ablate.errors import printable
 
 VERSION: Final = 4
 
-COMMITTED: Final = ("ok", "diverged")
-FAILED: Final = "failed"
 
 _VERSION_FIELD: Final = b"ablate.schema"
 _TABLE_FIELD: Final = b"ablate.table"

@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from ablate.commands import command
 from ablate.errors import AblateError, printable
+from ablate.files import TEMPORARY
+from ablate.status import COMMITTED, Status
 from ablate.store.about import About, read_about, refuse_other, write_about
 from ablate.store.attempts import Attempt
-from ablate.store.files import TEMPORARY, BadFile, read_table, unwritable, write_table
+from ablate.store.files import BadFile, read_table, write_table, writing
 from ablate.store.integrity import (
     BAD,
     CELLS_FILE,
@@ -33,9 +35,7 @@ from ablate.store.lock import exclusive
 from ablate.store.schema import (
     ATTEMPT_TABLES,
     CELLS,
-    COMMITTED,
     EPOCHS,
-    FAILED,
     TOKENS,
     TRIALS,
     table_of,
@@ -117,7 +117,7 @@ class Store:
 
     def write_failure(self, trial: Mapping[str, Any]) -> None:
         """Record an attempt that failed: a row of `trials` with its error, and nothing else."""
-        self._write("trials", _attempt_of(trial, (FAILED,)), table_of([trial], TRIALS))
+        self._write("trials", _attempt_of(trial, (Status.FAILED,)), table_of([trial], TRIALS))
 
     def write_cells(self, rows: Iterable[Row], *, earlier: Iterable[Row] = ()) -> None:
         """Add to `cells.parquet` the names under which trials are known; newer rows win.
@@ -178,7 +178,7 @@ class Store:
 
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
-        try:
+        with writing(self.folder):
             for folder in (self.folder, *(self.folder / table for table in ATTEMPT_TABLES)):
                 for path in folder.glob(f"{TEMPORARY}*"):
                     path.unlink()
@@ -188,8 +188,6 @@ class Store:
                 for attempt in set(_attempts(self.folder / table)) - ended:
                     (self.folder / table / attempt.file).unlink()
                     orphans.add(attempt)
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
         return tuple(sorted(orphans))
 
     def discard_work(self, key: str) -> None:
@@ -211,7 +209,7 @@ class Store:
     def check(self) -> None:
         """Verify every file; AblateError that names those that are damaged."""
         if damages := find_damage(self.folder):
-            raise AblateError(self._words(damages))
+            raise self._refusal(damages)
 
     def whole(self, tables: Iterable[str] = ("trials", "epochs")) -> "Store":
         """This store without what is damaged in `tables`, its attempts as a whole.
@@ -295,7 +293,11 @@ class Store:
     def _found(self, error: Exception) -> AblateError:
         """The error that names all that is damaged, one file of which could not be read."""
         damages = find_damage(self.folder)
-        return AblateError(self._words(damages) if damages else f"{self.folder}: {error}")
+        return self._refusal(damages) if damages else AblateError(f"{self.folder}: {error}")
+
+    def _refusal(self, damages: tuple[Damage, ...]) -> AblateError:
+        files = tuple(str(damage.path.relative_to(self.folder)) for damage in damages)
+        return AblateError(self._words(damages), given=files)
 
     def _words(self, damages: tuple[Damage, ...]) -> str:
         left_out = ", left out here" if self.damaged else ""
@@ -320,7 +322,7 @@ def _attempts(folder: Path) -> list[Attempt]:
     return sorted(attempt for name in names if (attempt := Attempt.parse(name)))
 
 
-def _attempt_of(trial: Mapping[str, Any], allowed: tuple[str, ...]) -> Attempt:
+def _attempt_of(trial: Mapping[str, Any], allowed: tuple[Status, ...]) -> Attempt:
     if trial["status"] not in allowed:
         raise ValueError(f"status must be one of {', '.join(allowed)}, got {trial['status']!r}")
     return Attempt(trial["key"], trial["attempt"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ablate.data.text import Text
-from ablate.errors import AblateError, did_you_mean, quoted
+from ablate.errors import AblateError, UnknownName, WrongValue, quoted
 from ablate.strategies import STRATEGIES, get, names
 from ablate.study.file import Study, parse_study
 from ablate.study.points import Choice, distinct
@@ -37,7 +37,7 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise AblateError(f"--set takes KEY=VALUE, such as recipe.epochs=3, got '{setting}'")
+            raise WrongValue("--set", "KEY=VALUE, such as recipe.epochs=3", setting)
         changes[key.strip()] = _value(text.strip())
     return changes
 
@@ -54,10 +54,7 @@ def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool 
     table: dict[str, Any] = copy.deepcopy(dict(study.table))
     for path, value in changes.items():
         if path not in KEYS:
-            raise AblateError(
-                f"no setting is called '{path}'{did_you_mean(path, KEYS)}; there are "
-                f"{', '.join(KEYS)}"
-            )
+            raise UnknownName("setting", path, KEYS)
         outer, _, inner = path.rpartition(".")
         own = table["profiles"][profile]
         if outer:
@@ -94,7 +91,9 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     ]
     joined = [Choice(get(name).name) for name in wanted if name not in listed.union(labels)]
     if not kept and not joined:
-        raise AblateError(f"no strategy is named; the points are {quoted(labels)}")
+        raise AblateError(
+            f"no strategy is named; the points are {quoted(labels)}", allowed=tuple(labels)
+        )
     return profile.model_copy(update={"strategies": tuple(dict.fromkeys([*kept, *joined]))})
 
 

@@ -78,4 +78,8 @@ class CorpusPath:
         # A bare word is looked up as a name first.
         path = path if os.sep in path else os.path.join(os.curdir, path)
         mend = self.mend.format(toml=json.dumps(visible(path)), shell=shlex.quote(visible(path)))
-        return AblateError(f"{error}; {self.rule}, and {visible(str(there))} is there: {mend}")
+        return AblateError(
+            f"{error}; {self.rule}, and {visible(str(there))} is there: {mend}",
+            given=spec,
+            allowed=path,
+        )

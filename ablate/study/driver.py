@@ -7,7 +7,8 @@ from typing import Any, Final
 from rich.console import Console
 
 from ablate.masks import SEMANTICS
-from ablate.store import FAILED, Row, Store, left_out
+from ablate.status import Status
+from ablate.store import Row, Store, left_out
 from ablate.store.about import About
 from ablate.study.cohorts import Cohorts
 from ablate.study.entries import Entry, first_names, register
@@ -153,12 +154,12 @@ class Desk:
         self._store.discard_work(key)
         del self._running[key]
         self.trained += 1
-        self.diverged += event.status == "diverged"
+        self.diverged += event.status == Status.DIVERGED
 
     def _record(self, event: Failed) -> None:
         key = event.assignment.trial.key
         entry = self._running.pop(key)
-        row = known_before(event.assignment, FAILED, entry) | {
+        row = known_before(event.assignment, Status.FAILED, entry) | {
             "error": event.error,
             "cohort": event.company,
         }
@@ -176,7 +177,7 @@ class Desk:
             self.failures.append(Failure(entry.name, event.error))
 
 
-def known_before(assignment: Assignment, status: str, entry: Entry) -> dict[str, Any]:
+def known_before(assignment: Assignment, status: Status, entry: Entry) -> dict[str, Any]:
     """The columns of `trials` that are known without training, which writes none of them."""
     trial = assignment.trial
     return trial.columns() | {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ablate.status import Status
+
 if TYPE_CHECKING:
     # A worker sets its threads before anything of torch is imported, and a trial needs torch.
     from ablate.training.trial import Trial
@@ -55,7 +57,7 @@ class Finished:
     """The trial ended: its columns of `trials`, its `epochs`, and log-probabilities by split."""
 
     assignment: Assignment
-    status: str
+    status: Status
     row: Row
     epochs: list[Row]
     tokens: Mapping[str, np.ndarray]

@@ -27,7 +27,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ablate.cells import CELLS, LSTM, Cell
-from ablate.errors import AblateError, did_you_mean, quoted
+from ablate.errors import AblateError, UnknownName, did_you_mean, quoted
 from ablate.store.studies import all_studies
 from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
@@ -42,7 +42,7 @@ from ablate.study.points import (
     read_choice,
     unmade,
 )
-from ablate.study.schema import Head, Profile, refusal, value_mistakes
+from ablate.study.schema import Head, Profile, StudyMistakes, value_mistakes
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'
@@ -74,10 +74,7 @@ class Study:
         """Return the profile called `name`, or the default one; AblateError if there is none."""
         name = self.default_profile if name is None else name
         if name not in self.profiles:
-            raise AblateError(
-                f"study '{self.name}' has no profile '{name}'{did_you_mean(name, self.profiles)}; "
-                f"there are {', '.join(self.profiles)}"
-            )
+            raise UnknownName(f"profile of study '{self.name}'", name, self.profiles)
         return self.profiles[name]
 
 
@@ -94,7 +91,9 @@ def find_study(name: str) -> tuple[Study, Path]:
         what = "there is no study file" if path.suffix == ".toml" else "no study is called"
         raise AblateError(
             f"{what} '{name}'{did_you_mean(path.stem, known)}; there are "
-            f"{', '.join(sorted(known))}, and any other is the path of a TOML file"
+            f"{', '.join(sorted(known))}, and any other is the path of a TOML file",
+            given=name,
+            allowed=tuple(sorted(known)),
         )
     return read_study(known[name]), known[name]
 
@@ -153,7 +152,7 @@ def parse_study(
         mistakes += [(("profiles", key, *path), words) for path, words in found]
         profiles[key] = profile
     if mistakes:
-        raise refusal(where, mistakes)
+        raise StudyMistakes(where, mistakes)
     given = (name, table["question"], default, profiles, table, folder, plugins)
     return Study(*given, typed=frozenset(typed))
 
@@ -161,7 +160,7 @@ def parse_study(
 def require_fit(profile: Profile, where: str) -> None:
     """Raise AblateError that names every placement of a profile that does not fit a net of it."""
     if mistakes := list(dict.fromkeys(misfits(profile.strategies, profile.net.each))):
-        raise refusal(where, mistakes)
+        raise StudyMistakes(where, mistakes)
 
 
 def _read_table(path: Path) -> dict[str, Any]:

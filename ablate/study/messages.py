@@ -10,13 +10,13 @@ from ablate.commands import command
 from ablate.engine.plan import Mode, Reach, plan
 from ablate.errors import quoted
 from ablate.machine import cores, gpus
+from ablate.quantities import duration
 from ablate.strategies import STRATEGIES
 from ablate.study.cohorts import Sized, Sizes
 from ablate.study.driver import Summary
 from ablate.study.entries import Entry, first_names, without_place
 from ablate.study.estimate import Estimate
 from ablate.study.job import Job
-from ablate.study.progress import duration
 from ablate.study.schema import Profile
 from ablate.tables import plain_table
 from ablate.training.cohort_sizes import MODEST

@@ -24,7 +24,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ablate.store import FAILED, Row
+from ablate.status import Status
+from ablate.store import Row
 from ablate.study.entries import Entry
 
 # Samplers and pruners may hash it: a name that moved with the folder would change their choices.
@@ -91,7 +92,9 @@ class Mirror:
             " WHERE study_id = ?",
             (self._study,),
         )
-        return frozenset(json.loads(key) for key, status in rows if json.loads(status) != FAILED)
+        return frozenset(
+            json.loads(key) for key, status in rows if json.loads(status) != Status.FAILED
+        )
 
     def learn(self, row: Row, curve: Iterable[Row], entry: Entry | None) -> None:
         """Add a committed trial of the store that Optuna does not know."""
@@ -162,7 +165,7 @@ class Mirror:
         self._close(trial, "FAIL" if value is None else "COMPLETE")
 
     def _fail(self, trial: int, reason: str) -> None:
-        self._set(trial, {"status": FAILED, "reason": reason})
+        self._set(trial, {"status": Status.FAILED, "reason": reason})
         self._close(trial, "FAIL")
 
     def _close(self, trial: int, state: str) -> None:
@@ -275,7 +278,7 @@ def _names(entry: Entry) -> dict[str, Any]:
 def _objective(row: Row) -> float | None:
     """The valid nll at the headline epoch; None for a trial that diverged."""
     value = row.get(f"valid_nll_{row.get('headline')}")
-    usable = row["status"] == "ok" and value is not None and math.isfinite(value)
+    usable = row["status"] == Status.OK and value is not None and math.isfinite(value)
     return value if usable else None
 
 

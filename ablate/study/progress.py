@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from ablate.quantities import duration, perplexity, perplexity_text
+from ablate.status import Status
 from ablate.study.events import EpochDone, Event, Failed, Finished, Noted, Row, Started
 
 # The heading, the bar, and the lines that a terminal scrolls by.
@@ -155,9 +157,9 @@ class Progress:
             trials.add_row(
                 trial.name,
                 f"{trial.epoch}/{trial.epochs}",
-                perplexity(row, "train_nll"),
-                perplexity(row, "valid_nll"),
-                duration(trial.left()),
+                _perplexity(row, "train_nll"),
+                _perplexity(row, "valid_nll"),
+                _duration(trial.left()),
             )
         if hidden := running[len(shown) :]:
             epochs = sorted({trial.epoch for trial in hidden})
@@ -166,8 +168,8 @@ class Progress:
         overall = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
         left = board.left()
-        ahead = duration(board.elapsed())
-        ahead += "" if left is None else f", about {duration(left)} left"
+        ahead = _duration(board.elapsed())
+        ahead += "" if left is None else f", about {_duration(left)} left"
         overall.add_row(bar, f"{board.done}/{board.total} trials", ahead)
         return Group(trials, overall)
 
@@ -187,14 +189,14 @@ def words(event: Started | EpochDone | Finished | Failed) -> str:
         case EpochDone(assignment, row):
             return (
                 f"epoch {row['epoch']}/{assignment.trial.recipe.epochs}, perplexity train "
-                f"{perplexity(row, 'train_nll')} valid {perplexity(row, 'valid_nll')}, "
-                f"{duration(row.get('seconds'))}"
+                f"{_perplexity(row, 'train_nll')} valid {_perplexity(row, 'valid_nll')}, "
+                f"{_duration(row.get('seconds'))}"
             )
-        case Finished(_, "ok", row):
+        case Finished(_, Status.OK, row):
             at = row["headline"]
             return (
-                f"finished in {duration(row.get('seconds'))}, perplexity valid "
-                f"{perplexity(row, f'valid_nll_{at}')} test {perplexity(row, f'test_nll_{at}')}"
+                f"finished in {_duration(row.get('seconds'))}, perplexity valid "
+                f"{_perplexity(row, f'valid_nll_{at}')} test {_perplexity(row, f'test_nll_{at}')}"
             )
         case Finished(_, status, _, epochs):
             return f"{status} in epoch {len(epochs)}"
@@ -203,22 +205,11 @@ def words(event: Started | EpochDone | Finished | Failed) -> str:
             return f"failed{together}: {error.splitlines()[-1]}"
 
 
-def perplexity(row: Row, column: str) -> str:
+def _perplexity(row: Row, column: str) -> str:
     """The perplexity of an nll (nats per target), or a dash."""
     nll = row.get(column)
-    if nll == math.inf:
-        return "inf"
-    if nll is None or not math.isfinite(nll):
-        return "-"
-    return f"{math.exp(min(nll, 700.0)):.4g}" if nll > 9 else f"{math.exp(nll):.1f}"
+    return "-" if nll is None or math.isnan(nll) else perplexity_text(perplexity(nll))
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them: `8 s`, `12 min`, `3.5 h`; a dash where nobody knows."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+def _duration(seconds: float | None) -> str:
+    return "-" if seconds is None else duration(seconds)

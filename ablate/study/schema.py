@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ablate.cells import CELLS
 from ablate.data.text import PLAIN, Text
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.points import Choice, Mistake
@@ -74,8 +74,7 @@ def _corpus(spec: str, info: ValidationInfo) -> str:
 @_in_words
 def _preset(name: str) -> str:
     if name not in PRESETS:
-        near = did_you_mean(name, PRESETS)
-        raise AblateError(f"no preset is called '{name}'{near}; there are {', '.join(PRESETS)}")
+        raise UnknownName("preset", name, PRESETS)
     return name
 
 
@@ -192,11 +191,18 @@ class Head(BaseModel):
     profiles: dict[str, Any] = Field(min_length=1)
 
 
-def refusal(where: str, mistakes: Sequence[Mistake]) -> AblateError:
-    """Return the one error that names all `mistakes` of `where`, each on a line with its path."""
-    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    lines = (f"\n  {path_text(path)}: {words}" for path, words in mistakes)
-    return AblateError(f"{where} has {count}:{''.join(lines)}")
+class StudyMistakes(AblateError):
+    """All mistakes in a study file, or in changes to one, each on a line with its path.
+
+    paths: where they are, such as `profiles.quick.seeds`.
+    """
+
+    def __init__(self, where: str, mistakes: Sequence[Mistake]) -> None:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        self.paths = tuple(path_text(path) for path, _ in mistakes)
+        lines = zip(self.paths, (words for _, words in mistakes), strict=True)
+        listed = "".join(f"\n  {path}: {words}" for path, words in lines)
+        super().__init__(f"{where} has {count}:{listed}")
 
 
 def path_text(path: Sequence[str | int]) -> str:
@@ -213,7 +219,8 @@ def path_text(path: Sequence[str | int]) -> str:
 def value_mistakes(model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
     """Yield pydantic's findings on `model` in our words."""
     for found in error.errors(include_url=False):
-        yield found["loc"], _words(model, found)
+        # Pydantic's mark for a key that is wrong itself.
+        yield tuple(part for part in found["loc"] if part != "[key]"), _words(model, found)
 
 
 def _words(model: type[BaseModel], found: ErrorDetails) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ablate.errors import AblateError
+from ablate.errors import UnknownName, WrongValue
 from ablate.machine import cores, gpus
 from ablate.study.events import Slot
 
@@ -55,7 +55,7 @@ def divide(
         fitting = max(1, cores() // (threads or 1))
         count = len(devices) if device != "cpu" else min(fitting, _MOST_UNASKED)
     if count < 1:
-        raise AblateError(f"a run needs at least one slot, got {count}; 0 runs in this process")
+        raise WrongValue("--slots", "one or more", count, mend="0 runs in this process")
     threads = threads or max(1, cores() // count)
     return tuple(Slot(devices[i % len(devices)], threads) for i in range(count))
 
@@ -69,7 +69,6 @@ def _devices(device: str) -> list[str]:
         return every
     if device in every:
         return [device]
-    raise AblateError(
-        f"there is no device '{device}'; this machine has {', '.join(['cpu', *every])}"
-        + ("" if found else " (torch finds no GPU)")
-    )
+    has = ["cpu", *every]
+    finds = "" if found else " (torch finds no GPU)"
+    raise UnknownName("device", device, has, else_=f"this machine has {', '.join(has)}{finds}")

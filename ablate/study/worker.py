@@ -151,7 +151,9 @@ def _corpus_of(trial: "Trial") -> Corpus:
     if corpus.digest != trial.corpus_digest:
         raise AblateError(
             f"corpus '{trial.corpus}' changed since this run began: its digest is "
-            f"{corpus.digest[:12]} and was {trial.corpus_digest[:12]}; start the run again"
+            f"{corpus.digest[:12]} and was {trial.corpus_digest[:12]}; start the run again",
+            given=corpus.digest,
+            allowed=trial.corpus_digest,
         )
     return corpus
 

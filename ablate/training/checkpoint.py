@@ -4,7 +4,6 @@ Masks are a function of coordinates, so that an epoch's number and the parameter
 no generator state to save.
 """
 
-import os
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -15,7 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ablate.disk import sync_folder
+from ablate.files import write_whole
 from ablate.model.parameters import Parameters
 
 NAME = "checkpoint.pt"
@@ -97,14 +96,7 @@ def load(folder: Path, key: str, device: torch.device | str) -> Checkpoint | Non
 
 
 def _write(folder: Path, state: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{NAME}"
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / NAME)
-    sync_folder(folder)
+    write_whole(folder / NAME, lambda file: torch.save(state, file))
 
 
 def _plain(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Perplexity is exp of the mean negative log-likelihood over every token of the te
 given `<eos>`, each stream's remainder counts too.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -45,11 +44,6 @@ class Evaluated(NamedTuple):
     @property
     def targets(self) -> int:
         return len(self.log_probs_N)
-
-
-def perplexity(nll: float) -> float:
-    """Perplexity per word of a mean nll in nats; inf where it overflows."""
-    return math.exp(nll) if nll < 700.0 else math.inf
 
 
 class Evaluation:

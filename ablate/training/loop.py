@@ -23,6 +23,7 @@ from ablate.data.windows import training_windows
 from ablate.errors import AblateError, AblateWarning
 from ablate.machine import device_name
 from ablate.model.parameters import Parameters, count, initial_parameters
+from ablate.status import Status
 from ablate.training import checkpoint as checkpoints
 from ablate.training.arithmetic import arithmetic
 from ablate.training.checkpoint import Checkpoint, Writer
@@ -34,9 +35,7 @@ from ablate.training.scores import curve_points, headlines
 from ablate.training.trial import Trial
 from ablate.training.update import Task
 
-__all__ = ["DIVERGED", "OK", "Member", "Outcome", "train", "train_cohort"]
-
-OK, DIVERGED = "ok", "diverged"
+__all__ = ["Member", "Outcome", "train", "train_cohort"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Outcome:
     """A finished trial: what training measured of it, in columns of `trials`, its rows of
     `epochs`, and its log-probabilities."""
 
-    status: str
+    status: Status
     columns: dict[str, Any]
     epochs: list[dict[str, Any]]
     tokens: dict[str, NDArray[np.float32]] = field(default_factory=dict)
@@ -178,9 +177,9 @@ def _outcomes(places: Sequence[Place], corpus: Corpus, device: str) -> list[Outc
         columns, rows = _circumstances(place, corpus, device), place.state.rows
         columns["seconds"] = place.state.seconds + (share if found else 0.0)
         if found and found.finite:
-            outcomes.append(Outcome(OK, columns | found.columns, rows, found.tokens))
+            outcomes.append(Outcome(Status.OK, columns | found.columns, rows, found.tokens))
         else:
-            outcomes.append(Outcome(DIVERGED, columns, rows))
+            outcomes.append(Outcome(Status.DIVERGED, columns, rows))
     return outcomes
 
 

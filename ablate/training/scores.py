@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
+from ablate.quantities import perplexity
 from ablate.training.curve import best_epoch
-from ablate.training.evaluation import LONGER, Evaluated, Evaluation, perplexity
+from ablate.training.evaluation import LONGER, Evaluated, Evaluation
 from ablate.training.place import Place, stacked, updates_of
 from ablate.training.recipe import Recipe
 

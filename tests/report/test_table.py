@@ -16,7 +16,6 @@ from ablate.report.findings import findings
 from ablate.report.numbers import (
     MINUS,
     PLUS_MINUS,
-    duration,
     nats,
     p_value,
     perplexity,
@@ -319,4 +318,3 @@ def test_numbers_as_written():
     assert [signed(1.26), signed(-1.26), signed(-0.04)] == ["+1.3", f"{MINUS}1.3", "0.0"]
     assert [rate(0.5), rate(0.0), rate(None)] == [".5", "0", "\N{EN DASH}"]
     assert [p_value(0.0004), p_value(0.0312), p_value(1.0)] == ["< .001", ".031", "1.000"]
-    assert [duration(66), duration(3000), duration(8000)] == ["66 s", "50 min", "2 h 13 min"]

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -114,9 +115,9 @@ def test_no_read_skips_damage_in_silence_or_moves_it(
     before = _content(store)
     with pytest.raises(AblateError) as raised:
         read(store)
+    assert raised.value.given == ("trials/a1-1.parquet", "tokens/b2-1.parquet")
     message = str(raised.value)
-    assert "trials/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in message
-    assert "tokens/b2-1.parquet (attempt 1 at 'label of b2', seed 7): " in message
+    assert "(attempt 1 at 'label of a1', seed 7)" in message
     assert "`ablate run --study placement --profile quick" in message
     assert _content(store) == before
 
@@ -161,8 +162,9 @@ def test_a_file_that_cannot_be_opened_is_not_damaged(store: Store) -> None:
     path.unlink()
     path.mkdir()
     for read in (*READS, Store.whole, Store.set_damage_aside):
-        with pytest.raises(AblateError, match=r"a1-1\.parquet cannot be read"):
+        with pytest.raises(AblateError) as raised:
             read(store)
+        assert raised.value.given == path
     assert store.set_aside() == ()
 
 
@@ -170,20 +172,20 @@ def _content(store: Store) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
 
 
-def test_another_trials_file_under_this_name(store: Store) -> None:
+def test_another_trials_file_under_this_name(store: Store, refused: Any) -> None:
     """A file that holds another trial than its name promises is not believed."""
     _swap(store.folder / "trials" / "a1-1.parquet")
-    with pytest.raises(AblateError, match="does not hold the one row that its name promises"):
+    with refused(given=("trials/a1-1.parquet",)):
         store.check()
     store.set_damage_aside()
     assert list(store.committed()) == ["b2"]
 
 
-def test_a_stray_file_is_named(store: Store) -> None:
+def test_a_stray_file_is_named(store: Store, refused: Any) -> None:
     """A copy that other readers would count twice is named and set aside."""
     trials = store.folder / "trials"
     (trials / "copy of a1.parquet").write_bytes((trials / "a1-1.parquet").read_bytes())
-    with pytest.raises(AblateError, match=r"copy of a1\.parquet \(no trial\): its name is not"):
+    with refused(given=("trials/copy of a1.parquet",)):
         store.check()
     assert sorted(store.committed()) == ["a1", "b2"]
 
@@ -196,8 +198,7 @@ def test_damaged_names(store: Store) -> None:
     with pytest.raises(AblateError) as raised:
         store.cells()
 
-    assert "2 damaged file(s)" in str(raised.value)
-    assert "cells.parquet (the names of the trials)" in str(raised.value)
+    assert raised.value.given == ("cells.parquet", "epochs/a1-1.parquet")
     assert "(attempt 1 at key a1)" in str(raised.value)
     assert store.whole().cells().num_rows == 0
     assert list(store.whole().committed()) == ["b2"]

@@ -13,7 +13,6 @@ from ablate.data import load_corpus
 from ablate.data.text import Text
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.facts import canonical_json
 from ablate.masks import LIMITS
 from ablate.model.net import Net
@@ -156,15 +155,14 @@ def test_a_cell_has_the_texts_options(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gal2016", "embedding"])
 def test_more_words_than_masks_have_addresses_for_are_refused_before_anything_runs(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., Any]
 ) -> None:
     """With both numbers, the point and what to set; where no word decides, any number is read."""
     corpus = load_corpus("toy")
     monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary))
     assert enumerate_trials(profile({"name": name}), corpus)
     monkeypatch.setitem(LIMITS, "word", len(corpus.vocabulary) - 1)
-    words = rf"'{name} .*' on corpus toy: .* for 203 words, got a vocabulary of 204; .*size=203"
-    with pytest.raises(AblateError, match=words):
+    with refused():
         enumerate_trials(profile({"name": "none"}, {"name": name}), corpus)
     assert enumerate_trials(profile({"name": "zaremba2014"}, {"name": "token"}), corpus)
 
@@ -216,10 +214,10 @@ def test_points_without_a_place_are_found_by_what_is_left_of_them() -> None:
     }
 
 
-def test_a_corpus_too_short_is_refused_before_anything_runs() -> None:
+def test_a_corpus_too_short_is_refused_before_anything_runs(refused: Callable[..., Any]) -> None:
     """Less than one training window is a mistake of the study, not of each of its trials."""
     given = profile({"name": "none"}, recipe={"batch": 5_000})
-    with pytest.raises(AblateError, match=r"20,310 tokens is too short for batch 5000 and unroll"):
+    with refused():
         enumerate_trials(given, load_corpus("toy"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fake_training import Fake, slot_environment
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, UnknownName, WrongValue
 from ablate.study.events import (
     Assignment,
     EpochDone,
@@ -337,19 +337,24 @@ def test_threads_are_the_users(
 
 
 @pytest.mark.parametrize(
-    ("device", "count", "words"),
+    ("device", "count", "kind", "given"),
     [
-        ("cuda", None, r"there is no device 'cuda'; this machine has cpu \(torch finds no GPU\)"),
-        ("gpu", None, "there is no device 'gpu'"),
-        ("cpu", -1, "at least one slot, got -1"),
+        pytest.param("cuda", None, UnknownName, "cuda", id="no-gpu"),
+        pytest.param("gpu", None, UnknownName, "gpu", id="device"),
+        pytest.param("cpu", -1, WrongValue, -1, id="count"),
     ],
 )
 def test_slots_that_do_not_exist(
-    monkeypatch: pytest.MonkeyPatch, device: str, count: int | None, words: str
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    count: int | None,
+    kind: type[AblateError],
+    given: object,
+    refused: Callable[..., Any],
 ) -> None:
     """A wrong device or number of slots is one sentence."""
     monkeypatch.setattr("ablate.study.slots.gpus", lambda: 0)
-    with pytest.raises(AblateError, match=words):
+    with refused(kind, given=given):
         divide(device, count)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, UnknownName
 from ablate.model.net import Net
 from ablate.store.studies import name_of, shipped_folder
 from ablate.study.file import Study, find_study, parse_study, read_study
 from ablate.study.points import distinct
-from ablate.study.schema import Profile, Recipes
+from ablate.study.schema import Profile, StudyMistakes
 from ablate.training.recipe import PRESETS
+
+Refused = Callable[..., Any]
 
 HEAD = 'question = "Does it help?"\nbaseline = "none"\n'
 QUICK = """
@@ -55,13 +58,6 @@ def read(folder: Path, text: str, name: str = "mine") -> Study:
     path = folder / f"{name}.toml"
     path.write_text(text)
     return read_study(path)
-
-
-def refusal(folder: Path, text: str) -> list[str]:
-    """Read a file that is refused: the lines of the message."""
-    with pytest.raises(AblateError) as caught:
-        read(folder, text)
-    return str(caught.value).splitlines()
 
 
 def labels(profile: Profile) -> list[str]:
@@ -134,197 +130,109 @@ def test_a_study_is_frozen(here: Path) -> None:
         study.profile().corpus = "ptb"
 
 
-def test_an_unknown_profile_is_refused(here: Path) -> None:
+def test_an_unknown_profile_is_refused(here: Path, refused: Refused) -> None:
     """Another profile's name is answered by those that there are."""
-    with pytest.raises(AblateError) as caught:
+    with refused(UnknownName, given="quik", allowed=("quick",)):
         read(here, HEAD + QUICK).profile("quik")
-    assert str(caught.value) == (
-        "study 'mine' has no profile 'quik'; did you mean 'quick'?; there are quick"
-    )
 
 
-def test_all_mistakes_are_named_at_once(here: Path) -> None:
+def test_all_mistakes_are_named_at_once(here: Path, refused: Refused) -> None:
     """Twelve mistakes give twelve lines: the path, what is allowed, what was given."""
-    lines = refusal(here, TEN_MISTAKES)
-    assert lines[0] == f"the study file {here}/mine.toml has 12 mistakes:"
-    assert lines[1:] == [
-        "  question: must be a text, got 7",
-        "  colour: unknown key; allowed are question, baseline, plugins, default_profile, profiles",
-        "  default_profile: there is no profile 'quik'; did you mean 'quick'?; there are quick",
-        "  profiles.quick.corpus: no corpus is called 'ptb-tent'; did you mean 'ptb-tenth'?; the "
-        "built-in ones are ptb, ptb-tenth, toy, and any other is the path of a folder with "
-        "train.txt, valid.txt and test.txt",
-        "  profiles.quick.preset: no preset is called 'zaremba-tiny'; did you mean "
-        "'zaremba-medium'?; there are zaremba-small, zaremba-medium, zaremba-large",
-        "  profiles.quick.recipe.epochs: must be a whole number, got 'three'",
-        "  profiles.quick.recipe.headline: must be 'last' or 'best', got 'lst'; did you mean "
-        "'last'?",
-        "  profiles.quick.recipe.moment: unknown key; allowed are "
-        + ", ".join(Recipes.model_fields),
-        "  profiles.quick.seeds: must be how many seeds, from 1 to 10,000, or a list of them, "
-        "got 0",
-        "  profiles.quick.strategies[0].name: no strategy is called 'gall2016'; did you mean "
-        "'gal2016'?",
-        "  profiles.quick.strategies[1].rate[1]: must be a rate in [0, 1), the probability of "
-        "dropping, got 1.0",
-        "  profiles.quick.strategies[2].share: unknown argument; did you mean 'sharing'?; "
-        "'recurrent' takes rate, sharing, layers",
+    quick = [
+        *("corpus", "preset", "recipe.epochs", "recipe.headline", "recipe.moment", "seeds"),
+        *("strategies[0].name", "strategies[1].rate[1]", "strategies[2].share"),
     ]
+    head = ["question", "colour", "default_profile"]
+    with refused(StudyMistakes, paths=(*head, *(f"profiles.quick.{path}" for path in quick))):
+        read(here, TEN_MISTAKES)
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("change", "paths"),
     [
-        pytest.param(("corpus =", "corpuss ="), "corpus: is missing", id="missing"),
+        pytest.param(("corpus =", "corpuss ="), "corpus corpuss", id="misspelt-key"),
         pytest.param(
-            ("corpus =", "corpuss ="),
-            "corpuss: unknown key; did you mean 'corpus'?; allowed are corpus, text, preset, "
-            "net, recipe, strategies, seeds, precision, baseline",
-            id="misspelt-key",
+            ("seeds = 2", "seeds = 2\ntext = {min_counts = 2}"), "text.min_counts", id="text-key"
         ),
         pytest.param(
-            ("seeds = 2", "seeds = 2\ntext = {min_counts = 2}"),
-            "text.min_counts: unknown key; did you mean 'min_count'?; allowed are min_count, size, "
-            "lowercase, normalize",
-            id="text-key",
+            ("seeds = 2", "seeds = 2\ntext = {min_count = 0}"), "text.min_count", id="text-count"
+        ),
+        pytest.param(("seeds = 2", "seeds = 2\ntext = {size = 1}"), "text.size", id="text-size"),
+        pytest.param(
+            ("seeds = 2", 'seeds = 2\ntext = {normalize = "nfc"}'), "text.normalize", id="text-form"
         ),
         pytest.param(
-            ("seeds = 2", "seeds = 2\ntext = {min_count = 0}"),
-            "text.min_count: must be greater than or equal to 1, got 0",
-            id="text-count",
+            ("seeds = 2", 'seeds = 2\ntext = {lowercase = "yes"}'), "text.lowercase", id="text-case"
         ),
+        pytest.param(("seeds = 2", "seeds = 2\ntext = 2"), "text", id="text"),
+        pytest.param(("seeds = 2", "seeds = true"), "seeds", id="bool"),
+        pytest.param(("seeds = 2", "seeds = []"), "seeds", id="no-seed"),
+        pytest.param(("seeds = 2", "seeds = 10001"), "seeds", id="many"),
+        pytest.param(("seeds = 2", "seeds = [1, 2, 1]"), "seeds", id="seed-twice"),
+        pytest.param(("seeds = 2", "seeds = [1, -1]"), "seeds[1]", id="negative-seed"),
+        pytest.param(("seeds = 2", "seeds = [1.0]"), "seeds[0]", id="float"),
+        pytest.param(('preset = "zaremba-small"', ""), "net recipe", id="neither-preset-nor-net"),
+        pytest.param(("preset =", "recipe ="), "net recipe", id="preset-for-a-recipe"),
+        pytest.param(("seeds = 2", "seeds = 2\nnet = 3"), "net", id="net-no-table"),
+        pytest.param(("seeds = 2", "seeds = 2\nnet.layers = 0"), "net.layers", id="no-layer"),
+        pytest.param(("seeds = 2", "seeds = 2\nrecipe.init = nan"), "recipe.init", id="nan"),
+        pytest.param(("seeds = 2", 'seeds = 2\nprecision = "fp16"'), "precision", id="precision"),
         pytest.param(
-            ("seeds = 2", "seeds = 2\ntext = {size = 1}"),
-            "text.size: must be greater than or equal to 2, got 1",
-            id="text-size",
-        ),
-        pytest.param(
-            ("seeds = 2", 'seeds = 2\ntext = {normalize = "nfc"}'),
-            "text.normalize: must be 'NFC', 'NFD', 'NFKC' or 'NFKD', got 'nfc'; did you mean "
-            "'NFC'?",
-            id="text-form",
-        ),
-        pytest.param(
-            ("seeds = 2", 'seeds = 2\ntext = {lowercase = "yes"}'),
-            "text.lowercase: must be true or false, got 'yes'",
-            id="text-case",
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = 2\ntext = 2"), "text: must be a table, got 2", id="text"
-        ),
-        pytest.param(("seeds = 2", "seeds = true"), "seeds: must be how many seeds", id="bool"),
-        pytest.param(("seeds = 2", "seeds = []"), "seeds: must be how many seeds", id="no-seed"),
-        pytest.param(("seeds = 2", "seeds = 10001"), "seeds: must be how many seeds", id="many"),
-        pytest.param(
-            ("seeds = 2", "seeds = [1, 2, 1]"),
-            "seeds: each seed makes one trial, but listed twice: 1",
-            id="seed-twice",
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = [1, -1]"),
-            "seeds[1]: must be greater than or equal to 0, got -1",
-            id="negative-seed",
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = [1.0]"), "seeds[0]: must be a whole number, got 1.0", id="float"
-        ),
-        pytest.param(
-            ('preset = "zaremba-small"', ""),
-            'net: is missing: a table, or give preset = "zaremba-small", which fills net '
-            "and recipe",
-            id="neither-preset-nor-net",
-        ),
-        pytest.param(
-            ("preset =", "recipe ="),
-            'recipe: that is a preset: write preset = "zaremba-small"',
-            id="preset-for-a-recipe",
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = 2\nnet = 3"), "net: must be a table, got 3", id="net-no-table"
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = 2\nnet.layers = 0"),
-            "net.layers: must be greater than or equal to 1, got 0",
-            id="no-layer",
-        ),
-        pytest.param(
-            ("seeds = 2", "seeds = 2\nrecipe.init = nan"),
-            "recipe.init: must be",
-            id="nan",
-        ),
-        pytest.param(
-            ("seeds = 2", 'seeds = 2\nprecision = "fp16"'),
-            "precision: must be 'auto', 'fp32' or 'bf16', got 'fp16'; did you mean 'bf16'?",
-            id="precision",
-        ),
-        pytest.param(
-            ("seeds = 2", 'seeds = 2\nbaseline = "zaremba2014 .2"'),
-            "baseline: no strategy here is called 'zaremba2014 .2'; did you mean "
-            "'zaremba2014 .25'?; the points are 'none', 'zaremba2014 .25', 'zaremba2014 .5'",
-            id="baseline",
+            ("seeds = 2", 'seeds = 2\nbaseline = "zaremba2014 .2"'), "baseline", id="baseline"
         ),
         pytest.param(
             ("[0.25, 0.5]}]", '[0.1, 0.2]}]\nbaseline = "zaremba2014"'),
-            "baseline: 'zaremba2014' may be zaremba2014 .1 or zaremba2014 .2; name one of them",
+            "baseline",
             id="which-baseline",
         ),
+        pytest.param(('{name = "none"}', "3"), "strategies[0]", id="strategy-no-table"),
         pytest.param(
-            ('{name = "none"}', "3"),
-            'strategies[0]: must be a table such as {name = "zaremba2014", rate = 0.5}, got 3',
-            id="strategy-no-table",
-        ),
-        pytest.param(
-            ("strategies = [", "strategie = ["),
-            'strategies: is missing: a list of tables such as {name = "zaremba2014", rate = 0.5}',
-            id="no-strategies",
+            ("strategies = [", "strategie = ["), "strategie strategies", id="no-strategies"
         ),
     ],
 )
 def test_a_mistake_in_a_profile_has_its_words(
-    here: Path, change: tuple[str, str], line: str
+    here: Path, change: tuple[str, str], paths: str, refused: Refused
 ) -> None:
     """Each mistake is named by its path within the profile, with what may stand there."""
-    lines = refusal(here, HEAD + QUICK.replace(*change))
-    assert any(found.startswith(f"  profiles.quick.{line}") for found in lines), lines
+    with refused(StudyMistakes, paths=tuple(f"profiles.quick.{path}" for path in paths.split())):
+        read(here, HEAD + QUICK.replace(*change))
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "path"),
     [
-        pytest.param(
-            HEAD,
-            "  profiles: is missing: at least one, such as [profiles.quick]",
-            id="no-profiles",
-        ),
-        pytest.param(HEAD + "profiles = {}", "  profiles: must not be empty", id="empty"),
-        pytest.param(HEAD + "profiles = 3", "  profiles: must be a table, got 3", id="no-table"),
-        pytest.param(
-            HEAD + "profiles.quick = 3", "  profiles.quick: must be a table, got 3", id="number"
-        ),
-        pytest.param(QUICK, "  question: is missing", id="no-question"),
-        pytest.param('question = ""\n' + QUICK, "  question: must not be empty", id="no-words"),
+        pytest.param(HEAD, "profiles", id="no-profiles"),
+        pytest.param(HEAD + "profiles = {}", "profiles", id="empty"),
+        pytest.param(HEAD + "profiles = 3", "profiles", id="no-table"),
+        pytest.param(HEAD + "profiles.quick = 3", "profiles.quick", id="number"),
+        pytest.param(QUICK, "question", id="no-question"),
+        pytest.param('question = ""\n' + QUICK, "question", id="no-words"),
         pytest.param(
             HEAD + QUICK.replace("profiles.quick", "profiles.full"),
-            "  default_profile: there is no profile 'quick'; there are full",
+            "default_profile",
             id="no-quick",
         ),
         pytest.param(
             HEAD + QUICK + QUICK.replace("profiles.quick", 'profiles."../quick"'),
-            "  profiles.'../quick': results are kept in a folder of this name: it begins with a "
-            "letter or a digit and has only letters, digits, '.', '_' and '-', got '../quick'",
+            "profiles.'../quick'",
             id="no-folder",
         ),
     ],
 )
-def test_a_mistake_in_the_head_has_its_words(here: Path, text: str, line: str) -> None:
+def test_a_mistake_in_the_head_has_its_words(
+    here: Path, text: str, path: str, refused: Refused
+) -> None:
     """What is around the profiles is checked like what is in them."""
-    assert refusal(here, text) == [f"the study file {here}/mine.toml has a mistake:", line]
+    with refused(StudyMistakes, paths=(path,)):
+        read(here, text)
 
 
-def test_a_baseline_that_could_not_be_read_is_one_mistake(here: Path) -> None:
+def test_a_baseline_that_could_not_be_read_is_one_mistake(here: Path, refused: Refused) -> None:
     """Where the baseline's own table has the mistake, the baseline is not called unknown too."""
     text = 'question = "?"\n' + QUICK.replace("0.5]", "1.5]") + 'baseline = "zaremba2014 .5"\n'
-    assert len(refusal(here, text)) == 2
+    with refused(StudyMistakes, paths=("profiles.quick.strategies[1].rate[1]",)):
+        read(here, text)
 
 
 keys = st.sampled_from(
@@ -354,39 +262,38 @@ def test_whatever_a_table_holds_is_read_or_refused(
             assert parse_study(table, name="mine", where="here").question
 
 
-def test_bad_toml_is_one_message_with_its_line(here: Path) -> None:
+def test_bad_toml_is_one_message_with_its_line(here: Path, refused: Refused) -> None:
     """A slip of syntax is named with its line, and nothing else is guessed."""
-    (message,) = refusal(here, 'question = "?"\nbaseline = none\n')
-    assert message.startswith(f"the study file {here}/mine.toml is not valid TOML: ")
-    assert "line 2" in message
+    with refused():
+        read(here, 'question = "?"\nbaseline = none\n')
 
 
 @pytest.mark.parametrize(
-    ("own", "hint"),
+    "own",
     [
-        pytest.param("[0.25, .5]", "; TOML wants 0.5 for .5", id="in-a-list"),
-        pytest.param("[\n  .25,\n]", "; TOML wants 0.25 for .25", id="on-a-line"),
-        pytest.param("half .5", "", id="another-slip"),
+        pytest.param("[0.25, .5]", id="in-a-list"),
+        pytest.param("[\n  .25,\n]", id="on-a-line"),
+        pytest.param("half .5", id="another-slip"),
     ],
 )
-def test_a_rate_that_begins_with_its_point_is_told(here: Path, own: str, hint: str) -> None:
+def test_a_rate_that_begins_with_its_point_is_told(here: Path, own: str, refused: Refused) -> None:
     """Rates are written .5 elsewhere, and TOML wants the zero."""
-    message = "\n".join(refusal(here, HEAD + QUICK.replace("[0.25, 0.5]", own)))
-    assert message.endswith(f"){hint}")
+    with refused():
+        read(here, HEAD + QUICK.replace("[0.25, 0.5]", own))
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    "make",
     [
-        pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "is not text: byte 0", id="bin"),
-        pytest.param(lambda path: path.mkdir(), "cannot be read: is a directory", id="folder"),
+        pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), id="bin"),
+        pytest.param(lambda path: path.mkdir(), id="folder"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(here: Path, make: Any, words: str) -> None:
+def test_a_file_that_cannot_be_read_is_named(here: Path, make: Any, refused: Refused) -> None:
     """What is no text file is refused with its path and the reason."""
     path = here / "mine.toml"
     make(path)
-    with pytest.raises(AblateError, match=rf"the study file {path} {words}"):
+    with refused():
         read_study(path)
 
 
@@ -411,29 +318,13 @@ def test_results_have_the_name_of_the_file(here: Path) -> None:
     assert name_of("mine.2") == "mine.2"
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        pytest.param(
-            "placment", "no study is called 'placment'; did you mean 'placement'?", id="name"
-        ),
-        pytest.param(
-            "studies/placment.toml",
-            "there is no study file 'studies/placment.toml'; did you mean 'placement'?",
-            id="path",
-        ),
-        pytest.param("qqq", "no study is called 'qqq'; there are cells, mine, placement", id="far"),
-        pytest.param("", "no study is called ''; there are cells, mine, placement", id="empty"),
-    ],
-)
-def test_a_missing_study_is_answered_by_those_there_are(here: Path, name: str, words: str) -> None:
+@pytest.mark.parametrize("name", ["placment", "studies/placment.toml", "qqq", ""])
+def test_a_missing_study_is_answered_by_those_there_are(
+    here: Path, name: str, refused: Refused
+) -> None:
     """The nearest name and all names are given, one's own studies among them."""
     (here / "studies").mkdir()
     read(here / "studies", HEAD + QUICK)
-    with pytest.raises(AblateError) as caught:
+    known = ("cells", "mine", "placement", "smoke", "zaremba2014")
+    with refused(given=name, allowed=known):
         find_study(name)
-    assert str(caught.value).startswith(words)
-    assert str(caught.value).endswith(
-        "there are cells, mine, placement, smoke, zaremba2014, and any other is the path of a "
-        "TOML file"
-    )

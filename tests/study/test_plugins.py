@@ -1,8 +1,10 @@
 """Plugins of a study: named in its file, loaded by its workers, kept as provenance."""
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_training import Fake
@@ -21,6 +23,7 @@ from ablate.study.executors import Local
 from ablate.study.file import read_study
 from ablate.study.job import Order, prepare
 from ablate.study.messages import introduction
+from ablate.study.schema import StudyMistakes
 
 MINE = """
 from dataclasses import dataclass
@@ -78,16 +81,13 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def mistakes(study: Path, **changes: str) -> list[str]:
-    """The mistakes of the study with `name = value` lines of its head replaced, one a line."""
+def edit(study: Path, **changes: str) -> None:
+    """Replace the lines `name = value` of the study."""
     text = study.read_text()
     for name, value in changes.items():
         line = next(line for line in text.splitlines() if line.startswith(f"{name} ="))
         text = text.replace(line, f"{name} = {value}")
     study.write_text(text)
-    with pytest.raises(AblateError) as error:
-        read_study(study)
-    return [line.strip() for line in str(error.value).splitlines()[1:]]
 
 
 def test_a_study_brings_its_strategies(study: Path) -> None:
@@ -99,48 +99,33 @@ def test_a_study_brings_its_strategies(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "path"),
     [
-        pytest.param(
-            '["nope.py"]', "plugins[0]: there is no plugin file {folder}/nope.py", id="missing"
-        ),
-        pytest.param(
-            '"sub/mine.py"',
-            """plugins: must be a list of Python files such as ["mine.py"], got 'sub/mine.py'""",
-            id="text",
-        ),
-        pytest.param(
-            "3",
-            """plugins: must be a list of Python files such as ["mine.py"], got 3""",
-            id="number",
-        ),
-        pytest.param(
-            '["sub/mine.py", ""]',
-            """plugins: must be a list of Python files such as ["mine.py"], got ['sub""",
-            id="empty-path",
-        ),
-        pytest.param('["sub"]', "plugins[0]: the plugin {folder}/sub cannot be read", id="folder"),
+        pytest.param('["nope.py"]', "plugins[0]", id="missing"),
+        pytest.param('"sub/mine.py"', "plugins", id="text"),
+        pytest.param("3", "plugins", id="number"),
+        pytest.param('["sub/mine.py", ""]', "plugins", id="empty-path"),
+        pytest.param('["sub"]', "plugins[0]", id="folder"),
     ],
 )
-def test_a_wrong_plugin_is_one_mistake(study: Path, value: str, words: str) -> None:
+def test_a_wrong_plugin_is_one_mistake(
+    study: Path, value: str, path: str, refused: Callable[..., Any]
+) -> None:
     """What its strategies would have been is no mistake on top of it."""
-    (line,) = mistakes(study, plugins=value)
-    assert line.startswith(words.replace("{folder}", str(study.parent)))
+    edit(study, plugins=value)
+    with refused(StudyMistakes, paths=(path,)):
+        read_study(study)
 
 
-def test_all_broken_plugins_are_named_beside_other_mistakes(study: Path) -> None:
+def test_all_broken_plugins_are_named_beside_other_mistakes(
+    study: Path, refused: Callable[..., Any]
+) -> None:
     """One sentence each; the good one among them is no mistake, nor is a strategy of a bad one."""
     (study.parent / "zero.py").write_text("x = 1 / 0\n")
     (study.parent / "twice.py").write_text(MINE)
-    study.write_text(study.read_text().replace("seeds = 1", "seeds = 0"))
-    first, second, *others = mistakes(study, plugins='["zero.py", "sub/mine.py", "twice.py"]')
-    assert first == (
-        f"plugins[0]: the plugin {study.parent / 'zero.py'} could not be loaded (line 1): "
-        "ZeroDivisionError: division by zero"
-    )
-    assert second.startswith(f"plugins[2]: the plugin {study.parent / 'twice.py'} could not be")
-    assert "two strategies are called 'mine', one of mine.py " in second
-    assert [line.partition(":")[0] for line in others] == ["profiles.quick.seeds"]
+    edit(study, seeds="0", plugins='["zero.py", "sub/mine.py", "twice.py"]')
+    with refused(StudyMistakes, paths=("plugins[0]", "plugins[2]", "profiles.quick.seeds")):
+        read_study(study)
 
 
 def test_the_question_is_read_without_the_plugins(study: Path) -> None:
@@ -163,59 +148,40 @@ def test_a_job_has_the_plugins_of_the_study_and_of_the_order(study: Path) -> Non
     assert job.executor().plugins == job.plugins  # type: ignore[union-attr]
 
 
-def test_a_broken_noise_stops_a_study_before_it_trains(study: Path) -> None:
+def test_a_broken_noise_stops_a_study_before_it_trains(
+    study: Path, refused: Callable[..., Any]
+) -> None:
     """One sentence for the study, not one traceback for each trial."""
     broken = MINE.replace("0.0 * word + 1.0", "0.0 * word + float('nan')")
     (study.parent / "sub" / "mine.py").write_text(broken)
-    with pytest.raises(AblateError, match=r"^noise ONES at rate 0.2 must give finite real multip"):
+    with refused():
         enumerate_trials(read_study(study).profile(), load_corpus("toy"))
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    "line",
     [
-        pytest.param(
-            "Drop(3 * rate)",
-            "at rate=.4: strategy 'mine' (mine.py, line 27): a rate is the probability of dropping "
-            "and lies in [0, 1), got 1.2",
-            id="refused",
-        ),
-        pytest.param(
-            "Drop(rte)",
-            "at rate=.2: strategy 'mine' (mine.py, line 27) raises NameError: name 'rte' "
-            "is not defined",
-            id="raises",
-        ),
-        pytest.param(
-            'Drop(rate, noise=Ones("a;b"))',
-            "at rate=.2: the name of Ones is of capital",
-            id="text",
-        ),
+        pytest.param("Drop(3 * rate)", id="refused"),
+        pytest.param("Drop(rte)", id="raises"),
+        pytest.param('Drop(rate, noise=Ones("a;b"))', id="text"),
     ],
 )
 def test_a_strategy_that_makes_no_placement_is_a_mistake(
-    study: Path, line: str, words: str
+    study: Path, line: str, refused: Callable[..., Any]
 ) -> None:
     """With its name and the point at which it broke, beside the study's other mistakes."""
     broken = MINE.replace("Drop(rate, noise=Ones())", line)
     (study.parent / "sub" / "mine.py").write_text(broken)
-    study.write_text(study.read_text().replace("seeds = 1", "seeds = 0"))
-    seeds, own = mistakes(study)
-    assert seeds.startswith("profiles.quick.seeds: ")
-    assert own.startswith(f"profiles.quick.strategies[0]: 'mine' {words}")
+    edit(study, seeds="0")
+    with refused(StudyMistakes, paths=("profiles.quick.seeds", "profiles.quick.strategies[0]")):
+        read_study(study)
 
 
 @pytest.mark.parametrize(
-    ("factor", "words"),
-    [
-        pytest.param("2.0", "must give a factor in .0, 1., got 2.0 at update 0 of ", id="outside"),
-        pytest.param(
-            "1 / 0", "raises ZeroDivisionError: division by zero at update 0", id="raises"
-        ),
-    ],
+    "factor", [pytest.param("2.0", id="outside"), pytest.param("1 / 0", id="raises")]
 )
 def test_a_broken_schedule_stops_a_study_before_it_trains(
-    study: Path, factor: str, words: str
+    study: Path, factor: str, refused: Callable[..., Any]
 ) -> None:
     """It is asked at the start, half way and at the end of what is to be trained."""
     own = (
@@ -224,7 +190,7 @@ def test_a_broken_schedule_stops_a_study_before_it_trains(
     )
     broken = MINE.replace("@strategy", own).replace("Ones())})", 'Ones())}, Odd("ODD"))')
     (study.parent / "sub" / "mine.py").write_text(broken)
-    with pytest.raises(AblateError, match=f"^schedule ODD {words}"):
+    with refused():
         enumerate_trials(read_study(study).profile(), load_corpus("toy"))
 
 

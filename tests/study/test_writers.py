@@ -7,7 +7,7 @@ import pytest
 from matrix import entries, new_store
 
 from ablate.data import load_corpus
-from ablate.store import FAILED
+from ablate.status import Status
 from ablate.store.schema import TRIALS
 from ablate.study.driver import known_before
 from ablate.study.events import Assignment
@@ -38,7 +38,7 @@ def test_no_column_has_two_writers(outcome: Outcome, tmp_path: Path) -> None:
 def test_the_driver_alone_fills_what_a_failure_needs(tmp_path: Path) -> None:
     """A trial that failed before anything was measured has every column that may not be empty."""
     (entry,) = entries([1])
-    known = known_before(Assignment(entry.trial, 1, tmp_path), FAILED, entry)
+    known = known_before(Assignment(entry.trial, 1, tmp_path), Status.FAILED, entry)
     assert {field.name for field in TRIALS if not field.nullable} <= known.keys()
     store = new_store(tmp_path)
     store.write_failure(known | {"error": "out of memory"})

@@ -12,7 +12,8 @@ from ablate.data.windows import training_windows
 from ablate.model.net import Net
 from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
-from ablate.training.evaluation import evaluate, perplexity
+from ablate.quantities import perplexity
+from ablate.training.evaluation import evaluate
 from ablate.training.recipe import PRESETS
 from ablate.training.update import Task
 

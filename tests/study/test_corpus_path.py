@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from tiny import write_file, write_texts
 
-from ablate.data.toy import generate_toy
 from ablate.errors import AblateError
 from ablate.study.changes import change
 from ablate.study.corpus_path import CorpusPath
@@ -18,39 +18,11 @@ from ablate.study.file import read_study
 from ablate.study.job import Job, Order, prepare
 from ablate.study.messages import introduction
 
-STUDY = """
-question = "Where?"
-
-[profiles.quick]
-corpus = "{corpus}"
-net = {{layers = 1, hidden = 4}}
-precision = "fp32"
-seeds = 1
-strategies = [{{name = "none"}}]
-
-[profiles.quick.recipe]
-unroll = 5
-batch = 2
-learning_rate = 1.0
-epochs = 1
-hold = 1
-divide = 2.0
-clip = 5.0
-init = 0.1
-"""
-
-
-def write_texts(folder: Path, sentences: int = 20) -> None:
-    folder.mkdir(parents=True)
-    for split, text in generate_toy().items():
-        (folder / f"{split}.txt").write_text("".join(text.splitlines(keepends=True)[:sentences]))
-
 
 def write_study(folder: Path, corpus: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "mine.toml"
-    path.write_text(STUDY.format(corpus=corpus))
-    return path
+    recipe = {"unroll": 5, "batch": 2, "epochs": 1, "hold": 1}
+    return write_file(folder / "mine.toml", corpus, strategies='[{name = "none"}]', recipe=recipe)
 
 
 @pytest.fixture
@@ -85,7 +57,7 @@ def test_of_two_folders_of_one_name_the_files_own_is_read(here: Path) -> None:
     study = write_study(here.parent / "elsewhere", "texts")
     write_texts(study.parent / "texts")
     alone = job(study).corpus
-    write_texts(here / "texts", sentences=10)
+    write_texts(here / "texts", 10, 10)
     assert job(study).corpus == alone
     assert job(study, data="texts").corpus != alone
 
@@ -94,7 +66,7 @@ def test_of_two_folders_of_one_name_the_files_own_is_read(here: Path) -> None:
 def test_a_typed_path_begins_at_the_working_directory(here: Path, typed: dict[str, object]) -> None:
     """`--data` and `--set corpus=` alike, though the file has a folder of that name too."""
     study = write_study(here.parent / "elsewhere", "toy")
-    write_texts(study.parent / "texts", sentences=10)
+    write_texts(study.parent / "texts", 10, 10)
     write_texts(here / "texts")
     folder = job(study, **typed).corpus.folder
     assert folder is not None
@@ -116,7 +88,7 @@ def test_a_folder_that_only_the_working_directory_has_is_named(
     write_texts(here / spec)
     with refused():
         job(study)
-    study.write_text(STUDY.format(corpus=mend))
+    write_study(study.parent, mend)
     assert len(job(study).entries) == 1
 
 

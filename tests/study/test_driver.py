@@ -352,7 +352,7 @@ from rich.console import Console
 if __name__ == "__main__":
     store = new_store(Path(sys.argv[1]))
     print("ready", flush=True)
-    fill(store, entries(range(6)), Fake(pause=0.05, diverges=(3,)), slots=2, cohort=2)
+    fill(store, entries(range(6)), Fake(pause=0.02, diverges=(3,)), slots=2, cohort=2)
 """
 
 
@@ -373,7 +373,7 @@ def test_law_7_a_driver_killed_at_drawn_moments(tmp_path: Path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as driver:
             assert driver.stdout is not None
             assert driver.stdout.readline() == b"ready\n"
-            time.sleep(drawn.uniform(0.5, 5.0))
+            time.sleep(drawn.uniform(0.3, 2.5))
             driver.send_signal(signal.SIGKILL)
         store.check()
         committed = store.committed()

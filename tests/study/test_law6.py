@@ -11,49 +11,36 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tiny import ablate, write_file, write_texts
 
-from ablate.data.toy import generate_toy
 from ablate.store import Store
 
 ROOT = Path(__file__).parents[2]
 
 # One placement outside the loop and one folded, which train together; two inside it, of which one
 # holds, likewise. Equal bits are float32's.
-STUDY = """
-question = "Does a stopped trial equal one that was not?"
-
-[profiles.quick]
-corpus = "{text}"
-net = {{layers = 2, hidden = 8}}
-seeds = 1
-precision = "fp32"
-strategies = [
-    {{name = "zaremba2014"}}, {{name = "merity2017"}},
-    {{name = "moon2015"}}, {{name = "zoneout"}},
-]
-
-[profiles.quick.recipe]
-unroll = 10
-batch = 10
-learning_rate = 1.0
-epochs = 8
-hold = 2
-divide = 2.0
-clip = 5.0
-init = 0.1
-headline = "best"
-"""
+STRATEGIES = (
+    '[{name = "zaremba2014"}, {name = "merity2017"}, {name = "moon2015"}, {name = "zoneout"}]'
+)
 
 # What a clock or companions decide; everything else is a function of the trial.
 MEASURED = {"seconds", "tokens_per_second", "started_at", "cohort"}
 
 
-def _command(folder: Path, cohort: int) -> list[str]:
+def _write_study(folder: Path) -> Path:
+    # Four windows an epoch: the masks are made eagerly here, which is slow.
+    text = write_texts(folder / "text", others=20)
+    recipe = {"epochs": 8, "headline": '"best"'}
+    net = "{layers = 2, hidden = 8}"
+    path = folder / "stopping.toml"
+    return write_file(path, text, net=net, strategies=STRATEGIES, recipe=recipe)
+
+
+def _options(folder: Path, *more: object) -> list[str]:
+    """One thread a slot in every run: a sum is divided as threads are."""
     study = folder.parent / "stopping.toml"
-    study.write_text(STUDY.format(text=folder.parent / "text"))
-    options = ["--study", study, "--results", folder, "--slots", 2, "--device", "cpu"]
-    options += ["--cohort", cohort]
-    return [sys.executable, str(ROOT / "cli.py"), "run", *map(str, options)]
+    options = ("--study", study, "--results", folder, "--device", "cpu", "--threads", 1, *more)
+    return ["run", *map(str, options)]
 
 
 def _hears_interrupts() -> None:
@@ -64,7 +51,7 @@ def _hears_interrupts() -> None:
 def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
     """Start the run, stop it when it has told of `told` events; return its code and all it said."""
     with subprocess.Popen(
-        _command(folder, 2),
+        [sys.executable, str(ROOT / "cli.py"), *_options(folder, "--slots", 2, "--cohort", 2)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -84,13 +71,10 @@ def _run_until(folder: Path, told: int, how: signal.Signals) -> tuple[int, str]:
 def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     """The store of a run that never stopped, and of one that was killed and interrupted."""
     folder = tmp_path_factory.mktemp("law6")
-    (folder / "text").mkdir()
-    for split, lines in generate_toy().items():
-        # Four windows an epoch: the masks are made eagerly here, which is slow.
-        few = lines.splitlines(keepends=True)[: 60 if split == "train" else 20]
-        (folder / "text" / f"{split}.txt").write_text("".join(few))
+    _write_study(folder)
     whole, stopped = folder / "whole", folder / "stopped"
-    subprocess.run(_command(whole, 1), check=True, stdout=subprocess.DEVNULL)
+    # In this process, where nothing is started and nothing sent.
+    assert ablate(*_options(whole, "--slots", 0, "--cohort", 1)).exit_code == 0
 
     drawn = random.Random(6)
     # Four trials start and each ends its first epoch, so that the ninth event ends a second one,
@@ -104,7 +88,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     assert "those under way keep their last saved epoch; the same command goes on" in words
     code, _ = _run_until(stopped, drawn.randint(5, 8), signal.SIGKILL)
     assert code == -signal.SIGKILL
-    subprocess.run(_command(stopped, 2), check=True, stdout=subprocess.DEVNULL)
+    assert ablate(*_options(stopped, "--slots", 0, "--cohort", 2)).exit_code == 0
     return Store.of(whole, "stopping", "quick"), Store.of(stopped, "stopping", "quick")
 
 

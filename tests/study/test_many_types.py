@@ -5,33 +5,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from tiny import write_file
 
 from ablate.masks import LIMITS
 from ablate.study.driver import run
 from ablate.study.job import Order, prepare
 
 TYPES = LIMITS["unit"] + 99
-STUDY = """
-question = "Do many types train?"
-
-[profiles.quick]
-corpus = "texts"
-net = {layers = 1, hidden = 2}
-precision = "fp32"
-seeds = 1
-strategies = [{name = "token"}, {name = "gal2016"}]
-
-[profiles.quick.recipe]
-unroll = 40
-batch = 20
-learning_rate = 1.0
-epochs = 1
-hold = 1
-divide = 2.0
-clip = 5.0
-init = 0.1
-train_eval_tokens = 100
-"""
+RECIPE = {"unroll": 40, "batch": 20, "epochs": 1, "hold": 1, "train_eval_tokens": 100}
 
 
 def test_a_corpus_of_more_types_than_a_row_of_units_trains(
@@ -40,9 +21,15 @@ def test_a_corpus_of_more_types_than_a_row_of_units_trains(
     """One epoch to its end, with words dropped by place and by type."""
     # Two threads that wait for each other are slow beside other work.
     monkeypatch.setattr("ablate.study.job.cores", lambda: 1)
-    texts, study = tmp_path / "texts", tmp_path / "many.toml"
+    texts = tmp_path / "texts"
     texts.mkdir()
-    study.write_text(STUDY)
+    study = write_file(
+        tmp_path / "many.toml",
+        texts,
+        net="{layers = 1, hidden = 2}",
+        strategies='[{name = "token"}, {name = "gal2016"}]',
+        recipe=RECIPE,
+    )
     every = " ".join(f"w{number}" for number in range(TYPES - 1))
     (texts / "train.txt").write_text(f"{every}\n" + "w1 w1 w1\n" * 2_000)
     for split in ("valid", "test"):

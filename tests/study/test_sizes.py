@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import write_file, write_texts
 
-from ablate.data.toy import generate_toy
 from ablate.study import estimate, messages
 from ablate.study.cohorts import size_cohorts
 from ablate.study.job import Job, Order, prepare
@@ -13,26 +13,7 @@ from ablate.training.cohort_sizes import Probe
 from ablate.training.fastest_precision import Measured
 
 # Four trials outside the loop, two that act on the cell inside it.
-STUDY = """
-question = "How many at once?"
-
-[profiles.quick]
-corpus = "{text}"
-net = {{layers = 1, hidden = 4}}
-seeds = 2
-precision = "{precision}"
-strategies = [{{name = "none"}}, {{name = "zaremba2014"}}, {{name = "moon2015"}}]
-
-[profiles.quick.recipe]
-unroll = 10
-batch = 10
-learning_rate = 1.0
-epochs = 2
-hold = 2
-divide = 2.0
-clip = 5.0
-init = 0.1
-"""
+STRATEGIES = '[{name = "none"}, {name = "zaremba2014"}, {name = "moon2015"}]'
 
 Make = Callable[..., Job]
 
@@ -42,14 +23,11 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Prepare the study, with options of `ablate run` changed."""
     monkeypatch.setattr("ablate.study.job.cores", lambda: 1)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    text = tmp_path / "text"
-    text.mkdir()
-    for split, lines in generate_toy().items():
-        (text / f"{split}.txt").write_text("".join(lines.splitlines(keepends=True)[:60]))
+    text = write_texts(tmp_path / "text")
 
     def prepared(*, precision: str = "fp32", slots: int = 0, **options: object) -> Job:
-        study = tmp_path / "sizes.toml"
-        study.write_text(STUDY.format(text=text, precision=precision))
+        own = {"seeds": 2, "precision": f'"{precision}"', "strategies": STRATEGIES}
+        study = write_file(tmp_path / "sizes.toml", text, **own)
         order = {"results": tmp_path / "results", "device": "cpu", "slots": slots} | options
         return prepare(Order(study=str(study), **order))
 

@@ -57,7 +57,7 @@ def find_points(store: Store, words: Iterable[str]) -> Forgetting:
 def find_ended_badly(store: Store, words: Iterable[str] = ()) -> Forgetting:
     """Find the trials that diverged, or failed at every attempt; of the points named, if any.
 
-    Their names stay, so that the next run trains them again.
+    Their names stay: the next run trains them again.
     """
     rows, words = _known(store), frozenset(words)
     ended = {key: row["status"] for key, row in store.committed().items()}
@@ -76,8 +76,8 @@ def find_ended_badly(store: Store, words: Iterable[str] = ()) -> Forgetting:
 def forget(store: Store, found: Forgetting) -> None:
     """Delete what was found: for the one process that holds the lock.
 
-    Rows of `trials` go first, so that a crash leaves attempts that were never committed; the names
-    go last, so that the same words find what is left.
+    Rows of `trials` go first: a crash leaves attempts that were never committed. The names go
+    last: the same words find what is left.
     """
     with writing(store.folder):
         for path in sorted(store.folder.glob(_QUEUE)):

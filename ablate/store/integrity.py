@@ -39,7 +39,7 @@ def find_damage(folder: Path, tables: Container[str] = ATTEMPT_TABLES) -> tuple[
 def set_aside(folder: Path, damages: Iterable[Damage]) -> None:
     """Move damaged files into `bad/` beside the others: for the one process that holds the lock.
 
-    An attempt with one damaged file goes as a whole, its row in `trials` first, so that a crash in
+    An attempt with one damaged file goes as a whole, its row in `trials` first: a crash in
     between leaves an attempt that was never committed.
     """
     for damage in damages:

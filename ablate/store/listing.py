@@ -64,7 +64,7 @@ def list_stores(
         run = command("run", study=study, results=results)
         raise AblateError(
             f"there are no results of a study '{name}' in '{results}', "
-            f"only of {', '.join(studies)}{did_you_mean(name, studies)} or run `{run}` first",
+            f"only of {', '.join(studies)}{did_you_mean(name, studies)}; run `{run}` first",
             given=name,
             allowed=tuple(studies),
         )
@@ -75,7 +75,7 @@ def list_stores(
             f"there are no results of profile '{profile}'"
             + (f" of study '{name}'" if name else "")
             + f" in '{results}', only of {', '.join(profiles)}{did_you_mean(profile, profiles)}"
-            f" or run `{of_study[0].command('run', profile=profile)}` first",
+            f"; run `{of_study[0].command('run', profile=profile)}` first",
             given=profile,
             allowed=tuple(profiles),
         )

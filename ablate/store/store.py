@@ -84,7 +84,7 @@ class Store:
         return self.folder / WORK / key
 
     def attempts(self, keys: Collection[str]) -> tuple[Attempt, ...]:
-        """Every attempt at the trials of `keys` of which there is a file, ended or not."""
+        """Every attempt at the trials of `keys` that has a file, ended or not."""
         folders = [self.folder / table for table in ATTEMPT_TABLES]
         found = {a for folder in folders for a in _attempts(folder) if a.key in keys}
         return tuple(sorted(found))
@@ -214,7 +214,7 @@ class Store:
     def whole(self, tables: Iterable[str] = ("trials", "epochs")) -> "Store":
         """This store without what is damaged in `tables`, its attempts as a whole.
 
-        The default tables are those of which every number of a report is made.
+        The default tables are those that a report reads.
         """
         return replace(self, damaged=find_damage(self.folder, frozenset(tables)))
 
@@ -291,7 +291,7 @@ class Store:
             raise self._found(error) from error
 
     def _found(self, error: Exception) -> AblateError:
-        """The error that names all that is damaged, one file of which could not be read."""
+        """The error that names every damaged file, where one could not be read."""
         damages = find_damage(self.folder)
         return self._refusal(damages) if damages else AblateError(f"{self.folder}: {error}")
 

@@ -30,9 +30,9 @@ class Cohorts:
     device: str = "cpu"
 
     def places(self, kind: Hashable, waiting: int, slots: int) -> int:
-        """The places of each cohort of a kind of which `waiting` trials are to run on `slots`.
+        """The size of a kind's cohorts, where `waiting` trials of it are to run on `slots`.
 
-        As few rounds as `most` allows, and these as even as they can be.
+        The fewest rounds that `most` allows, each as full as the others.
         """
         return self.pinned or balanced(waiting, slots, self.most.get(kind, 1))
 
@@ -44,9 +44,9 @@ class Cohorts:
         """The cohorts in which `entries` train on so many slots, in the order in which they train.
 
         The order of the trials is seed by seed, and within a seed kind by kind. The first that is
-        left begins a cohort. It is joined by those that toss inside the same steps, and where
-        places are left by others of its kind, each in that order: where a trial does not toss and a
-        companion does, it is multiplied by ones.
+        left begins a cohort. It is joined by those that sample inside the same steps, and where
+        places are left by others of its kind, each in that order: where a companion samples a mask
+        and a trial does not, the trial is multiplied by ones.
         """
         by_key = {entry.trial.key: entry for entry in entries}
         kinds = {key: self.kind(entry.trial) for key, entry in by_key.items()}
@@ -111,8 +111,8 @@ class Sizes:
 def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     """Choose the size of each kind's cohorts: `pinned`, or from memory and a short probe.
 
-    The probe runs updates on the slot's device with the slot's threads, for each kind of which more
-    trials are missing than there are slots.
+    The probe runs updates on the slot's device with the slot's threads, for each kind with more
+    missing trials than there are slots.
     """
     device, slots = job.slots[0].device, len(job.slots)
     planned = Cohorts(device=device, pinned=pinned)
@@ -147,7 +147,7 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
 def time_updates(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> cohort_sizes.Probe:
     """Seconds an update and trial, by the size of a cohort that begins with the first of `entries`.
 
-    Its companions are those that would join it: first who tosses inside the same steps.
+    Its companions are those that would join it: first those that sample inside the same steps.
     """
     slot, steps = job.slots[0], inside(entries[0].trial)
     trials = sorted((entry.trial for entry in entries), key=lambda trial: inside(trial) != steps)
@@ -157,14 +157,14 @@ def time_updates(job: Job, entries: Sequence[Entry], sizes: Sequence[int]) -> co
 
 
 def inside(trial: Trial) -> frozenset[tuple[Edge, Fill]]:
-    """The edges that the trial's training tosses between two steps, with what they fill in."""
+    """The edges whose masks the trial samples between two steps, with what they fill in."""
     reaches = plan(trial.placement, trial.net.layers, cell=trial.net.of_cell).reaches
     edges = [reached.edge for reached in reaches if reached.reach is Reach.INSIDE]
     return frozenset((edge, trial.placement[edge].fill) for edge in edges)
 
 
 def balanced(waiting: int, slots: int, most: int) -> int:
-    """How many at once on each slot, so that none of the fewest possible rounds is nearly empty."""
+    """The cohort size at which the fewest possible rounds are equally full."""
     waiting = max(1, waiting)
     rounds = -(-waiting // (slots * most))
     return -(-waiting // (slots * rounds))

@@ -142,7 +142,7 @@ class Desk:
         self._progress.show(event)
 
     def show_notes(self) -> None:
-        """Show what befell the queue."""
+        """Show what the queue has to say."""
         while self._queue.notes:
             self._progress.say(self._queue.notes.pop(0))
 

@@ -60,7 +60,7 @@ class Entry:
 def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
     """Return every entry of `profile` on `corpus`: seed by seed, net by net, in the file's order.
 
-    The seeds are outermost, so that a run that stops early has as many of each placement as it can.
+    The seeds are outermost: a run that stops early has about as many trials of each placement.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
     Raises AblateError for a corpus with less than one training window or with more words than masks
     have addresses for, for a placement that does not fit a net, and for a plugin's noise or
@@ -106,9 +106,9 @@ def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
 
 
 def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
-    """The labels of points of which a part acts nowhere in the profile's net.
+    """The labels of points that drop at edges which the profile's net lacks.
 
-    By the edges that have no place there, and whether anything else is left of the point.
+    By those edges, and by whether the point drops at others too.
     """
     found: dict[tuple[Edge, bool], list[str]] = {}
     net = profile.net.each[0]  # They have one depth.
@@ -139,7 +139,7 @@ def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | Non
     `entries`, each name is asked for by the file or, from now on, not. Without it, names keep what
     they are.
     """
-    rows = cell_rows(entries)
+    rows = name_rows(entries)
     asked = {_point(row): entry for row, entry in zip(rows, entries, strict=True)}
     labelled = {_labelled(row): entry for row, entry in zip(rows, entries, strict=True)}
     kept: list[Entry] = []
@@ -156,14 +156,14 @@ def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | Non
         # A label that now stands for other arguments has its trials under those alone.
         if not (same and own):
             earlier.append(row)
-    rows += cell_rows(kept)
+    rows += name_rows(kept)
     written = {(row["key"], *_point(row)) for row in [*rows, *earlier]}
     others = [row for row in store.cells().to_pylist() if (row["key"], *_point(row)) not in written]
     rows += _reconsidered(others, {combination_of(row) for row in rows}, listed)
     store.write_cells(rows, earlier=earlier)
 
 
-def cell_rows(entries: Sequence[Entry]) -> list[Row]:
+def name_rows(entries: Sequence[Entry]) -> list[Row]:
     """The rows of `cells.parquet`."""
     return [
         {
@@ -226,7 +226,7 @@ def _reconsidered(
         if place is not None and (row["asked"] is False or row["position"] != place):
             yield row | {"asked": True, "position": place}
         elif place is None and row["asked"] is not False:
-            # Differences are to no point that the file has not.
+            # A point that the file does not list is no baseline.
             behind = len(places) + row["position"]
             yield row | {"asked": False, "position": behind, "baseline": False}
 

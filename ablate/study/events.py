@@ -1,6 +1,6 @@
 """What passes between the driver and its workers: assignments one way, events the other way.
 
-All of it is plain values and NumPy arrays, so that a worker may live in another process.
+All of it is plain values and NumPy arrays: a worker may live in another process.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -19,7 +19,7 @@ from ablate.study.worker import IDLE, READY, attempt, work
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Large tensors on large pages, where the C library knows how: fewer addresses to translate.
 _PAGES: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
-_PATIENCE: Final = 10.0  # seconds that a worker has to end by itself
+_PATIENCE: Final = 10.0  # seconds that a worker has to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _start(
 
 
 def _stop(worker: _Worker) -> None:
-    """End a worker: it leaves by itself at the end of its connection, or it is made to."""
+    """End a worker: it returns at the end of its connection, or is killed."""
     worker.connection.close()
     worker.process.join(_PATIENCE)
     if worker.process.is_alive():

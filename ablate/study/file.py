@@ -209,11 +209,11 @@ def _load_plugins(given: Any, folder: Path) -> tuple[tuple[PluginFile, ...], lis
 def _read_profile(
     table: Any, baseline: Any, corpus_path: CorpusPath, *, complete: bool
 ) -> tuple[Profile | None, list[Mistake]]:
-    """Read one profile; `baseline` is the study's, for a profile that has none of its own.
+    """Read one profile; `baseline` is the study's, for a profile that names none.
 
     `corpus_path` says where its corpus is looked for.
     Where the strategies are not `complete`, since a plugin is broken, a name that is not known is
-    no mistake of its own.
+    no further mistake.
     """
     mistakes: list[Mistake] = []
     choices: tuple[Choice, ...] = ()

@@ -21,7 +21,7 @@ from ablate.study.points import distinct
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, divide, named_threads
-from ablate.study.worker import train_tasks
+from ablate.study.worker import train_assignments
 from ablate.training.fastest_precision import fastest_precision
 
 
@@ -79,8 +79,8 @@ class Job:
     def executor(self) -> Executor:
         """The executor on which this job's trials run."""
         if self.in_process:
-            return InProcess(train_tasks, self.slots[0])
-        return Local(train_tasks, self.slots, self.plugins)
+            return InProcess(train_assignments, self.slots[0])
+        return Local(train_assignments, self.slots, self.plugins)
 
     def larger(self) -> str | None:
         """The profile that comes after this one in the study file; None for the last."""
@@ -138,7 +138,7 @@ def prepare(order: Order) -> Job:
 
 
 def _as_listed(entries: Iterable[Entry], listed: Sequence[str]) -> tuple[Entry, ...]:
-    """Each at its place in the file, and those that the file has not behind them."""
+    """Each at its place in the file; those that the file does not list come last."""
     places = {label: place for place, label in enumerate(listed)}
     return tuple(
         replace(

@@ -139,9 +139,9 @@ def matrix(job: Job) -> RenderableType:
 
 
 def plans(job: Job) -> Iterator[str]:
-    """The paths that training and evaluation take, and why; alike ones once, with all their labels.
+    """The paths that training and evaluation take, and why; equal ones once, with all their labels.
 
-    In evaluation, where most are alike, the largest group comes last, as all others.
+    In evaluation, where most are equal, the largest group comes last, as all others.
     """
     for mode in Mode:
         groups: dict[str, list[str]] = {}

@@ -80,7 +80,7 @@ class Point:
         """A short text, one for each point: `none`, `zaremba2014 .5`, `recurrent window .25`.
 
         The dial is always shown; any other argument where it is not what it would have been if
-        left out, a word by itself unless another argument takes the same word.
+        left out, a word stands alone unless another argument takes the same word.
         """
         arguments, dial = self.arguments, self.strategy.dial
         usual = self.strategy.arguments(**({dial: arguments[dial]} if dial else {}))

@@ -95,7 +95,7 @@ class Board:
         Each trial counts with its share of its cohort's time, and the slots share the sum.
         """
         now = time.monotonic() if now is None else now
-        # A copy, since a terminal asks from a thread of its own while events come in.
+        # A copy: a terminal asks from another thread while events come in.
         running = list(self.running.values())
         ahead = [(trial.left(now), trial.share()) for trial in running]
         known = [seconds * share for seconds, share in ahead if seconds is not None]
@@ -133,9 +133,8 @@ class Progress:
             self._noted.add(event.text)
         elif not (self._console.is_terminal and isinstance(event, Started | EpochDone)):
             done, total = self._board.done, self._board.total
-            self.say(
-                f"[{done}/{total}] {self._board.names[event.assignment.trial.key]}: {words(event)}"
-            )
+            name = self._board.names[event.assignment.trial.key]
+            self.say(f"[{done}/{total}] {name}: {describe(event)}")
 
     def say(self, line: str) -> None:
         """Print one line of prose."""
@@ -180,7 +179,7 @@ def say(console: Console, line: str) -> None:
     console.print(clock + line, markup=False, highlight=False, soft_wrap=True)
 
 
-def words(event: Started | EpochDone | Finished | Failed) -> str:
+def describe(event: Started | EpochDone | Finished | Failed) -> str:
     """What happened, in a phrase."""
     match event:
         case Started(assignment, slot):

@@ -1,7 +1,7 @@
-"""What a study file may hold, as models that check each value by itself.
+"""What a study file may hold, as models that check each value alone.
 
 What needs several values at once (does the baseline name a strategy of the profile?) is checked
-where the file is parsed, so that a mistake in one place hides none in another.
+where the file is parsed: a mistake in one place hides none in another.
 """
 
 import re
@@ -143,7 +143,7 @@ class Profile(BaseModel):
 
     A preset fills `net` and `recipe`, whose own keys go before it; `net.cell` may list cells, each
     of which is a net that all strategies are tried in, and `recipe.learning_rates` give some of
-    them a learning rate of their own. `text` says how the corpus is
+    them another learning rate. `text` says how the corpus is
     read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated.

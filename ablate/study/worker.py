@@ -104,7 +104,7 @@ def attempt(
             emit(Failed(assignment, words, died=False, company=len(held)))
 
 
-def train_tasks(
+def train_assignments(
     assignments: Sequence[Assignment], slot: Slot, emit: Callable[[EpochDone | Finished], None]
 ) -> None:
     """Train a cohort on the slot, each trial from its checkpoint; see `Train`.

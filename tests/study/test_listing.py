@@ -8,14 +8,14 @@ from fake_training import Fake
 from matrix import entries, fill, new_store
 
 from ablate.store.listing import count_trials, list_stores
-from ablate.study.entries import cell_rows
+from ablate.study.entries import name_rows
 
 
 def test_every_trial_is_counted_once(tmp_path: Path) -> None:
     """Done, diverged, failed and missing add up; what was begun has a checkpoint."""
     store = new_store(tmp_path)
     fill(store, entries((1, 2, 3, 4)), Fake(diverges=(2,), raises=(3,)))
-    store.write_cells(cell_rows(entries((1, 2, 3, 4, 5, 6))))
+    store.write_cells(name_rows(entries((1, 2, 3, 4, 5, 6))))
 
     counts = count_trials(store)
     assert (counts.ok, counts.diverged, counts.failed, counts.missing) == (2, 1, 1, 2)

@@ -20,7 +20,8 @@ from ablate.placement import Placement
 from ablate.sources import built_in
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
-from ablate.study.points import Value, distinct
+from ablate.strategies.parameters import Value
+from ablate.study.points import distinct
 from ablate.study.schema import Profile
 from ablate.training.trial import Trial
 

@@ -16,8 +16,8 @@ from ablate.errors import AblateError, did_you_mean
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
+from ablate.strategies.parameters import Value
 
-Value = bool | int | float | str
 #: Where in a table (keys and positions) a mistake is, and what is wrong, allowed and given.
 Mistake = tuple[tuple[str | int, ...], str]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rows import trial_row
 
 from ablate.errors import AblateError
 from ablate.store import Store
@@ -22,12 +23,6 @@ with Store(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(600)
 """
-
-
-def _trial(key: str) -> dict[str, Any]:
-    words = ("pair_key", "placement", "precision", "corpus", "corpus_digest", "net", "recipe")
-    row = dict.fromkeys(words, "x") | {"key": key, "attempt": 1, "status": "ok", "seed": 1}
-    return row | {"semantics": 1, "ablate_version": "0"}
 
 
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
@@ -59,7 +54,7 @@ def test_a_system_that_opens_no_folder_writes_all_the_same(
     monkeypatch.setattr(os, "open", no_folders)
     store = Store(tmp_path / "study" / "quick")
     with store.lock():
-        store.write(_trial("a1"), [{"epoch": 1}], {"valid": np.float32([-1.0])})
+        store.write(trial_row("a1"), [{"epoch": 1}], {"valid": np.float32([-1.0])})
         (store.folder / "trials" / "a1-1.parquet").write_bytes(b"broken")
         assert "1 damaged file(s)" in (store.set_damage_aside() or "")
     assert store.committed() == {}

@@ -3,10 +3,10 @@
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from rows import name_row, trial_row
 
 from ablate.errors import AblateError
 from ablate.store import Store
@@ -28,18 +28,6 @@ NAMES = {
 }
 
 
-def _trial(key: str = "a1", **changes: Any) -> dict[str, Any]:
-    words = ("pair_key", "placement", "precision", "corpus", "corpus_digest", "net", "recipe")
-    row = dict.fromkeys(words, "x") | {"key": key, "attempt": 1, "status": "ok", "seed": 1}
-    return row | {"semantics": 1, "ablate_version": "0"} | changes
-
-
-def _cell(**changes: Any) -> dict[str, Any]:
-    words = ("strategy", "arguments", "label", "corpus", "corpus_digest", "net", "recipe")
-    row = dict.fromkeys((*words, "precision"), "x") | {"key": "a1", "position": 0, "seed": 1}
-    return row | {"baseline": True} | changes
-
-
 TOKENS = {"valid": np.float32([-1.0, -2.0])}
 
 
@@ -55,9 +43,9 @@ def test_a_results_folder_may_have_any_name(
     with store.lock(), pytest.raises(AblateError) as held:
         store.lock().__enter__()
     assert held.value.given == store.folder
-    store.write(_trial(), [{"epoch": 1}], TOKENS)
-    store.write(_trial("b2"), [{"epoch": 1}], TOKENS)
-    store.write_cells([_cell()])
+    store.write(trial_row(), [{"epoch": 1}], TOKENS)
+    store.write(trial_row("b2"), [{"epoch": 1}], TOKENS)
+    store.write_cells([name_row()])
     file = tmp_path / name / "mine.toml"
     file.write_text("")
     store.claim(About.of(file, "Where?"))
@@ -80,16 +68,16 @@ def test_a_results_folder_may_have_any_name(
 def test_any_text_can_be_kept(tmp_path: Path, text: str) -> None:
     """What UTF-8 has no bytes for is written out; everything else comes back as it was."""
     store = Store.of(tmp_path, "study", "quick")
-    store.write(_trial(corpus=text, platform=text), [{"epoch": 1}], TOKENS)
-    store.write_failure(_trial("b2", status="failed", error=text))
-    store.write_cells([_cell(label=text, corpus=text, arguments=text)])
-    store.write_cells([_cell(label=text, corpus=text, arguments=text)])
+    store.write(trial_row(corpus=text, platform=text), [{"epoch": 1}], TOKENS)
+    store.write_failure(trial_row("b2", status="failed", error=text))
+    store.write_cells([name_row(label=text, corpus=text, arguments=text)])
+    store.write_cells([name_row(label=text, corpus=text, arguments=text)])
 
     kept = text.encode("utf-8", "backslashreplace").decode()
     rows = store.trials().to_pylist()
     assert [(row["corpus"], row["platform"], row["error"]) for row in rows] == [
         (kept, kept, None),
-        ("x", None, kept),
+        ("toy", None, kept),
     ]
     (cell,) = store.cells().to_pylist()
     assert (cell["label"], cell["corpus"]) == (kept, kept)
@@ -110,7 +98,7 @@ def test_a_disk_that_fails_in_the_middle_loses_nothing(
 ) -> None:
     """One sentence at whichever write it happens; what was committed before is whole."""
     store = Store.of(tmp_path, "study", "quick")
-    store.write(_trial(), [{"epoch": 1}], TOKENS)
+    store.write(trial_row(), [{"epoch": 1}], TOKENS)
     whole, left = os.fsync, at
 
     def fsync(descriptor: int) -> None:
@@ -123,11 +111,11 @@ def test_a_disk_that_fails_in_the_middle_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(AblateError, match=words) as raised:
-            store.write(_trial("b2"), [{"epoch": 1}], TOKENS)
+            store.write(trial_row("b2"), [{"epoch": 1}], TOKENS)
     assert raised.value.given in (store.folder, *store.folder.iterdir())
     store.check()
     # The last of them is that of the folder, after the row was renamed: the commit.
     assert sorted(store.committed()) == (["a1", "b2"] if at == 5 else ["a1"])
     store.sweep()
-    store.write(_trial("b2", attempt=2), [{"epoch": 1}], TOKENS)
+    store.write(trial_row("b2", attempt=2), [{"epoch": 1}], TOKENS)
     assert sorted(store.committed()) == ["a1", "b2"]

@@ -11,52 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from earlier_stores import make_first_version
+from rows import name_row, trial_row
 
 from ablate.errors import AblateError
 from ablate.store import Store, files
 from ablate.store.listing import list_results
 from ablate.store.schema import CELLS, TRIALS, table_of
-
-
-def _trial(key: str = "a1", **changes: Any) -> dict[str, Any]:
-    row = {
-        "key": key,
-        "pair_key": "p1",
-        "attempt": 1,
-        "status": "ok",
-        "placement": "none",
-        "seed": 3,
-        "precision": "fp32",
-        "corpus": "toy",
-        "corpus_digest": "d1",
-        "net": "{}",
-        "recipe": "{}",
-        "semantics": 1,
-        "ablate_version": "0.1.0",
-        "valid_nll_last": 4.25,
-    }
-    return row | changes
-
-
-def _cell(key: str = "a1", **changes: Any) -> dict[str, Any]:
-    row = {
-        "key": key,
-        "strategy": "none",
-        "arguments": "{}",
-        "label": "none",
-        "position": 0,
-        "baseline": True,
-        "seed": 3,
-        "corpus": "toy",
-        "corpus_digest": "d1",
-        "net": "{}",
-        "recipe": "{}",
-        "precision": "fp32",
-        "dial": None,
-        "dial_value": None,
-    }
-    return row | changes
-
 
 EPOCHS = [{"epoch": 1, "valid_nll": 5.0}, {"epoch": 2, "valid_nll": 4.25}]
 TOKENS = {"valid": np.float32([-1.5, -2.5, -0.25]), "test": np.float32([-4.0])}
@@ -70,7 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_an_attempt_comes_back(store: Store) -> None:
     """What an attempt wrote is read back: its row, its curve and its tokens in their order."""
-    store.write(_trial(), EPOCHS, TOKENS)
+    store.write(trial_row(), EPOCHS, TOKENS)
 
     assert store.committed()["a1"]["valid_nll_last"] == 4.25
     assert store.committed()["a1"]["test_nll_last"] is None
@@ -90,8 +50,8 @@ def test_an_attempt_comes_back(store: Store) -> None:
 
 def test_tokens_of_some_keys(store: Store) -> None:
     """Only the tokens that were asked for are read."""
-    store.write(_trial("a1"), EPOCHS, TOKENS)
-    store.write(_trial("b2"), EPOCHS, TOKENS)
+    store.write(trial_row("a1"), EPOCHS, TOKENS)
+    store.write(trial_row("b2"), EPOCHS, TOKENS)
 
     assert store.tokens(["b2"]).column("key").unique().to_pylist() == ["b2"]
     assert store.tokens([]).num_rows == 0
@@ -107,8 +67,8 @@ def test_an_empty_store_has_empty_tables(store: Store) -> None:
 
 def test_a_diverged_trial_is_committed_and_a_failed_one_is_not(store: Store) -> None:
     """Divergence is a result; a failure is a record beside the results."""
-    store.write(_trial("a1", status="diverged"), EPOCHS, {})
-    store.write_failure(_trial("b2", status="failed", error="out of memory"))
+    store.write(trial_row("a1", status="diverged"), EPOCHS, {})
+    store.write_failure(trial_row("b2", status="failed", error="out of memory"))
 
     assert list(store.committed()) == ["a1"]
     assert store.trials().column("error").to_pylist() == [None, "out of memory"]
@@ -118,20 +78,20 @@ def test_a_diverged_trial_is_committed_and_a_failed_one_is_not(store: Store) -> 
 def test_only_an_ended_attempt_is_written_as_one(store: Store, status: str) -> None:
     """A status that is no end is refused before anything is written."""
     with pytest.raises(ValueError, match=f"got '{status}'"):
-        store.write(_trial(status=status), EPOCHS, TOKENS)
+        store.write(trial_row(status=status), EPOCHS, TOKENS)
     assert not store.folder.exists()
 
 
 def test_a_column_that_does_not_exist_is_refused(store: Store) -> None:
     """A misspelt column is an error, never a column that vanishes without a word."""
     with pytest.raises(ValueError, match="table 'trials' has no column valid_nl"):
-        store.write(_trial(valid_nl=4.0), EPOCHS, {})
+        store.write(trial_row(valid_nl=4.0), EPOCHS, {})
 
 
 def test_attempts_are_numbered_from_all_that_ever_was(store: Store) -> None:
     """A failed attempt and one that was set aside keep their numbers."""
     assert store.next_attempt("a1") == 1
-    store.write_failure(_trial(status="failed"))
+    store.write_failure(trial_row(status="failed"))
     assert store.next_attempt("a1") == 2
     aside = store.folder / "bad" / "trials" / "a1-5.parquet"
     aside.parent.mkdir(parents=True)
@@ -142,8 +102,8 @@ def test_attempts_are_numbered_from_all_that_ever_was(store: Store) -> None:
 
 def test_the_first_attempt_that_ended_counts(store: Store) -> None:
     """Two committed attempts at one key: the first is the result."""
-    store.write(_trial(attempt=2, valid_nll_last=9.0), EPOCHS, TOKENS)
-    store.write(_trial(attempt=1, valid_nll_last=4.0), EPOCHS, TOKENS)
+    store.write(trial_row(attempt=2, valid_nll_last=9.0), EPOCHS, TOKENS)
+    store.write(trial_row(attempt=1, valid_nll_last=4.0), EPOCHS, TOKENS)
 
     assert store.committed()["a1"]["valid_nll_last"] == 4.0
     assert store.epochs().column("attempt").unique().to_pylist() == [1]
@@ -151,8 +111,8 @@ def test_the_first_attempt_that_ended_counts(store: Store) -> None:
 
 def test_cells_are_a_union(store: Store) -> None:
     """A second enumeration adds its names, renews those that it repeats and removes none."""
-    store.write_cells([_cell("a1"), _cell("b2", label="old")])
-    store.write_cells([_cell("b2", label="new"), _cell("b2", strategy="same")])
+    store.write_cells([name_row("a1"), name_row("b2", label="old")])
+    store.write_cells([name_row("b2", label="new"), name_row("b2", strategy="same")])
 
     rows = store.cells().to_pylist()
     assert [(row["key"], row["strategy"], row["label"]) for row in rows] == [
@@ -164,9 +124,11 @@ def test_cells_are_a_union(store: Store) -> None:
 
 def test_a_baseline_that_moved_leaves_no_second_one(store: Store) -> None:
     """In one combination the newer baseline is the only one; other combinations keep theirs."""
-    store.write_cells([_cell("a1"), _cell("c3", recipe='{"epochs":3}')])
-    store.write_cells([_cell("a1", baseline=True), _cell("b2", strategy="other", baseline=False)])
-    store.write_cells([_cell("b2", strategy="other", baseline=True)])
+    store.write_cells([name_row("a1"), name_row("c3", recipe='{"epochs":3}')])
+    store.write_cells(
+        [name_row("a1", baseline=True), name_row("b2", strategy="other", baseline=False)]
+    )
+    store.write_cells([name_row("b2", strategy="other", baseline=True)])
 
     flags = {row["key"]: row["baseline"] for row in store.cells().to_pylist()}
     assert flags == {"a1": False, "b2": True, "c3": True}
@@ -174,12 +136,12 @@ def test_a_baseline_that_moved_leaves_no_second_one(store: Store) -> None:
 
 def test_earlier_names_leave_the_cells_and_come_back(store: Store) -> None:
     """A row is in one of the two files; named again, it is a cell again."""
-    store.write_cells([_cell("a1"), _cell("b2", seed=4)])
-    store.write_cells([_cell("c3")], earlier=[_cell("a1")])
+    store.write_cells([name_row("a1"), name_row("b2", seed=4)])
+    store.write_cells([name_row("c3")], earlier=[name_row("a1")])
     assert store.cells().column("key").to_pylist() == ["b2", "c3"]
-    assert store.earlier().to_pylist() == [_cell("a1") | {"text": None, "asked": None}]
+    assert store.earlier().to_pylist() == [name_row("a1") | {"text": None, "asked": None}]
 
-    store.write_cells([_cell("a1")], earlier=[_cell("c3")])
+    store.write_cells([name_row("a1")], earlier=[name_row("c3")])
     assert store.cells().column("key").to_pylist() == ["b2", "a1"]
     assert store.earlier().column("key").to_pylist() == ["c3"]
 
@@ -189,8 +151,8 @@ def test_no_name_is_lost_between_two_files(
     store: Store, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     """Stopped before any write of theirs, cells and earlier names still hold every row once."""
-    store.write_cells([_cell("a1")])
-    store.write_cells([_cell("c3")], earlier=[_cell("a1")])
+    store.write_cells([name_row("a1")])
+    store.write_cells([name_row("c3")], earlier=[name_row("a1")])
     whole, left = files.write_table, writes
 
     def write(table: pa.Table, path: Path) -> None:
@@ -202,14 +164,14 @@ def test_no_name_is_lost_between_two_files(
 
     monkeypatch.setattr("ablate.store.store.write_table", write)
     with contextlib.suppress(KeyboardInterrupt):
-        store.write_cells([_cell("a1")], earlier=[_cell("c3")])
+        store.write_cells([name_row("a1")], earlier=[name_row("c3")])
     keys = [*store.cells().column("key").to_pylist(), *store.earlier().column("key").to_pylist()]
     assert sorted(keys) == ["a1", "c3"]
 
 
 def test_damaged_earlier_names_are_set_aside(store: Store) -> None:
     """They are checked as the cells are, which go on without them."""
-    store.write_cells([_cell("a1")], earlier=[_cell("b2")])
+    store.write_cells([name_row("a1")], earlier=[name_row("b2")])
     path = store.folder / "earlier.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(AblateError) as raised:
@@ -223,16 +185,16 @@ def test_damaged_earlier_names_are_set_aside(store: Store) -> None:
 
 def test_the_same_cells_are_not_written_twice(store: Store) -> None:
     """The same command again leaves the file alone."""
-    store.write_cells([_cell()])
+    store.write_cells([name_row()])
     before = (store.folder / "cells.parquet").stat()
-    store.write_cells([_cell()])
+    store.write_cells([name_row()])
     assert (store.folder / "cells.parquet").stat().st_ino == before.st_ino
 
 
 def test_any_reader_of_parquet_reads_a_table_as_one(store: Store) -> None:
     """A folder is a data set for every other tool too; half-written files are invisible to it."""
-    store.write(_trial("a1"), EPOCHS, TOKENS)
-    store.write(_trial("b2"), EPOCHS, TOKENS)
+    store.write(trial_row("a1"), EPOCHS, TOKENS)
+    store.write(trial_row("b2"), EPOCHS, TOKENS)
     (store.folder / "trials" / ".writing-c3-1.parquet").write_bytes(b"half")
 
     assert pq.read_table(store.folder / "trials").column("key").to_pylist() == ["a1", "b2"]
@@ -241,8 +203,8 @@ def test_any_reader_of_parquet_reads_a_table_as_one(store: Store) -> None:
 
 def test_results_are_listed_by_study_and_profile(tmp_path: Path) -> None:
     """Stores are found by what lies in them; other folders are not results."""
-    Store.of(tmp_path, "b", "quick").write_cells([_cell()])
-    Store.of(tmp_path, "a", "quick").write(_trial(), EPOCHS, TOKENS)
+    Store.of(tmp_path, "b", "quick").write_cells([name_row()])
+    Store.of(tmp_path, "a", "quick").write(trial_row(), EPOCHS, TOKENS)
     (tmp_path / "a" / "report").mkdir()
 
     listed = [(store.study, store.profile) for store in list_results(tmp_path)]
@@ -262,7 +224,10 @@ def test_one_driver_at_a_time(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "act",
-    [lambda store: store.lock().__enter__(), lambda store: store.write(_trial(), EPOCHS, TOKENS)],
+    [
+        lambda store: store.lock().__enter__(),
+        lambda store: store.write(trial_row(), EPOCHS, TOKENS),
+    ],
     ids=["lock", "write"],
 )
 def test_a_results_folder_that_cannot_be_written(
@@ -278,10 +243,10 @@ def test_a_results_folder_that_cannot_be_written(
 
 def test_an_older_store_is_read_with_todays_columns(store: Store) -> None:
     """A column that a file's version had not is empty; old and new rows stand in one table."""
-    store.write(_trial("a1"), EPOCHS, TOKENS)
-    store.write_cells([_cell("a1")])
+    store.write(trial_row("a1"), EPOCHS, TOKENS)
+    store.write_cells([name_row("a1")])
     make_first_version(store.folder)
-    store.write(_trial("b2", plugin="boxed 1.5"), EPOCHS, TOKENS)
+    store.write(trial_row("b2", plugin="boxed 1.5"), EPOCHS, TOKENS)
 
     store.check()
     assert store.trials().schema.equals(TRIALS, check_metadata=True)
@@ -302,7 +267,7 @@ def test_an_older_file_is_held_against_its_own_columns(
     store: Store, damage: Callable[[pa.Table], pa.Table]
 ) -> None:
     """Being old excuses nothing: what its version did not write is damage."""
-    store.write(_trial("a1"), EPOCHS, TOKENS)
+    store.write(trial_row("a1"), EPOCHS, TOKENS)
     make_first_version(store.folder)
     (path,) = (store.folder / "trials").iterdir()
     pq.write_table(damage(pq.read_table(path)), path)

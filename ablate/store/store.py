@@ -89,10 +89,6 @@ class Store:
         found = {a for folder in folders for a in _attempts(folder) if a.key in keys}
         return tuple(sorted(found))
 
-    def next_attempt(self, key: str) -> int:
-        """The number of the next attempt at a trial; one that was set aside keeps its own."""
-        return 1 + self.last_attempts().get(key, 0)
-
     def last_attempts(self) -> dict[str, int]:
         """The number of the last attempt at each trial, those that were set aside included."""
         folders = [self.folder / table for table in ATTEMPT_TABLES]

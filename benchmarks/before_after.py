@@ -64,12 +64,18 @@ def followed(
     from ablate.model.net import Net
     from ablate.model.parameters import initial_parameters
     from ablate.strategies import get
-    from ablate.training.update import Task
+
+    try:
+        from ablate.training.update import TrialPlan
+    except ImportError:  # an earlier checkout
+        from ablate.training import update
+
+        TrialPlan = update.Task  # pyright: ignore[reportAttributeAccessIssue]
 
     net = Net(layers=2, hidden=hidden)
     values = initial_parameters(net, words, seed=1, radius=0.1)
     tasks = [
-        Task.planned(net, get(name).place(), 1, "cpu", updates=10_000, precision=precision)
+        TrialPlan.planned(net, get(name).place(), 1, "cpu", updates=10_000, precision=precision)
         for name in names
     ]
     if len(tasks) > 1:

@@ -19,7 +19,7 @@ from ablate.drops import Fill
 from ablate.edges import Edge
 from ablate.engine import sites
 from ablate.engine.sites import Site, site_of
-from ablate.engine.step import Kind, kernels
+from ablate.engine.step import KernelSpec, kernels
 
 COMMIT: Final = "cbdc579"
 SLOTS: Final = {
@@ -62,8 +62,8 @@ def row(old: Any, slots: tuple[Site, ...], dtype: torch.dtype, size: tuple[int, 
     """One line: forward and backward, before and now, and how far the gradients lie apart."""
     slots = tuple(sorted(slots))
     trials, batch, hidden = size
-    kind = Kind(LSTM, slots, product=dtype)
-    new, pair = kernels(kind), old.kernels(old.Kind(slots, product=dtype))
+    kind = KernelSpec(LSTM, slots, product=dtype)
+    new, pair = kernels(kind), old.kernels(old.KernelSpec(slots, product=dtype))
     z_KTBGH = torch.randn(trials, _STEPS, batch, 4, hidden).to(dtype)
     c, s, dc, ds, dh = torch.randn(5, trials, batch, hidden).unbind()
     factors = [(torch.rand(trials, batch, hidden) > 0.3).float() for _ in slots]

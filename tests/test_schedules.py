@@ -22,7 +22,7 @@ from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, Schedule, factor_at
 from ablate.training.evaluation import evaluate
 from ablate.training.loop import train
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,12 @@ def _parameters():
     return trial.net, made
 
 
-def _updated(task, update):
-    """The parameters after one update of a task, at that number of its trial."""
+def _updated(planned, update):
+    """The parameters after one update of a planned, at that number of its trial."""
     _, parameters = _parameters()
     words = torch.arange(8 * 3).view(8, 3) % toys.VOCABULARY
     given = {"updates": [update], "learning_rates": [0.5], "clips": [5.0]}
-    made = cohorts.start([task], [parameters], (7, 3), **given)
+    made = cohorts.start([planned], [parameters], (7, 3), **given)
     return cohorts.updated(made, [(words[:-1], words[1:])])[0]
 
 
@@ -195,8 +195,8 @@ def _updated(task, update):
 def test_an_update_sees_the_scaled_rates(placement, schedule, update):
     """Bit for bit the update of the placement whose rates were scaled by hand; silent ones too."""
     net, _ = _parameters()
-    task = Task.planned(net, Placement(placement, schedule), 7, "cpu", updates=10)
-    found = _updated(task, update)
+    planned = TrialPlan.planned(net, Placement(placement, schedule), 7, "cpu", updates=10)
+    found = _updated(planned, update)
     by_hand = {
         edge: Drop(
             tuple(drop.rate_of(layer) * schedule.factor(update, 10) for layer in range(2))
@@ -210,7 +210,7 @@ def test_an_update_sees_the_scaled_rates(placement, schedule, update):
         for edge, drop in placement.items()
     }
     # On the same path: alone, what has become silent would be planned anew, with other last bits.
-    expected = _updated(replace(task, placement=Placement(by_hand)), update)
+    expected = _updated(replace(planned, placement=Placement(by_hand)), update)
     for name, value in found.items():
         assert torch.equal(value, expected[name]), name
 
@@ -235,12 +235,12 @@ def test_an_evaluation_takes_the_rates_of_its_moment():
     kept = {"streams": 4, "unroll": 7, "eos": 0}
     half = Placement({Edge.CARRY: Drop((0.1, 0.3), fill=Fill.HOLD)})
     full = Placement({Edge.CARRY: Drop((0.2, 0.6), fill=Fill.HOLD)}, ANNEALED)
-    expected = evaluate(parameters, tokens, Task(net, half, 7), **kept)
-    task = Task.planned(net, full, 7, "cpu", updates=10)
-    found = evaluate(parameters, tokens, task, update=5, **kept)
+    expected = evaluate(parameters, tokens, TrialPlan(net, half, 7), **kept)
+    planned = TrialPlan.planned(net, full, 7, "cpu", updates=10)
+    found = evaluate(parameters, tokens, planned, update=5, **kept)
     np.testing.assert_array_equal(found.log_probs_N, expected.log_probs_N)
-    silent = evaluate(parameters, tokens, task, update=10, **kept)
-    none = evaluate(parameters, tokens, Task(net, Placement(), 7), **kept)
+    silent = evaluate(parameters, tokens, planned, update=10, **kept)
+    none = evaluate(parameters, tokens, TrialPlan(net, Placement(), 7), **kept)
     np.testing.assert_array_equal(silent.log_probs_N, none.log_probs_N)
 
 

@@ -15,8 +15,8 @@ def refuse_capture() -> None:
     """
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            "this call tosses masks by the number of its update, a Python number that a CUDA graph "
-            "captures once, so that every replay would repeat the same masks; call it outside the "
+            "this call samples masks by its update's number, which a CUDA graph captures once: "
+            "every replay would repeat the same masks; call it outside the "
             "capture, or capture what needs no masks: .eval(), or a module without a placement"
         )
 

@@ -24,7 +24,7 @@ from ablate.placement import Placement
 
 
 class Mode(Enum):
-    """Toss (TRAIN) or take the mean of each toss (MEAN, the deterministic evaluation)."""
+    """Sample masks (TRAIN) or take each mask's mean (MEAN, the deterministic evaluation)."""
 
     TRAIN = "training"
     MEAN = "evaluation"

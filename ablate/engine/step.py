@@ -77,7 +77,7 @@ def step(cell: Cell, z: Gates, s: Tensor, rest: Sequence[Tensor], at: Multiply) 
     return Stepped(h, kept[0], tuple(kept[1:]))
 
 
-class Kind(NamedTuple):
+class KernelSpec(NamedTuple):
     """What a step's kernels are specialised on; `product` is the dtype of products.
 
     `padding` zeros stand behind each row that a product reads.
@@ -119,29 +119,29 @@ def padded(value: Tensor, padding: int) -> Tensor:
 
 
 @functools.cache
-def kernels(kind: Kind) -> Derived:
-    """A step of `kind`, forward and back, made once a process.
+def kernels(spec: KernelSpec) -> Derived:
+    """A step of `spec`, forward and back, made once a process.
 
     The function that is derived takes projection, product, the state, biases and factors; in
     RECURRENT's place stands the factor of the next step. Its outputs are h_t, the state's other
-    parts, (s_t,) r_{t+1}, s_t only where the kind holds. Gradients are those of z, in the dtype of
+    parts, (s_t,) r_{t+1}, s_t only where the spec holds. Gradients are those of z, in the dtype of
     products, one for each of its parts where they stay apart, of the state's other parts and, where
-    the kind holds, of s.
+    the spec holds, of s.
     """
-    forward = functools.partial(_forward, kind)
-    others = range(3, 2 + len(kind.cell.state))
+    forward = functools.partial(_forward, spec)
+    others = range(3, 2 + len(spec.cell.state))
     # z is a sum of projection, product and bias: the gradient of one is that of each.
-    wrt = (0, *((1,) if kind.cell.splits else ()), *others, *((2,) if kind.holds else ()))
+    wrt = (0, *((1,) if spec.cell.splits else ()), *others, *((2,) if spec.holds else ()))
 
     def derived() -> Derived:
         # Small, and all different: where nothing compiles the graph runs as it is traced here.
-        return derive(forward, *_examples(kind, torch.device("cpu"), (2, 6, 5, 7)), wrt=wrt)
+        return derive(forward, *_examples(spec, torch.device("cpu"), (2, 6, 5, 7)), wrt=wrt)
 
     # Whoever asks first may be an evaluation, below which nothing could be differentiated.
     pair = in_clean_thread(derived)
 
     def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        inputs, outputs = _examples(kind, device, (5, 2, 20, 200))
+        inputs, outputs = _examples(spec, device, (5, 2, 20, 200))
         kept = pair.forward(*inputs)[pair.distinct :]
         return tuple(inputs), (*outputs, *(inputs[place] for place in pair.reads), *kept)
 
@@ -152,53 +152,53 @@ def kernels(kind: Kind) -> Derived:
 
 
 def _forward(
-    kind: Kind, projection: Tensor, product: Tensor, s: Tensor, *rest: Tensor
+    spec: KernelSpec, projection: Tensor, product: Tensor, s: Tensor, *rest: Tensor
 ) -> tuple[Tensor, ...]:
-    count = len(kind.cell.state) - 1
-    others, biases = rest[:count], rest[count : count + kind.biases]
-    factors = dict(zip(kind.sites, rest[count + kind.biases :], strict=True))
-    parts = projection.to(kind.value), product.to(kind.value)
-    if kind.cell.splits:
+    count = len(spec.cell.state) - 1
+    others, biases = rest[:count], rest[count : count + spec.biases]
+    factors = dict(zip(spec.sites, rest[count + spec.biases :], strict=True))
+    parts = projection.to(spec.value), product.to(spec.value)
+    if spec.cell.splits:
         own = zip(parts, biases, strict=True) if biases else ((part, None) for part in parts)
-        z = Gates(**dict(zip("xh", (_gates(kind, *given) for given in own), strict=True)))
+        z = Gates(**dict(zip("xh", (_gates(spec, *given) for given in own), strict=True)))
     else:
-        z = _gates(kind, parts[0] + parts[1], *biases)
-    new = step(kind.cell, z, s, others, Multiply(factors))
+        z = _gates(spec, parts[0] + parts[1], *biases)
+    new = step(spec.cell, z, s, others, Multiply(factors))
     # A node of its own also where it is h_t: autograd then sums the gradients of s_t before it adds
     # that of h_t, in one order for every cohort.
     s = torch.ops.aten.alias(new.s)
-    read = kind.read(factors.get(sites.RECURRENT), s)
-    return (new.h, *new.rest, *((s,) if kind.holds else ()), read)
+    read = spec.read(factors.get(sites.RECURRENT), s)
+    return (new.h, *new.rest, *((s,) if spec.holds else ()), read)
 
 
-def _gates(kind: Kind, z: Tensor, bias: Tensor | None = None) -> Gates:
+def _gates(spec: KernelSpec, z: Tensor, bias: Tensor | None = None) -> Gates:
     if bias is not None:
-        z = z + bias.unsqueeze(3 - kind.gate_dim)
-    return Gates(**dict(zip(kind.cell.gates, z.unbind(kind.gate_dim), strict=True)))
+        z = z + bias.unsqueeze(3 - spec.gate_dim)
+    return Gates(**dict(zip(spec.cell.gates, z.unbind(spec.gate_dim), strict=True)))
 
 
 def _examples(
-    kind: Kind, device: torch.device, sizes: tuple[int, int, int, int]
+    spec: KernelSpec, device: torch.device, sizes: tuple[int, int, int, int]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Inputs and outputs' gradients as the loop hands them over: steps of a window are slices."""
     trials, steps, batch, hidden = sizes
-    count = len(kind.cell.gates)
+    count = len(spec.cell.gates)
 
-    def value(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
+    def value(*shape: int, dtype: torch.dtype = spec.value) -> Tensor:
         return torch.zeros(trials, *shape, dtype=dtype, device=device)
 
-    def of_window(*shape: int, dtype: torch.dtype = kind.value) -> Tensor:
+    def of_window(*shape: int, dtype: torch.dtype = spec.value) -> Tensor:
         return value(steps, *shape, dtype=dtype)[:, 0]
 
-    gates = (count, batch, hidden) if kind.apart else (batch, count, hidden)
-    read = (count, batch, hidden) if kind.apart else (batch, hidden)
-    state = [value(batch, hidden) for _ in kind.cell.state]
-    biases = [value(count, hidden) for _ in range(kind.biases)]
+    gates = (count, batch, hidden) if spec.apart else (batch, count, hidden)
+    read = (count, batch, hidden) if spec.apart else (batch, hidden)
+    state = [value(batch, hidden) for _ in spec.cell.state]
+    biases = [value(count, hidden) for _ in range(spec.biases)]
     factors = [
-        value(*(read if site == sites.RECURRENT else (batch, hidden))) for site in kind.sites
+        value(*(read if site == sites.RECURRENT else (batch, hidden))) for site in spec.sites
     ]
-    z = [of_window(*gates, dtype=kind.product), value(*gates, dtype=kind.product)]
-    held = [value(batch, hidden)] if kind.holds else []
+    z = [of_window(*gates, dtype=spec.product), value(*gates, dtype=spec.product)]
+    held = [value(batch, hidden)] if spec.holds else []
     outputs = [of_window(batch, hidden), *(value(batch, hidden) for _ in state[1:]), *held]
-    outputs.append(value(*read[:-1], hidden + kind.padding, dtype=kind.product))
+    outputs.append(value(*read[:-1], hidden + spec.padding, dtype=spec.product))
     return [*z, *state, *biases, *factors], outputs

@@ -13,7 +13,7 @@ from ablate.engine.plan import Reach, plan
 from ablate.study.entries import Entry
 from ablate.study.job import Job
 from ablate.training import cohort_sizes
-from ablate.training.place import CohortKey
+from ablate.training.cohort import CohortKey
 from ablate.training.trial import Trial
 
 

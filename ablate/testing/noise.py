@@ -16,7 +16,7 @@ from ablate.placement import Placement
 from ablate.testing.case import MODES, make_case, window_of
 from ablate.testing.contract import Contract
 from ablate.testing.paths import assert_paths_equal
-from ablate.testing.toss import allowed
+from ablate.testing.sampling import allowed
 
 RATES = (0.05, 0.25, 0.5, 0.8)
 

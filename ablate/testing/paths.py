@@ -51,7 +51,7 @@ class PathsContract(OfAStrategy):
         for placement in map(in_force, self.few_placements()):
             assert_paths_equal(case, placement, window)
 
-    def test_evaluation_tosses_nothing(self) -> None:
+    def test_evaluation_samples_nothing(self) -> None:
         """Another seed, update, row or stack changes no bit of the deterministic evaluation."""
         case = make_case(max(self.layers), cell=self.of_cell)
         for placement in map(in_force, self.few_placements()):
@@ -61,7 +61,7 @@ class PathsContract(OfAStrategy):
             )
             assert_same(two, one, f"two evaluations of {placement.text}")
 
-    def test_the_same_update_tosses_the_same(self) -> None:
+    def test_the_same_update_samples_the_same(self) -> None:
         """Training twice at one seed and update gives the same bits."""
         case = make_case(max(self.layers), cell=self.of_cell)
         placement = in_force(self.place({}))

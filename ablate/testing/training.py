@@ -11,7 +11,7 @@ from ablate.engine.plan import alike
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters
 from ablate.testing.points import OfAStrategy
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 
 # Odd, and no two alike: what is transposed by mistake does not fit.
 VOCABULARY, HIDDEN, EMBEDDING, T, B = 23, 13, 5, 7, 3
@@ -49,17 +49,17 @@ class TrainingContract(OfAStrategy):
             others = self.few_placements()
             points = [own, own]
             points += [p for p in others if alike(p, layers, cell=self.of_cell) == kind]
-            tasks = [
-                Task.planned(net, placement, seed=seed, device="cpu", updates=2)
+            plans = [
+                TrialPlan.planned(net, placement, seed=seed, device="cpu", updates=2)
                 for seed, placement in enumerate(points, start=1409)
             ]
-            together = _side_by_side(net, tasks)
-            alone = _side_by_side(net, tasks[:1])
-            for parameters, size in ((together, len(tasks)), (alone, 1)):
-                _update(parameters, _WORDS, tasks[:size])
+            together = _side_by_side(net, plans)
+            alone = _side_by_side(net, plans[:1])
+            for parameters, size in ((together, len(plans)), (alone, 1)):
+                _update(parameters, _WORDS, plans[:size])
             for name, value in alone.items():
                 assert torch.equal(together[name][0], value[0]), (
-                    f"beside {len(tasks) - 1} other trials, {name} of a trial of "
+                    f"beside {len(plans) - 1} other trials, {name} of a trial of "
                     f"'{self.strategy}' gets other values than alone"
                 )
 
@@ -68,25 +68,27 @@ class TrainingContract(OfAStrategy):
 
     def _update(self, parameters: Parameters, layers: int) -> tuple[float, float]:
         """Change `parameters` by an update; return its nll and the norm of its gradient."""
-        task = Task.planned(self._net(layers), self.place({}), seed=1409, device="cpu", updates=2)
+        planned = TrialPlan.planned(
+            self._net(layers), self.place({}), seed=1409, device="cpu", updates=2
+        )
         words_TB = torch.arange((T + 1) * B).view(T + 1, B) ** 2 % VOCABULARY
         alone = {name: value.unsqueeze(0) for name, value in parameters.items()}
-        nll, norm = _update(alone, words_TB, [task]).flatten().tolist()
+        nll, norm = _update(alone, words_TB, [planned]).flatten().tolist()
         return nll, norm
 
 
-def _update(parameters: Parameters, words_TB: Tensor, tasks: Sequence[Task]) -> Tensor:
+def _update(parameters: Parameters, words_TB: Tensor, plans: Sequence[TrialPlan]) -> Tensor:
     """The second of two updates, where a schedule is under way; nll and norm, [2, K]."""
-    (time, batch), size = words_TB[1:].shape, len(tasks)
+    (time, batch), size = words_TB[1:].shape, len(plans)
     update = Update.of(
-        parameters, tasks, (time, batch),
+        parameters, plans, (time, batch),
         updates=[1] * size, learning_rates=[0.1] * size, clips=[5.0] * size,
     )  # fmt: skip
     return update(words_TB[:-1], words_TB[1:])
 
 
-def _side_by_side(net: Net, tasks: Sequence[Task]) -> Parameters:
-    each = [initial_parameters(net, VOCABULARY, seed=task.seed, radius=0.5) for task in tasks]
+def _side_by_side(net: Net, plans: Sequence[TrialPlan]) -> Parameters:
+    each = [initial_parameters(net, VOCABULARY, seed=planned.seed, radius=0.5) for planned in plans]
     return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 

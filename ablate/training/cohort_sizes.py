@@ -24,7 +24,7 @@ from ablate.training.graph import WARM_UPS
 from ablate.training.recipe import Recipe
 from ablate.training.timing import disturbed, seconds_of, wanted
 from ablate.training.trial import Trial
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 
 #: The largest cohort that is taken unasked.
 MOST: Final = 16
@@ -156,20 +156,22 @@ def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> t
     )
     parameters = {name: torch.stack([value] * len(trials)) for name, value in initial.items()}
     # At the full rates: a schedule may start with nothing to do.
-    tasks = [
-        Task.planned(net, Placement(trial.placement), trial.seed, device, precision=trial.precision)
+    plans = [
+        TrialPlan.planned(
+            net, Placement(trial.placement), trial.seed, device, precision=trial.precision
+        )
         for trial in trials
     ]
     x_TB, y_TB = next(iter(training_windows(corpus.train, recipe.batch, recipe.unroll)))
     whole = Update.of(
         parameters,
-        tasks,
+        plans,
         (recipe.unroll, recipe.batch),
-        updates=[0] * len(tasks),
-        learning_rates=[recipe.learning_rate] * len(tasks),
-        clips=[recipe.clip] * len(tasks),
+        updates=[0] * len(plans),
+        learning_rates=[recipe.learning_rate] * len(plans),
+        clips=[recipe.clip] * len(plans),
     )
-    update, window = repeatedly(whole, tasks), (x_TB.to(device), y_TB.to(device))
+    update, window = repeatedly(whole, plans), (x_TB.to(device), y_TB.to(device))
     for _ in range(WARM_UPS if update is not whole else 0):
         update(*window)
     seconds: list[float] = []

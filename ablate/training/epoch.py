@@ -17,7 +17,7 @@ from torch import Tensor
 from ablate.model.parameters import Parameters
 from ablate.training.evaluation import Evaluation
 from ablate.training.graph import Captured
-from ablate.training.update import Task, Update, capturable
+from ablate.training.update import TrialPlan, Update, capturable
 
 
 @dataclass(slots=True)
@@ -47,18 +47,18 @@ class Training:
     def __init__(
         self,
         parameters: Parameters,
-        tasks: Sequence[Task],
+        plans: Sequence[TrialPlan],
         window: tuple[int, int],
         *,
         clips: Sequence[float],
     ) -> None:
         """`parameters` [K, ...] are changed in place, by windows of (T, B)."""
-        still = [0] * len(tasks)
+        still = [0] * len(plans)
         self._update = Update.of(
-            parameters, tasks, window, updates=still, learning_rates=still, clips=clips
+            parameters, plans, window, updates=still, learning_rates=still, clips=clips
         )
-        self._call = repeatedly(self._update, tasks)
-        self.evaluation = Evaluation(parameters, self._update.copies, tasks)
+        self._call = repeatedly(self._update, plans)
+        self.evaluation = Evaluation(parameters, self._update.copies, plans)
 
     def epoch(
         self,
@@ -92,6 +92,6 @@ class Training:
         return {name: value[k].clone() for name, value in self._update.parameters.items()}
 
 
-def repeatedly(update: Update, tasks: Sequence[Task]) -> Callable[[Tensor, Tensor], Tensor]:
+def repeatedly(update: Update, plans: Sequence[TrialPlan]) -> Callable[[Tensor, Tensor], Tensor]:
     """An update as training calls it: on a GPU captured in a CUDA graph, else as it is."""
-    return Captured(update) if capturable(tasks, update.live_K.device) else update
+    return Captured(update) if capturable(plans, update.live_K.device) else update

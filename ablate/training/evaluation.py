@@ -24,7 +24,7 @@ from ablate.model.parameters import Parameters
 from ablate.schedules import CONSTANT
 from ablate.training.graph import Captured
 from ablate.training.softmax import losses
-from ablate.training.update import Copies, Task, capturable, product_copies
+from ablate.training.update import Copies, TrialPlan, capturable, product_copies
 
 #: By how much a window may be longer than an update's, as no tape is kept of it: the large products
 #: are larger. Beyond that what one of them leaves for the next is no longer in the cache.
@@ -53,18 +53,18 @@ class Evaluation:
     them between two calls. Where a schedule moves the means, windows are made anew for them.
     """
 
-    def __init__(self, parameters: Parameters, copies: Copies, tasks: Sequence[Task]) -> None:
-        self._parameters, self._copies, self._tasks = parameters, copies, tasks
+    def __init__(self, parameters: Parameters, copies: Copies, plans: Sequence[TrialPlan]) -> None:
+        self._parameters, self._copies, self._tasks = parameters, copies, plans
         self._like = parameters["decoder.weight"]
-        self._moves = any(task.placement.schedule != CONSTANT for task in tasks)
+        self._moves = any(planned.placement.schedule != CONSTANT for planned in plans)
         self._updates: tuple[int, ...] = ()
         self._states: dict[int, State] = {}
         self._windows: dict[torch.Size, Callable[[Tensor, Tensor], Tensor]] = {}
 
     @classmethod
-    def of(cls, parameters: Parameters, tasks: Sequence[Task]) -> "Evaluation":
+    def of(cls, parameters: Parameters, plans: Sequence[TrialPlan]) -> "Evaluation":
         """The evaluation of trials that nobody trains."""
-        return cls(parameters, product_copies(parameters, tasks[0].precision), tasks)
+        return cls(parameters, product_copies(parameters, plans[0].precision), plans)
 
     @torch.inference_mode()
     def __call__(
@@ -131,7 +131,7 @@ def _scored(
     parameters: Parameters,
     copies: Copies,
     state: State,
-    task: Task,
+    planned: TrialPlan,
     masks: NetMasks,
     x_TB: Tensor,
     y_TB: Tensor,
@@ -142,9 +142,9 @@ def _scored(
         parameters["embedding.weight"][:, x_TB],
         x_TB,
         state,
-        task.net,
+        planned.net,
         masks,
-        task.evaluate_path,
+        planned.evaluate_path,
     )
     for own, new in zip(state, out.state, strict=True):
         own.copy_(new)
@@ -157,7 +157,7 @@ def _scored(
 def evaluate(
     parameters: Parameters,
     tokens_N: NDArray[np.int32],
-    task: Task,
+    planned: TrialPlan,
     *,
     streams: int,
     unroll: int,
@@ -166,17 +166,17 @@ def evaluate(
 ) -> Evaluated:
     """Score a trial alone, after `update` updates."""
     alone = {name: value.detach().unsqueeze(0) for name, value in parameters.items()}
-    evaluation = Evaluation.of(alone, [task])
+    evaluation = Evaluation.of(alone, [planned])
     return evaluation(tokens_N, streams=streams, unroll=unroll, eos=eos, updates=[update])[0]
 
 
 def _means(
-    tasks: Sequence[Task], updates: Sequence[int], like: Tensor, window: tuple[int, ...]
+    plans: Sequence[TrialPlan], updates: Sequence[int], like: Tensor, window: tuple[int, ...]
 ) -> NetMasks:
     """What the deterministic evaluation multiplies by in windows of (T, B)."""
-    (time, batch), net = window, tasks[0].net
+    (time, batch), net = window, plans[0].net
     trials = []
-    for own, update in zip(tasks, updates, strict=True):
+    for own, update in zip(plans, updates, strict=True):
         at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
         trials.append(MaskSpec(own.placement_at(update), at))
     return NetMasks.of(

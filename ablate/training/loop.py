@@ -27,13 +27,13 @@ from ablate.status import Status
 from ablate.training import checkpoint as checkpoints
 from ablate.training.arithmetic import arithmetic
 from ablate.training.checkpoint import Checkpoint, Writer
+from ablate.training.cohort import CohortKey, Member, Seat, stacked, updates_of
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
-from ablate.training.place import CohortKey, Member, Place, stacked, updates_of
 from ablate.training.provenance import surroundings
 from ablate.training.scores import curve_points, headlines
 from ablate.training.trial import Trial
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 __all__ = ["Member", "Outcome", "train", "train_cohort"]
 
@@ -109,10 +109,10 @@ def train_cohort(
                 on_epoch(place.member, place.state.rows[-1])
 
 
-def _open(member: Member, corpus: Corpus, device: str) -> Place:
+def _open(member: Member, corpus: Corpus, device: str) -> Seat:
     trial, folder = member
     updates = updates_of(trial, corpus, trial.recipe.epochs)
-    task = Task.planned(
+    planned = TrialPlan.planned(
         trial.net, trial.placement, trial.seed, device, updates=updates, precision=trial.precision
     )
     state = checkpoints.load(folder, trial.key, device)
@@ -120,7 +120,7 @@ def _open(member: Member, corpus: Corpus, device: str) -> Place:
         state = _first(trial, corpus, device)
     elif device == "cpu":
         _warn_of_other_threads(state)
-    return Place(member, task, state, datetime.now(UTC).isoformat(timespec="seconds"))
+    return Seat(member, planned, state, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _warn_of_other_threads(state: Checkpoint) -> None:
@@ -151,15 +151,15 @@ def _check_alike(one: Trial, other: Trial, device: str) -> None:
         )
 
 
-def _ended(place: Place, corpus: Corpus) -> bool:
+def _ended(place: Seat, corpus: Corpus) -> bool:
     return place.state.epochs >= place.trial.recipe.epochs or _has_diverged(place, corpus)
 
 
-def _has_diverged(place: Place, corpus: Corpus) -> bool:
+def _has_diverged(place: Seat, corpus: Corpus) -> bool:
     return diverged(place.state.rows, len(corpus.vocabulary))
 
 
-def _outcomes(places: Sequence[Place], corpus: Corpus, device: str) -> list[Outcome]:
+def _outcomes(places: Sequence[Seat], corpus: Corpus, device: str) -> list[Outcome]:
     """The rows of those that ended, their final measurements taken side by side.
 
     A trial whose final perplexity overflows is diverged too, though nothing ended it before.
@@ -190,18 +190,18 @@ def _first(trial: Trial, corpus: Corpus, device: str) -> Checkpoint:
     return Checkpoint(trial.key, parameters, parameters)
 
 
-def _training(places: Sequence[Place]) -> Training:
+def _training(places: Sequence[Seat]) -> Training:
     """What trains these trials for as long as none of them ends."""
     recipe = places[0].trial.recipe
     return Training(
         stacked([place.state.parameters for place in places]),
-        [place.task for place in places],
+        [place.planned for place in places],
         (recipe.unroll, recipe.batch),
         clips=[place.trial.recipe.clip for place in places],
     )
 
 
-def _epoch(training: Training, places: Sequence[Place], corpus: Corpus) -> list[Place]:
+def _epoch(training: Training, places: Sequence[Seat], corpus: Corpus) -> list[Seat]:
     """One epoch over the text and its evaluation, each trial from one checkpoint to the next.
 
     Of who diverges the row ends where its last finite update did, and has no scores.
@@ -228,7 +228,7 @@ def _epoch(training: Training, places: Sequence[Place], corpus: Corpus) -> list[
 
 
 def _advanced(
-    place: Place, parameters: Parameters, sums: Sums, scored: dict[str, float], seconds: float
+    place: Seat, parameters: Parameters, sums: Sums, scored: dict[str, float], seconds: float
 ) -> Checkpoint:
     """The checkpoint after an epoch that took the trial `seconds`, its share of the cohort's."""
     state = place.state
@@ -255,7 +255,7 @@ def _advanced(
     )
 
 
-def _circumstances(place: Place, corpus: Corpus, device: str) -> dict[str, Any]:
+def _circumstances(place: Seat, corpus: Corpus, device: str) -> dict[str, Any]:
     """What does not depend on how well training went: where it ran, and on how much."""
     trial, state = place.trial, place.state
     speeds = [row["tokens_per_second"] for row in state.rows]
@@ -272,7 +272,7 @@ def _circumstances(place: Place, corpus: Corpus, device: str) -> dict[str, Any]:
             "arithmetic": arithmetic(device),
             "threads": torch.get_num_threads(),
             "cohort": place.cohort,
-            "path": place.task.train_path.value,
+            "path": place.planned.train_path.value,
             "vocabulary": len(corpus.vocabulary),
             "started_at": place.started_at,
         }

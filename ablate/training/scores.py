@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
 from ablate.quantities import perplexity
+from ablate.training.cohort import Seat, stacked, updates_of
 from ablate.training.curve import best_epoch
 from ablate.training.evaluation import LONGER, Evaluated, Evaluation
-from ablate.training.place import Place, stacked, updates_of
 from ablate.training.recipe import Recipe
 
 
@@ -52,7 +52,7 @@ def sample_tokens(corpus: Corpus, recipe: Recipe) -> int:
 
 
 def curve_points(
-    evaluation: Evaluation, places: Sequence[Place], corpus: Corpus
+    evaluation: Evaluation, places: Sequence[Seat], corpus: Corpus
 ) -> list[dict[str, float]]:
     """`train_nll` and `valid_nll` of each trial that is evaluated, after its epoch."""
     recipe = places[0].trial.recipe
@@ -68,7 +68,7 @@ def curve_points(
     return [{name: each[k].nll for name, each in found.items()} for k in range(len(places))]
 
 
-def headlines(places: Sequence[Place], corpus: Corpus) -> list[Measured]:
+def headlines(places: Sequence[Seat], corpus: Corpus) -> list[Measured]:
     """The final measurements of each trial, at the last and at the best epoch."""
     last = _final(places, corpus, [place.state.epochs for place in places])
     best_epochs = {place.trial.key: best_epoch(place.state.rows) for place in places}
@@ -84,7 +84,7 @@ def headlines(places: Sequence[Place], corpus: Corpus) -> list[Measured]:
 def _scored(
     evaluation: Evaluation,
     tokens: NDArray[np.int32],
-    places: Sequence[Place],
+    places: Sequence[Seat],
     corpus: Corpus,
     epochs: Sequence[int],
     *,
@@ -106,7 +106,7 @@ def _scored(
     )
 
 
-def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> dict[str, _Scored]:
+def _final(places: Sequence[Seat], corpus: Corpus, epochs: Sequence[int]) -> dict[str, _Scored]:
     """The scores by the key of the trial, as it stood after its number of `epochs`.
 
     Valid and test are in one stream; the training text, of which there is more, is in several.
@@ -119,7 +119,7 @@ def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> di
             for place, epoch in zip(places, epochs, strict=True)
         ]
     )
-    evaluation = Evaluation.of(parameters, [place.task for place in places])
+    evaluation = Evaluation.of(parameters, [place.planned for place in places])
     recipe = places[0].trial.recipe
     sample = corpus.train[: sample_tokens(corpus, recipe)]
     texts = ((sample, recipe.evaluation_streams), (corpus.valid, 1), (corpus.test, 1))
@@ -133,7 +133,7 @@ def _final(places: Sequence[Place], corpus: Corpus, epochs: Sequence[int]) -> di
     }
 
 
-def _headline(place: Place, corpus: Corpus, scored: dict[str, _Scored]) -> Measured:
+def _headline(place: Seat, corpus: Corpus, scored: dict[str, _Scored]) -> Measured:
     """The columns of the final measurements, and the log-probabilities of the headline epoch."""
     rows, recipe = place.state.rows, place.trial.recipe
     columns: dict[str, Any] = {"best_epoch": best_epoch(rows)}

@@ -36,7 +36,7 @@ PRODUCTS: Final[dict[str, torch.dtype | None]] = {"fp32": None, "bf16": torch.bf
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TrialPlan:
     """What every update of a trial shares; `updates` is how many it has, for the schedule."""
 
     net: Net
@@ -57,8 +57,8 @@ class Task:
         *,
         updates: int = 0,
         precision: str = "fp32",
-    ) -> "Task":
-        """The task with the paths that the plan takes for training and for evaluation.
+    ) -> "TrialPlan":
+        """The planned with the paths that the plan takes for training and for evaluation.
 
         Planned once, for the full rates: a schedule only takes edges away, and each path runs every
         part of a placement that it runs.
@@ -151,7 +151,7 @@ class Update:
     def of(
         cls,
         parameters: Parameters,
-        tasks: Sequence[Task],
+        plans: Sequence[TrialPlan],
         window: tuple[int, int],
         *,
         updates: Sequence[int],
@@ -163,11 +163,11 @@ class Update:
         Trials may differ in placement, schedule, seed, number of the update, learning rate and
         clip, not in net, path or precision. Raises AblateError for a mask without an address.
         """
-        task, like, (time, batch) = tasks[0], parameters["decoder.weight"], window
-        net, device = task.net, like.device
+        planned, like, (time, batch) = plans[0], parameters["decoder.weight"], window
+        net, device = planned.net, like.device
         trials = [
             MaskSpec(own.placement, replace(own.window(like), time=time, batch=batch))
-            for own in tasks
+            for own in plans
         ]
         masks = NetMasks.of(
             trials,
@@ -175,19 +175,19 @@ class Update:
             hidden=net.hidden,
             layers=net.layers,
             cell=net.of_cell,
-            clock=Clock.at(updates, device=device, factors=_factors(tasks)),
+            clock=Clock.at(updates, device=device, factors=_factors(plans)),
             words=like.shape[1],
         )
         return cls(
             net,
-            task.train_path,
+            planned.train_path,
             parameters,
-            product_copies(parameters, task.precision),
-            language_model.zero_cohort_state(net, len(tasks), batch, like),
+            product_copies(parameters, planned.precision),
+            language_model.zero_cohort_state(net, len(plans), batch, like),
             masks,
             torch.tensor(learning_rates, dtype=torch.float64, device=device),
             torch.tensor(clips, dtype=torch.float64, device=device),
-            torch.ones(len(tasks), dtype=torch.bool, device=device),
+            torch.ones(len(plans), dtype=torch.bool, device=device),
         )
 
     def begin(self, updates: Sequence[int], learning_rates: Sequence[float]) -> None:
@@ -241,7 +241,9 @@ class Update:
         return Differentiated(nll_K, gradients, tuple(part.detach() for part in out.state))
 
 
-def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool = False) -> bool:
+def capturable(
+    plans: Sequence[TrialPlan], device: torch.device, *, evaluates: bool = False
+) -> bool:
     """Whether a cohort's updates, or its evaluation, are captured in a CUDA graph.
 
     On a GPU, on the looped path.
@@ -249,7 +251,7 @@ def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool =
     ABLATE_GRAPH=0 calls them instead. A noise that takes no tensor of rates is asked trial by
     trial, which a graph cannot hold; that is said.
     """
-    paths = {task.evaluate_path if evaluates else task.train_path for task in tasks}
+    paths = {planned.evaluate_path if evaluates else planned.train_path for planned in plans}
     if device.type != "cuda" or paths != {Path.LOOPED}:
         return False
     if os.environ.get("ABLATE_GRAPH", "1") == "0":
@@ -257,7 +259,7 @@ def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool =
     if evaluates:
         # Means are numbers that nothing is drawn for.
         return True
-    drops = [drop for task in tasks for drop in task.placement.values()]
+    drops = [drop for planned in plans for drop in planned.placement.values()]
     slow = sorted({drop.noise.name for drop in drops if not takes_tensors(drop.noise)})
     if slow:
         warnings.warn(
@@ -269,19 +271,19 @@ def capturable(tasks: Sequence[Task], device: torch.device, *, evaluates: bool =
     return not slow
 
 
-def _factors(tasks: Sequence[Task]) -> list[list[float]] | None:
+def _factors(plans: Sequence[TrialPlan]) -> list[list[float]] | None:
     """What each trial's schedule leaves of its rates at each update; None where all are constant.
 
     Raises AblateError for a factor outside [0, 1], before anything is trained.
     """
-    schedules = [task.placement.schedule for task in tasks]
+    schedules = [planned.placement.schedule for planned in plans]
     if all(schedule == CONSTANT for schedule in schedules):
         return None
     return [
         [1.0]
         if schedule == CONSTANT
-        else [factor_at(schedule, update, task.updates) for update in range(task.updates + 1)]
-        for schedule, task in zip(schedules, tasks, strict=True)
+        else [factor_at(schedule, update, planned.updates) for update in range(planned.updates + 1)]
+        for schedule, planned in zip(schedules, plans, strict=True)
     ]
 
 

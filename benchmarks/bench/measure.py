@@ -63,7 +63,7 @@ def updates(shape: Shape, options: Options, in_turn: Interleave) -> dict[Case, R
         trainer = build(case, options.device, values)
         steps[case, "train"] = trainer.update
         steps[case, "evaluate"] = trainer.evaluate
-        if isinstance(trainer, Alone) and len(trainer.task.placement):
+        if isinstance(trainer, Alone) and len(trainer.planned.placement):
             steps[case, "masks"] = trainer.masks
     taken = in_turn(steps)
     rows = []
@@ -178,9 +178,9 @@ def _named(case: Case) -> Row:
 def _paths(case: Case, device: str) -> Row:
     if case.trainer == "stock":
         return {"path": None, "evaluate_path": None, "gates": None}
-    task = task_of(case, device)
+    planned = task_of(case, device)
     return {
-        "path": ran(task.train_path, case.precision).value,
-        "evaluate_path": ran(task.evaluate_path, case.precision).value,
+        "path": ran(planned.train_path, case.precision).value,
+        "evaluate_path": ran(planned.evaluate_path, case.precision).value,
         "gates": gates(get(case.strategy).place()),
     }

@@ -21,7 +21,7 @@ from ablate.strategies import get
 from ablate.training.epoch import repeatedly
 from ablate.training.evaluation import evaluate
 from ablate.training.graph import WARM_UPS
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 from bench.shapes import Shape
 from bench.stock import StockTrainer
 
@@ -92,15 +92,15 @@ def window_of(shape: Shape, device: str) -> tuple[Tensor, Tensor]:
     return x_TB, y_TB
 
 
-def task_of(case: Case, device: str, *, seed: int = 1) -> Task:
-    """The task of a case, on the plan's paths or the one that the case names."""
+def task_of(case: Case, device: str, *, seed: int = 1) -> TrialPlan:
+    """The planned of a case, on the plan's paths or the one that the case names."""
     placement = get(case.strategy).place()
-    task = Task.planned(
+    planned = TrialPlan.planned(
         case.shape.net, placement, seed, device, updates=2 * _BEGUN, precision=case.precision
     )
     if case.path is None:
-        return task
-    return replace(task, train_path=Path(case.path), evaluate_path=Path(case.path))
+        return planned
+    return replace(planned, train_path=Path(case.path), evaluate_path=Path(case.path))
 
 
 def ran(path: Path, precision: str) -> Path:
@@ -121,18 +121,20 @@ def gates(placement: Placement) -> str:
 class Updates:
     """Updates on one window again and again, as training makes them, captured where it captures."""
 
-    def __init__(self, case: Case, device: str, values: Parameters, tasks: Sequence[Task]) -> None:
+    def __init__(
+        self, case: Case, device: str, values: Parameters, plans: Sequence[TrialPlan]
+    ) -> None:
         """`values` [K, ...] are trained in place."""
-        self.window, trials = window_of(case.shape, device), len(tasks)
+        self.window, trials = window_of(case.shape, device), len(plans)
         self.whole = Update.of(
             values,
-            tasks,
+            plans,
             (case.shape.unroll, case.shape.batch),
             updates=[_BEGUN] * trials,
             learning_rates=[_LEARNING_RATE] * trials,
             clips=[case.shape.clip] * trials,
         )
-        self.call = repeatedly(self.whole, tasks)
+        self.call = repeatedly(self.whole, plans)
         # What is timed is replayed.
         for _ in range(WARM_UPS if self.call is not self.whole else 0):
             self.call(*self.window)
@@ -147,10 +149,10 @@ class Alone:
 
     def __init__(self, case: Case, device: str, values: Parameters) -> None:
         self.shape, self.values = case.shape, values
-        self.task = task_of(case, device)
+        self.planned = task_of(case, device)
         # A trial alone is a cohort of one.
         own = {name: value.unsqueeze(0) for name, value in values.items()}
-        self.updates = Updates(case, device, own, [self.task])
+        self.updates = Updates(case, device, own, [self.planned])
         words = np.random.default_rng(0)
         self.tokens_N = words.integers(
             case.shape.vocabulary, size=EVALUATED * case.shape.tokens, dtype=np.int32
@@ -161,7 +163,7 @@ class Alone:
 
     def evaluate(self, number: int) -> object:
         return evaluate(
-            self.values, self.tokens_N, self.task,
+            self.values, self.tokens_N, self.planned,
             streams=self.shape.batch, unroll=self.shape.unroll, eos=0, update=_BEGUN + number,
         )  # fmt: skip
 
@@ -179,8 +181,8 @@ class Cohort:
     """Trials of ablate side by side, of one strategy and different seeds."""
 
     def __init__(self, case: Case, device: str, values: Parameters) -> None:
-        tasks = [task_of(case, device, seed=seed) for seed in range(1, 1 + (case.size or 1))]
-        self.updates = Updates(case, device, values, tasks)
+        plans = [task_of(case, device, seed=seed) for seed in range(1, 1 + (case.size or 1))]
+        self.updates = Updates(case, device, values, plans)
 
     def update(self, number: int) -> object:
         return self.updates()

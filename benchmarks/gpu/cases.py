@@ -29,7 +29,7 @@ from ablate.training.epoch import repeatedly
 from ablate.training.graph import WARM_UPS, Captured
 from ablate.training.recipe import Recipe
 from ablate.training.trial import Trial
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 
 # Odd, and no two alike: rows begin at no multiple of 16 bytes, and what is transposed does not fit.
 NET: Final = Net(layers=2, hidden=13, embedding=5)
@@ -65,9 +65,9 @@ def is_gpu(device: str) -> bool:
     return torch.device(device).type == "cuda"
 
 
-def task(placement: Placement, seed: int = 1, *, precision: str = "fp32") -> Task:
+def planned(placement: Placement, seed: int = 1, *, precision: str = "fp32") -> TrialPlan:
     """A trial on the looped path, which a GPU takes, on every device."""
-    return Task(NET, placement, seed, Path.LOOPED, Path.LOOPED, WHOLE, precision)
+    return TrialPlan(NET, placement, seed, Path.LOOPED, Path.LOOPED, WHOLE, precision)
 
 
 def text(count: int, words: int = WORDS) -> np.ndarray:
@@ -91,10 +91,10 @@ def windows(
     ]
 
 
-def start(tasks: Sequence[Task], words: int = WORDS, *, radius: float = 0.3) -> Parameters:
+def start(plans: Sequence[TrialPlan], words: int = WORDS, *, radius: float = 0.3) -> Parameters:
     """Initial parameters of trials side by side, [K, ...], in float32 on the CPU."""
     with eagerly():
-        each = [initial_parameters(own.net, words, seed=own.seed, radius=radius) for own in tasks]
+        each = [initial_parameters(own.net, words, seed=own.seed, radius=radius) for own in plans]
     return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 
@@ -117,7 +117,7 @@ def updates_of(trials: int) -> list[int]:
 
 
 def ran(
-    tasks: Sequence[Task],
+    plans: Sequence[TrialPlan],
     device: str,
     *,
     values: Parameters | None = None,
@@ -125,12 +125,12 @@ def ran(
     count: int = UPDATES,
 ) -> Ran:
     """Train some updates as training makes them, on a GPU captured where it captures."""
-    values = start(tasks) if values is None else values
+    values = start(plans) if values is None else values
     words = values["decoder.weight"].shape[1]
     with on(device):
         own = moved(values, device)
-        update = Update.of(own, tasks, size, updates=updates_of(len(tasks)), **rates(len(tasks)))
-        call = repeatedly(update, tasks)
+        update = Update.of(own, plans, size, updates=updates_of(len(plans)), **rates(len(plans)))
+        call = repeatedly(update, plans)
         told = [
             call(x_TB.to(device), y_TB.to(device)).clone()
             for x_TB, y_TB in windows(count, size, words)
@@ -138,11 +138,11 @@ def ran(
     return Ran(moved(own, "cpu"), torch.stack(told).cpu(), isinstance(call, Captured))
 
 
-def by_the_book(tasks: Sequence[Task], *, count: int = UPDATES) -> Ran:
+def by_the_book(plans: Sequence[TrialPlan], *, count: int = UPDATES) -> Ran:
     """The same updates in float64 on the CPU: the specification's path, autograd, one by one."""
-    given, numbers, values = rates(len(tasks)), updates_of(len(tasks)), start(tasks)
+    given, numbers, values = rates(len(plans)), updates_of(len(plans)), start(plans)
     each = []
-    for k, own in enumerate(tasks):
+    for k, own in enumerate(plans):
         of_one = {name: value[k].double() for name, value in values.items()}
         rate, clip = given["learning_rates"][k], given["clips"][k]
         each.append(_alone(of_one, own, numbers[k], rate, clip, count))
@@ -151,7 +151,7 @@ def by_the_book(tasks: Sequence[Task], *, count: int = UPDATES) -> Ran:
 
 
 def _alone(
-    values: Parameters, own: Task, first: int, rate: float, clip: float, count: int
+    values: Parameters, own: TrialPlan, first: int, rate: float, clip: float, count: int
 ) -> tuple[Parameters, Tensor]:
     """One trial's parameters after some updates, and nll and norm of each, [U, 2]."""
     state = language_model.zero_state(own.net, B, values["decoder.weight"])
@@ -171,7 +171,7 @@ def _alone(
 
 
 def _nll(
-    leaves: Parameters, x_TB: Tensor, y_TB: Tensor, state: State, own: Task, update: int
+    leaves: Parameters, x_TB: Tensor, y_TB: Tensor, state: State, own: TrialPlan, update: int
 ) -> tuple[Tensor, State]:
     """The nll of a window in nats, summed over its targets, and the state that it leaves."""
     weight = leaves["decoder.weight"]

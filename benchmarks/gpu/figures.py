@@ -214,8 +214,8 @@ def scoring(device: str) -> Iterator[Row]:
     for name, trials, streams in _some(tuple(cases), device):
         shape = _shape(name, device)
         case = Case(trainer="ablate", shape=shape, precision="bf16", strategy="zaremba2014")
-        tasks = [task_of(case, device, seed=seed) for seed in range(1, 1 + trials)]
-        evaluation = Evaluation.of(random_parameters(shape, device, trials), tasks)
+        plans = [task_of(case, device, seed=seed) for seed in range(1, 1 + trials)]
+        evaluation = Evaluation.of(random_parameters(shape, device, trials), plans)
         unroll = LONGER * shape.unroll * max(1, shape.batch // streams)
         tokens = np.zeros((WARM_UPS + 3) * unroll * streams, dtype=np.int32)
         given: dict[str, Any] = {"streams": streams, "unroll": unroll, "eos": 0}

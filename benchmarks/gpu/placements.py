@@ -63,8 +63,8 @@ def placements(
         placement = get(name).place()
         told = f"{name}, {precision}"
         window = furthest_window(placement, device, precision, told)
-        tasks = [cases.task(placement, seed, precision=precision) for seed in (1, 2)]
-        found, expected = cases.ran(tasks, device), cases.by_the_book(tasks)
+        plans = [cases.planned(placement, seed, precision=precision) for seed in (1, 2)]
+        found, expected = cases.ran(plans, device), cases.by_the_book(plans)
         assert found.captured == is_gpu(device), f"{told}: its updates were not captured"
         updates = cases.furthest_of(found, expected, near, told)
         windows, worst = max(windows, window), max(worst, updates)

@@ -24,7 +24,7 @@ from ablate.training.epoch import Sums, Training
 from ablate.training.evaluation import Evaluation
 from ablate.training.loop import Member, Outcome, train_cohort
 from ablate.training.trial import Trial
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 from gpu import cases
 from gpu.cases import B, Row, T, is_gpu, on
 
@@ -58,10 +58,10 @@ def divergence(device: str) -> Iterator[Row]:
 
 def _epoch(device: str, rate: float) -> tuple[Parameters, list[Sums]]:
     """An epoch of three trials, the second with this learning rate, nothing clipped."""
-    tasks = [cases.task(own, seed) for seed, own in enumerate(PLACEMENTS, start=1)]
+    plans = [cases.planned(own, seed) for seed, own in enumerate(PLACEMENTS, start=1)]
     with on(device):
-        values = cases.moved(cases.start(tasks), device)
-        training = Training(values, tasks, (T, B), clips=[5.0, 1e38, 5.0])
+        values = cases.moved(cases.start(plans), device)
+        training = Training(values, plans, (T, B), clips=[5.0, 1e38, 5.0])
         sums = training.epoch(
             cases.windows(), updates=cases.updates_of(3), learning_rates=[0.1, rate, 0.2]
         )
@@ -135,11 +135,11 @@ def _furthest_rows(found: dict[str, Outcome], expected: dict[str, Outcome]) -> f
 def evaluation(device: str) -> Iterator[Row]:
     """Every token's score is the CPU's, captured, in several streams and in one, and once more
     when the parameters have changed where they lie."""
-    tasks = [cases.task(own, seed) for seed, own in enumerate(PLACEMENTS, start=1)]
+    plans = [cases.planned(own, seed) for seed, own in enumerate(PLACEMENTS, start=1)]
     tokens, worst = cases.text(211), 0.0
-    given, there = cases.start(tasks), cases.moved(cases.start(tasks), device)
+    given, there = cases.start(plans), cases.moved(cases.start(plans), device)
     with on(device):
-        ours = Evaluation.of(there, tasks)
+        ours = Evaluation.of(there, plans)
     for turn in range(2):
         for streams in (4, 1):
             asked: dict[str, Any] = {
@@ -148,7 +148,7 @@ def evaluation(device: str) -> Iterator[Row]:
             with on(device):
                 found = ours(tokens, **asked)
             with on("cpu"):
-                expected = Evaluation.of(given, tasks)(tokens, **asked)
+                expected = Evaluation.of(given, plans)(tokens, **asked)
             for own, wanted in zip(found, expected, strict=True):
                 apart = float(np.abs(own.log_probs_N - wanted.log_probs_N).max())
                 assert apart <= 1e-5 * np.abs(wanted.log_probs_N).max(), (streams, turn, apart)
@@ -166,15 +166,15 @@ def memory(device: str) -> Iterator[Row]:
     shape = SHAPES["medium"] if big else Shape("tiny", 2, 13, T, B, vocabulary=cases.WORDS)
     trials, epochs = (4, 6) if big else (2, 3)
     text = np.resize(cases.text(1009, shape.vocabulary), 8 * shape.tokens)
-    tasks = [
-        Task.planned(shape.net, get("zaremba2014").place(), seed, device, precision="bf16")
+    plans = [
+        TrialPlan.planned(shape.net, get("zaremba2014").place(), seed, device, precision="bf16")
         for seed in range(trials)
     ]
     taken: list[tuple[int, int]] = []
     with on(device):
         size = (shape.unroll, shape.batch)
         training = Training(
-            random_parameters(shape, device, trials), tasks, size, clips=[5.0] * trials
+            random_parameters(shape, device, trials), plans, size, clips=[5.0] * trials
         )
         for epoch in range(epochs):
             training.epoch(

@@ -22,7 +22,7 @@ from ablate.noise import GAUSSIAN, Noise
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CURRICULUM
 from ablate.strategies import get
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 from gpu import cases
 from gpu.cases import NEAR, Row, is_gpu
 
@@ -37,8 +37,8 @@ MIXED: Final = (
 
 def equal(device: str) -> Iterator[Row]:
     """A cohort of unlike trials: losses, norms and parameters of the CPU's own updates."""
-    tasks = [cases.task(own, seed) for seed, own in enumerate(MIXED, start=1)]
-    yield from _as_on_the_cpu(tasks, device)
+    plans = [cases.planned(own, seed) for seed, own in enumerate(MIXED, start=1)]
+    yield from _as_on_the_cpu(plans, device)
 
 
 def schedules(device: str) -> Iterator[Row]:
@@ -50,18 +50,18 @@ def schedules(device: str) -> Iterator[Row]:
         noisy,
         get("morerio2017").place(),
     )
-    tasks = [cases.task(own, seed) for seed, own in enumerate(placements, start=1)]
-    yield from _as_on_the_cpu(tasks, device)
+    plans = [cases.planned(own, seed) for seed, own in enumerate(placements, start=1)]
+    yield from _as_on_the_cpu(plans, device)
 
 
-def _as_on_the_cpu(tasks: Sequence[Task], device: str) -> Iterator[Row]:
-    found, expected = cases.ran(tasks, device), cases.ran(tasks, "cpu")
+def _as_on_the_cpu(plans: Sequence[TrialPlan], device: str) -> Iterator[Row]:
+    found, expected = cases.ran(plans, device), cases.ran(plans, "cpu")
     assert found.captured == is_gpu(device), "updates were not captured"
     worst = cases.furthest_of(found, expected, NEAR["fp32"], "against the CPU's own updates")
-    yield {"trials": len(tasks), "updates": len(found.told), "off": worst}
+    yield {"trials": len(plans), "updates": len(found.told), "off": worst}
     how = "captured" if found.captured else "called"
     yield {
-        "told": f"{len(found.told)} {how} updates of {len(tasks)} trials, off by {worst:.1e} at "
+        "told": f"{len(found.told)} {how} updates of {len(plans)} trials, off by {worst:.1e} at "
         f"most, allowed {NEAR['fp32']:.1e}"
     }
 
@@ -87,26 +87,26 @@ class Plain(Noise):
 def plain_noise(device: str) -> Iterator[Row]:
     """A noise that takes no tensor of rates trains uncaptured, and a sentence says so."""
     placement = Placement({Edge.INPUT: Drop(0.3, noise=Plain())})
-    tasks = [cases.task(placement, seed) for seed in (1, 2)]
+    plans = [cases.planned(placement, seed) for seed in (1, 2)]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = cases.ran(tasks, device)
+        found = cases.ran(plans, device)
     own = [str(each.message) for each in said if issubclass(each.category, AblateWarning)]
     assert not found.captured, "updates that ask trial by trial were captured"
     if is_gpu(device):
         assert len(own) == 1, f"one sentence was to be said, got {own}"
         assert "takes no tensor of rates" in own[0]
-    worst = cases.furthest_of(found, cases.ran(tasks, "cpu"), NEAR["fp32"], "PLAIN noise")
+    worst = cases.furthest_of(found, cases.ran(plans, "cpu"), NEAR["fp32"], "PLAIN noise")
     yield {"said": own, "off": worst}
     yield {"told": f"called, not captured, off by {worst:.1e} at most"}
 
 
 def graph_off(device: str) -> Iterator[Row]:
     """ABLATE_GRAPH=0 trains the same, by calls."""
-    tasks = [cases.task(own, seed) for seed, own in enumerate(MIXED[:4], start=1)]
-    captured = cases.ran(tasks, device)
+    plans = [cases.planned(own, seed) for seed, own in enumerate(MIXED[:4], start=1)]
+    captured = cases.ran(plans, device)
     with patch.dict(os.environ, {"ABLATE_GRAPH": "0"}):
-        called = cases.ran(tasks, device)
+        called = cases.ran(plans, device)
     assert captured.captured == is_gpu(device)
     assert not called.captured, "ABLATE_GRAPH=0 captured"
     worst = cases.furthest_of(called, captured, NEAR["fp32"], "with ABLATE_GRAPH=0")
@@ -121,13 +121,13 @@ def fallback(device: str) -> Iterator[Row]:
     """
     kind = torch.device(device).type
     assert compiling.can_compile(kind), f"nothing is compiled for {kind} here anyway"
-    tasks = [cases.task(own, seed) for seed, own in enumerate(MIXED[:4], start=1)]
-    expected = cases.ran(tasks, "cpu")
+    plans = [cases.planned(own, seed) for seed, own in enumerate(MIXED[:4], start=1)]
+    expected = cases.ran(plans, "cpu")
     with warnings.catch_warnings(record=True) as said, patch.object(compiling, "_lower", _broken):
         warnings.simplefilter("always")
         # On the CPU, too, not eagerly: it is the falling back that is looked at.
         with patch.object(cases, "on", lambda _: nullcontext()):
-            found = cases.ran(tasks, device)
+            found = cases.ran(plans, device)
     own = [str(each.message) for each in said if "could not be compiled" in str(each.message)]
     assert len(own) == 1, f"one sentence was to be said, got {own}"
     assert found.captured == is_gpu(device)
@@ -146,17 +146,17 @@ def repeatable(device: str) -> Iterator[Row]:
     if is_gpu(device):
         net, size, words = Net(layers=2, hidden=650), (35, 20), 10_000
     for precision in NEAR:
-        tasks = [
-            replace(cases.task(get(name).place(), seed, precision=precision), net=net)
+        plans = [
+            replace(cases.planned(get(name).place(), seed, precision=precision), net=net)
             for seed, name in enumerate(("zaremba2014", "gal2016"), start=1)
         ]
         # Drawn at addresses of their own so many numbers would take the CPU seconds.
         torch.manual_seed(1)
         values = {
-            name: torch.empty(len(tasks), *shape).uniform_(-0.05, 0.05)
+            name: torch.empty(len(plans), *shape).uniform_(-0.05, 0.05)
             for name, shape in shapes(net, words).items()
         }
-        one, two = (cases.ran(tasks, device, values=values, size=size) for _ in range(2))
+        one, two = (cases.ran(plans, device, values=values, size=size) for _ in range(2))
         assert torch.equal(one.told, two.told), f"{precision}: losses differ from run to run"
         for name, value in one.parameters.items():
             assert torch.equal(value, two.parameters[name]), f"{precision}: {name} differs"

@@ -87,8 +87,8 @@ def test_facts_are_complete_and_agree(report):
             == (row["precision"], "ablate", "none")
         )
         assert row["ratio"] == pytest.approx(row["train"]["ms"] / none)
-        tosses = row["trainer"] == "ablate" and row["strategy"] != "none"
-        assert (row["masks"] is not None) == tosses
+        samples = row["trainer"] == "ablate" and row["strategy"] != "none"
+        assert (row["masks"] is not None) == samples
     assert [(row["precision"], row["strategy"], row["size"]) for row in report["cohorts"]] == [
         (precision, strategy, size)
         for precision in ("fp32", "bf16")

@@ -19,7 +19,7 @@ from ablate.edges import Edge
 from ablate.engine import sites
 from ablate.engine.plan import Mode, Path
 from ablate.engine.sites import Site, site_of
-from ablate.engine.step import Kind, kernels
+from ablate.engine.step import KernelSpec, kernels
 from ablate.masks import Address, Coordinates, activation_words, weight_words
 from ablate.model.net import Net
 from ablate.noise import threshold
@@ -79,7 +79,7 @@ def _kernels(
     return run
 
 
-def _step(kind: Kind) -> Callable[[], dict[str, Tensor]]:
+def _step(kind: KernelSpec) -> Callable[[], dict[str, Tensor]]:
     """What the kernels of one kind make, and their gradients; sizes are odd, and then even."""
 
     def run() -> dict[str, Tensor]:
@@ -99,11 +99,11 @@ def _update(precision: str = "fp32") -> dict[str, Tensor]:
     """
     net = Net(layers=1, hidden=13)
     drops = [Placement({Edge.CELL: Drop(rate)}) for rate in (0.2, 0.3, 0.4)]
-    tasks = cohorts.tasks_of(net, drops, precision=precision)
+    plans = cohorts.plans_of(net, drops, precision=precision)
     given = {"updates": [4, 5, 6], "learning_rates": [0.5, 0.4, 0.3], "clips": [1.0, 9.0, 2.0]}
     windows = cohorts.windows_of(29, 7, 3)
     found = {}
-    pairs = cohorts.together_and_alone(tasks, cohorts.initial(tasks, 29), windows, **given)
+    pairs = cohorts.together_and_alone(plans, cohorts.initial(plans, 29), windows, **given)
     for k, (together, alone) in enumerate(pairs):
         found |= {f"{name} {k} in a cohort": value for name, value in together.items()}
         found |= {f"{name} {k} alone": value for name, value in alone.items()}
@@ -152,20 +152,20 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
 }
 
 
-def _of(*sites: Site, cell: Cell = LSTM, **given: object) -> dict[str, Kind]:
+def _of(*sites: Site, cell: Cell = LSTM, **given: object) -> dict[str, KernelSpec]:
     """The kinds of these sites in both precisions, by name."""
     name = "" if cell is LSTM else f"{cell.name}, "
     name += "+".join(site.name for site in sites) or "none"
     name += "".join(f", {what}" for what, value in given.items() if value is True)
     kinds = {torch.float32: name, torch.bfloat16: f"{name}, bf16"}
     return {
-        label: Kind(cell, sites, product=product, **given)  # type: ignore[arg-type]
+        label: KernelSpec(cell, sites, product=product, **given)  # type: ignore[arg-type]
         for product, label in kinds.items()
     }
 
 
 #: Each site alone, all together, gates apart and together, with a bias and without one.
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, KernelSpec] = {
     name: kind
     for kinds in (
         _of(),

@@ -15,7 +15,7 @@ from ablate.edges import Edge
 from ablate.engine import sites
 from ablate.engine.derived import Derived
 from ablate.engine.sites import Site, site_of
-from ablate.engine.step import Kind
+from ablate.engine.step import KernelSpec
 
 
 def inside(cell: Cell) -> tuple[Site, ...]:
@@ -45,7 +45,7 @@ def by_halves(
 
 
 def step_case(
-    kind: Kind, trials: int = 3, batch: int = 5, hidden: int = 19
+    kind: KernelSpec, trials: int = 3, batch: int = 5, hidden: int = 19
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Inputs and gradients of a step of one kind; HOLD's factors are 0 and 1.
 

@@ -4,13 +4,13 @@ import torch
 
 from ablate.cells import LSTM
 from ablate.engine import sites
-from ablate.engine.step import Kind, kernels
+from ablate.engine.step import KernelSpec, kernels
 from ablate.testing.close import assert_same
 
 
 def test_a_step_that_an_evaluation_asked_for_first_is_the_step():
     """Forward and back it gives what it gives where gradients are allowed."""
-    kind = Kind(LSTM, (sites.BEGIN, sites.READ))
+    kind = KernelSpec(LSTM, (sites.BEGIN, sites.READ))
     with torch.inference_mode():
         kernels.cache_clear()
         first = kernels(kind)

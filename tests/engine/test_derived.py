@@ -21,7 +21,7 @@ from ablate.engine import sites
 from ablate.engine import step as step_module
 from ablate.engine.derived import derive
 from ablate.engine.sites import site_of
-from ablate.engine.step import Kind, Multiply, kernels, step
+from ablate.engine.step import KernelSpec, Multiply, kernels, step
 
 SIGMOID, TANH = torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default
 
@@ -141,7 +141,7 @@ def test_a_step_keeps_its_nonlinearities_and_little_besides(cell, kept, reads):
     biases = ("b_ih", "b_hh") if cell.splits else ("b",)
     names = ("projection", "product", *cell.state, *biases)
     for own in ((), inside(cell)):
-        kind = Kind(cell, own)
+        kind = KernelSpec(cell, own)
         pair = kernels.__wrapped__(kind)
         inputs, _ = step_module._examples(kind, torch.device("cpu"), (2, 3, 5, 7))
         assert len(pair.forward(*inputs)[pair.distinct :]) == kept
@@ -166,7 +166,7 @@ def _kinds():
     for cell in CELLS.values():
         for number, own in enumerate(_sets(cell)):
             for apart in {False, sites.RECURRENT in own}:
-                kind = Kind(cell, own, apart=apart, bias=number % 3 != 1)
+                kind = KernelSpec(cell, own, apart=apart, bias=number % 3 != 1)
                 products = (torch.float32, torch.bfloat16)
                 for product in products if cell is LSTM else products[: 1 + apart]:
                     yield kind._replace(product=product)
@@ -261,7 +261,7 @@ def _is_whole(pair, kind):
 )
 def test_the_first_callers_modes_are_its_own(cell, sites, ambient):
     """What is derived below any of them is the same: it is kept for all who call later."""
-    kind = Kind(cell, sites)
+    kind = KernelSpec(cell, sites)
     with ambient():
         pair = _first(kind)
     _is_whole(pair, kind)
@@ -278,7 +278,7 @@ def test_the_first_callers_modes_are_its_own(cell, sites, ambient):
 )
 def test_the_first_callers_transforms_are_its_own(transform):
     """As above for transforms and for a trace, which records nothing of it."""
-    kind, pairs = Kind(LSTM, (site_of(Edge.UPDATE),)), []
+    kind, pairs = KernelSpec(LSTM, (site_of(Edge.UPDATE),)), []
 
     def call(x):
         pairs.append(_first(kind))

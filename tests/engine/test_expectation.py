@@ -94,7 +94,7 @@ def _evaluated(net, placement):
     return made.y_TBX[:, 0], *(part[:, 0] for part in made.state)
 
 
-def _tossed_in_rows(net, placement, rows_a_mask):
+def _sampled_in_rows(net, placement, rows_a_mask):
     """4,096 masks as rows of one batch, `rows_a_mask` rows to each."""
     batch = MASKS * rows_a_mask
     window = Window(seed=6, update=7, time=len(net.x_TBD), batch=batch, dtype=torch.float64)
@@ -107,7 +107,7 @@ def _tossed_in_rows(net, placement, rows_a_mask):
     return tuple(part[:, ::rows_a_mask] for part in (made.y_TBX, *made.state))
 
 
-def _tossed_in_updates(net, placement):
+def _sampled_in_updates(net, placement):
     """4,096 masks as so many updates, where a mask reaches over the whole batch."""
     window = Window(seed=6, update=0, time=len(net.x_TBD), batch=1, dtype=torch.float64)
     each = [_made(net, placement, replace(window, update=update)) for update in range(MASKS)]
@@ -119,10 +119,10 @@ def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):
     """Compare outputs and states of the evaluation with the average over masks."""
     with torch.no_grad():
         expected = _evaluated(net, placement)
-        tossed = (
-            _tossed_in_updates(net, placement)
+        sampled = (
+            _sampled_in_updates(net, placement)
             if in_updates
-            else _tossed_in_rows(net, placement, rows_a_mask)
+            else _sampled_in_rows(net, placement, rows_a_mask)
         )
     names = ["y", "s_T", *(f"{part}_T" for part in net.cell.state[1:])]
     drop = placement.get(Edge.CELL)
@@ -130,7 +130,7 @@ def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):
         # The carried cell waits for its read, or for the next decision, to be scaled.
         expected = (*expected[:2], (1.0 - drop.rate) * expected[2])
     spread = 0.0
-    for name, mean, values in zip(names, expected, tossed, strict=True):
+    for name, mean, values in zip(names, expected, sampled, strict=True):
         assert values.shape[1] == MASKS
         error = values.std(dim=1) / MASKS**0.5
         off = (values.mean(dim=1) - mean).abs()
@@ -138,7 +138,7 @@ def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):
             f"{name} of {placement.text}: {(off / error).nan_to_num().max():.1f} standard errors"
         )
         spread = max(spread, error.max().item())
-    assert spread > 0.0, f"nothing was tossed: {placement.text}"
+    assert spread > 0.0, f"nothing was sampled: {placement.text}"
 
 
 ACTIVATIONS = [pytest.param(edge, id=edge.label) for edge in EDGES if edge is not Edge.WEIGHT]

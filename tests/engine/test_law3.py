@@ -64,18 +64,18 @@ def _given(trials):
     }
 
 
-def _start(tasks):
+def _start(plans):
     """Parameters and state: what every trial starts its update from."""
     generator = torch.Generator().manual_seed(5)
-    parts = len(tasks[0].net.of_cell.state)
-    state = torch.randn(parts, NET.layers, len(tasks), B, NET.hidden, generator=generator)
-    return cohorts.initial(tasks, V), tuple(state)
+    parts = len(plans[0].net.of_cell.state)
+    state = torch.randn(parts, NET.layers, len(plans), B, NET.hidden, generator=generator)
+    return cohorts.initial(plans, V), tuple(state)
 
 
-def _pairs(tasks, windows=WINDOWS):
+def _pairs(plans, windows=WINDOWS):
     """Each trial after an update in the cohort, and alone."""
-    each, state = _start(tasks)
-    return cohorts.together_and_alone(tasks, each, windows, state=state, **_given(len(tasks)))
+    each, state = _start(plans)
+    return cohorts.together_and_alone(plans, each, windows, state=state, **_given(len(plans)))
 
 
 @pytest.mark.parametrize("cell", CELL)
@@ -90,9 +90,9 @@ def _pairs(tasks, windows=WINDOWS):
 def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path, cell):
     """Parameters, states, loss and norm, in float32, with other seeds, updates and rates beside."""
     own = [placement & cell.has for placement in placements]
-    tasks = cohorts.tasks_of(_net_of(cell), own, path)
-    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
-        assert_same(together, alone, task.placement)
+    plans = cohorts.plans_of(_net_of(cell), own, path)
+    for (together, alone), planned in zip(_pairs(plans), plans, strict=True):
+        assert_same(together, alone, planned.placement)
 
 
 @pytest.mark.parametrize("cell", CELL)
@@ -103,9 +103,9 @@ def test_every_edge_beside_every_other_has_the_bits_of_one_alone(cell):
         for edge in cell.has
         for fill in cell.rule(edge).fills
     ]
-    tasks = cohorts.tasks_of(_net_of(cell), placements)
-    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
-        assert_same(together, alone, task.placement)
+    plans = cohorts.plans_of(_net_of(cell), placements)
+    for (together, alone), planned in zip(_pairs(plans), plans, strict=True):
+        assert_same(together, alone, planned.placement)
 
 
 @given(st.lists(drawn_placements(NET.layers), min_size=2, max_size=4))
@@ -114,9 +114,9 @@ def test_drawn_companions_change_no_bit(placements):
     """Of those that are drawn together only such as may share a cohort."""
     kinds = [alike(placement, NET.layers)[2:] for placement in placements]
     own = [placement for placement, kind in zip(placements, kinds, strict=True) if kind == kinds[0]]
-    tasks = cohorts.tasks_of(NET, own)
-    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
-        assert_same(together, alone, task.placement)
+    plans = cohorts.plans_of(NET, own)
+    for (together, alone), planned in zip(_pairs(plans), plans, strict=True):
+        assert_same(together, alone, planned.placement)
 
 
 def test_bits_are_equal_with_two_threads():
@@ -132,25 +132,28 @@ def test_bits_are_equal_with_two_threads():
 
 def test_bfloat16_in_a_cohort_is_as_alone_within_a_rounding():
     """Gates apart beside gates that share: any mixture, within 2**-7 of the largest change."""
-    tasks = cohorts.tasks_of(NET, [*MIXED, *APART], precision="bf16")
-    for (together, alone), task in zip(_pairs(tasks), tasks, strict=True):
+    plans = cohorts.plans_of(NET, [*MIXED, *APART], precision="bf16")
+    for (together, alone), planned in zip(_pairs(plans), plans, strict=True):
         for name, value in alone.items():
             size = value.abs().max()
-            assert (together[name] - value).abs().max() <= 2**-7 * size, (name, task.placement)
+            assert (together[name] - value).abs().max() <= 2**-7 * size, (
+                name,
+                planned.placement,
+            )
 
 
 @pytest.mark.parametrize("cell", CELL[:-1])
 def test_an_evaluation_in_a_cohort_has_the_bits_of_one_alone(cell):
     """Every token's log-probability, at a number of streams that leaves a remainder."""
-    tasks = cohorts.tasks_of(_net_of(cell), [placement & cell.has for placement in MIXED])
-    parameters = cohorts.initial(tasks, V)
+    plans = cohorts.plans_of(_net_of(cell), [placement & cell.has for placement in MIXED])
+    parameters = cohorts.initial(plans, V)
     tokens = (torch.arange(61) ** 2 % V).int().numpy()
     given = {"streams": 4, "unroll": 5, "eos": 0}
-    stacked, updates = cohorts.stacked(parameters), [0] * len(tasks)
-    found = Evaluation.of(stacked, tasks)(tokens, updates=updates, **given)
-    for own, values, task in zip(found, parameters, tasks, strict=True):
-        expected = evaluate(values, tokens, task, **given)
-        assert (own.log_probs_N == expected.log_probs_N).all(), task.placement
+    stacked, updates = cohorts.stacked(parameters), [0] * len(plans)
+    found = Evaluation.of(stacked, plans)(tokens, updates=updates, **given)
+    for own, values, planned in zip(found, parameters, plans, strict=True):
+        expected = evaluate(values, tokens, planned, **given)
+        assert (own.log_probs_N == expected.log_probs_N).all(), planned.placement
 
 
 def test_alike_says_who_may_share_a_cohort():
@@ -175,10 +178,10 @@ def test_gates_apart_that_take_one_product_are_not_alike(edge):
         for rates in ((0.3, 0.0), (0.0, 0.3), (0.2, 0.3))
     )
     assert len({alike(own, 2) for own in (lower, upper, both)}) == 3
-    tasks = cohorts.tasks_of(Net(layers=1, hidden=16), [folded, inside])
+    plans = cohorts.plans_of(Net(layers=1, hidden=16), [folded, inside])
     given = {"updates": [1, 2], "learning_rates": [0.1] * 2, "clips": [9.0] * 2}
     for together, alone in cohorts.together_and_alone(
-        tasks, cohorts.initial(tasks, V), WINDOWS, **given
+        plans, cohorts.initial(plans, V), WINDOWS, **given
     ):
         assert_same(together, alone)
 
@@ -198,21 +201,21 @@ def test_a_scale_kept_at_test_is_the_trials_own():
     placements = [
         Placement({Edge.OUTPUT: Drop(0.5, scale=scale)}) for scale in (Scale.TRAIN, Scale.TEST)
     ]
-    for together, alone in _pairs(cohorts.tasks_of(NET, placements)):
+    for together, alone in _pairs(cohorts.plans_of(NET, placements)):
         assert_same(together, alone)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_copies_that_are_brought_along_are_those_made_anew(precision):
     """Three updates with one set of copies, and with new ones each time, have the same bits."""
-    tasks = cohorts.tasks_of(NET, MIXED[:3], precision=precision)
-    each, state = _start(tasks)
+    plans = cohorts.plans_of(NET, MIXED[:3], precision=precision)
+    each, state = _start(plans)
     given, windows = _given(3), cohorts.windows_of(V, T, B, 3)
-    update = cohorts.start(tasks, each, (T, B), state=state, **given)
+    update = cohorts.start(plans, each, (T, B), state=state, **given)
     cohorts.updated(update, windows)
     anew = each
     for window in windows:
-        one = cohorts.start(tasks, anew, (T, B), state=state, **given)
+        one = cohorts.start(plans, anew, (T, B), state=state, **given)
         cohorts.updated(one, [window])
         anew = [{name: value[k] for name, value in one.parameters.items()} for k in range(3)]
         given["updates"] = [number + 1 for number in given["updates"]]

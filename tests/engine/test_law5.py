@@ -1,4 +1,4 @@
-"""Law 5: rate 0 is no placement, and the deterministic evaluation tosses nothing.
+"""Law 5: rate 0 is no placement, and the deterministic evaluation samples nothing.
 
 That it is the mean over masks, where the design says so, is held by `test_expectation.py`.
 """
@@ -57,11 +57,11 @@ def test_rate_zero_at_one_layer_leaves_that_layer_alone():
 
 
 def _refuse(*_):
-    raise AssertionError("a coin was tossed")
+    raise AssertionError("a coin was sampled")
 
 
 @pytest.mark.parametrize(("cell", "edge"), EDGE_OF)
-def test_evaluation_tosses_nothing(cell, edge, monkeypatch):
+def test_evaluation_samples_nothing(cell, edge, monkeypatch):
     """No word is drawn, so that two evaluations are equal bit for bit, whatever the seed."""
     case = make_case(2, cell=cell)
     monkeypatch.setattr(ablate.masks, "philox", _refuse)
@@ -73,7 +73,7 @@ def test_evaluation_tosses_nothing(cell, edge, monkeypatch):
         )
         assert _equal(one, two), placement.text
         assert _equal(one, other), placement.text
-        with pytest.raises(AssertionError, match="a coin was tossed"):
+        with pytest.raises(AssertionError, match="a coin was sampled"):
             outputs(case, placement, window_of(case), Path.LOOPED)
 
 

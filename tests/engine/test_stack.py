@@ -182,7 +182,7 @@ def test_held_values_stop_at_the_window():
     ids=lambda changed: next(iter(changed)),
 )
 def test_every_coordinate_of_a_window_changes_its_masks(changed):
-    """Another seed, update, stack, start or row tosses anew."""
+    """Another seed, update, stack, start or row samples anew."""
     case = make_case(1)
     placement = Placement({Edge.INPUT: Drop(0.5)})
     here = outputs(case, placement, window_of(case), Path.LOOPED)
@@ -190,7 +190,7 @@ def test_every_coordinate_of_a_window_changes_its_masks(changed):
     assert not torch.equal(here["y"], there["y"])
 
 
-def test_one_update_tosses_once():
+def test_one_update_samples_once():
     """The same window again gives the same bits, and layers do not share their masks."""
     case = make_case(2)
     placement = Placement({Edge.HIDDEN: Drop(0.5)})

@@ -72,10 +72,10 @@ BUGS = (
         "Weight drop stays on in evaluation",
         "awd-lstm-lm (issue 72)",
         Mutant(
-            "WEIGHT's coins tossed in evaluation",
+            "WEIGHT's coins sampled in evaluation",
             seams.NET_OF,
             wrong_engine.weights_dropped_in_evaluation,
-            _law5("test_evaluation_tosses_nothing", "WEIGHT") + _evaluated("merity2017"),
+            _law5("test_evaluation_samples_nothing", "WEIGHT") + _evaluated("merity2017"),
         ),
         Mutant(
             "a text scored in training's mode",

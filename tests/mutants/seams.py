@@ -15,12 +15,12 @@ from ablate.engine.layers.reference import LayerWeights
 from ablate.engine.masks import acting, means, net
 from ablate.engine.masks.net import NetMasks
 from ablate.engine.masks.table import Clock, MaskTable
-from ablate.engine.step import Kind, Multiply
+from ablate.engine.step import KernelSpec, Multiply
 from ablate.engine.window import Window
 from ablate.masks import Coordinates
 from ablate.training import softmax
 from ablate.training.evaluation import Evaluation
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 # What a mask is: who shares it, when it changes, at which rate and scale.
 COORDINATES_OF: Final = Seam(Coordinates, "of")
@@ -46,7 +46,7 @@ MULTIPLY_HELD: Final = Seam(Multiply, "held")
 
 # The same on one path alone.
 READ_INPUT: Final = Seam(looped, "_read_input")
-KIND_READ: Final = Seam(Kind, "read")
+KIND_READ: Final = Seam(KernelSpec, "read")
 KERNELS: Final = Seam(step, "kernels")
 LIBRARY_LAYER: Final = Seam(library, "library_layer")
 
@@ -57,6 +57,6 @@ DIRECTION_TURNED: Final = Seam(Direction, "turned")
 WINDOW_ADDRESS: Final = Seam(Window, "address")
 
 # What training and evaluation make of a net.
-TASK_WINDOW: Final = Seam(Task, "window")
+TASK_WINDOW: Final = Seam(TrialPlan, "window")
 LOSSES: Final = Seam(softmax, "losses_and_gradients")
 EVALUATE: Final = Seam(Evaluation, "__call__")

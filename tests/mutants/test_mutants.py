@@ -85,7 +85,7 @@ def test_a_mutant_is_planted_in_the_class_of_its_method():
 
 def test_kernels_are_traced_anew_for_a_mutant():
     """A step's kernel that was made before does not outlive the function it was traced from."""
-    kind = step.Kind(LSTM, (site_of(Edge.CARRY, Fill.HOLD),), bias=False)
+    kind = step.KernelSpec(LSTM, (site_of(Edge.CARRY, Fill.HOLD),), bias=False)
 
     def cell() -> torch.Tensor:
         """c_t of one unit whose old cell is 1, is held, and whose gates are all open halfway."""

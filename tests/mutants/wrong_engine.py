@@ -23,7 +23,7 @@ from ablate.placement import Placement
 
 
 def weights_dropped_in_evaluation(net_masks: Function) -> Function:
-    """Toss WEIGHT's coins in the deterministic evaluation too."""
+    """Sample WEIGHT's mask in the deterministic evaluation too."""
 
     @wraps(net_masks)
     def wrong(cls, trials, **options):
@@ -34,8 +34,8 @@ def weights_dropped_in_evaluation(net_masks: Function) -> Function:
             MaskSpec(placement & Edge.WEIGHT, replace(window, mode=Mode.TRAIN))
             for placement, window in trials
         ]
-        tossed = net_masks(cls, trained, **options)
-        both = zip(masks.layers, tossed.layers, strict=True)
+        sampled = net_masks(cls, trained, **options)
+        both = zip(masks.layers, sampled.layers, strict=True)
         return replace(masks, layers=tuple(mean + drawn for mean, drawn in both))
 
     return wrong

@@ -1,4 +1,4 @@
-"""The bugs of the field in what a mask is: which coins it tosses, for whom, and at which scale."""
+"""The bugs of the field in what a mask is: which coins it samples, for whom, and at which scale."""
 
 from collections.abc import Callable
 from dataclasses import replace

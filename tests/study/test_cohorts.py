@@ -129,7 +129,7 @@ def test_cohorts_come_in_the_order_of_their_first_trials() -> None:
     ]
 
 
-def test_who_tosses_inside_the_same_steps_goes_first() -> None:
+def test_who_samples_inside_the_same_steps_goes_first() -> None:
     """From a later seed too; places that are left go to others of the kind."""
     wanted = [_entry(p, seed=s) for s in (1, 2) for p in (UPDATE, HIDDEN)]
     assert _formed(wanted, 2) == [[(1, p), (2, p)] for p in (UPDATE, HIDDEN)]

@@ -199,7 +199,7 @@ def test_a_cohort_is_of_one_kind(tmp_path: Path) -> None:
     assert {row["cohort"] for row in rows if row["net"] == facts_text(wide[0].trial.net)} == {2}
 
 
-def test_companions_toss_inside_the_same_steps(tmp_path: Path) -> None:
+def test_companions_sample_inside_the_same_steps(tmp_path: Path) -> None:
     """Before any other of their kind, from a later seed too; the others make the next cohort."""
     store = new_store(tmp_path)
     within = [

@@ -214,11 +214,11 @@ def test_a_noise_of_one_rate_is_whole_and_told_what_it_costs(noise):
 def test_a_noise_of_one_rate_is_drawn_trial_by_trial(noise):
     """A trial at one rate beside one at another has the bits of each alone."""
     drops = [Placement({Edge.HIDDEN | Edge.OUTPUT: Drop(rate, noise=noise)}) for rate in (0.2, 0.7)]
-    tasks = cohorts.tasks_of(Net(layers=1, hidden=16), [*drops, Placement()])
+    plans = cohorts.plans_of(Net(layers=1, hidden=16), [*drops, Placement()])
     given = {"updates": [1, 2, 3], "learning_rates": [0.5] * 3, "clips": [5.0] * 3}
     windows = cohorts.windows_of(11, 5, 4, 2)
     for together, alone in cohorts.together_and_alone(
-        tasks, cohorts.initial(tasks, 11), windows, **given
+        plans, cohorts.initial(plans, 11), windows, **given
     ):
         assert_same(together, alone)
 

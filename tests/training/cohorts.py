@@ -14,26 +14,26 @@ from ablate.engine.plan import Path
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters, initial_parameters
 from ablate.placement import Placement
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 
 Window = tuple[Tensor, Tensor]
 
 
-def tasks_of(
+def plans_of(
     net: Net, placements: Sequence[Placement], path: Path = Path.LOOPED, **given: Any
-) -> list[Task]:
+) -> list[TrialPlan]:
     """A trial of each placement, with seeds 0, 1, and so on; each has ten updates."""
     return [
-        Task(net, placement, seed, path, path, updates=10, **given)
+        TrialPlan(net, placement, seed, path, path, updates=10, **given)
         for seed, placement in enumerate(placements)
     ]
 
 
-def initial(tasks: Sequence[Task], vocabulary: int, **given: Any) -> list[Parameters]:
+def initial(plans: Sequence[TrialPlan], vocabulary: int, **given: Any) -> list[Parameters]:
     """What each trial starts from."""
     return [
-        initial_parameters(task.net, vocabulary, seed=task.seed, radius=0.5, **given)
-        for task in tasks
+        initial_parameters(planned.net, vocabulary, seed=planned.seed, radius=0.5, **given)
+        for planned in plans
     ]
 
 
@@ -51,7 +51,7 @@ def windows_of(vocabulary: int, time: int, batch: int, count: int = 1) -> list[W
 
 
 def start(
-    tasks: Sequence[Task],
+    plans: Sequence[TrialPlan],
     each: Sequence[Parameters],
     window: tuple[int, int],
     *,
@@ -63,7 +63,7 @@ def start(
     """The update of these trials from copies of their parameters and from a state [L, K, B, H]."""
     made = Update.of(
         stacked(each),
-        tasks,
+        plans,
         window,
         updates=updates,
         learning_rates=learning_rates,
@@ -85,7 +85,7 @@ def updated(update: Update, windows: Sequence[Window]) -> list[dict[str, Tensor]
 
 
 def together_and_alone(
-    tasks: Sequence[Task],
+    plans: Sequence[TrialPlan],
     each: Sequence[Parameters],
     windows: Sequence[Window],
     *,
@@ -94,10 +94,10 @@ def together_and_alone(
 ) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Each trial after these windows in the cohort, and alone; what is `given` is each trial's."""
     shape = tuple(windows[0][0].shape)
-    together = updated(start(tasks, each, shape, state=state, **given), windows)
+    together = updated(start(plans, each, shape, state=state, **given), windows)
     alone = []
-    for k, task in enumerate(tasks):
+    for k, planned in enumerate(plans):
         own = {name: values[k : k + 1] for name, values in given.items()}
         before = None if state is None else tuple(part[:, k : k + 1] for part in state)
-        alone += updated(start([task], each[k : k + 1], shape, state=before, **own), windows)
+        alone += updated(start([planned], each[k : k + 1], shape, state=before, **own), windows)
     return list(zip(together, alone, strict=True))

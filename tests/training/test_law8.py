@@ -15,7 +15,7 @@ from ablate.placement import Placement
 from ablate.quantities import perplexity
 from ablate.training.evaluation import evaluate
 from ablate.training.recipe import PRESETS
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 # float64 on both sides; only the order of additions differs.
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -86,7 +86,7 @@ def test_an_epoch_equals_zarembas_by_hand(batch, unroll, clip, length):
     parameters = initial_parameters(NET, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     hand = ByHand(parameters)
     given = {"updates": [0], "learning_rates": [0.7], "clips": [clip]}
-    update = cohorts.start([Task(NET, Placement(), 7)], [parameters], (unroll, batch), **given)
+    update = cohorts.start([TrialPlan(NET, Placement(), 7)], [parameters], (unroll, batch), **given)
     windows = list(training_windows(tokens, batch, unroll))
     by_hand = cut(tokens, batch, unroll)
     assert len(windows) == len(by_hand)
@@ -105,7 +105,7 @@ def test_perplexity_is_a_token_by_token_sum(streams):
     tokens = toys.corpus(valid=53).valid
     parameters = initial_parameters(NET, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     scored = evaluate(
-        parameters, tokens, Task(NET, Placement(), 7), streams=streams, unroll=7, eos=0
+        parameters, tokens, TrialPlan(NET, Placement(), 7), streams=streams, unroll=7, eos=0
     )
     expected = []
     for piece in np.array_split(np.arange(53), streams):

@@ -18,7 +18,7 @@ from ablate.placement import Placement
 from ablate.training import checkpoint
 from ablate.training.evaluation import Evaluation, evaluate
 from ablate.training.loop import train
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 NAIVE = Placement({Edge.VERTICAL | Edge.RECURRENT: Drop(0.25)})
 HELD = NAIVE | Placement({Edge.HIDDEN: Drop(0.25, fill=Fill.HOLD)})
@@ -228,8 +228,8 @@ def test_a_curve_is_measured_on_as_much_training_text_as_validation(tmp_path):
     assert state is not None
 
     def nll(tokens):
-        task = Task(trial.net, trial.placement, trial.seed)
-        scored = evaluate(state.parameters, tokens, task, streams=4, unroll=7, eos=0)
+        planned = TrialPlan(trial.net, trial.placement, trial.seed)
+        scored = evaluate(state.parameters, tokens, planned, streams=4, unroll=7, eos=0)
         return pytest.approx(scored.nll, rel=1e-6)
 
     assert done.epochs[-1]["train_nll"] == nll(corpus.train[: len(corpus.valid)])

@@ -20,7 +20,7 @@ from ablate.model.parameters import initial_parameters, layer_weights
 from ablate.strategies import get
 from ablate.testing.case import forward
 from ablate.training.evaluation import evaluate
-from ablate.training.update import Task, Update
+from ablate.training.update import TrialPlan, Update
 
 # float64 on both sides; only the order of additions differs.
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -49,8 +49,10 @@ def test_updates_follow_it(name, kind):
     parameters = initial_parameters(net, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     ours = {each: value.clone().unsqueeze(0) for each, value in parameters.items()}
     windows = list(training_windows(toys.corpus(train=3 * (3 * time + 1)).train, batch, time))
-    task = Task(net, placement, 7, updates=len(windows) + 4)
-    update = Update.of(ours, [task], (time, batch), updates=[4], learning_rates=[0.7], clips=[2.0])
+    planned = TrialPlan(net, placement, 7, updates=len(windows) + 4)
+    update = Update.of(
+        ours, [planned], (time, batch), updates=[4], learning_rates=[0.7], clips=[2.0]
+    )
     state = language_model.zero_state(net, batch, parameters["decoder.weight"])
     for number, (x_TB, y_TB) in enumerate(windows, start=4):
         update(x_TB, y_TB)
@@ -60,7 +62,7 @@ def test_updates_follow_it(name, kind):
             leaves["embedding.weight"][x_TB],
             state,
             layer_weights(leaves, net.layers),
-            task.placement_at(number),
+            planned.placement_at(number),
             window,
             Path.REFERENCE,
             tokens_TB=x_TB,
@@ -87,7 +89,13 @@ def test_an_evaluation_follows_it(name):
     placement, tokens = get(name).place(), toys.corpus(valid=53).valid
     parameters = initial_parameters(NET, toys.VOCABULARY, seed=7, radius=0.5, dtype=torch.float64)
     scored = evaluate(
-        parameters, tokens, Task(NET, placement, 7, updates=2), streams=1, unroll=7, eos=0, update=2
+        parameters,
+        tokens,
+        TrialPlan(NET, placement, 7, updates=2),
+        streams=1,
+        unroll=7,
+        eos=0,
+        update=2,
     )
     x_TB = torch.tensor([0, *tokens[:-1]]).unsqueeze(1)
     window = Window(seed=7, update=0, time=53, batch=1, mode=Mode.MEAN, dtype=torch.float64)

@@ -30,7 +30,7 @@ from ablate.testing.close import assert_same
 from ablate.training import sgd
 from ablate.training.epoch import Training, repeatedly
 from ablate.training.graph import WARM_UPS, Captured
-from ablate.training.update import Task, Update, capturable, product_copies
+from ablate.training.update import TrialPlan, Update, capturable, product_copies
 
 V, T, B = 11, 5, 4
 # Whole vectors: eager sigmoids treat the rest of a row otherwise, wherever it begins.
@@ -60,8 +60,8 @@ def _given(trials, **changed):
 
 def test_it_is_zarembas_by_hand():
     """Gradients of the sum over time of the batch's mean, clipped as one, times the rate."""
-    tasks = cohorts.tasks_of(NET, [_NONE])
-    (before,) = cohorts.initial(tasks, V, dtype=torch.float64)
+    plans = cohorts.plans_of(NET, [_NONE])
+    (before,) = cohorts.initial(plans, V, dtype=torch.float64)
     ((x_TB, y_TB),) = cohorts.windows_of(V, T, B)
     for clip in (0.05, 50.0):
         leaves = {name: value.clone().requires_grad_() for name, value in before.items()}
@@ -79,7 +79,7 @@ def test_it_is_zarembas_by_hand():
         assert 0.05 < norm < 50.0
         shrink = min(1.0, clip / norm)
         given = _given(1, learning_rates=[0.7], clips=[clip])
-        update = cohorts.start(tasks, [before], (T, B), **given)
+        update = cohorts.start(plans, [before], (T, B), **given)
         (found,) = cohorts.updated(update, [(x_TB, y_TB)])
         assert found["told"][0].tolist() == pytest.approx([nll.item(), norm], rel=1e-9)
         close = {"rtol": 1e-9, "atol": 1e-12}
@@ -96,9 +96,9 @@ def test_rates_clips_and_schedules_are_each_trials_own(path):
     outside = Placement({Edge.VERTICAL: Drop(0.5), Edge.WEIGHT: Drop(0.3)})
     drops = outside if path is Path.LIBRARY else _EVERYWHERE
     own = [drops, Placement(drops, CURRICULUM), Placement(drops, ANNEALED), _NONE]
-    tasks = cohorts.tasks_of(NET, own, path)
+    plans = cohorts.plans_of(NET, own, path)
     windows = cohorts.windows_of(V, T, B, 3)
-    pairs = cohorts.together_and_alone(tasks, cohorts.initial(tasks, V), windows, **_given(4))
+    pairs = cohorts.together_and_alone(plans, cohorts.initial(plans, V), windows, **_given(4))
     for together, alone in pairs:
         assert_same(together, alone)
     norms = torch.stack([together["told"][:, 1] for together, _ in pairs])
@@ -122,14 +122,14 @@ class Plugin(Schedule):
 )
 def test_a_schedule_on_the_device_is_the_placement_of_its_moment(schedule):
     """A whole trial of ten updates, and as many updates of `placement_at`: bit for bit."""
-    (task,) = cohorts.tasks_of(NET, [Placement(_EVERYWHERE, schedule)])
-    each = cohorts.initial([task], V)
+    (planned,) = cohorts.plans_of(NET, [Placement(_EVERYWHERE, schedule)])
+    each = cohorts.initial([planned], V)
     windows = cohorts.windows_of(V, T, B, 10)
-    update = cohorts.start([task], each, (T, B), **_given(1, updates=[0]))
+    update = cohorts.start([planned], each, (T, B), **_given(1, updates=[0]))
     stepped, state = each, None
     for number, window in enumerate(windows):
         (found,) = cohorts.updated(update, [window])
-        at = replace(task, placement=task.placement_at(number))
+        at = replace(planned, placement=planned.placement_at(number))
         one = cohorts.start([at], stepped, (T, B), state=state, **_given(1, updates=[number]))
         (wanted,) = cohorts.updated(one, [window])
         assert_same(found, wanted, number)
@@ -138,8 +138,10 @@ def test_a_schedule_on_the_device_is_the_placement_of_its_moment(schedule):
 
 def test_the_clock_goes_on_with_each_update():
     """Ten updates of one update are those of ten that each begin at their own number."""
-    (task,) = cohorts.tasks_of(NET, [_EVERYWHERE])
-    update = cohorts.start([task], cohorts.initial([task], V), (T, B), **_given(1, updates=[7]))
+    (planned,) = cohorts.plans_of(NET, [_EVERYWHERE])
+    update = cohorts.start(
+        [planned], cohorts.initial([planned], V), (T, B), **_given(1, updates=[7])
+    )
     for number, window in enumerate(cohorts.windows_of(V, T, B, 3)):
         assert update.masks.clock.updates_K.tolist() == [7 + number]
         update(*window)
@@ -147,14 +149,14 @@ def test_the_clock_goes_on_with_each_update():
 
 def test_an_epoch_begins_anew():
     """A zero state, other updates and rates, and everyone live: as an update made for it."""
-    tasks = cohorts.tasks_of(NET, [_EVERYWHERE, _NONE])
-    each, window = cohorts.initial(tasks, V), cohorts.windows_of(V, T, B)
-    update = cohorts.start(tasks, each, (T, B), **_given(2))
+    plans = cohorts.plans_of(NET, [_EVERYWHERE, _NONE])
+    each, window = cohorts.initial(plans, V), cohorts.windows_of(V, T, B)
+    update = cohorts.start(plans, each, (T, B), **_given(2))
     cohorts.updated(update, window)
     update.live_K[1] = False
     now = [{name: value[k] for name, value in update.parameters.items()} for k in range(2)]
     later = {"updates": [5, 6], "learning_rates": [0.3, 0.05]}
-    fresh = cohorts.start(tasks, now, (T, B), **_given(2, **later))
+    fresh = cohorts.start(plans, now, (T, B), **_given(2, **later))
     update.begin(later["updates"], later["learning_rates"])
     for found, wanted in zip(
         cohorts.updated(update, window), cohorts.updated(fresh, window), strict=True
@@ -171,10 +173,10 @@ def _bits(values):
 def test_who_is_not_finite_stays_as_it_was(precision, on_cpu, monkeypatch):
     """To the bit and the sign of a zero, also when it is finite again; companions do not notice."""
     monkeypatch.setattr(sgd, "_on_cpu", lambda value: on_cpu)
-    tasks = cohorts.tasks_of(NET, [_NONE] * 3, precision=precision)
-    each, windows = cohorts.initial(tasks, V), cohorts.windows_of(V, T, B, 3)
-    healthy = cohorts.updated(cohorts.start(tasks, each, (T, B), **_given(3)), windows)
-    update = cohorts.start(tasks, each, (T, B), **_given(3))
+    plans = cohorts.plans_of(NET, [_NONE] * 3, precision=precision)
+    each, windows = cohorts.initial(plans, V), cohorts.windows_of(V, T, B, 3)
+    healthy = cohorts.updated(cohorts.start(plans, each, (T, B), **_given(3)), windows)
+    update = cohorts.start(plans, each, (T, B), **_given(3))
     told = [update(*windows[0])]
     # The vector of a word that is read: infinite, and zeros with a sign beside it.
     vector = update.parameters["embedding.weight"][1, windows[1][0][0, 0]]
@@ -200,18 +202,18 @@ def test_who_is_not_finite_stays_as_it_was(precision, on_cpu, monkeypatch):
 
 
 def _diverged():
-    """Parameters, tasks and windows; one trial is well, one infinite at once, one at a mad rate."""
-    tasks = cohorts.tasks_of(NET, [_NONE] * 3)
-    each, windows = cohorts.initial(tasks, V), cohorts.windows_of(V, T, B, 5)
+    """Parameters, plans and windows; one trial is well, one infinite at once, one at a mad rate."""
+    plans = cohorts.plans_of(NET, [_NONE] * 3)
+    each, windows = cohorts.initial(plans, V), cohorts.windows_of(V, T, B, 5)
     each[1]["decoder.bias"][0] = torch.inf
     given = _given(3, learning_rates=[0.1, 0.1, 1e38], clips=[1e38] * 3)
-    return tasks, each, windows, given
+    return plans, each, windows, given
 
 
 def test_sums_end_with_the_last_finite_update():
     """Who leaves, with which weights, and what was gathered until then."""
-    tasks, each, windows, given = _diverged()
-    training = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+    plans, each, windows, given = _diverged()
+    training = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
     sums = training.epoch(windows, updates=given["updates"], learning_rates=given["learning_rates"])
     assert [own.finite for own in sums] == [True, False, False]
     lengths = [len(own.norms) for own in sums]
@@ -220,7 +222,7 @@ def test_sums_end_with_the_last_finite_update():
     assert 0 < lengths[2] < 5
     for k in range(3):
         own = {name: values[k : k + 1] for name, values in given.items()}
-        alone = cohorts.start(tasks[k : k + 1], each[k : k + 1], (T, B), **own)
+        alone = cohorts.start(plans[k : k + 1], each[k : k + 1], (T, B), **own)
         (found,) = cohorts.updated(alone, windows[: lengths[k]] or windows[:1])
         told = found["told"][: lengths[k]]
         assert sums[k].targets == lengths[k] * T * B
@@ -233,13 +235,13 @@ def test_sums_end_with_the_last_finite_update():
 
 def test_epochs_of_one_training_are_those_of_fresh_ones():
     """What is kept from epoch to epoch is the parameters and nothing else."""
-    tasks = cohorts.tasks_of(NET, [_NONE, Placement(_EVERYWHERE, CURRICULUM)])
-    windows, each, given = cohorts.windows_of(V, T, B, 3), cohorts.initial(tasks, V), _given(2)
-    training = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+    plans = cohorts.plans_of(NET, [_NONE, Placement(_EVERYWHERE, CURRICULUM)])
+    windows, each, given = cohorts.windows_of(V, T, B, 3), cohorts.initial(plans, V), _given(2)
+    training = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
     rates = given["learning_rates"]
     for first in (0, 3):
         sums = training.epoch(windows, updates=[first] * 2, learning_rates=rates)
-        fresh = Training(cohorts.stacked(each), tasks, (T, B), clips=given["clips"])
+        fresh = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
         assert fresh.epoch(windows, updates=[first] * 2, learning_rates=rates) == sums
         each = [fresh.one(k) for k in range(2)]
         for k in range(2):
@@ -273,15 +275,15 @@ def _as_on_a_gpu():
 @pytest.mark.parametrize("placements", CAPTURED)
 def test_an_update_waits_for_nothing(placements, precision):
     """After the first call, in which kernels are made, no number comes from the device."""
-    tasks = cohorts.tasks_of(NET, placements, precision=precision)
+    plans = cohorts.plans_of(NET, placements, precision=precision)
     windows = cohorts.windows_of(V, T, B, 2)
     with _as_on_a_gpu():
-        given = _given(len(tasks))
-        update = cohorts.start(tasks, cohorts.initial(tasks, V), (T, B), **given)
+        given = _given(len(plans))
+        update = cohorts.start(plans, cohorts.initial(plans, V), (T, B), **given)
         told = [update(*windows[0])]
         with NoWaiting():
             told.append(update(*windows[1]))
-    here = cohorts.start(tasks, cohorts.initial(tasks, V), (T, B), **given)
+    here = cohorts.start(plans, cohorts.initial(plans, V), (T, B), **given)
     expected = [here(*window) for window in windows]
     close = {"rtol": 2.0**-7, "atol": 1e-3} if precision == "bf16" else {"rtol": 1e-5, "atol": 0}
     torch.testing.assert_close(torch.stack(told), torch.stack(expected), **close)
@@ -293,16 +295,16 @@ def test_an_update_waits_for_nothing(placements, precision):
 @pytest.mark.parametrize("placements", CAPTURED)
 def test_an_update_asks_nothing_of_the_device(placements):
     """A device that has shapes alone takes the whole update."""
-    tasks = cohorts.tasks_of(NET, placements)
+    plans = cohorts.plans_of(NET, placements)
     each = [
-        {name: value.to("meta") for name, value in own.items()} for own in cohorts.initial(tasks, V)
+        {name: value.to("meta") for name, value in own.items()} for own in cohorts.initial(plans, V)
     ]
-    update = cohorts.start(tasks, each, (T, B), **_given(len(tasks)))
+    update = cohorts.start(plans, each, (T, B), **_given(len(plans)))
     words = torch.zeros(T, B, dtype=torch.int64, device="meta")
     for _ in range(2):
         told = update(words, words)
         assert (told.shape, told.dtype, told.device.type) == (
-            (2, len(tasks)),
+            (2, len(plans)),
             torch.float64,
             "meta",
         )
@@ -310,8 +312,8 @@ def test_an_update_asks_nothing_of_the_device(placements):
 
 def test_waiting_would_be_noticed():
     """The CPU's own update, which reads numbers, is refused; so is each way to wait."""
-    tasks = cohorts.tasks_of(NET, [_NONE])
-    update = cohorts.start(tasks, cohorts.initial(tasks, V), (T, B), **_given(1))
+    plans = cohorts.plans_of(NET, [_NONE])
+    update = cohorts.start(plans, cohorts.initial(plans, V), (T, B), **_given(1))
     (window,) = cohorts.windows_of(V, T, B)
     with NoWaiting(), pytest.raises(Waits):
         update(*window)
@@ -353,25 +355,25 @@ def test_what_is_captured(monkeypatch):
     """On a GPU our own loop with any placement, schedule and built-in noise."""
     monkeypatch.delenv("ABLATE_GRAPH", raising=False)
     noisy = Placement({Edge.HIDDEN: Drop(0.3, noise=GAUSSIAN)}, CURRICULUM)
-    tasks = cohorts.tasks_of(NET, [_EVERYWHERE, noisy, _NONE])
+    plans = cohorts.plans_of(NET, [_EVERYWHERE, noisy, _NONE])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert capturable(tasks, CUDA)
-        assert not capturable(tasks, torch.device("cpu"))
-        assert not capturable([*tasks, *cohorts.tasks_of(NET, [_NONE], Path.LIBRARY)], CUDA)
+        assert capturable(plans, CUDA)
+        assert not capturable(plans, torch.device("cpu"))
+        assert not capturable([*plans, *cohorts.plans_of(NET, [_NONE], Path.LIBRARY)], CUDA)
         monkeypatch.setenv("ABLATE_GRAPH", "0")
-        assert not capturable(tasks, CUDA)
+        assert not capturable(plans, CUDA)
         monkeypatch.setenv("ABLATE_GRAPH", "1")
-        assert capturable(tasks, CUDA)
+        assert capturable(plans, CUDA)
 
 
 def test_a_noise_without_tensors_is_not_captured_and_that_is_said(monkeypatch):
     """On a GPU alone; where ABLATE_GRAPH=0 nothing would be captured there is nothing to say."""
     monkeypatch.delenv("ABLATE_GRAPH", raising=False)
     own = [_NONE, Placement({Edge.HIDDEN: Drop(0.3, noise=Branching())})]
-    tasks = cohorts.tasks_of(NET, own)
+    plans = cohorts.plans_of(NET, own)
     with pytest.warns(AblateWarning) as caught:
-        assert not capturable(tasks, CUDA)
+        assert not capturable(plans, CUDA)
     assert [str(warning.message) for warning in caught] == [
         "the noise BRANCHING takes no tensor of rates: updates of its cohorts are not captured in "
         "a CUDA graph, and are slower"
@@ -379,28 +381,28 @@ def test_a_noise_without_tensors_is_not_captured_and_that_is_said(monkeypatch):
     monkeypatch.setenv("ABLATE_GRAPH", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not capturable(tasks, CUDA)
-        assert not capturable(tasks, torch.device("cpu"))
+        assert not capturable(plans, CUDA)
+        assert not capturable(plans, torch.device("cpu"))
 
 
 def test_a_noise_without_tensors_trains_as_alone():
     """Trial by trial, at each trial's rate, under a schedule too."""
     placement = Placement({Edge.VERTICAL | Edge.CELL: Drop(0.3)})
     noisy = Placement({Edge.HIDDEN: Drop(0.8, noise=Branching())})
-    tasks = cohorts.tasks_of(NET, [noisy, placement, Placement(noisy, ANNEALED)])
+    plans = cohorts.plans_of(NET, [noisy, placement, Placement(noisy, ANNEALED)])
     windows = cohorts.windows_of(V, T, B, 2)
-    pairs = cohorts.together_and_alone(tasks, cohorts.initial(tasks, V), windows, **_given(3))
+    pairs = cohorts.together_and_alone(plans, cohorts.initial(plans, V), windows, **_given(3))
     for together, alone in pairs:
         assert_same(together, alone)
 
 
 def test_a_captured_update_is_made_where_it_may_be(monkeypatch):
     """On the CPU the update itself is called."""
-    tasks = cohorts.tasks_of(NET, [_NONE])
-    update = cohorts.start(tasks, cohorts.initial(tasks, V), (T, B), **_given(1))
-    assert repeatedly(update, tasks) is update
-    monkeypatch.setattr("ablate.training.epoch.capturable", lambda tasks, device: True)
-    assert isinstance(repeatedly(update, tasks), Captured)
+    plans = cohorts.plans_of(NET, [_NONE])
+    update = cohorts.start(plans, cohorts.initial(plans, V), (T, B), **_given(1))
+    assert repeatedly(update, plans) is update
+    monkeypatch.setattr("ablate.training.epoch.capturable", lambda plans, device: True)
+    assert isinstance(repeatedly(update, plans), Captured)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -409,11 +411,11 @@ def test_a_gpu_replays_it(placements):
     """Captured for good, after calls in which nothing waited for the device."""
     # PyTorch's deterministic products ask for a setting of the whole process.
     torch.use_deterministic_algorithms(False)
-    tasks, given = cohorts.tasks_of(NET, placements), _given(len(placements))
-    windows, each = cohorts.windows_of(V, T, B, WARM_UPS + 3), cohorts.initial(tasks, V)
+    plans, given = cohorts.plans_of(NET, placements), _given(len(placements))
+    windows, each = cohorts.windows_of(V, T, B, WARM_UPS + 3), cohorts.initial(plans, V)
     there = [{name: value.cuda() for name, value in own.items()} for own in each]
-    whole = cohorts.start(tasks, there, (T, B), **given)
-    update, told = repeatedly(whole, tasks), []
+    whole = cohorts.start(plans, there, (T, B), **given)
+    update, told = repeatedly(whole, plans), []
     assert update is not whole
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
@@ -423,7 +425,7 @@ def test_a_gpu_replays_it(placements):
         told += [update(*window).clone() for window in moved[1:WARM_UPS]]
         torch.cuda.set_sync_debug_mode("default")
     told += [update(*window).clone() for window in moved[WARM_UPS:]]
-    here = cohorts.start(tasks, each, (T, B), **given)
+    here = cohorts.start(plans, each, (T, B), **given)
     expected = torch.stack([here(*window) for window in windows])
     close = {"rtol": 2.0**-7, "atol": 2.0**-9}
     torch.testing.assert_close(torch.stack(told).cpu(), expected, **close)
@@ -437,10 +439,10 @@ def test_a_word_without_an_address_is_refused_before_anything_is_trained():
     like = {"decoder.weight": torch.zeros(1, large, 1, device="meta")}
 
     def masks(sharing):
-        (task,) = cohorts.tasks_of(NET, [Placement({Edge.EMBEDDING: Drop(0.3, sharing)})])
+        (planned,) = cohorts.plans_of(NET, [Placement({Edge.EMBEDDING: Drop(0.3, sharing)})])
         with patch("ablate.training.update.product_copies"):
             return Update.of(
-                like, [task], (T, B), updates=[0], learning_rates=[0.1], clips=[1.0]
+                like, [planned], (T, B), updates=[0], learning_rates=[0.1], clips=[1.0]
             ).masks
 
     assert masks(Sharing(word=ALL, time=1)).embedding is not None
@@ -460,9 +462,9 @@ class TooMuch(Schedule):
 
 def test_a_factor_outside_0_to_1_is_refused_before_anything_is_trained():
     """However late it would come."""
-    (task,) = cohorts.tasks_of(NET, [Placement({Edge.CELL: Drop(0.3)}, TooMuch())])
+    (planned,) = cohorts.plans_of(NET, [Placement({Edge.CELL: Drop(0.3)}, TooMuch())])
     with pytest.raises(AblateError, match=r"got 2.0 at update 10 of 10"):
-        cohorts.start([task], cohorts.initial([task], V), (T, B), **_given(1))
+        cohorts.start([planned], cohorts.initial([planned], V), (T, B), **_given(1))
 
 
 def test_words_are_summed_alike_in_either_way(monkeypatch):
@@ -483,11 +485,11 @@ def test_a_task_is_planned_for_the_full_rates():
     """A schedule moves no path; a mean that may move takes our own loop in evaluation."""
     placement = Placement({Edge.VERTICAL: Drop(0.5)})
     constant, moving = (
-        Task.planned(NET, own, 1, "cpu", updates=10)
+        TrialPlan.planned(NET, own, 1, "cpu", updates=10)
         for own in (placement, Placement(placement, ANNEALED))
     )
     assert moving.train_path == constant.train_path
     assert moving.placement_at(10) == Placement()
     noisy = Placement({Edge.INPUT: Drop(0.5, noise=Branching())}, ANNEALED)
-    assert Task.planned(NET, noisy, 1, "cpu", updates=10).evaluate_path is Path.LOOPED
+    assert TrialPlan.planned(NET, noisy, 1, "cpu", updates=10).evaluate_path is Path.LOOPED
     assert math.isclose(moving.placement_at(5)[Edge.INPUT].rate, 0.25)

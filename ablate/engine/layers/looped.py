@@ -31,7 +31,7 @@ from ablate.engine.capturing import batched
 from ablate.engine.layers.reference import LayerOutput, LayerWeights, masked
 from ablate.engine.precision import without_autocast
 from ablate.engine.sites import Factors, Site
-from ablate.engine.step import Kind, kernels, padded
+from ablate.engine.step import KernelSpec, kernels, padded
 
 # Slots that act on a weight or on the whole input are applied before the loop.
 _BEFORE_THE_LOOP = {sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT}
@@ -59,7 +59,7 @@ def looped_layer(
     u_KGND = _aligned(_read_input(x_KTBD, factors.get(sites.INPUT)).to(w_ih.dtype))
     inside = tuple(sorted(factors.keys() - _BEFORE_THE_LOOP))
     recurrent = factors.get(sites.RECURRENT)
-    kind = Kind(
+    spec = KernelSpec(
         cell,
         inside,
         apart=recurrent is not None and recurrent.shape[3] > 1,
@@ -69,10 +69,10 @@ def looped_layer(
         padding=w_hh.shape[-1] - weights.hidden,
     )
     shape = (x_KTBD.shape[1], *state[0].shape)
-    by_step = [_by_step(kind, site, factors[site], shape) for site in inside]
+    by_step = [_by_step(spec, site, factors[site], shape) for site in inside]
     parts = [value.contiguous() for value in state]
     first = by_step[inside.index(sites.RECURRENT)][0] if recurrent is not None else None
-    given = (kind, u_KGND, kind.read(first, parts[0]), w_ih, w_hh, *parts, *biases, *by_step)
+    given = (spec, u_KGND, spec.read(first, parts[0]), w_ih, w_hh, *parts, *biases, *by_step)
     # Without gradients there is no backward pass to keep a tape for.
     made = _Layer.apply(*given) if torch.is_grad_enabled() else _run(*given, tape=None)
     y_KTBH, *last = made  # pyright: ignore[reportGeneralTypeIssues]
@@ -92,7 +92,7 @@ def _aligned(value: Tensor) -> Tensor:
     return padded(value, padding_of(value.shape[-1], value.dtype, value.device))
 
 
-def _by_step(kind: Kind, site: Site, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _by_step(spec: KernelSpec, site: Site, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, G, B, H] apart.
 
     Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
@@ -100,16 +100,16 @@ def _by_step(kind: Kind, site: Site, factor: Tensor, shape: tuple[int, ...]) -> 
     """
     steps, trials, batch, hidden = shape
     value = factor.transpose(0, 1)
-    value = value.transpose(2, 3) if kind.apart and site == sites.RECURRENT else value[:, :, :, 0]
+    value = value.transpose(2, 3) if spec.apart and site == sites.RECURRENT else value[:, :, :, 0]
     gates = value.shape[2:3] if value.dim() == 5 else ()
     value = value.expand(-1, trials, *gates, batch, hidden).contiguous()
     return value.expand(steps, *value.shape[1:])
 
 
-def _rows(kind: Kind, by_step: Sequence[Tensor], steps: int) -> list[tuple[Tensor, ...]]:
+def _rows(spec: KernelSpec, by_step: Sequence[Tensor], steps: int) -> list[tuple[Tensor, ...]]:
     """The factors that each step's kernel takes, RECURRENT's of the step that follows."""
     columns = []
-    for site, value in zip(kind.sites, by_step, strict=True):
+    for site, value in zip(spec.sites, by_step, strict=True):
         column = value.unbind(0)
         # Nobody reads what the last step hands on.
         columns.append(column[1:] + column[-1:] if site == sites.RECURRENT else column)
@@ -176,23 +176,23 @@ def _by_gate(w_KIX: Tensor, gates: int) -> Tensor:
     return w_KIX.unflatten(1, (gates, -1)).flatten(0, 1)
 
 
-def _projection(u_KGND: Tensor, w_ih: Tensor, kind: Kind, batch: int) -> Tensor:
+def _projection(u_KGND: Tensor, w_ih: Tensor, spec: KernelSpec, batch: int) -> Tensor:
     """The part of z that needs no state, [K, T, B, G, H], or [K, T, G, B, H] with gates apart."""
-    gates = len(kind.cell.gates)
+    gates = len(spec.cell.gates)
     if u_KGND.shape[1] == 1:
         z = product(u_KGND[:, 0], w_ih.transpose(1, 2)).unflatten(-1, (gates, -1))
         z = z.unflatten(1, (-1, batch))
-        return z.transpose(2, 3).contiguous() if kind.apart else z
+        return z.transpose(2, 3).contiguous() if spec.apart else z
     z = (
         product(u_KGND.flatten(0, 1), _by_gate(w_ih, gates).transpose(1, 2))
         .unflatten(0, (-1, gates))
         .unflatten(2, (-1, batch))
     )
-    return z.permute((0, 2, 1, 3, 4) if kind.apart else (0, 2, 3, 1, 4)).contiguous()
+    return z.permute((0, 2, 1, 3, 4) if spec.apart else (0, 2, 3, 1, 4)).contiguous()
 
 
 def _run(
-    kind: Kind,
+    spec: KernelSpec,
     u_KGND: Tensor,
     r: Tensor,
     w_ih: Tensor,
@@ -204,19 +204,19 @@ def _run(
 
     `given` are the state's parts, biases and factors.
     """
-    step, count, holds = kernels(kind), len(kind.cell.state), kind.holds
+    step, count, holds = kernels(spec), len(spec.cell.state), spec.holds
     s, *rest = given[:count]
-    biases, by_step = given[count : count + kind.biases], given[count + kind.biases :]
-    projections = _projection(u_KGND, w_ih, kind, s.shape[1]).unbind(1)
-    read_by = _step_product(_by_gate(w_hh, len(kind.cell.gates)) if kind.apart else w_hh)
+    biases, by_step = given[count : count + spec.biases], given[count + spec.biases :]
+    projections = _projection(u_KGND, w_ih, spec, s.shape[1]).unbind(1)
+    read_by = _step_product(_by_gate(w_hh, len(spec.cell.gates)) if spec.apart else w_hh)
     # Of a step's inputs the tape keeps what the loop makes; biases and factors are at hand.
     changing = [place for place in step.reads if place < 2 + count]
     shape = projections[0].shape
     outputs = []
     for projection, factors in zip(
-        projections, _rows(kind, by_step, len(projections)), strict=True
+        projections, _rows(spec, by_step, len(projections)), strict=True
     ):
-        product = read_by(r.flatten(0, 1) if kind.apart else r).view(shape)
+        product = read_by(r.flatten(0, 1) if spec.apart else r).view(shape)
         inputs = (projection, product, s, *rest, *biases, *factors)
         made = step.forward(*inputs)
         if tape is not None:
@@ -236,16 +236,22 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kind: Kind, u_KGND: Tensor, r: Tensor, w_ih: Tensor, w_hh: Tensor, *given: Tensor
+        ctx: Any,
+        spec: KernelSpec,
+        u_KGND: Tensor,
+        r: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        *given: Tensor,
     ) -> tuple[Tensor, ...]:
         tape = _Tape([], [])
-        out = _run(kind, u_KGND, r, w_ih, w_hh, *given, tape=tape)
-        ctx.kind, ctx.steps = kind, len(tape.reads)
+        out = _run(spec, u_KGND, r, w_ih, w_hh, *given, tape=tape)
+        ctx.spec, ctx.steps = spec, len(tape.reads)
         ctx.compiled = can_compile(out[0].device.type)
         # Through autograd's own store, which is emptied after the backward pass, while attributes
         # of ctx live as long as any output does.
         flat = [tensor for step in tape.kept for tensor in step]
-        constant = given[len(kind.cell.state) :]
+        constant = given[len(spec.cell.state) :]
         ctx.save_for_backward(u_KGND, w_ih, w_hh, *constant, *tape.reads, *flat)
         return out
 
@@ -267,25 +273,25 @@ class _Layer(torch.autograd.Function):
 
 def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor | None, ...]:
     """The loop run back: gradients of all that `_Layer.forward` takes, None for factors."""
-    kind: Kind = ctx.kind
+    spec: KernelSpec = ctx.spec
     length: int = ctx.steps
-    step, gates, splits = kernels(kind), len(kind.cell.gates), kind.cell.splits
-    count = len(kind.cell.state)
+    step, gates, splits = kernels(spec), len(spec.cell.gates), spec.cell.splits
+    count = len(spec.cell.state)
     u_KGND, w_ih, w_hh, *saved = ctx.saved_tensors
-    constants = kind.biases + len(kind.sites)
+    constants = spec.biases + len(spec.sites)
     constant, reads = saved[:constants], saved[constants:][:length]
     flat = saved[constants + length :]
     kept = list(zip(*[iter(flat)] * (len(flat) // length), strict=True))
-    biases = constant[: kind.biases]
-    rows = _rows(kind, constant[kind.biases :], length)
+    biases = constant[: spec.biases]
+    rows = _rows(spec, constant[spec.biases :], length)
     # Of a step's inputs, those that the tape has stand before biases and factors.
     fixed = [place - 2 - count for place in step.reads if place >= 2 + count]
     changing = len(step.reads) - len(fixed)
     gradients = list(gy.contiguous().unbind(1))
-    read_back = _step_product_back(_by_gate(w_hh, gates) if kind.apart else w_hh)
+    read_back = _step_product_back(_by_gate(w_hh, gates) if spec.apart else w_hh)
     # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
-    back = [*(own.contiguous() for own in grest), *([gs.contiguous()] if kind.holds else [])]
-    if not kind.holds:
+    back = [*(own.contiguous() for own in grest), *([gs.contiguous()] if spec.holds else [])]
+    if not spec.holds:
         gradients[-1] = gradients[-1] + gs
     dr = torch.zeros_like(reads[-1])
     dzs: list[Sequence[Tensor]] = []
@@ -300,28 +306,28 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor 
             *own[changing:],
         )
         dz, back = made[: 1 + splits], made[1 + splits :]
-        dr = read_back(dz[-1].flatten(0, 1) if kind.apart else dz[-1].flatten(2, 3))
-        dr = dr.unflatten(0, (-1, gates)) if kind.apart else dr
+        dr = read_back(dz[-1].flatten(0, 1) if spec.apart else dz[-1].flatten(2, 3))
+        dr = dr.unflatten(0, (-1, gates)) if spec.apart else dr
         dzs.append(dz)
-    *drest, ds = back if kind.holds else (*back, torch.zeros_like(gs))
+    *drest, ds = back if spec.holds else (*back, torch.zeros_like(gs))
     dzs.reverse()
     # One for z, or one for each of its parts.
     parts = [torch.stack(own, dim=1) for own in zip(*dzs, strict=True)]
     r = torch.stack(reads, dim=1)
     del dzs, reads, saved, flat, kept
-    du, dw_ih = _gradients(_gates(parts[0], kind, u_KGND.shape[1]), u_KGND, w_ih)
-    r_KGNH = r.transpose(1, 2).flatten(2, 3) if kind.apart else r.flatten(1, 2).unsqueeze(1)
-    dw_hh = _weight_gradient(_gates(parts[-1], kind, r_KGNH.shape[1]), r_KGNH)
-    db = [_bias_gradient(_gates(own, kind, 1)[:, 0], kind) for own in parts] if kind.bias else []
-    return (None, du, dr, dw_ih, dw_hh, ds, *drest, *db, *[None] * len(kind.sites))
+    du, dw_ih = _gradients(_gates(parts[0], spec, u_KGND.shape[1]), u_KGND, w_ih)
+    r_KGNH = r.transpose(1, 2).flatten(2, 3) if spec.apart else r.flatten(1, 2).unsqueeze(1)
+    dw_hh = _weight_gradient(_gates(parts[-1], spec, r_KGNH.shape[1]), r_KGNH)
+    db = [_bias_gradient(_gates(own, spec, 1)[:, 0], spec) for own in parts] if spec.bias else []
+    return (None, du, dr, dw_ih, dw_hh, ds, *drest, *db, *[None] * len(spec.sites))
 
 
-def _gates(dz: Tensor, kind: Kind, gates: int) -> Tensor:
+def _gates(dz: Tensor, spec: KernelSpec, gates: int) -> Tensor:
     """dz [K, T, B, G, H] (apart [K, T, G, B, H]) as [K, G, N, H], or joined [K, 1, N, GH]."""
     if gates == 1:
-        dz = dz.transpose(2, 3) if kind.apart else dz
+        dz = dz.transpose(2, 3) if spec.apart else dz
         return dz.flatten(3, 4).flatten(1, 2).unsqueeze(1)
-    return dz.permute((0, 2, 1, 3, 4) if kind.apart else (0, 3, 1, 2, 4)).flatten(2, 3)
+    return dz.permute((0, 2, 1, 3, 4) if spec.apart else (0, 3, 1, 2, 4)).flatten(2, 3)
 
 
 def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, Tensor]:
@@ -331,14 +337,14 @@ def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, T
     return du, _weight_gradient(dz_KGNI, u_KGND)
 
 
-def _bias_gradient(dz_KNI: Tensor, kind: Kind) -> Tensor:
+def _bias_gradient(dz_KNI: Tensor, spec: KernelSpec) -> Tensor:
     """The sum over steps and rows, [K, G, H]; in bfloat16 by a product, which adds in float32."""
-    if kind.product == kind.value:
+    if spec.product == spec.value:
         db_KI = dz_KNI.sum(1)
     else:
         ones_K1N = dz_KNI.new_ones(dz_KNI.shape[0], 1, dz_KNI.shape[1])
-        db_KI = torch.bmm(ones_K1N, dz_KNI)[:, 0].to(kind.value)
-    return db_KI.unflatten(1, (len(kind.cell.gates), -1))
+        db_KI = torch.bmm(ones_K1N, dz_KNI)[:, 0].to(spec.value)
+    return db_KI.unflatten(1, (len(spec.cell.gates), -1))
 
 
 def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ablate.noise import takes_tensors
 from ablate.training.checkpoint import Checkpoint
 from ablate.training.recipe import Windows
 from ablate.training.trial import Trial
-from ablate.training.update import Task
+from ablate.training.update import TrialPlan
 
 
 class CohortKey(NamedTuple):
@@ -34,11 +34,11 @@ class CohortKey(NamedTuple):
     def of(cls, trial: Trial, device: str) -> Self:
         """The key of a trial that trains on the device."""
         net, precision = trial.net, trial.precision
-        task = Task.planned(net, trial.placement, trial.seed, device, precision=precision)
+        planned = TrialPlan.planned(net, trial.placement, trial.seed, device, precision=precision)
         # A schedule may evaluate on another path than its placement at the full rates. A cohort on
         # a GPU is captured as a whole or not at all.
         path = (
-            task.evaluate_path,
+            planned.evaluate_path,
             device == "cpu" or all(takes_tensors(drop.noise) for drop in trial.placement.values()),
             alike(
                 trial.placement,
@@ -59,11 +59,11 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Seat:
     """A member at work: its state after the last whole epoch, and the most places it shared."""
 
     member: Member
-    task: Task
+    planned: TrialPlan
     state: Checkpoint
     started_at: str
     cohort: int = 1

@@ -31,7 +31,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Toss:
+class Sample:
     """Multipliers with one dimension for each axis, and each place's decision by number on it."""
 
     values: Tensor
@@ -55,7 +55,7 @@ class Toss:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DropAt:
     """A drop at an edge of one layer, which is the `index`-th at which the edge acts."""
 
     drop: Drop
@@ -94,15 +94,15 @@ class Site:
         """How many updates share a decision; None where all do."""
         return self.drop.shared.divisor("update")
 
-    def at(self, rate: float) -> "Site":
+    def at(self, rate: float) -> "DropAt":
         """The same with another rate."""
         return replace(self, drop=replace(self.drop, rate=rate))
 
     def seeds(self) -> range:
         """Seeds enough for thousands of decisions."""
-        return range(min(MOST_SEEDS, math.ceil(DECISIONS / self.toss().firsts().numel())))
+        return range(min(MOST_SEEDS, math.ceil(DECISIONS / self.sample().firsts().numel())))
 
-    def toss(self, **given: Any) -> Toss:
+    def sample(self, **given: Any) -> Sample:
         """Draw the masks of one window; `given` says what is not as usual.
 
         The window stands across the border of two decisions that are longer than a step or a row,
@@ -131,16 +131,16 @@ class Site:
         if edge is Edge.WEIGHT:
             mask_GUS = mask(self.drop, edge, self.layer, units, window)
             decisions = {axis: numbers[axis] for axis in ("gate", "unit", "source")}
-            return Toss(mask_GUS.expand(4, units, units), decisions)
+            return Sample(mask_GUS.expand(4, units, units), decisions)
         tokens_TB = torch.arange(window.time * window.batch).view(-1, window.batch) % VOCABULARY
         mask_TBGU = mask(self.drop, edge, self.layer, units, window, tokens_TB=tokens_TB).expand(
             window.time, window.batch, 4, units
         )
         decisions = {axis: numbers[axis] for axis in ("time", "batch", "gate", "unit")}
         if edge is not Edge.EMBEDDING or sharing.word != 1:
-            return Toss(mask_TBGU, decisions)
+            return Sample(mask_TBGU, decisions)
         places = list(itertools.product(decisions.pop("time"), decisions.pop("batch")))
-        return Toss(mask_TBGU.flatten(0, 1), {"word": _by_word(places, tokens_TB)} | decisions)
+        return Sample(mask_TBGU.flatten(0, 1), {"word": _by_word(places, tokens_TB)} | decisions)
 
 
 def allowed(told: float, variance: float, largest: float, count: int) -> float:

@@ -24,7 +24,7 @@ from ablate.report.axes import (
 from ablate.report.combination import require_one
 from ablate.report.kinds import SILENT
 from ablate.report.names import short, shortened
-from ablate.report.placing import Name, place
+from ablate.report.placing import PointName, write_names
 from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
 from ablate.report.style import FAINT, RULE, SMALL, WIDTH, settle, styled
@@ -126,7 +126,7 @@ def _write_names(panel: Axes, curves: list[Curve], summary: pd.DataFrame) -> Non
     ends = [(curve.x[-1], float(curve.points[-1, 1])) for curve in curves]
     texts = shortened((curve.name for curve in curves), LONGEST_NAME)
     names = [
-        Name(x, y, texts[curve.name], curve.colour)
+        PointName(x, y, texts[curve.name], curve.colour)
         for (x, y), curve in zip(ends, curves, strict=True)
     ]
     lines = [curve.points for curve in curves]
@@ -144,6 +144,6 @@ def _write_names(panel: Axes, curves: list[Curve], summary: pd.DataFrame) -> Non
         spec = panel.get_subplotspec()
         if not level.silent and spec is not None and spec.is_first_col():
             text = f"baseline {short(level.label, LONGEST_NAME)}"
-            names.append(Name(left + 0.02 * (right - left), level.mean, text, FAINT))
+            names.append(PointName(left + 0.02 * (right - left), level.mean, text, FAINT))
     points = [points for curve in curves for points in (curve.seeds, curve.points)]
-    place(panel, names, points=np.concatenate(points), lines=lines)
+    write_names(panel, names, points=np.concatenate(points), lines=lines)

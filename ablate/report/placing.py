@@ -1,6 +1,9 @@
 """Names written beside points so that nothing overlaps: candidates around each point, least cost.
 
 A legend of fourteen placements sends the eye back and forth; a name beside its point does not.
+textalloc and adjustText were tried on the reference figures, and both repeat. The first takes one
+name after another and lets a leader line run over the mark of another placement, which then seems
+to have that name; the second leaves names on marks and intervals. Here both have a cost.
 Everything is measured in pixels of the canvas, after the layout is settled.
 """
 
@@ -24,7 +27,7 @@ _SWEEPS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class PointName:
     """A text to write beside a point of an axes, in data coordinates."""
 
     x: float
@@ -33,9 +36,9 @@ class Name:
     colour: str
 
 
-def place(
+def write_names(
     axes: Axes,
-    names: Sequence[Name],
+    names: Sequence[PointName],
     *,
     points: np.ndarray,
     lines: Sequence[np.ndarray] = (),
@@ -168,7 +171,7 @@ def _settle(
 
 
 def _write(
-    axes: Axes, name: Name, anchor: np.ndarray, box: np.ndarray, size: float, *, leader: bool
+    axes: Axes, name: PointName, anchor: np.ndarray, box: np.ndarray, size: float, *, leader: bool
 ) -> None:
     into_data = axes.transData.inverted()
     x, y = into_data.transform(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))

@@ -22,7 +22,7 @@ from ablate.report.axes import (
 from ablate.report.combination import require_one
 from ablate.report.kinds import where
 from ablate.report.names import shortened
-from ablate.report.placing import Name, place
+from ablate.report.placing import PointName, write_names
 from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
 from ablate.report.style import RULE, WIDTH, settle, styled
@@ -65,11 +65,11 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
     settle(figure)
     texts = shortened(named["label"], LONGEST_NAME)
     names = [
-        Name(row["gap"], row["valid_ppl"], texts[row["label"]], where(row["placement"]).colour)
+        PointName(row["gap"], row["valid_ppl"], texts[row["label"]], where(row["placement"]).colour)
         for _, row in named.iterrows()
     ]
     lines += _across(axes, summary) + _crosses(named)
-    place(axes, names, points=np.concatenate(points), lines=lines)
+    write_names(axes, names, points=np.concatenate(points), lines=lines)
     return figure
 
 

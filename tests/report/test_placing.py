@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ablate.report.placing import Name, place
+from ablate.report.placing import PointName, write_names
 
 
 def crowd(count: int, seed: int) -> np.ndarray:
@@ -22,8 +22,10 @@ def test_names_do_not_overlap(seed: int):
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     points = crowd(14, seed)
-    names = [Name(x, y, f"placement {index} .5", "black") for index, (x, y) in enumerate(points)]
-    boxes = place(axes, names, points=points)
+    names = [
+        PointName(x, y, f"placement {index} .5", "black") for index, (x, y) in enumerate(points)
+    ]
+    boxes = write_names(axes, names, points=points)
     for index, box in enumerate(boxes):
         others = np.delete(boxes, index, axis=0)
         shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
@@ -42,7 +44,9 @@ def test_names_keep_off_lines():
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     line = np.array([(0.5, 0.5), (1.0, 0.5)])
-    [box] = place(axes, [Name(0.5, 0.5, "zaremba2014", "black")], points=line[:1], lines=[line])
+    [box] = write_names(
+        axes, [PointName(0.5, 0.5, "zaremba2014", "black")], points=line[:1], lines=[line]
+    )
     height = axes.transData.transform((0.5, 0.5))[1]
     assert box[2] < axes.transData.transform((0.5, 0.5))[0] or not box[1] < height < box[3]
 
@@ -50,5 +54,5 @@ def test_names_keep_off_lines():
 def test_no_names_no_boxes():
     """An axes without names is left alone."""
     axes = Figure().subplots()
-    assert place(axes, [], points=np.empty((0, 2))).shape == (0, 4)
+    assert write_names(axes, [], points=np.empty((0, 2))).shape == (0, 4)
     assert not axes.texts

@@ -13,7 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ablate.report.kinds import NOWHERE, SILENT, WHENS, WHERES, when, where
+from ablate.report.kinds import (
+    EDGE_GROUPS,
+    MASK_LIFETIMES,
+    NOWHERE,
+    SILENT,
+    edge_group,
+    mask_lifetime,
+)
 from ablate.report.style import FAINT, PAPER, WIDTH
 
 Numbers = Sequence[float] | np.ndarray
@@ -32,7 +39,7 @@ _HIGHEST_POWER = 13
 LONGEST_NAME = 30
 
 
-class Level(NamedTuple):
+class BaselineLevel(NamedTuple):
     """The baseline's mean of a metric, its label, and whether it drops nothing."""
 
     mean: float
@@ -40,13 +47,13 @@ class Level(NamedTuple):
     silent: bool
 
 
-def baseline_level(summary: pd.DataFrame, metric: str) -> Level | None:
+def baseline_level(summary: pd.DataFrame, metric: str) -> BaselineLevel | None:
     """The baseline's mean in a summary; None where it has not finished."""
     rows = summary[summary["baseline"].astype(bool) & (summary["n"] > 0)]
     if rows.empty:
         return None
     row = rows.iloc[0]
-    return Level(float(row[metric]), str(row["label"]), row["placement"] == SILENT)
+    return BaselineLevel(float(row[metric]), str(row["label"]), row["placement"] == SILENT)
 
 
 def seed_values(summary: pd.DataFrame, metric: str) -> list[float]:
@@ -98,7 +105,7 @@ def _round_ticks(low: float, high: float) -> list[float]:
 
 def look_of(placement: str) -> dict[str, Any]:
     """Colour and marker of a placement, as keywords of `Axes.plot`."""
-    return {"color": where(placement).colour, "marker": when(placement).marker}
+    return {"color": edge_group(placement).colour, "marker": mask_lifetime(placement).marker}
 
 
 def draw_seeds(axes: Axes, x: Numbers, y: Numbers, placement: str) -> None:
@@ -111,9 +118,9 @@ def draw_seeds(axes: Axes, x: Numbers, y: Numbers, placement: str) -> None:
 
 def draw_mean(axes: Axes, x: float, y: float, placement: str, *, far: bool = False) -> None:
     """Draw the mean over seeds; hollow where it is `far` beyond the axis."""
-    colour = where(placement).colour
+    colour = edge_group(placement).colour
     fill, edge = (PAPER, colour) if far else (colour, PAPER)
-    look: dict[str, Any] = {"marker": when(placement).marker, "mfc": fill, "mec": edge}
+    look: dict[str, Any] = {"marker": mask_lifetime(placement).marker, "mfc": fill, "mec": edge}
     axes.plot([x], [y], color=colour, ms=6, mew=0.8, zorder=4, **look)
 
 
@@ -127,7 +134,7 @@ def draw_interval(
 ) -> None:
     """Draw a t interval between two ends; nothing where there are too few seeds for one (nan)."""
     if np.isfinite([*x, *y]).all():
-        axes.plot(x, y, color=where(placement).colour, lw=1.1, zorder=2.5)
+        axes.plot(x, y, color=edge_group(placement).colour, lw=1.1, zorder=2.5)
 
 
 def draw_baseline(axes: Axes, summary: pd.DataFrame, metric: str, which: str) -> None:
@@ -143,10 +150,10 @@ def key_to_kinds(figure: Figure, placements: Iterable[str]) -> None:
 
     No dropout has no entry: the baseline is written beside its line.
     """
-    kinds = {(where(placement), when(placement)) for placement in placements}
+    kinds = {(edge_group(placement), mask_lifetime(placement)) for placement in placements}
     kinds = {(place, time) for place, time in kinds if place is not NOWHERE}
-    colours = [place for place in WHERES if place in {place for place, _ in kinds}]
-    markers = [time for time in WHENS if time in {time for _, time in kinds}]
+    colours = [place for place in EDGE_GROUPS if place in {place for place, _ in kinds}]
+    markers = [time for time in MASK_LIFETIMES if time in {time for _, time in kinds}]
     if not kinds:
         return
     key(

@@ -10,7 +10,7 @@ from ablate.report.sweeps import without_dial
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Entry:
     """One entry as it is read: a number or a word, and what stands small behind it."""
 
     text: str
@@ -32,7 +32,7 @@ class Column:
 
     head: str
     unit: str
-    write: Callable[[pd.Series], Cell]
+    write: Callable[[pd.Series], Entry]
     left: bool = False
     terminal: bool = True
     page: bool = True
@@ -44,41 +44,41 @@ class Column:
         return f"{self.head} ({self.unit})" if self.unit else self.head
 
 
-def named(row: pd.Series) -> Cell:
+def labelled(row: pd.Series) -> Entry:
     """The placement's label without its dial."""
-    return Cell(without_dial(row["label"], row["dial_value"]))
+    return Entry(without_dial(row["label"], row["dial_value"]))
 
 
-def counted(name: str) -> Callable[[pd.Series], Cell]:
+def counted(name: str) -> Callable[[pd.Series], Entry]:
     """A count, such as that of diverged trials."""
-    return lambda row: Cell(str(row[name]))
+    return lambda row: Entry(str(row[name]))
 
 
-def measured(name: str, write: Writer, lowest: float | None = None) -> Callable[[pd.Series], Cell]:
+def measured(name: str, write: Writer, lowest: float | None = None) -> Callable[[pd.Series], Entry]:
     """A mean over seeds with its spread; `lowest` is the value to mark as the best."""
 
-    def entry(row: pd.Series) -> Cell:
+    def entry(row: pd.Series) -> Entry:
         values = row[f"{name}_values"]
         if not isinstance(values, tuple) or not values:
-            return Cell(NOTHING)
+            return Entry(NOTHING)
         half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
         # An interval's half-width has no sign of its own.
         small = spread(values, half, perplexity if write is signed and half >= 0 else write)
-        return Cell(write(row[name]), small, row[name] == lowest)
+        return Entry(write(row[name]), small, row[name] == lowest)
 
     return entry
 
 
-def compared(row: pd.Series) -> Cell:
+def compared(row: pd.Series) -> Entry:
     """In how many pairs the placement is better than the baseline, and in how many equal to it."""
     pairs = row["valid_pairs"]
     if pd.isna(pairs) or not pairs:
-        return Cell(NOTHING)
+        return Entry(NOTHING)
     equal = f", {row['valid_equal']:g} equal" if row["valid_equal"] else ""
-    return Cell(f"{row['valid_better']:g} of {pairs:g}{equal}")
+    return Entry(f"{row['valid_better']:g} of {pairs:g}{equal}")
 
 
-def paired(row: pd.Series) -> Cell:
+def paired(row: pd.Series) -> Entry:
     """How many seeds the placement shares with the baseline."""
     pairs = row["valid_pairs"]
-    return Cell(NOTHING if pd.isna(pairs) else f"{pairs:g}")
+    return Entry(NOTHING if pd.isna(pairs) else f"{pairs:g}")

@@ -126,7 +126,7 @@ def split(
     Combinations of which no trial has run yet have empty `trials` and come last, in the order of
     the study file. Where nothing that the file asks for has run, the rest stands in its place.
     """
-    names, slugs = named(cells)
+    names, slugs = combination_names(cells)
     parts: list[Combination] = []
     for values, own in cells.groupby(list(COMBINATION), sort=False):
         marked = own.loc[own["baseline"].astype(bool), "label"]
@@ -147,7 +147,7 @@ def split(
     return tuple(parts)
 
 
-def named(cells: pd.DataFrame) -> tuple[dict[Hashable, str], dict[Hashable, str]]:
+def combination_names(cells: pd.DataFrame) -> tuple[dict[Hashable, str], dict[Hashable, str]]:
     """For each combination of a store's cells its name, and what it is called in file names."""
     # By value and not by row, so that a name depends on what there is and on no order.
     rows = cells.drop_duplicates(list(COMBINATION)).sort_values(list(COMBINATION))

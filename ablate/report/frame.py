@@ -11,7 +11,7 @@ import pandas as pd
 from ablate.errors import AblateError, AblateWarning
 from ablate.facts import canonical_json
 from ablate.quantities import perplexity
-from ablate.report.combination import COMBINATION, named
+from ablate.report.combination import COMBINATION, combination_names
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.status import COMMITTED, Status
 from ablate.store import Store
@@ -108,7 +108,7 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
             or f"study '{store.study}' has no finished trial of profile '{store.profile}' yet; "
             f"run `{store.command('run')}`"
         )
-    texts, _ = named(cells)
+    texts, _ = combination_names(cells)
     keys = frame[list(COMBINATION)].itertuples(index=False, name=None)
     frame["combination"] = [texts[key] for key in keys]
     return frame.sort_values(["position", "seed"], kind="stable", ignore_index=True)
@@ -149,8 +149,8 @@ def _of_today(strategy: str, arguments: str) -> str:
 
 def _distinct_labels(cells: pd.DataFrame) -> pd.Series:
     """Labels, with the arguments behind those that two placements would share."""
-    named = cells.drop_duplicates(["label", "strategy", "arguments"])
-    shared = set(named["label"][named["label"].duplicated()])
+    combination_names = cells.drop_duplicates(["label", "strategy", "arguments"])
+    shared = set(combination_names["label"][combination_names["label"].duplicated()])
     spelled = [
         f"{label} ({_spell(arguments)})" if label in shared else label
         for label, arguments in zip(cells["label"], cells["arguments"], strict=True)

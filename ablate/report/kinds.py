@@ -19,7 +19,7 @@ _BETWEEN = Edge.EMBEDDING | Edge.VERTICAL
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class EdgeGroup:
     """On which edges a placement acts, seen from the recurrence."""
 
     name: str
@@ -28,7 +28,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class MaskLifetime:
     """How long one decision holds over time."""
 
     name: str
@@ -36,20 +36,20 @@ class When:
     marker: str
 
 
-NOWHERE = Where("none", "no dropout", "#4d4d4d")
-BETWEEN = Where("between", "between layers", "#0072b2")
-INSIDE = Where("inside", "inside the recurrence", "#d55e00")
-BOTH = Where("both", "both", "#009e73")
-WHERES = (NOWHERE, BETWEEN, INSIDE, BOTH)
+NOWHERE = EdgeGroup("none", "no dropout", "#4d4d4d")
+BETWEEN = EdgeGroup("between", "between layers", "#0072b2")
+INSIDE = EdgeGroup("inside", "inside the recurrence", "#d55e00")
+BOTH = EdgeGroup("both", "both", "#009e73")
+EDGE_GROUPS = (NOWHERE, BETWEEN, INSIDE, BOTH)
 
-STEP = When("step", "fresh each step", "o")
-WINDOW = When("window", "one mask a window", "s")
-MIXED = When("mixed", "mixed or bursts", "D")
-WHENS = (STEP, WINDOW, MIXED)
+STEP = MaskLifetime("step", "fresh each step", "o")
+WINDOW = MaskLifetime("window", "one mask a window", "s")
+MIXED = MaskLifetime("mixed", "mixed or bursts", "D")
+MASK_LIFETIMES = (STEP, WINDOW, MIXED)
 
 
 @cache
-def where(placement: str) -> Where:
+def edge_group(placement: str) -> EdgeGroup:
     """Where the placement with this canonical text acts."""
     edges = Placement.parse(placement).edges
     return {
@@ -61,7 +61,7 @@ def where(placement: str) -> Where:
 
 
 @cache
-def when(placement: str) -> When:
+def mask_lifetime(placement: str) -> MaskLifetime:
     """How long the decisions of the placement with this canonical text hold."""
     # WEIGHT has no axis of time: its one mask serves the window.
     drops = Placement.parse(placement).values()

@@ -2,19 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ablate.pages import template
 from ablate.placement import Placement
-from ablate.report.columns import Cell, Column
+from ablate.report.columns import Column, Entry
 from ablate.report.combination import Combination
 from ablate.report.figures import Drawn
 from ablate.report.findings import findings
 from ablate.report.inline import inline
-from ablate.report.kinds import NOWHERE, WHENS, WHERES, When, Where, when, where
+from ablate.report.kinds import (
+    EDGE_GROUPS,
+    MASK_LIFETIMES,
+    NOWHERE,
+    EdgeGroup,
+    MaskLifetime,
+    edge_group,
+    mask_lifetime,
+)
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
 from ablate.report.table import Table
@@ -88,13 +95,13 @@ class Section:
         return Markup(inline(figure.svg, name=f"{self.prefix}{figure.name}", title=figure.title))
 
 
-def rows_of(table: Table) -> list[tuple[Where, When, bool, list[Cell]]]:
+def rows_of(table: Table) -> list[tuple[EdgeGroup, MaskLifetime, bool, list[Entry]]]:
     """A table's rows as the page shows them: kind, whether it is the baseline, entries."""
     shown = [index for index, column in enumerate(table.columns) if column.page]
     texts, marks = table.rows["placement"], table.rows["label"] == table.baseline
     return [
-        (where(text), when(text), mark, [cells[index] for index in shown])
-        for text, mark, cells in zip(texts, marks, table.entries, strict=True)
+        (edge_group(text), mask_lifetime(text), mark, [entries[index] for index in shown])
+        for text, mark, entries in zip(texts, marks, table.entries, strict=True)
     ]
 
 
@@ -122,24 +129,20 @@ def render(
     """
     shown = [table for section in sections for table in section.tables]
     kinds = {kind for table in shown for text in table.rows["placement"] for kind in _kinds(text)}
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            study=study,
-            profile=profile,
-            question=question,
-            sections=sections,
-            unstarted=[(part.name, names_of(part.missing)) for part in unstarted],
-            notes=notes,
-            again=again,
-            forget=forget,
-            rows_of=rows_of,
-            columns_of=columns_of,
-            wheres=[kind for kind in WHERES if kind in kinds],
-            whens=[kind for kind in WHENS if kind in kinds],
-            version=_version(sections),
-        )
+    return template("page.html.j2", "ablate.report").render(
+        study=study,
+        profile=profile,
+        question=question,
+        sections=sections,
+        unstarted=[(part.name, names_of(part.missing)) for part in unstarted],
+        notes=notes,
+        again=again,
+        forget=forget,
+        rows_of=rows_of,
+        columns_of=columns_of,
+        wheres=[kind for kind in EDGE_GROUPS if kind in kinds],
+        whens=[kind for kind in MASK_LIFETIMES if kind in kinds],
+        version=_version(sections),
     )
 
 
@@ -162,22 +165,11 @@ def _each(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _kinds(placement: str) -> tuple[Where | When, ...]:
-    place = where(placement)
-    return (place,) if place is NOWHERE else (place, when(placement))
+def _kinds(placement: str) -> tuple[EdgeGroup | MaskLifetime, ...]:
+    place = edge_group(placement)
+    return (place,) if place is NOWHERE else (place, mask_lifetime(placement))
 
 
 def _version(sections: tuple[Section, ...]) -> str:
     versions = sorted({str(v) for s in sections for v in s.part.trials["ablate_version"].unique()})
     return ", ".join(versions)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("ablate.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -16,7 +16,7 @@ from ablate.report.axes import (
     seed_values,
 )
 from ablate.report.combination import require_one
-from ablate.report.kinds import where
+from ablate.report.kinds import edge_group
 from ablate.report.names import shortened
 from ablate.report.reach import within_reach
 from ablate.report.statistics import Summary
@@ -45,7 +45,7 @@ def gap_by_placement(trials: pd.DataFrame) -> Figure:
     texts = shortened(rows["label"], LONGEST_NAME)
     left.set_yticklabels([texts[label] for label in rows["label"]])
     for text, placement in zip(left.get_yticklabels(), rows["placement"], strict=True):
-        text.set_color(where(placement).colour)
+        text.set_color(edge_group(placement).colour)
     right.set_xlabel(VALID_PERPLEXITY)
     perplexity_axis(right, "x", seed_values(rows, "valid_ppl"))
     left.tick_params(axis="y", length=0)
@@ -59,5 +59,5 @@ def _draw_row(axes: Axes, row: pd.Series, metric: str, y: float) -> None:
     draw_seeds(axes, row[f"{metric}_values"], [y] * row["n"], placement)
     draw_interval(axes, (row[f"{metric}_low"], row[f"{metric}_high"]), (y, y), placement)
     # Dotted, where it lies beyond the axis.
-    style = {"color": where(placement).colour, "lw": 1.6, "ls": ":" if row["far"] else "-"}
+    style = {"color": edge_group(placement).colour, "lw": 1.6, "ls": ":" if row["far"] else "-"}
     axes.plot([mean, mean], [y - 0.3, y + 0.3], zorder=4, **style)

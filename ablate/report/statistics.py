@@ -31,7 +31,7 @@ _DIFFERENCES = [
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class SeedMean:
     """A mean over seeds; `low` and `high` bound its t interval and are nan below three seeds."""
 
     values: tuple[float, ...]
@@ -50,7 +50,7 @@ class Estimate:
         return (self.high - self.low) / 2
 
 
-def estimate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
+def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
     """Mean and Student-t interval of `values` (one a seed, in the order given).
 
     A perplexity of a finished trial may be above every float; its mean is then infinite and has no
@@ -64,7 +64,7 @@ def estimate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
     if array.size >= SEEDS_FOR_INTERVAL and np.isfinite(array).all():
         error = float(array.std(ddof=1)) / np.sqrt(array.size)
         half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * error
-    return Estimate(tuple(array.tolist()), mean, mean - half, mean + half)
+    return SeedMean(tuple(array.tolist()), mean, mean - half, mean + half)
 
 
 def _mean(array: np.ndarray) -> float:
@@ -139,7 +139,7 @@ class Summary:
         row["n"] = len(finished)
         row["keys"] = tuple(finished["key"])
         for metric in self.metrics:
-            found = estimate(finished[metric].dropna().to_list(), level=self.level)
+            found = seed_mean(finished[metric].dropna().to_list(), level=self.level)
             row |= {metric: found.mean, f"{metric}_low": found.low, f"{metric}_high": found.high}
             row[f"{metric}_values"] = found.values
         return row
@@ -182,7 +182,7 @@ class Differences:
         # Of two infinite perplexities neither is known to be the better one.
         both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
-        found = estimate(change.to_list(), level=self.level)
+        found = seed_mean(change.to_list(), level=self.level)
         return {
             "placement": group["placement"].iloc[0],
             "pairs": found.n,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ablate.report.kinds import where
+from ablate.report.kinds import edge_group
 
 # More panels, rows or names than this are not read but skipped.
 MOST = 30
@@ -30,7 +30,7 @@ class Curve:
     @property
     def colour(self) -> str:
         """The colour of its kind."""
-        return where(self.placement).colour
+        return edge_group(self.placement).colour
 
     @property
     def points(self) -> np.ndarray:

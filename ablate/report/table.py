@@ -13,13 +13,13 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ablate.report.columns import Cell, Column, compared, counted, measured, named, paired
+from ablate.report.columns import Column, Entry, compared, counted, labelled, measured, paired
 from ablate.report.combination import Combination
 from ablate.report.escape import comment, markdown, tex
 from ablate.report.names import shortened
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
-from ablate.report.unknown import Unknown, caption, unknown_in
+from ablate.report.unknown import UnknownTargets, caption, unknown_targets
 from ablate.status import Status
 from ablate.tables import latex_table, markdown_table, printed
 
@@ -62,9 +62,9 @@ class Table:
         """The columns to read, left to right."""
         against = f"to {self.baseline}"
         columns = [
-            Column("placement", "", named, left=True),
-            Column("rate", "dial", lambda r: Cell(rate(r["dial_value"]))),
-            Column("n", "seeds", lambda r: Cell(str(r["n"]))),
+            Column("placement", "", labelled, left=True),
+            Column("rate", "dial", lambda r: Entry(rate(r["dial_value"]))),
+            Column("n", "seeds", lambda r: Entry(str(r["n"]))),
             *(Column(lost, "", counted(lost)) for lost in LOST if self._any(lost)),
             Column("train", "ppl", measured("train_ppl", perplexity)),
             *self._perplexities("valid"),
@@ -83,7 +83,7 @@ class Table:
             if self._unpaired:
                 columns.append(Column("pairs", "", paired, page=False, files=False))
         if self.rows["valid_p_holm"].notna().any():
-            holm = Column("p", "Holm", lambda r: Cell(p_value(r["valid_p_holm"])), terminal=False)
+            holm = Column("p", "Holm", lambda r: Entry(p_value(r["valid_p_holm"])), terminal=False)
             columns.append(holm)
         return tuple(columns)
 
@@ -106,7 +106,7 @@ class Table:
         return bool((self.rows[name] > 0).any())
 
     @property
-    def entries(self) -> list[list[Cell]]:
+    def entries(self) -> list[list[Entry]]:
         """What is read, row by row."""
         columns = self.columns
         return [[column.write(row) for column in columns] for _, row in self.rows.iterrows()]
@@ -145,7 +145,7 @@ class Table:
         table = latex_table(heads, rows, right=[not column.left for column in columns])
         return (comment(self.caption) if self.caption else "") + table
 
-    def _filed(self) -> tuple[list[Column], list[list[Cell]]]:
+    def _filed(self) -> tuple[list[Column], list[list[Entry]]]:
         """The columns and entries of Markdown and LaTeX."""
         columns = [column for column in self.columns if column.files]
         return columns, [
@@ -159,7 +159,7 @@ class Table:
             text = self._rendered(spreads, left_out)
             if _widest(text) <= width:
                 return text
-        longest = max(len(cells[0].text) for cells in self.entries)
+        longest = max(len(row[0].text) for row in self.entries)
         too_wide = _widest(self._rendered(*_LAYOUTS[-1])) - width
         return self._rendered(*_LAYOUTS[-1], name=longest - too_wide)
 
@@ -177,8 +177,8 @@ class Table:
         if name is not None:
             names = shortened((row[0].text for row in entries), max(name, _SHORTEST_NAME))
         for row in entries:
-            cells = [(columns[index].head in spreads, row[index]) for index in kept]
-            texts = [cell.whole if whole else cell.text for whole, cell in cells]
+            shown = [(columns[index].head in spreads, row[index]) for index in kept]
+            texts = [entry.whole if whole else entry.text for whole, entry in shown]
             table.add_row(*map(Text, [names.get(texts[0], texts[0]), *texts[1:]]))
         return "".join(f"{line}\n" for line in printed(table).splitlines() if line)
 
@@ -189,7 +189,7 @@ def make_table(combination: Combination) -> Table:
     They are the family of Holm's correction. Raises AblateError where none has run.
     """
     trials = combination.trials
-    found = unknown_in(trials)
+    found = unknown_targets(trials)
     rows = _rows(trials, trials, known=found)
     missing = combination.missing.groupby(list(PLACEMENT)).size().rename("missing")
     rows = rows.merge(missing, on=list(PLACEMENT), how="left")
@@ -212,13 +212,15 @@ def make_other_table(combination: Combination) -> Table | None:
         return None
     against = baseline_of(combination.trials[combination.trials["status"] == Status.OK])
     trials = others if against is None else pd.concat([others, against])
-    rows = _rows(others, trials, known=unknown_in(others))
+    rows = _rows(others, trials, known=unknown_targets(others))
     tests = [f"{split}_{name}" for split in ("valid", "test") for name in ("p", "p_holm")]
     rows[tests] = float("nan")
     return Table(rows.assign(missing=0), _label(trials))
 
 
-def _rows(trials: pd.DataFrame, compared: pd.DataFrame, known: Sequence[Unknown]) -> pd.DataFrame:
+def _rows(
+    trials: pd.DataFrame, compared: pd.DataFrame, known: Sequence[UnknownTargets]
+) -> pd.DataFrame:
     """One row a placement of `trials`, with the differences that `compared` has."""
     metrics = [*Summary().metrics, *(f"{one.split}_known_ppl" for one in known)]
     rows = Summary(tuple(metrics))(trials)

@@ -20,7 +20,7 @@ from ablate.report.axes import (
     seed_values,
 )
 from ablate.report.combination import require_one
-from ablate.report.kinds import where
+from ablate.report.kinds import edge_group
 from ablate.report.names import shortened
 from ablate.report.placing import PointName, write_names
 from ablate.report.reach import within_reach
@@ -65,7 +65,9 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
     settle(figure)
     texts = shortened(named["label"], LONGEST_NAME)
     names = [
-        PointName(row["gap"], row["valid_ppl"], texts[row["label"]], where(row["placement"]).colour)
+        PointName(
+            row["gap"], row["valid_ppl"], texts[row["label"]], edge_group(row["placement"]).colour
+        )
         for _, row in named.iterrows()
     ]
     lines += _across(axes, summary) + _crosses(named)

@@ -12,7 +12,7 @@ SPLITS = {"valid": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownTargets:
     """How many of a split's `targets` are words that the vocabulary lacks."""
 
     split: str
@@ -26,18 +26,18 @@ class Unknown:
         return f"{self.count:,} of {self.targets:,} {SPLITS[self.split]} targets ({share} %)"
 
 
-def unknown_in(trials: pd.DataFrame) -> tuple[Unknown, ...]:
+def unknown_targets(trials: pd.DataFrame) -> tuple[UnknownTargets, ...]:
     """The splits with such words, of one combination; none where nobody counted them."""
     found = []
     for split in SPLITS:
         counted = trials[[f"{split}_unknown", f"{split}_targets"]].dropna().astype(int)
         count, targets = counted.max() if len(counted) else (0, 0)
         if count and targets:
-            found.append(Unknown(split, int(count), int(targets)))
+            found.append(UnknownTargets(split, int(count), int(targets)))
     return tuple(found)
 
 
-def caption(found: tuple[Unknown, ...]) -> str:
+def caption(found: tuple[UnknownTargets, ...]) -> str:
     """One sentence for below a table; empty where every word is known."""
     if not found:
         return ""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ablate.report.frame import results
-from ablate.report.statistics import Estimate, estimate
+from ablate.report.statistics import SeedMean, seed_mean
 from bench.intervals import Interval, number, of_median
 
 
@@ -29,8 +29,8 @@ class Pairs(NamedTuple):
     """
 
     n: int
-    valid: Estimate
-    test: Estimate
+    valid: SeedMean
+    test: SeedMean
     apart: float
     speed: Interval | None
     precisions: tuple[str, str]
@@ -51,8 +51,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> Pairs:
     }
     return Pairs(
         n=len(both),
-        valid=estimate(changed["valid"].tolist()),
-        test=estimate(changed["test"].tolist()),
+        valid=seed_mean(changed["valid"].tolist()),
+        test=seed_mean(changed["test"].tolist()),
         apart=float(changed["valid"].abs().max()),
         speed=_speed(both["seconds_a"].tolist(), both["seconds_b"].tolist()),
         precisions=(_one(both["precision_a"]), _one(both["precision_b"])),

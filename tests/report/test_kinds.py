@@ -2,7 +2,17 @@
 
 import pytest
 
-from ablate.report.kinds import BETWEEN, BOTH, INSIDE, MIXED, NOWHERE, STEP, WINDOW, when, where
+from ablate.report.kinds import (
+    BETWEEN,
+    BOTH,
+    INSIDE,
+    MIXED,
+    NOWHERE,
+    STEP,
+    WINDOW,
+    edge_group,
+    mask_lifetime,
+)
 from ablate.strategies import get
 
 
@@ -26,7 +36,7 @@ from ablate.strategies import get
 def test_kinds_of_strategies(strategy: str, given: dict, kind: tuple):
     """Each published placement has the kind that its paper describes."""
     placement = get(strategy).place(**given).text
-    assert (where(placement), when(placement)) == kind
+    assert (edge_group(placement), mask_lifetime(placement)) == kind
 
 
 def test_kinds_are_told_apart():

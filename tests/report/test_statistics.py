@@ -14,11 +14,11 @@ from ablate.report.statistics import (
     Differences,
     Summary,
     baseline_of,
-    estimate,
     holm,
     improvement,
     lead_of,
     paired_p,
+    seed_mean,
 )
 
 
@@ -49,7 +49,7 @@ def trials(**placements: list[float | str]) -> pd.DataFrame:
 
 def test_interval_of_three_seeds_by_hand():
     """Three values 1, 2, 6: mean 3, s^2 = 7, half width 4.302653 sqrt(7 / 3)."""
-    found = estimate([1.0, 2.0, 6.0])
+    found = seed_mean([1.0, 2.0, 6.0])
     assert found.mean == pytest.approx(3.0)
     assert found.half == pytest.approx(4.30265273 * math.sqrt(7 / 3))
     assert (found.low + found.high) / 2 == pytest.approx(3.0)
@@ -58,7 +58,7 @@ def test_interval_of_three_seeds_by_hand():
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=12))
 def test_interval_equals_scipy(values: list[float]):
     """The interval is scipy's, at every number of seeds from three on."""
-    found = estimate(values)
+    found = seed_mean(values)
     error = stats.sem(values)
     expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), error) if error else None
     low, high = expected or (np.mean(values), np.mean(values))
@@ -68,7 +68,7 @@ def test_interval_equals_scipy(values: list[float]):
 @pytest.mark.parametrize("values", [[], [2.0], [2.0, 4.0]], ids=["none", "one", "two"])
 def test_no_interval_below_three_seeds(values: list[float]):
     """Fewer than three seeds give their values and no interval."""
-    found = estimate(values)
+    found = seed_mean(values)
     assert found.values == tuple(values)
     assert found.n == len(values)
     assert math.isnan(found.low)
@@ -78,12 +78,12 @@ def test_no_interval_below_three_seeds(values: list[float]):
 def test_a_mean_refuses_what_diverged():
     """A value that is no number must be counted by the caller, never averaged."""
     with pytest.raises(AblateError, match=r"numbers only, got \[1.0, nan\]"):
-        estimate([1.0, math.nan])
+        seed_mean([1.0, math.nan])
 
 
 def test_a_perplexity_above_every_float_has_a_mean_and_no_interval():
     """Three seeds of which one ends at inf: the mean is inf, and nothing is tested."""
-    found = estimate([1.0, math.inf, 2.0])
+    found = seed_mean([1.0, math.inf, 2.0])
     assert found.mean == math.inf
     assert math.isnan(found.low)
     assert math.isnan(paired_p([-1.0, math.inf, 2.0]))

@@ -12,14 +12,14 @@ from ablate.auditing.compare import compare, judge
 from ablate.auditing.dropout_layer import DropoutLayer, check_dropout_layer, measure_dropout_layer
 from ablate.auditing.embedding import EmbeddingSubject, check_embedding, measure_embedding
 from ablate.auditing.layer_edges import Expected, expected
-from ablate.auditing.measure import Measurement, measure
+from ablate.auditing.measure import Measurement, measure_layers
 from ablate.auditing.recognition import find_subject, refuse_gru
 from ablate.auditing.result import Audit
 from ablate.auditing.subject import Subject
 from ablate.auditing.visibility import find_visibility
 from ablate.compiling import eagerly
 from ablate.edges import Edge
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
 from ablate.model.copies import same_stacks
 from ablate.placement import Placement
 
@@ -55,11 +55,13 @@ def audit(
     reaches, or where rates by layer do not fit it.
     """
     if not isinstance(module, nn.Module):
-        raise AblateError(f"an audit takes a torch.nn.Module that was made, got {module!r}")
+        raise WrongValue("an audit", "a torch.nn.Module that was made", module)
     if placement is not None and not isinstance(placement, Placement):
-        raise AblateError(
-            f"an audit compares with a Placement, got {placement!r}; a strategy's is "
-            "ablate.strategies.get(name).place()"
+        raise WrongValue(
+            "an audit",
+            "a Placement to compare with",
+            placement,
+            mend="a strategy's is ablate.strategies.get(name).place()",
         )
     # Masks of a few numbers: compiling takes longer than running them.
     with _one_thread(module), eagerly():
@@ -110,7 +112,7 @@ def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first:
     wanted = None
     if placement is not None:
         wanted = tuple(one for one in expected(placement, subject.layers) if one.edge is not _WORDS)
-    found = _judged(measure(subject, wanted), checks, wanted)
+    found = _judged(measure_layers(subject, wanted), checks, wanted)
     if outlook.beside:
         found = replace(
             found,
@@ -146,7 +148,8 @@ def _audit_bare(
             there = ", ".join(each.label for each in edges) or "nothing"
             raise AblateError(
                 "a layer that only drops is compared with one edge, and the placement drops "
-                f"{there}; say which by edge=Edge.INPUT, or --edge INPUT"
+                f"{there}; say which by edge=Edge.INPUT, or --edge INPUT",
+                given=tuple(edges),
             )
         (edge,) = edges
         wanted = _of_bare(placement, edge)

@@ -13,7 +13,7 @@ from torch import nn
 from ablate.auditing.audit import audit
 from ablate.auditing.result import Audit
 from ablate.edges import Edge
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError, UnknownName, WrongValue
 from ablate.placement import Placement
 from ablate.strategies import get
 from ablate.strategies.parameters import Value
@@ -81,8 +81,7 @@ def read_edge(word: str | None) -> Edge | None:
         return None
     there = [edge.label for edge in Edge]
     if word.upper() not in there:
-        near = did_you_mean(word.upper(), there) or f"; edges are {', '.join(there)}"
-        raise AblateError(f"--edge takes the name of an edge, got '{word}'{near}")
+        raise UnknownName("edge", word.upper(), there)
     return Edge[word.upper()]
 
 
@@ -92,7 +91,7 @@ def read_names(given: Iterable[str]) -> dict[str, str]:
     for text in given:
         key, equals, name = text.partition("=")
         if not equals or not key.strip() or not name.strip():
-            raise AblateError(f"--name takes KEY=NAME, as in weight_ih_l0=x2h.weight, got '{text}'")
+            raise WrongValue("--name", "KEY=NAME, as in weight_ih_l0=x2h.weight", text)
         found[key.strip()] = name.strip()
     return found
 
@@ -115,13 +114,15 @@ def load_modules(spec: str) -> tuple[nn.Module, ...]:
     """
     name, colon, factory = spec.rpartition(":")
     if not colon or not name or not factory:
-        raise AblateError(
-            "--module takes FILE:FACTORY, a Python file and the name of a function in it that "
-            f"makes the module, as in model.py:make, got '{spec}'"
+        raise WrongValue(
+            "--module",
+            "FILE:FACTORY, a Python file and the name of a function in it that makes the module, "
+            "as in model.py:make",
+            spec,
         )
     path = Path(name)
     if not path.is_file():
-        raise AblateError(f"--module {spec}: there is no file '{name}'")
+        raise AblateError(f"--module {spec}: there is no file '{name}'", given=name)
     found = _factory(path, factory, spec)
     try:
         made = found()
@@ -156,6 +157,5 @@ def _factory(path: Path, name: str, spec: str) -> Callable[[], Any]:
         ) from error
     if not callable(getattr(loaded, name, None)):
         there = [key for key, value in vars(loaded).items() if inspect.isroutine(value)]
-        near = did_you_mean(name, there) or f"; it has {', '.join(there) or 'no functions'}"
-        raise AblateError(f"--module {spec}: '{path}' has no function '{name}'{near}")
+        raise UnknownName(f"function of '{path}'", name, there)
     return getattr(loaded, name)

@@ -31,7 +31,7 @@ from ablate.auditing.probes import Array, cleaned
 from ablate.auditing.subject import copied_module, parameters_of, seeded
 from ablate.drops import ALL, Extent
 from ablate.edges import Edge
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
 
 DRAWS: Final = 48
 
@@ -60,7 +60,7 @@ class EmbeddingSubject:
             )
         ((name, shape),) = tables.items()
         if shape[0] < 2:
-            raise AblateError(f"an audit of words needs two of them at least, got {shape[0]}")
+            raise WrongValue("an audit of words", "two of them at least", shape[0])
         found = cls(copied_module(module), name, batch_first, shape[0], shape[1])
         tokens = torch.zeros(2, 3, dtype=torch.int64)
         try:

@@ -36,7 +36,7 @@ class Measurement:
     sizes: Mapping[str, int]
 
 
-def measure(subject: Subject, wanted: Sequence[Expected] | None = None) -> Measurement:
+def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -> Measurement:
     """Every mask that acts in the module, edge by edge, layer by layer.
 
     More draws are taken where they tell more, with a wider batch where even those are too few: for

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ablate.auditing.wrappers import FORWARD_OUTPUT, shown
-from ablate.errors import AblateError, did_you_mean, quoted
+from ablate.errors import AblateError, UnknownName, WrongValue, quoted
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -81,14 +81,12 @@ def _told(
     for key, name in told.items():
         match = _TOLD.fullmatch(key)
         if match is None:
-            raise AblateError(
-                f"names are by those of torch.nn.LSTM, as in weight_ih_l0, got '{key}'"
+            raise WrongValue(
+                "names", "keys that are names of torch.nn.LSTM, as in weight_ih_l0", key
             )
         if name not in parameters:
-            raise AblateError(
-                f"the module has no parameter '{name}'{did_you_mean(name, parameters)}; it has: "
-                f"{_there(parameters)}"
-            )
+            there = f"it has: {_there(parameters)}"
+            raise UnknownName("parameter of the module", name, parameters, else_=there)
         rows = 4 * _units(parameters, told, int(match["layer"]))
         transposed = parameters[name].dim() == 2 and parameters[name].shape[0] != rows
         views[int(match["layer"]), match["kind"]] = ParameterView(name, transposed)
@@ -129,7 +127,8 @@ def _named(parameters: Mapping[str, Tensor]) -> dict[tuple[int, str], ParameterV
                 f"an audit cannot tell two parameters apart: {other} and {name}. Say which layer "
                 "is which by names={'weight_ih_l0': '...', ...}, or --name weight_ih_l0=...; if "
                 "they are two directions, an audit reads one at a time: "
-                f"{shown(FORWARD_OUTPUT)}\n\nwith names={{{told}}}"
+                f"{shown(FORWARD_OUTPUT)}\n\nwith names={{{told}}}",
+                given=(other, name),
             )
         found[place, match["kind"]] = name
     places = sorted({place for place, _ in found})

@@ -139,7 +139,8 @@ def touches(placement: Placement, layers: int, n: int, cell: Cell = LSTM) -> Tou
     if layers < 1 or n < 0:
         raise AblateError(
             f"paths are counted over at least 1 layer and a distance n of 0 or more, "
-            f"got {layers} layer(s) and n = {n}"
+            f"got {layers} layer(s) and n = {n}",
+            given=(layers, n),
         )
     placement.check(layers, cell)
     graph = tuple(arcs(placement, layers, 2 * n + 1, cell))

@@ -166,7 +166,8 @@ def require_one(trials: pd.DataFrame) -> None:
         raise AblateError(
             f"a table or figure shows one corpus, net, recipe and precision, and this frame has "
             f"several of: {', '.join(mixed)}; take one, e.g. "
-            "frame[frame.combination == frame.combination.iloc[0]]"
+            "frame[frame.combination == frame.combination.iloc[0]]",
+            given=tuple(mixed),
         )
 
 

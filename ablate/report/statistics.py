@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue, quoted
 from ablate.status import Status
 
 # With two seeds t's factor is 12.7, and the interval says nothing.
@@ -58,7 +58,7 @@ def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
     """
     array = np.asarray(values, dtype=np.float64)
     if np.isnan(array).any():
-        raise AblateError(f"a mean takes numbers only, got {array.tolist()}")
+        raise WrongValue("a mean", "numbers only", array.tolist())
     mean = _mean(array)
     half = float("nan")
     if array.size >= SEEDS_FOR_INTERVAL and np.isfinite(array).all():
@@ -249,11 +249,12 @@ def _require_distinct(trials: pd.DataFrame) -> None:
     again = trials.duplicated([*PLACEMENT, "seed"])
     others = trials.groupby(list(PLACEMENT))["placement"].transform("nunique") > 1
     if (again | others).any():
-        labels = ", ".join(f"'{label}'" for label in trials["label"][again | others].unique())
+        more = [str(label) for label in trials["label"][again | others].unique()]
         raise AblateError(
-            f"a name has one placement, and each seed once, in a table, and {labels} has more: "
-            "take one combination, or run the study once more with `ablate run`, which leaves out "
-            "the trials of earlier versions of a strategy"
+            "a name has one placement, and each seed once, in a table, and "
+            f"{quoted(more)} has more: take one combination, or run the study once more with "
+            "`ablate run`, which leaves out the trials of earlier versions of a strategy",
+            given=tuple(more),
         )
 
 

@@ -6,9 +6,15 @@ from torch import nn
 
 import ablate
 from ablate.auditing import audit
+from ablate.auditing.compare import compare
+from ablate.auditing.layer_edges import expected
+from ablate.auditing.measure import Measurement, measure_layers
+from ablate.auditing.recognition import find_subject
+from ablate.compiling import eagerly
 from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.errors import AblateError
+from ablate.errors import AblateError, WrongValue
+from ablate.model.copies import same_stacks
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.strategies import get
@@ -74,38 +80,38 @@ def test_an_edge_alone_is_found_with_its_rate_sharing_and_scale(name):
             assert {"time", "batch"} <= set(seen)
 
 
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        pytest.param(
-            Placement({Edge.RECURRENT: Drop(0.3, PER_STEP)}),
-            "RECURRENT at layer 0: its mask is the same for the whole window; the placement says "
-            "fresh at each step",
-            id="time",
-        ),
-        pytest.param(
-            Placement({Edge.RECURRENT: Drop(0.7, VARIATIONAL)}),
-            "the probability of dropping, not that of keeping",
-            id="keep",
-        ),
-        pytest.param(
-            Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, gate=1))}),
-            "its mask is the same for the four gates; the placement says of its own for each gate",
-            id="gates",
-        ),
-        pytest.param(
-            Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
-            "HIDDEN at layer 0: nothing drops; the placement drops there with rate 0.3",
-            id="place",
-        ),
-        pytest.param(Placement(), "the placement is silent there", id="none"),
-    ],
-)
-def test_another_placement_is_refused_in_a_sentence(other, words):
+OTHERS = {
+    "time": Placement({Edge.RECURRENT: Drop(0.3, PER_STEP)}),
+    "keep": Placement({Edge.RECURRENT: Drop(0.7, VARIATIONAL)}),
+    "gates": Placement({Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, gate=1))}),
+    "place": Placement({Edge.HIDDEN: Drop(0.3, VARIATIONAL)}),
+    "none": Placement(),
+}
+
+
+@pytest.fixture(scope="module")
+def variational() -> Measurement:
+    """A variational mask on the state, and how often HIDDEN did not drop."""
+    module = _own(Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}), 1)
+    with same_stacks(), eagerly():
+        return measure_layers(find_subject(module), expected(OTHERS["time"] | OTHERS["place"], 1))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_placement_is_refused_in_a_sentence(name, variational, wording):
     """One difference between module and placement is one sentence that names it."""
-    found = audit(_own(Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}), 1), other)
+    differ = compare(variational, expected(OTHERS[name], 1)).differ
+    assert differ
+    for sentence in differ:
+        wording(sentence)
+
+
+def test_a_difference_is_a_disagreement_of_the_audit(wording):
+    """What differs from the placement is told, and the audit does not agree."""
+    found = audit(_own(Placement({Edge.RECURRENT: Drop(0.3, VARIATIONAL)}), 1), OTHERS["gates"])
     assert not found.agrees
-    assert any(words in sentence for sentence in found.disagreements)
+    (sentence,) = found.disagreements
+    wording(sentence)
 
 
 def test_the_stock_module_is_found_to_drop_between_layers():
@@ -146,25 +152,35 @@ def test_batch_first_is_found_out(batch_first):
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
+    "module",
     [
-        pytest.param(nn.LSTM(4, 8, bidirectional=True), "one direction", id="two-directions"),
-        pytest.param(nn.LSTM(4, 8, 2, bidirectional=True), "one direction", id="two-deep"),
-        pytest.param(nn.GRU(4, 8), "reads LSTMs.*a GRU's are three", id="gru"),
-        pytest.param(nn.RNN(4, 8), "reads LSTMs.*an RNN's is one", id="rnn"),
-        pytest.param(nn.LSTM(4, 8, proj_size=3), "reads LSTMs.*proj_size", id="projection"),
-        pytest.param(nn.Linear(4, 3), "takes no tokens", id="linear"),
-        pytest.param(nn.LayerNorm(8), "hangs on more than that value", id="norm"),
-        pytest.param(nn.LSTM, "that was made", id="a-class"),
+        pytest.param(nn.LSTM(4, 8, bidirectional=True), id="two-directions"),
+        pytest.param(nn.LSTM(4, 8, 2, bidirectional=True), id="two-deep"),
+        pytest.param(nn.GRU(4, 8), id="gru"),
+        pytest.param(nn.RNN(4, 8), id="rnn"),
+        pytest.param(nn.LSTM(4, 8, proj_size=3), id="projection"),
+        pytest.param(nn.LayerNorm(8), id="norm"),
     ],
 )
-def test_what_cannot_be_audited_is_refused_with_the_reason(module, words):
+def test_what_cannot_be_audited_is_refused_with_the_reason(module, refused):
     """A module with another interface is one sentence."""
-    with pytest.raises(AblateError, match=words):
+    with refused(AblateError):
         audit(module)
 
 
-def test_a_module_that_no_seed_reaches_is_refused():
+def test_what_no_reading_fits_is_refused_with_all_reasons():
+    """Torch's own words are among them."""
+    with pytest.raises(AblateError, match="takes no tokens"):
+        audit(nn.Linear(4, 3))
+
+
+def test_a_class_is_no_module(refused):
+    """What is audited runs."""
+    with refused(WrongValue, given=nn.LSTM):
+        audit(nn.LSTM)
+
+
+def test_a_module_that_no_seed_reaches_is_refused(refused):
     """Masks from a generator of the module's own, shared by its copies, cannot be had twice."""
     hidden = torch.Generator()
 
@@ -174,11 +190,11 @@ def test_a_module_that_no_seed_reaches_is_refused():
                 x = x * torch.rand(x.shape, generator=hidden, dtype=x.dtype).round()
             return super().forward(x, state)
 
-    with pytest.raises(AblateError, match="draws from a source that an audit cannot set"):
+    with refused(AblateError):
         audit(Wild(4, 8))
 
 
-def test_a_state_that_is_masked_when_it_is_written_is_named():
+def test_a_state_that_is_masked_when_it_is_written_is_named(wording):
     """The last h is whole in y and masked in the state: the next call begins from a masked one."""
 
     class Writes(nn.LSTM):
@@ -187,7 +203,8 @@ def test_a_state_that_is_masked_when_it_is_written_is_named():
             return y, (nn.functional.dropout(h, 0.3, self.training), c)
 
     found = audit(Writes(5, 8), Placement({Edge.RECURRENT: Drop(0.3)}))
-    assert any("masked when it is written" in sentence for sentence in found.disagreements)
+    assert [one.edge for one in found.found if one.written] == [Edge.HIDDEN]
+    wording("\n".join(found.disagreements))
 
 
 INPUT = Placement({Edge.INPUT: Drop(0.3)})

@@ -1,12 +1,12 @@
 """An audit tells each module of the field as it was meant from the same as it was shipped."""
 
 import pytest
-from auditing.field.table import SUBJECTS, WORDS
+from auditing.field.table import SUBJECTS, WORDS, meant
 
 from ablate.auditing import audit
 
 EVERY = (*SUBJECTS, *WORDS)
-MEANT = {f"{s.correct.func.__name__} {s.correct.keywords}": s for s in EVERY}
+MEANT = meant(EVERY)
 
 
 @pytest.mark.parametrize("name", MEANT)

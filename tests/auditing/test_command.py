@@ -75,25 +75,25 @@ def test_a_file_may_hold_dataclasses_and_import_its_neighbours(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "arguments",
     [
-        pytest.param([], "name a strategy, or a module", id="nothing"),
-        pytest.param(["gall2016"], "did you mean 'gal2016'", id="strategy"),
-        pytest.param(["none", "--module", "model.py"], "FILE:FACTORY", id="spec"),
-        pytest.param(["--module", "nowhere.py:make"], "there is no file", id="file"),
-        pytest.param(["--module", "{}:stok"], "did you mean 'stock'", id="factory"),
-        pytest.param(["--module", "{}:none"], "must return a torch.nn.Module", id="returns"),
-        pytest.param(["--module", "{}:raises"], "ValueError: no weights here", id="raises"),
-        pytest.param(["--module", "{}:stock", "--layers", 3], "ablate's own module", id="layers"),
-        pytest.param(["--module", "{}:stock", "--set", "rate=.5"], "no strategy was", id="set"),
-        pytest.param(["none", "--page", "nowhere/page.html"], "there is no folder", id="page"),
+        pytest.param([], id="nothing"),
+        pytest.param(["gall2016"], id="strategy"),
+        pytest.param(["none", "--module", "model.py"], id="spec"),
+        pytest.param(["--module", "nowhere.py:make"], id="file"),
+        pytest.param(["--module", "{}:stok"], id="factory"),
+        pytest.param(["--module", "{}:none"], id="returns"),
+        pytest.param(["--module", "{}:raises"], id="raises"),
+        pytest.param(["--module", "{}:stock", "--layers", 3], id="layers"),
+        pytest.param(["--module", "{}:stock", "--set", "rate=.5"], id="set"),
+        pytest.param(["none", "--page", "nowhere/page.html"], id="page"),
     ],
 )
-def test_bad_input_is_one_sentence_and_2(arguments, words, module):
+def test_bad_input_is_one_sentence_and_2(arguments, module, wording):
     """No traceback, and nothing is audited first."""
     ran = audit(*(str(argument).format(module) for argument in arguments))
     assert ran.exit_code == 2
-    assert words in ran.output
+    wording(ran.output)
     assert "holds" not in ran.output
 
 
@@ -167,16 +167,16 @@ def test_what_is_not_decided_is_said_and_ends_with_0(homemade, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "arguments",
     [
-        pytest.param(["--edge", "OUTPT"], "did you mean 'OUTPUT'", id="edge"),
-        pytest.param(["--name", "weight_ih_l0"], "takes KEY=NAME", id="name"),
-        pytest.param(["--name", "w=p.weight"], "by those of torch.nn.LSTM", id="key"),
-        pytest.param(["--name", "weight_ih_l0=p.wait"], "did you mean 'p.weight'", id="parameter"),
+        pytest.param(["--edge", "OUTPT"], id="edge"),
+        pytest.param(["--name", "weight_ih_l0"], id="name"),
+        pytest.param(["--name", "w=p.weight"], id="key"),
+        pytest.param(["--name", "weight_ih_l0=p.wait"], id="parameter"),
     ],
 )
-def test_a_wrong_adapter_is_one_sentence_and_2(arguments, words, homemade):
+def test_a_wrong_adapter_is_one_sentence_and_2(arguments, homemade, wording):
     """What the options take is said."""
     ran = audit("none", "--module", f"{homemade}:apart", *arguments)
     assert ran.exit_code == 2
-    assert words in ran.output.replace("\n", " ")
+    wording(ran.output)

@@ -14,7 +14,7 @@ from auditing.field.handling import (
     window,
     without_rates,
 )
-from auditing.field.table import SUBJECTS, WORDS, Subject
+from auditing.field.table import SUBJECTS, WORDS, Subject, meant
 from torch import Tensor, nn
 
 from ablate.drops import Scale
@@ -25,9 +25,8 @@ from ablate.engine.window import Window
 
 T, B, D, H, L = 3, 2, 3, 2, 2
 
-each_subject = pytest.mark.parametrize(
-    "subject", [pytest.param(subject, id=subject.bug) for subject in SUBJECTS]
-)
+MEANT = meant(SUBJECTS)
+each_correct = pytest.mark.parametrize("subject", MEANT.values(), ids=MEANT)
 
 
 def by_engine(subject: Subject, module: nn.Module, at: Window) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,12 +38,15 @@ def by_engine(subject: Subject, module: nn.Module, at: Window) -> tuple[Tensor, 
     return made.y_TBX, *made.state
 
 
-@each_subject
+FACTORIES = {f"{name} meant": subject.correct for name, subject in MEANT.items()}
+FACTORIES |= {f"{subject.bug} shipped": subject.wrong for subject in SUBJECTS}
+
+
+@pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES)
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("which", ["correct", "wrong"])
-def test_without_rates_a_module_is_the_lstm_of_torch(subject, which, training):
+def test_without_rates_a_module_is_the_lstm_of_torch(factory, training):
     """Outputs and states equal those of `torch.nn.LSTM` with the same parameters."""
-    module = built(without_rates(getattr(subject, which)), D, H, L).train(training)
+    module = built(without_rates(factory), D, H, L).train(training)
     lstm = nn.LSTM(D, H, L).double()
     with torch.no_grad():
         for (layer, kind), value in parameters(module).items():
@@ -55,7 +57,7 @@ def test_without_rates_a_module_is_the_lstm_of_torch(subject, which, training):
         assert torch.allclose(one, other, rtol=0.0, atol=1e-12)
 
 
-@each_subject
+@each_correct
 def test_evaluation_is_that_of_the_placement(subject):
     """A correct module in evaluation equals the engine's deterministic evaluation."""
     module = built(subject.correct, D, H, L).eval()
@@ -65,22 +67,22 @@ def test_evaluation_is_that_of_the_placement(subject):
         assert torch.allclose(one, other, rtol=0.0, atol=1e-12)
 
 
-@each_subject
+@each_correct
 def test_moments_in_training_are_those_of_the_placement(subject):
-    """Means and products of all that comes out agree with the engine's, over many tosses.
+    """Means and products of all that comes out agree with the engine's, over many draws.
 
     Products of two steps, rows or units see who shares a mask. About 650 of them are compared: one
     at 5 standard errors would come once in three thousand runs, and the seeds are fixed.
     """
-    module, tosses = built(subject.correct, D, H, L).train(), 150
+    module, draws = built(subject.correct, D, H, L).train(), 150
     made, wanted = [], []
     with torch.no_grad():
-        for seed in range(tosses):
+        for seed in range(draws):
             made.append(called(module, *window(T, B, D, H, L), seed))
             at = Window(seed=7, update=seed, time=T, batch=B, dtype=torch.float64)
             wanted.append(by_engine(subject, module, at))
     (one, spread), (other, other_spread) = moments(made), moments(wanted)
-    allowed = 5.0 * ((spread + other_spread) / tosses).sqrt() + 1e-12
+    allowed = 5.0 * ((spread + other_spread) / draws).sqrt() + 1e-12
     assert ((one - other).abs() <= allowed).all()
 
 
@@ -92,15 +94,15 @@ def moments(outputs: list[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     return values.mean(0), values.var(0)
 
 
-@each_subject
+@each_correct
 def test_gradients_see_the_masks(subject):
-    """A correct module's gradients are the differences of its own outputs under the same toss."""
+    """A correct module's gradients are the differences of its own outputs under the same draw."""
     module = built(subject.correct, D, H, L)
     assert gradient_error(module, window(T, B, D, H, L)) < 1e-8
 
 
-@each_subject
-def test_a_call_changes_no_parameter_and_evaluation_tosses_nothing(subject):
+@each_correct
+def test_a_call_changes_no_parameter_and_evaluation_samples_no_mask(subject):
     """Bugs 2 and 3 are not in a correct module."""
     module = built(subject.correct, D, H, L).train()
     before = {place: value.detach().clone() for place, value in parameters(module).items()}
@@ -115,8 +117,8 @@ def test_a_call_changes_no_parameter_and_evaluation_tosses_nothing(subject):
 @pytest.mark.parametrize(
     "subject",
     [
-        pytest.param(subject, id=subject.bug)
-        for subject in SUBJECTS
+        pytest.param(subject, id=name)
+        for name, subject in MEANT.items()
         if all(drop.scale is Scale.TRAIN for drop in subject.placement.values())
     ],
 )

@@ -46,17 +46,17 @@ class Constant(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("behind", "why"),
+    "behind",
     [
-        pytest.param(nn.LayerNorm(8), "units are mixed: a normalisation", id="layer-norm"),
-        pytest.param(Rows(), "rows of the batch are mixed", id="batch-norm"),
-        pytest.param(nn.Softmax(dim=-1), "a softmax", id="softmax"),
-        pytest.param(nn.Linear(8, 8, bias=False), "a matrix over units", id="matrix"),
-        pytest.param(Gain(), "does not depend on the top layer's h", id="zero-gain"),
-        pytest.param(Constant(), "does not depend on the top layer's h", id="constant"),
+        pytest.param(nn.LayerNorm(8), id="layer-norm"),
+        pytest.param(Rows(), id="batch-norm"),
+        pytest.param(nn.Softmax(dim=-1), id="softmax"),
+        pytest.param(nn.Linear(8, 8, bias=False), id="matrix"),
+        pytest.param(Gain(), id="zero-gain"),
+        pytest.param(Constant(), id="constant"),
     ],
 )
-def test_an_output_behind_something_else_is_not_measured(behind, why):
+def test_an_output_behind_something_else_is_not_measured(behind, wording):
     """Neither agreement nor disagreement."""
     found = audit(Behind(behind), OUTPUT)
     assert found.disagreements == ()
@@ -64,7 +64,7 @@ def test_an_output_behind_something_else_is_not_measured(behind, why):
     assert found.found == ()
     (one,) = found.unmeasured
     assert one.edge is Edge.OUTPUT
-    assert why in one.why
+    wording(one.why)
     assert "not measured" in str(found)
     assert "±" not in str(found)
     assert "not everything was decided" in str(found)
@@ -146,7 +146,7 @@ class Normalised(nn.Module):
         return torch.stack(ys), (h, c)
 
 
-def test_gates_that_no_bias_opens_are_refused():
+def test_gates_that_no_bias_opens_are_refused(refused):
     """The instrument is the gate."""
-    with pytest.raises(AblateError, match=r"cannot measure this module: .*normalised"):
+    with refused(AblateError):
         audit(Normalised())

@@ -1,6 +1,6 @@
 """The field's silent placement bugs, each as a pair of plain torch modules: meant and shipped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -301,3 +301,8 @@ WORDS = (
         "says the same for the whole window",
     ),
 )
+
+
+def meant(subjects: Iterable[Subject]) -> dict[str, Subject]:
+    """Each correct module once, by name and rates, with one of the bugs that it has not."""
+    return {f"{s.correct.func.__name__} {s.correct.keywords}": s for s in subjects}

@@ -27,37 +27,34 @@ class Ramp(Schedule):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "test", "total", "words"),
+    ("schedule", "test", "total"),
     [
         pytest.param(
             Ramp(top=1.5),
             "test_every_factor_is_a_fraction",
             3,
-            "schedule RAMP gives the factor 1.5 at update 3 of 3; a factor lies in [0, 1]",
             id="beyond-one",
         ),
         pytest.param(
             Ramp(slip="ends"),
             "test_every_factor_is_a_fraction",
             1,
-            "schedule RAMP has no factor at update 0 of 1: ZeroDivisionError: ",
             id="one-update",
         ),
         pytest.param(
             Ramp(slip="count"),
             "test_a_factor_depends_on_its_update_alone",
             10,
-            "schedule RAMP is no pure function of (update, total): another order of calls gives",
             id="impure",
         ),
     ],
 )
-def test_a_broken_schedule_fails_in_words(schedule, test, total, words):
+def test_a_broken_schedule_fails_in_words(schedule, test, total, wording):
     """The message names the schedule, the update and the factor."""
     broken = type("TestBroken", (ScheduleContract,), {"schedule": schedule})()
     with pytest.raises(AssertionError) as failure:
         getattr(broken, test)(total)
-    assert words in str(failure.value)
+    wording(str(failure.value).partition("\n")[0])
 
 
 def test_an_honest_one_beside_the_broken_passes():

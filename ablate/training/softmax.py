@@ -5,9 +5,16 @@ three products, and between them one compiled kernel. It leaves exp(score - high
 sum of each row beside it; what divides by the sum are the products' small factors, so that the
 scores, the largest tensor of an update, are exponentiated once.
 
-On the CPU the vocabulary is taken in blocks, whose scores stay in a core's cache. Each has a
-highest score of its own, and what is made of a block is weighed by exp(its highest - the row's) /
-the row's sum once all are known. README.md beside this file has what this was measured against.
+On the CPU the vocabulary is split into blocks, whose scores stay in a core's cache. This is the
+online softmax. For a row with scores s_i, block j and target t:
+
+    m_j = max of s_i in block j,  l_j = sum of exp(s_i - m_j) in block j
+    m   = max of all m_j
+    L   = sum_j exp(m_j - m) l_j                    the softmax denominator
+    nll = m + log L - s_t
+    p_i = exp(s_i - m_j) w_j,  w_j = exp(m_j - m) / L   the softmax, by the weight w_j of its block
+
+README.md beside this file has the measurements.
 
 Products are taken in the dtype of the weight; sums and the loss in float32 at least.
 
@@ -78,13 +85,13 @@ def losses_and_gradients(
 class _Blocks(NamedTuple):
     """The memory through which every trial's scores pass, block behind block.
 
-    `at_N` is where the target of each row stands in `raised`, `block_1N` its block.
+    `at_N` is where the target of each row stands in `exps`, `block_1N` its block.
     """
 
     sizes: list[int]
     scores: Tensor
-    raised: Tensor
-    pulls_JNP: Tensor
+    exps: Tensor
+    products_JNP: Tensor
     at_N: Tensor
     block_1N: Tensor
 
@@ -106,10 +113,10 @@ class _Blocks(NamedTuple):
             block_N.unsqueeze(0),
         )
 
-    def each_raised(self) -> list[Tensor]:
-        """The blocks of `raised`, [N, I] each."""
-        rows = self.pulls_JNP.shape[1]
-        parts = self.raised.split([rows * size for size in self.sizes])
+    def each_exp(self) -> list[Tensor]:
+        """The blocks of `exps`, [N, I] each."""
+        rows = self.products_JNP.shape[1]
+        parts = self.exps.split([rows * size for size in self.sizes])
         return [part.view(rows, -1) for part in parts]
 
 
@@ -122,26 +129,26 @@ def _loss(
     words: int,
 ) -> Loss:
     (rows, hidden), dtype, count = y_NH.shape, weight_WP.dtype, len(blocks.sizes)
-    read_NP, own_NP = _read(y_NH, weight_WP), weight_WP[targets_N]
-    parts, raised = weight_WP.split(blocks.sizes), blocks.each_raised()
+    read_NP, target_NP = _read(y_NH, weight_WP), weight_WP[targets_N]
+    parts, exps = weight_WP.split(blocks.sizes), blocks.each_exp()
     softmax, sums = _of_scores(_softmax, dtype, 2), []
-    for weight_IP, raised_NI, pull_NP in zip(parts, raised, blocks.pulls_JNP, strict=True):
-        scores_NI = blocks.scores[: raised_NI.numel()].view_as(raised_NI)
+    for weight_IP, exp_NI, product_NP in zip(parts, exps, blocks.products_JNP, strict=True):
+        scores_NI = blocks.scores[: exp_NI.numel()].view_as(exp_NI)
         torch.mm(read_NP, weight_IP.t(), out=scores_NI)
-        sums.append(softmax(scores_NI, raised_NI))
-        torch.mm(raised_NI, weight_IP, out=pull_NP)
+        sums.append(softmax(scores_NI, exp_NI))
+        torch.mm(exp_NI, weight_IP, out=product_NP)
     by = y_NH.new_full((), scale)
-    nll_N, share_JN, weighed_JNP = _of_blocks(dtype, count)(read_NP, own_NP, by, *_turned(sums))
+    nll_N, w_JN, scaled_JNP = _of_blocks(dtype, count)(read_NP, target_NP, by, *_turned(sums))
     dy_NH = y_NH.new_empty(rows, hidden)
-    _pulling(dtype)(dy_NH, own_NP, blocks.pulls_JNP, share_JN, by)
-    # p - 1 in the place of the target's p; its block's product multiplies by the share.
-    own_N = nll_N.neg().expm1() / share_JN.gather(0, blocks.block_1N)[0]
-    blocks.raised[blocks.at_N] = own_N.to(dtype)
+    _of_input_gradient(dtype)(dy_NH, target_NP, blocks.products_JNP, w_JN, by)
+    # p - 1 in the place of the target's p; its block's product multiplies by w_j.
+    target_N = nll_N.neg().expm1() / w_JN.gather(0, blocks.block_1N)[0]
+    blocks.exps[blocks.at_N] = target_N.to(dtype)
     dweight_WP = torch.empty_like(weight_WP)
-    for into_IP, raised_NI, weighed_NP in zip(
-        dweight_WP.split(blocks.sizes), raised, weighed_JNP, strict=True
+    for into_IP, exp_NI, scaled_NP in zip(
+        dweight_WP.split(blocks.sizes), exps, scaled_JNP, strict=True
     ):
-        torch.mm(raised_NI.t(), weighed_NP, out=into_IP)
+        torch.mm(exp_NI.t(), scaled_NP, out=into_IP)
     dweight_VP = dweight_WP[:words]
     return Loss(nll_N, dy_NH, dweight_VP[:, :hidden], dweight_VP[:, hidden].contiguous())
 
@@ -188,13 +195,13 @@ def _turned(sums: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
     return [*(highest_N for highest_N, _ in sums), *(total_N for _, total_N in sums)]
 
 
-def _softmax(scores_NI: Tensor, raised_NI: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest score of each row, and the sum of exp(score - highest), put in `raised_NI`."""
+def _softmax(scores_NI: Tensor, exp_NI: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest score of each row, and the sum of exp(score - highest), put in `exp_NI`."""
     scores = _wide(scores_NI)
     highest = scores.amax(1, keepdim=True)
-    raised = (scores - highest).exp()
-    raised_NI.copy_(raised)
-    return highest.squeeze(1), raised.sum(1)
+    exps = (scores - highest).exp()
+    exp_NI.copy_(exps)
+    return highest.squeeze(1), exps.sum(1)
 
 
 def _sums(scores_NI: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,36 +210,36 @@ def _sums(scores_NI: Tensor) -> tuple[Tensor, Tensor]:
     return highest.squeeze(1), (scores - highest).exp().sum(1)
 
 
-def _joined(read_NP: Tensor, own_NP: Tensor, *blocks: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _joined(read_NP: Tensor, target_NP: Tensor, *blocks: Tensor) -> tuple[Tensor, list[Tensor]]:
     """The nll of each target, and by what each block's exp(score - its highest) is a probability.
 
-    `own_NP` are the targets' rows of the weight, `blocks` the highest scores and then the sums.
+    `target_NP` are the targets' rows of the weight, `blocks` the highest scores and then the sums.
     """
     count = len(blocks) // 2
     highest, sums = blocks[:count], blocks[count:]
     top = functools.reduce(torch.maximum, highest)
-    lifted = [(own - top).exp().clamp(min=_LEAST) for own in highest]
-    norm = sum(own * total for own, total in zip(lifted, sums, strict=True))
-    nll = top + torch.as_tensor(norm).log() - (_wide(own_NP) * _wide(read_NP)).sum(1)
-    return nll, [own / norm for own in lifted]
+    corrections = [(own - top).exp().clamp(min=_LEAST) for own in highest]
+    denominator = sum(own * total for own, total in zip(corrections, sums, strict=True))
+    nll = top + torch.as_tensor(denominator).log() - (_wide(target_NP) * _wide(read_NP)).sum(1)
+    return nll, [own / denominator for own in corrections]
 
 
-def _weighed(
-    read_NP: Tensor, own_NP: Tensor, scale: Tensor, *blocks: Tensor
+def _joined_and_scaled(
+    read_NP: Tensor, target_NP: Tensor, scale: Tensor, *blocks: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `_joined`, and for each block what the softmax read, weighed: the factor of its dW."""
-    nll, shares = _joined(read_NP, own_NP, *blocks)
-    weighed = [_wide(read_NP) * (scale * share).unsqueeze(1) for share in shares]
-    return nll, torch.stack(shares), torch.stack(weighed).to(read_NP.dtype)
+    """As `_joined`, and for each block what the softmax read, scaled: the factor of its dW."""
+    nll, w_blocks = _joined(read_NP, target_NP, *blocks)
+    scaled = [_wide(read_NP) * (scale * w).unsqueeze(1) for w in w_blocks]
+    return nll, torch.stack(w_blocks), torch.stack(scaled).to(read_NP.dtype)
 
 
-def _pulled(
-    dy_NH: Tensor, own_NP: Tensor, pulls_JNP: Tensor, share_JN: Tensor, scale: Tensor
+def _input_gradient(
+    dy_NH: Tensor, target_NP: Tensor, products_JNP: Tensor, w_JN: Tensor, scale: Tensor
 ) -> tuple[()]:
     """Put in `dy_NH` the gradient of what the softmax read: the mean row less the target's own."""
     hidden = dy_NH.shape[1]
-    mean = (_wide(pulls_JNP[:, :, :hidden]) * share_JN.unsqueeze(2)).sum(0)
-    dy_NH.copy_(scale * (mean - _wide(own_NP[:, :hidden])))
+    mean = (_wide(products_JNP[:, :, :hidden]) * w_JN.unsqueeze(2)).sum(0)
+    dy_NH.copy_(scale * (mean - _wide(target_NP[:, :hidden])))
     return ()
 
 
@@ -252,7 +259,7 @@ def _of_scores(function: Callable[..., Any], dtype: torch.dtype, count: int) -> 
 
 @functools.cache
 def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
-    """`_weighed` lowered for `count` blocks."""
+    """`_joined_and_scaled` lowered for `count` blocks."""
 
     def examples(device: torch.device) -> tuple[Tensor, ...]:
         wide = torch.promote_types(dtype, torch.float32)
@@ -260,12 +267,12 @@ def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
         blocks = (torch.zeros(400, dtype=wide, device=device) for _ in range(2 * count))
         return *rows, torch.zeros((), dtype=wide, device=device), *blocks
 
-    return lowered(_weighed, examples)
+    return lowered(_joined_and_scaled, examples)
 
 
 @functools.cache
-def _pulling(dtype: torch.dtype) -> Callable[..., Any]:
-    """`_pulled`, lowered."""
+def _of_input_gradient(dtype: torch.dtype) -> Callable[..., Any]:
+    """`_input_gradient`, lowered."""
 
     def examples(device: torch.device) -> tuple[Tensor, ...]:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -273,7 +280,7 @@ def _pulling(dtype: torch.dtype) -> Callable[..., Any]:
 
         wide = torch.promote_types(dtype, torch.float32)
         given = zeros(400, 208, dtype=dtype), zeros(5, 400, 208, dtype=dtype)
-        shares, scale = zeros(5, 400, dtype=wide), zeros(dtype=wide)
-        return zeros(400, 200, dtype=wide), *given, shares, scale
+        w_JN, scale = zeros(5, 400, dtype=wide), zeros(dtype=wide)
+        return zeros(400, 200, dtype=wide), *given, w_JN, scale
 
-    return lowered(_pulled, examples)
+    return lowered(_input_gradient, examples)

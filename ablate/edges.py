@@ -16,9 +16,17 @@ the identity at an edge that the placement does not drop; b = b_ih + b_hh.
 
 HIDDEN holds s_{t-1}, the state that a call carries. It equals h_{t-1} unless RECURRENT holds too.
 With both, a loop of one-step calls still equals one long call.
+
+The default of each rule is that of the papers named in the README at that edge. CELL and CARRY have
+the scale TEST because a division by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5,
+f = .9).
 """
 
 import enum
+from dataclasses import dataclass
+from typing import Final
+
+from ablate.drops import ALL, Fill, Scale, Sharing
 
 
 class Edge(enum.Flag):
@@ -62,3 +70,50 @@ def layers_of(edge: Edge, layers: int) -> range:
     if edge is Edge.OUTPUT:
         return range(layers - 1, layers)
     return range(layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one edge allows.
+
+    Its axes are those that the default `sharing` states, and `direction` if both directions have
+    the edge.
+    """
+
+    sharing: Sharing
+    fills: tuple[Fill, ...]
+    noise: bool
+    scales: tuple[Scale, ...]
+    directions: bool = True
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        stated = tuple(axis for axis, _ in self.sharing.given())
+        return (*stated, "direction") if self.directions else stated
+
+
+_ZERO, _HOLD = Fill.ZERO, Fill.HOLD
+_TRAIN, _TEST = Scale.TRAIN, Scale.TEST
+_STEP = Sharing(time=1, batch=1, unit=1, update=1)
+_GATED = Sharing(time=1, batch=1, unit=1, gate=ALL, update=1)
+
+#: What each edge allows: a new edge has a bit above, a row here and its place in a cell.
+RULES: Final[dict[Edge, Rule]] = {
+    Edge.EMBEDDING: Rule(
+        Sharing(time=ALL, word=1, batch=1, unit=ALL, update=1),
+        (_ZERO,),
+        False,
+        (_TRAIN, _TEST),
+        # Words are dropped before any layer reads them.
+        directions=False,
+    ),
+    Edge.INPUT: Rule(_GATED, (_ZERO,), True, (_TRAIN, _TEST)),
+    Edge.INTERLAYER: Rule(_GATED, (_ZERO,), True, (_TRAIN, _TEST)),
+    Edge.OUTPUT: Rule(_STEP, (_ZERO,), True, (_TRAIN, _TEST)),
+    Edge.WEIGHT: Rule(Sharing(source=1, unit=1, gate=1, update=1), (_ZERO,), True, (_TRAIN, _TEST)),
+    Edge.RECURRENT: Rule(_GATED, (_ZERO, _HOLD), True, (_TRAIN, _TEST)),
+    Edge.HIDDEN: Rule(_STEP, (_ZERO, _HOLD), True, (_TRAIN, _TEST)),
+    Edge.UPDATE: Rule(_STEP, (_ZERO,), True, (_TRAIN, _TEST)),
+    Edge.CELL: Rule(_STEP, (_ZERO, _HOLD), False, (_TEST,)),
+    Edge.CARRY: Rule(_STEP, (_ZERO, _HOLD), False, (_TEST,)),
+}

@@ -1,63 +1,11 @@
-"""The table of valid combinations of edge, axes, fill, noise and scale.
+"""Whether an edge takes a drop, and what it is with the edge's defaults: `ablate.edges.RULES`."""
 
-The defaults are those of the papers named in the README at each edge. CELL and CARRY have the scale
-TEST because a division by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5, f = .9).
-"""
-
-from dataclasses import dataclass
-from typing import Final
-
-from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
-from ablate.edges import ONCE, Edge
+from ablate.drops import ALL, Drop, Fill, Layers, Scale
+from ablate.edges import ONCE, RULES, Edge, Rule
 from ablate.errors import WrongValue
 from ablate.noise import BERNOULLI
 
-ZERO, HOLD = Fill.ZERO, Fill.HOLD
-TRAIN, TEST, MEAN = Scale.TRAIN, Scale.TEST, Scale.MEAN
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What one edge allows.
-
-    Its axes are those that the default `sharing` states, and `direction` if both directions have
-    the edge.
-    """
-
-    sharing: Sharing
-    fills: tuple[Fill, ...]
-    noise: bool
-    scales: tuple[Scale, ...]
-    directions: bool = True
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        stated = tuple(axis for axis, _ in self.sharing.given())
-        return (*stated, "direction") if self.directions else stated
-
-
-_STEP = Sharing(time=1, batch=1, unit=1, update=1)
-_GATED = Sharing(time=1, batch=1, unit=1, gate=ALL, update=1)
-
-RULES: Final[dict[Edge, Rule]] = {
-    Edge.EMBEDDING: Rule(
-        Sharing(time=ALL, word=1, batch=1, unit=ALL, update=1),
-        (ZERO,),
-        False,
-        (TRAIN, TEST),
-        # Words are dropped before any layer reads them.
-        directions=False,
-    ),
-    Edge.INPUT: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
-    Edge.INTERLAYER: Rule(_GATED, (ZERO,), True, (TRAIN, TEST)),
-    Edge.OUTPUT: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),
-    Edge.WEIGHT: Rule(Sharing(source=1, unit=1, gate=1, update=1), (ZERO,), True, (TRAIN, TEST)),
-    Edge.RECURRENT: Rule(_GATED, (ZERO, HOLD), True, (TRAIN, TEST)),
-    Edge.HIDDEN: Rule(_STEP, (ZERO, HOLD), True, (TRAIN, TEST)),
-    Edge.UPDATE: Rule(_STEP, (ZERO,), True, (TRAIN, TEST)),
-    Edge.CELL: Rule(_STEP, (ZERO, HOLD), False, (TEST,)),
-    Edge.CARRY: Rule(_STEP, (ZERO, HOLD), False, (TEST,)),
-}
+HOLD, TRAIN, MEAN = Fill.HOLD, Scale.TRAIN, Scale.MEAN
 
 
 def complete(edge: Edge, drop: Drop) -> Drop:
@@ -72,7 +20,8 @@ def complete(edge: Edge, drop: Drop) -> Drop:
             allowed = ", ".join(rule.axes)
             raise WrongValue(f"a sharing on {name}", f"the axes {allowed}", axis)
     if drop.fill not in rule.fills:
-        mend = "HOLD exists on RECURRENT, HIDDEN, CELL and CARRY"
+        holding = ", ".join(each.label for each, own in RULES.items() if HOLD in own.fills)
+        mend = f"HOLD exists on {holding}"
         raise WrongValue(name, "the fill ZERO", drop.fill.value, mend=mend)
     if drop.noise != BERNOULLI:
         _check_noise(name, rule, drop)

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from ablate.cells import LSTM, Cell
 from ablate.drops import ALL, Drop, Fill, Layers, Scale, Sharing
-from ablate.edges import Edge, layers_of
+from ablate.edges import RULES, Edge, layers_of
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
-from ablate.rules import RULES
 
 EDGES = tuple(LSTM.has)
 

@@ -8,10 +8,9 @@ from engine.case import make_case, outputs, window_of
 
 from ablate.cells import CELLS, GRU, LSTM, RNN, RNN_RELU, get
 from ablate.drops import ALL, Drop, Fill, Sharing
-from ablate.edges import Edge
+from ablate.edges import RULES, Edge
 from ablate.engine.plan import Path
 from ablate.placement import Placement
-from ablate.rules import RULES
 from ablate.strategies import get as strategy
 
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]

@@ -14,10 +14,9 @@ from typing import Any, Final, Protocol
 
 from ablate.cells.symbol import Symbol
 from ablate.drops import Drop, Fill
-from ablate.edges import Edge
+from ablate.edges import RULES, Edge, Rule
 from ablate.errors import AblateError
 from ablate.registry import Registry
-from ablate.rules import RULES, Rule
 
 #: The edges that stand around a step, whatever the cell.
 AROUND: Final = Edge.VERTICAL | Edge.EMBEDDING | Edge.WEIGHT | Edge.RECURRENT

@@ -9,9 +9,8 @@ import ablate
 from ablate.auditing import audit
 from ablate.auditing.tails import SELDOM, refuted
 from ablate.drops import PER_STEP, Drop, Fill, Scale
-from ablate.edges import Edge
+from ablate.edges import RULES, Edge
 from ablate.placement import Placement
-from ablate.rules import RULES
 
 
 def _placement(edge: str, rate: float, **how) -> Placement:

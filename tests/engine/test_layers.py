@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Sharing
-from ablate.edges import Edge, layers_of
+from ablate.edges import RULES, Edge, layers_of
 from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path, alike, plan
 from ablate.errors import AblateError
 from ablate.noise import Noise
 from ablate.placement import Placement
-from ablate.rules import RULES
 
 P = 0.4
 

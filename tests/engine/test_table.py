@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
-from ablate.edges import Edge
+from ablate.edges import RULES, Edge
 from ablate.engine import sites
 from ablate.engine.layers.reference import LayerWeights
 from ablate.engine.layers.stack import run_cohort
@@ -26,7 +26,6 @@ from ablate.engine.window import MaskSpec, Window
 from ablate.masks import LIMITS, Address, Coordinates
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
-from ablate.rules import RULES
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, factor_at
 from ablate.testing.close import assert_close, assert_same
 

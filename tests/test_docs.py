@@ -7,6 +7,7 @@ import pytest
 from model import tagger
 
 from ablate.cells import CELLS, GRU, LSTM, RNN, Cell, State
+from ablate.cells.cell import register
 from ablate.compiling import eagerly
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
@@ -63,9 +64,10 @@ def test_the_tagger_with_dropout_tags_new_sentences_better():
 def test_the_cell_that_is_shown_is_a_cell():
     """Every path runs it, under every edge that it has."""
     (shown,) = re.findall(r"```python\n(def step.*?)```", CELLS_PAGE, re.DOTALL)
-    scope = {"Edge": Edge, "State": State, "Cell": Cell, "LSTM": LSTM}
-    exec(compile(shown, "noo.py", "exec"), scope)
-    cell = scope["NOO"]
+    scope = {"Edge": Edge, "State": State, "Cell": Cell, "LSTM": LSTM, "register": register}
+    with CELLS.isolated():
+        exec(compile(shown, "noo.py", "exec"), scope)
+        cell = CELLS["noo"]
     assert cell.has == LSTM.has
     case = make_case(cell=cell)
     with eagerly():

@@ -31,9 +31,9 @@ def quiet(holds: bool) -> Check:
     return Check(
         "evaluation",
         holds,
-        "evaluation tosses nothing"
+        "evaluation samples nothing"
         if holds
-        else "two calls in evaluation mode differ: something is still tossed",
+        else "two calls in evaluation mode differ: something is still sampled",
     )
 
 

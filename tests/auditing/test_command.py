@@ -48,7 +48,7 @@ def test_a_module_that_is_the_strategy_ends_with_0(module, tmp_path):
     assert "the module does what the placement says" in ran.output
     text = page.read_text(encoding="utf-8")
     assert "The module does what the placement says" in text
-    assert "evaluation tosses nothing" in text
+    assert "evaluation samples nothing" in text
     assert "http" not in text
 
 

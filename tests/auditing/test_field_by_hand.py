@@ -174,6 +174,6 @@ def test_scale_of_the_update():
     for module, wanted in zip(pair("13a2", 8, 8, 1), (1 / 0.7, 1.0), strict=True):
         x, h, c = window(1, 4, 8, 8, 1)
         c = torch.zeros_like(c)
-        tossed, mean = called(module.train(), x, h, c)[2], called(module.eval(), x, h, c)[2]
-        found = (tossed / mean).round(decimals=6).unique().tolist()
+        sampled, mean = called(module.train(), x, h, c)[2], called(module.eval(), x, h, c)[2]
+        found = (sampled / mean).round(decimals=6).unique().tolist()
         assert found == pytest.approx([0.0, wanted], abs=1e-6)

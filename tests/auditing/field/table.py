@@ -114,7 +114,7 @@ SUBJECTS = (
             variational=True,
         ),
         placement=_ENDS | Placement({Edge.WEIGHT: Drop(0.25, Sharing(source=ALL))}),
-        sentence="two calls in evaluation mode differ: something is still tossed",
+        sentence="two calls in evaluation mode differ: something is still sampled",
     ),
     Subject(
         "3",

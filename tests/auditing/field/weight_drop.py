@@ -1,7 +1,7 @@
 """DropConnect on the recurrent weights of an `nn.LSTM`, by a wrapper that renames them `_raw`.
 
-Bug 2: the variational branch of awd-lstm-lm tosses in evaluation too. Bug 3: Better_LSTM writes the
-masked copy into the parameter itself, so that what was dropped once is gone.
+Bug 2: the variational branch of awd-lstm-lm samples in evaluation too. Bug 3: Better_LSTM writes
+the masked copy into the parameter itself, and what was dropped once is gone.
 """
 
 from auditing.field.cells import State
@@ -15,7 +15,7 @@ class WeightDrop(nn.Module):
     variational: whole rows of the matrix, that is one unit's reading of all others in one gate.
     """
 
-    tosses_in_evaluation = False
+    samples_in_evaluation = False
 
     def __init__(self, module: nn.LSTM, dropout: float, *, variational: bool) -> None:
         super().__init__()
@@ -33,15 +33,15 @@ class WeightDrop(nn.Module):
         for name in self.names:
             raw = getattr(self.module, f"{name}_raw")
             ones = raw.new_ones(raw.shape[0], 1) if self.variational else raw.new_ones(raw.shape)
-            tossed = self.training or self.tosses_in_evaluation
-            setattr(self.module, name, raw * nn.functional.dropout(ones, self.dropout, tossed))
+            sampled = self.training or self.samples_in_evaluation
+            setattr(self.module, name, raw * nn.functional.dropout(ones, self.dropout, sampled))
         return self.module(x, state)
 
 
 class NeverEvaluatedWeightDrop(WeightDrop):
     """As the variational branch of awd-lstm-lm has it (issue 72)."""
 
-    tosses_in_evaluation = True
+    samples_in_evaluation = True
 
 
 class WeightDropLSTM(nn.Module):
@@ -72,7 +72,7 @@ class WeightDropLSTM(nn.Module):
 
 
 class NeverEvaluatedLSTM(WeightDropLSTM):
-    """Bug 2: evaluation tosses."""
+    """Bug 2: evaluation samples."""
 
     wrapper = NeverEvaluatedWeightDrop
 

@@ -8,7 +8,7 @@ from typing import Final
 from ablate.cells import LSTM, Cell
 from ablate.drops import Fill
 from ablate.edges import Edge, layers_of
-from ablate.explain.words import decision, rate_words
+from ablate.explain.describe import decision, rate_words
 from ablate.placement import Placement
 
 MARKS: Final = {Fill.ZERO: "●", Fill.HOLD: "≈"}

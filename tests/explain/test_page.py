@@ -10,7 +10,7 @@ from ablate.edges import Edge
 from ablate.errors import UnknownName
 from ablate.explain import render
 from ablate.explain.drawing import draw
-from ablate.explain.words import sharing_words
+from ablate.explain.describe import sharing_words
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.strategies import names, strategy

@@ -307,7 +307,7 @@ BUGS = (
     ),
     bug(
         14,
-        "The loss is multiplied by the batch instead of the unroll: a smaller rate of learning",
+        "The loss is multiplied by the batch instead of the unroll: a smaller learning rate",
         "a popular PyTorch port of Zaremba's trainer",
         Mutant(
             "gradients of B / T their size",

@@ -12,9 +12,9 @@ from ablate.cells import LSTM, Cell
 from ablate.drops import Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Plan, Reach, plan
+from ablate.explain.describe import drop_rate_words, sharing_words
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
 from ablate.explain.graph import Touches, touches
-from ablate.explain.describe import drop_rate_words, sharing_words
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, factor_at

@@ -9,8 +9,8 @@ from ablate.drops import ALL, GROWING, Drop, Sharing
 from ablate.edges import Edge
 from ablate.errors import UnknownName
 from ablate.explain import render
-from ablate.explain.drawing import draw
 from ablate.explain.describe import sharing_words
+from ablate.explain.drawing import draw
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.strategies import names, strategy

@@ -42,15 +42,15 @@ class Registry(Mapping[str, Value]):
         self._loaded = group is None
 
     def __getitem__(self, name: str) -> Value:
-        self._load()
+        self.load()
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        self._load()
+        self.load()
         return iter(self._values)
 
     def __len__(self) -> int:
-        self._load()
+        self.load()
         return len(self._values)
 
     def find(self, name: str) -> Value:
@@ -132,7 +132,7 @@ class Registry(Mapping[str, Value]):
             self._restore(before)
             self._loaded = loaded
 
-    def _load(self) -> None:
+    def load(self) -> None:
         """Import what other packages bring, once; a broken one is a warning that names it."""
         if self._loaded or self.group is None:
             return

@@ -45,7 +45,7 @@ def load_file(path: Path) -> PluginFile:
     installed package that breaks: continuing without it would train a different matrix than asked.
     """
     # Load installed packages first: a name clash is then always an error of this file.
-    len(STRATEGIES)
+    STRATEGIES.load()
     return _load(path)
 
 

@@ -16,6 +16,7 @@ from ablate.study.file import find_study
 # In a process of its own, where nothing was compiled before; those that go through everything.
 _SLOW = {
     "placements-fp32", "placements-bf16", "placements-eager", "cells", "cohort", "launches",
+    "memory", "scoring",
 }  # fmt: skip
 _APART = {"fallback"}
 
@@ -59,6 +60,7 @@ def test_a_check_holds_on_the_cpu(tmp_path, name, runs):
     assert len((tmp_path / f"{name}.jsonl").read_text().splitlines()) >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_few_strategies_hold_on_the_cpu(precision):
     """What the slow ones do with all: gates apart, values held, a schedule."""

@@ -431,7 +431,7 @@ def test_run_refuses(study: Path, arguments: tuple[object, ...], wording: Any) -
 
 def test_a_device_that_is_not_there_is_refused(study: Path) -> None:
     """The message lists those of this machine."""
-    assert "no device is called 'gpu'" in message_of(run(study, "--device", "gpu"))
+    assert "there is no device 'gpu'" in message_of(run(study, "--device", "gpu"))
 
 
 def test_a_missing_study_is_refused(wording: Any) -> None:

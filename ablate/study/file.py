@@ -88,13 +88,12 @@ def find_study(name: str) -> tuple[Study, Path]:
     if os.path.isfile(path):
         return read_study(path), path
     if name not in known:
-        what = "there is no study file" if path.suffix == ".toml" else "no study is called"
-        raise AblateError(
-            f"{what} '{name}'{did_you_mean(path.stem, known)}; there are "
-            f"{', '.join(sorted(known))}, and any other is the path of a TOML file",
-            given=name,
-            allowed=tuple(sorted(known)),
-        )
+        else_ = f"there are {', '.join(sorted(known))}, and any other is the path of a TOML file"
+        if path.suffix != ".toml":
+            raise UnknownName("study", name, sorted(known), else_=else_)
+        near = did_you_mean(path.stem, known) or f"; {else_}"
+        sentence = f"there is no study file '{name}'{near}"
+        raise AblateError(sentence, given=name, allowed=tuple(sorted(known)))
     return read_study(known[name]), known[name]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ablate.errors import UnknownName, WrongValue
+from ablate.errors import AblateError, WrongValue
 from ablate.machine import cores, gpus
 from ablate.study.events import Slot
 
@@ -71,4 +71,8 @@ def _devices(device: str) -> list[str]:
         return [device]
     has = ["cpu", *every]
     finds = "" if found else " (torch finds no GPU)"
-    raise UnknownName("device", device, has, else_=f"this machine has {', '.join(has)}{finds}")
+    raise AblateError(
+        f"there is no device '{device}'; this machine has {', '.join(has)}{finds}",
+        given=device,
+        allowed=tuple(has),
+    )

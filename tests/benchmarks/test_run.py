@@ -268,7 +268,7 @@ def test_the_documents_take_a_file(tmp_path, report):
         pytest.param(
             ["--precision", "fp16"], "no precision is called 'fp16'; did you mean", id="precision"
         ),
-        pytest.param(["--device", "gpu"], "no device is called 'gpu'", id="device"),
+        pytest.param(["--device", "gpu"], "there is no device 'gpu'", id="device"),
         pytest.param(["--threads", "9999"], "--threads 9999: this process has", id="threads"),
         pytest.param(["--repeat", "0"], "0 is not in the range x>=1", id="repeat"),
         pytest.param(["--json", "/nowhere/x.json"], "there is no folder '/nowhere'", id="json"),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fake_training import Fake, slot_environment
 
-from ablate.errors import AblateError, UnknownName, WrongValue
+from ablate.errors import AblateError, WrongValue
 from ablate.study.events import (
     Assignment,
     EpochDone,
@@ -339,8 +339,8 @@ def test_threads_are_the_users(
 @pytest.mark.parametrize(
     ("device", "count", "kind", "given"),
     [
-        pytest.param("cuda", None, UnknownName, "cuda", id="no-gpu"),
-        pytest.param("gpu", None, UnknownName, "gpu", id="device"),
+        pytest.param("cuda", None, AblateError, "cuda", id="no-gpu"),
+        pytest.param("gpu", None, AblateError, "gpu", id="device"),
         pytest.param("cpu", -1, WrongValue, -1, id="count"),
     ],
 )

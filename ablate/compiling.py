@@ -1,9 +1,8 @@
-"""One source for compiled and eager pointwise code.
+"""Compile pointwise functions, or run the same functions eagerly.
 
-Inductor, PyTorch's compiler, needs a C++ compiler on the CPU and Triton on a GPU. Where there is
-none, where it fails, or where ABLATE_COMPILE=0 says so, the same function runs eagerly and one
-sentence says what that costs.
-`eagerly` does the same for a while, and leaves compilation as it was.
+Inductor, PyTorch's compiler, needs a C++ compiler on the CPU and Triton on a GPU. Without one, or
+where compilation fails, the function runs eagerly and a warning says so. ABLATE_COMPILE=0 and
+`eagerly` turn compilation off.
 """
 
 import contextlib
@@ -31,12 +30,12 @@ FAILED_NOTE = (
     "slower; ABLATE_COMPILE=0 asks for that without a word"
 )
 
-# As many threads as the process has when it calls; the rest parallelises over K and over B too,
-# where the compiler would stop at K, which is 1 for a trial alone.
+# A kernel uses the caller's number of threads. The other options parallelise over B as well as K;
+# the compiler would stop at K, which is 1 for a single trial.
 _OPTIONS: Final = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk_size": 1}
 
 
-# Of a thread, so that a trial that trains beside an audit keeps its kernels.
+# A context variable belongs to a thread: an audit does not turn off another thread's kernels.
 _EAGER: Final = ContextVar("eager", default=False)
 
 
@@ -44,7 +43,7 @@ _EAGER: Final = ContextVar("eager", default=False)
 def eagerly() -> Iterator[None]:
     """Run pointwise kernels eagerly within, unless ABLATE_COMPILE=1 asks for compiled ones.
 
-    What was compiled before stays compiled for whoever calls it after.
+    Kernels that were compiled before stay compiled.
     """
     token = _EAGER.set(os.environ.get("ABLATE_COMPILE") != "1")
     try:
@@ -54,7 +53,7 @@ def eagerly() -> Iterator[None]:
 
 
 def can_compile(device: str = "cpu") -> bool:
-    """Whether pointwise kernels are compiled here for this kind of device, "cpu" or "cuda"."""
+    """Whether pointwise kernels are compiled on this type of device, "cpu" or "cuda"."""
     return not _EAGER.get() and compiles(device)
 
 
@@ -78,18 +77,17 @@ def lowered(
 ) -> Callable[..., Any]:
     """Compile a pure function of tensors ahead of its first call, where that is possible.
 
-    A step's kernel is called some hundred times an update, and the guards of `torch.compile` cost
-    more than its arithmetic. Nothing is guarded here, so that the caller answers for dtypes and for
-    which sizes are equal; the sizes themselves stay free. `examples` gives arguments on a device;
-    no two of their sizes, nor products of these, are equal by chance. Inductor makes C++ on a CPU
-    and Triton on a GPU; where neither can be had, or it fails, the function runs eagerly.
+    An update calls a step's kernel about a hundred times, and the guards of `torch.compile` cost
+    more than its arithmetic. This compiles without guards: every call must have the examples'
+    dtypes and equalities of sizes, while the sizes are free. `examples` gives arguments on a
+    device. Sizes, and products of sizes, must be equal only where they always are.
     """
 
     @functools.cache
     def compiled(device: Any) -> Callable[..., Any]:
         import torch
 
-        # Of one GPU alone: what Inductor makes has the device's number in it.
+        # Inductor writes the GPU's number into the code: compile for each GPU.
         here = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
         try:
             with torch.inference_mode(mode=False), here:
@@ -114,7 +112,7 @@ def _warn_once(note: str) -> None:
 
 @functools.cache
 def _plain() -> Callable[[Any], bool]:
-    """Whether a tensor has memory of its own: not a fake one, nor seen through `torch.func`."""
+    """Whether a tensor is a real one: not fake, and outside `torch.func`."""
     import torch
 
     transforms = torch._C._functorch.peek_interpreter_stack  # pyright: ignore
@@ -129,7 +127,7 @@ def _lower(function: Callable[..., Any], examples: tuple[Any, ...]) -> Callable[
     # The library's own vectorised tanh is several times as slow as its exp.
     lowering = {torch.ops.aten.tanh.default: _tanh}
     with torch.no_grad(), config.patch(_OPTIONS), warnings.catch_warnings():
-        # Inductor warns of its own use of what PyTorch deprecates.
+        # Inductor warns of deprecated parts of PyTorch that it uses.
         warnings.simplefilter("ignore")
         graph = make_fx(function, lowering, tracing_mode="symbolic")(*examples)
         return standalone_compile(graph, list(examples), dynamic_shapes="from_graph")

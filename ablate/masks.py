@@ -6,8 +6,8 @@
                                     word << 12 | unit // 4))[unit % 4]
     keep = word >= round(rate * 2**32)
 
-Every coordinate is divided by its sharing before it is packed. There is no generator state, so
-order, device, dtype and resumption cannot change a mask. Source: doi:10.1145/2063384.2063405.
+Every coordinate is divided by its sharing before it is packed. The generator has no state: a mask
+does not depend on order, device, dtype or resumption. Source: doi:10.1145/2063384.2063405.
 
 Shapes: K trials, T time, B batch, G gates (1 where they share), U units, S source units, N calls of
 the generator (four units each).
@@ -27,8 +27,8 @@ from ablate.drops import Sharing
 from ablate.edges import Edge
 from ablate.errors import AblateError
 
-# Raised whenever an address or an equation changes: it is part of every result's key. The bit of
-# the direction was the layer's highest, which no net had reached.
+# The version of addresses and equations, a part of every result's key. Raise it when one changes.
+# The direction's bit was once the layer's highest bit, which no net had used.
 SEMANTICS: Final = 1
 
 _MASK32: Final = 0xFFFFFFFF
@@ -52,9 +52,9 @@ LIMITS: Final = {
 
 
 class Purpose(IntEnum):
-    """What random words are for; purposes never share an address.
+    """The purpose of random words; two purposes never share an address.
 
-    Nothing is drawn for MONTE_CARLO and DATA yet: their numbers are kept for them.
+    MONTE_CARLO and DATA are reserved: nothing is sampled for them yet.
     """
 
     INITIAL = 0
@@ -65,7 +65,7 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The coordinates that one edge's masks share within a window (no edge: not a mask's words).
+    """The coordinates that one edge's masks share within a window; words for no mask have no edge.
 
     `start` is the first step's number within the sequence, `batch_offset` the first row's number in
     the whole batch. Raises AblateError, with the limit, for a coordinate that does not fit.
@@ -120,9 +120,12 @@ def check_types(sharing: Sharing, types: int) -> None:
 def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
     """Philox4x32-10 on int64 tensors that hold 32-bit words; `key` is [2], counters broadcast.
 
-    int64 products wrap, and the wrapped low 64 bits are the exact product, so that a shift and a
-    mask give both halves.
+    One round, with products of 64 bits (hi, lo) and the constants M0, M1, W0, W1:
+
+        c0, c1, c2, c3 = hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)
+        k0, k1 = k0 + W0, k1 + W1
     """
+    # An int64 product wraps to its exact low 64 bits: a shift and a mask give both halves.
     k0, k1 = key[0], key[1]
     c0, c1, c2, c3 = counter
     for _ in range(_ROUNDS):
@@ -141,10 +144,10 @@ def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple
 class Coordinates:
     """The addresses of a window's masks at one edge in K trials, each divided by its sharing.
 
-    All of it lies on the device but the numbers of the updates, which `words` is given. An axis
-    that every trial shares as a whole has length 1; `units` of them share by `per_unit` (None: all
-    do). `per_update_K` is 0 where all updates share; None stands for 1 everywhere. `of_word_K` is 1
-    where each word of the text decides for itself; None where none does.
+    They lie on the device; `words` takes the update numbers. An axis that every trial shares as a
+    whole has length 1. Groups of `per_unit` units share a word, all `units` where it is None.
+    `per_update_K` is 0 where all updates share; None means 1 for every trial. `of_word_K` is 1
+    where each word of the text has a mask; None means 0 for every trial.
     """
 
     key_2K: Tensor
@@ -182,7 +185,7 @@ class Coordinates:
         row = "batch" if sharings[0].source is None else "source"
         starts = [(own.start, own.batch_offset) for own in addresses]
         words = [int(own.word == 1) for own in sharings]
-        # A word is a coordinate of each step and row, also where those share.
+        # A word of the text depends on step and row, also where the mask shares these.
         whole = any(words)
         step_KT = _shared(sharings, "time", [step for step, _ in starts], time, whole=whole)
         gate_KG = _shared(sharings, "gate", [0] * len(words), gates)
@@ -206,7 +209,7 @@ class Coordinates:
         )
 
     def given(self, updates_K: Tensor, tokens_TB: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What the generator is called with at these updates, and for the words of these tokens."""
+        """The generator's arguments at these updates, for the words of these tokens."""
         per_K = self.per_update_K
         if per_K is not None:
             updates_K = torch.where(per_K == 0, 0, updates_K // per_K.clamp(min=1))
@@ -216,7 +219,7 @@ class Coordinates:
         return self.key_2K, updates_K, self.step_KTG, self.row_KB, word_KTB, self.group_N
 
     def spread(self, lanes: Tensor) -> Tensor:
-        """What was made of the generator's calls, one value a unit: [K, T, B, G, U]."""
+        """The values of the generator's calls, repeated over shared units: [K, T, B, G, U]."""
         if self.per_unit is None:
             return lanes[..., :1]
         if self.per_unit == 1:
@@ -237,7 +240,7 @@ class Coordinates:
     ) -> Tensor:
         """`scale_K` where the word reaches `threshold_K`, else 0: [K, T, B, G, U].
 
-        Thresholded while the words are still in registers.
+        One kernel samples and compares: the words stay in registers.
         """
         lanes = _kept_lowered(scale_K.dtype)(
             threshold_K, scale_K, *self.given(updates_K, tokens_TB)
@@ -320,7 +323,7 @@ def _drawn(
 ) -> tuple[Tensor, ...]:
     """The four words of each call, each [K, T, B, G, N].
 
-    Every counter is expanded first: rounds on parts of the axes would each go through memory.
+    Every counter is expanded first: rounds on fewer axes would each pass through memory.
     """
     (trials, steps, gates), rows = step_KTG.shape, row_KB.shape[1]
     shape = (trials, steps, rows, gates, group_N.shape[0])

@@ -1,9 +1,9 @@
-"""The backward pass of a pure function of tensors, derived: nothing is differentiated by hand.
+"""Derive the backward pass of a pure function of tensors from autograd.
 
-Autograd's own pass over the function is traced together with the function into one graph, which is
-cut in two. What the backward half reads of the forward half are the function's inputs and the
-results of its nonlinearities; products and sums are computed again, which costs less than to store
-them: these are the tensors that a backward pass written by hand would keep.
+The function and autograd's pass over it are traced into one graph. The graph is cut into a forward
+and a backward half. The backward half reads the function's inputs and the results of its
+nonlinearities. It recomputes products and sums, which costs less than to store them. A backward
+pass written by hand would keep the same tensors.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,17 @@ Function = Callable[..., tuple[Tensor, ...]]
 
 Made = TypeVar("Made")
 
-# Exponentials inside: an order of magnitude dearer than to read their result again. Of relu the
-# result is at hand anyway, where it is a step's h, and to compute it again would need all of z.
+# An exponential costs ten times what reading its result costs. The result of relu is already
+# stored where it is a step's h, and recomputing it would need all of z.
 _KEPT: Final = frozenset(
     {torch.ops.aten.sigmoid.default, torch.ops.aten.tanh.default, torch.ops.aten.relu.default}
 )
 
-# Other names for the same values.
+# Operations that return their input's values.
 _NAMES: Final = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
-# Into products: a library's own pointwise derivative may round the last numbers of a vector
-# otherwise than the others, so that a trial's bits would hang on its companions where it runs
-# eagerly.
+# These derivatives are written as products. The library's kernels may round the tail of a vector
+# differently, and a trial's bits would then depend on the other trials of its cohort.
 _PLAIN: Final = {
     torch.ops.aten.sigmoid_backward.default: lambda grad, out: grad * (out * (1.0 - out)),
     torch.ops.aten.tanh_backward.default: lambda grad, out: grad * (1.0 - out * out),
@@ -39,10 +38,9 @@ _PLAIN: Final = {
 class Derived(NamedTuple):
     """A function as two graphs.
 
-    `forward` takes the function's inputs and returns its `distinct` outputs and then what is kept:
-    output k of the function stands at `places[k]`. `backward` takes a gradient for each output of
-    the function, those inputs whose places `reads` names, and what was kept, and returns the
-    gradients that were asked for.
+    `forward` takes the function's inputs. It returns the `distinct` outputs and then the kept
+    tensors; output k of the function has index `places[k]`. `backward` takes a gradient for each
+    output, the inputs with the indices `reads`, and the kept tensors. It returns the gradients.
     """
 
     forward: Function
@@ -55,10 +53,10 @@ class Derived(NamedTuple):
 def derive(
     function: Function, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, wrt: Sequence[int]
 ) -> Derived:
-    """Derive the gradients of `function` with respect to its inputs at the places `wrt`.
+    """Derive the gradients of `function` with respect to its inputs of the indices `wrt`.
 
-    `inputs` and `outputs` are examples on the CPU. Their dtypes count. Of their sizes it counts
-    that unlike axes have unlike ones, and that none is 1.
+    `inputs` and `outputs` are examples on the CPU, of the true dtypes. Different axes must have
+    different sizes, none of them 1.
     """
     count = len(inputs)
 
@@ -70,7 +68,7 @@ def derive(
         return *made, *torch.autograd.grad(made, leaves, given[count:])
 
     graph = make_fx(joint, _PLAIN)(*inputs, *outputs).graph
-    # It is derived for every device.
+    # The graph serves every device: drop the example's from each conversion.
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten._to_copy.default):
         node.kwargs = {"dtype": node.kwargs["dtype"]}
     for target in _NAMES:
@@ -83,7 +81,7 @@ def derive(
     needed = _ancestors(gradients, stop=lambda node: node.target in _KEPT)
     reads = [node for node in places[:count] if node in needed]
     kept = [node for node in graph.nodes if node in needed and node.target in _KEPT]
-    # Two outputs that are one tensor are handed over once.
+    # Return a tensor once where two outputs are the same one.
     distinct = list(dict.fromkeys(made))
     return Derived(
         _graph(graph, places[:count], [*distinct, *kept]),
@@ -95,12 +93,12 @@ def derive(
 
 
 def in_clean_thread(make: Callable[[], Made]) -> Made:
-    """Call `make` where nothing is differentiated, traced or transformed but what it does itself.
+    """Call `make` in a new thread, outside the caller's modes of PyTorch.
 
-    Of a thread are inference mode, hooks on what is saved (a checkpoint's), transforms and fake
-    tensors: whoever asks first may stand below any of them, and what is derived is kept for all.
+    Inference mode, hooks on saved tensors (a checkpoint's), transforms and fake tensors belong to a
+    thread. The first caller may be inside any of them, and all callers share the result.
     """
-    # Of the process, and it would look into tensors that are traced.
+    # Anomaly detection belongs to the process. It would read the values of traced tensors.
     with torch.autograd.set_detect_anomaly(False), ThreadPoolExecutor(1) as thread:
         return thread.submit(make).result()
 
@@ -108,7 +106,7 @@ def in_clean_thread(make: Callable[[], Made]) -> Made:
 def _ancestors(
     nodes: Sequence[fx.Node], stop: Callable[[fx.Node], bool] = lambda node: False
 ) -> set[fx.Node]:
-    """All that `nodes` are made of, themselves included, back to those at which to `stop`."""
+    """`nodes` and all nodes that they depend on; the search ends at nodes where `stop` is true."""
     found: set[fx.Node] = set()
     open_ = list(nodes)
     while open_:
@@ -122,7 +120,7 @@ def _ancestors(
 def _graph(
     whole: fx.Graph, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]
 ) -> fx.GraphModule:
-    """The part of a graph between these nodes, as a function of its own."""
+    """The part of a graph from `inputs` to `outputs`, as a function."""
     own, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     for number, node in enumerate(inputs):
         copies[node] = own.placeholder(f"x{number}")

@@ -1,13 +1,13 @@
-"""Which path of the engine runs a placement, and why, in sentences. Pure; imports no torch.
+"""Plan which path of the engine runs a placement, and say why. Pure; imports no torch.
 
-Each drop is asked for its reach:
+Each drop has a reach:
 * SILENT    it does nothing in this mode
 * OUTSIDE   it multiplies a layer's whole input or output sequence, before or after the loop
 * FOLDABLE  it equals a mask of a weight matrix that is constant over the window
-* INSIDE    it acts between two steps, so that the loop must be ours
+* INSIDE    it acts between two steps: only the looped path runs it
 
-Training and evaluation are planned apart: a mask that keeps its scale in training is silent in
-evaluation, and a silent edge forces nothing.
+Training and evaluation have separate plans: a mask divided by 1 - p in training is silent in
+evaluation, and a silent edge does not restrict the path.
 """
 
 from collections.abc import Hashable, Mapping
@@ -44,7 +44,7 @@ class Path(Enum):
 
     REFERENCE = "reference"
     LOOPED = "looped"
-    # By its first name in every store.
+    # The value is the path's first name, which stores hold.
     LIBRARY = "fused"
 
 
@@ -66,10 +66,9 @@ class Plan:
     reaches: tuple[Reached, ...]
 
 
-# The cells whose library layer was measured faster than `looped` on a device where nothing acts
-# inside the loop. A constant, not a probe at run time: the two paths differ in the last bit, and a
-# trial must be a function of its cell, not of a clock. engine/README.md has the measurement and its
-# command.
+# By device, the cells whose library layer was measured faster than `looped` where nothing acts
+# inside the loop. It is a constant, not a timing at run time: the two paths differ in the last bit,
+# and a result must not depend on a clock. engine/README.md has the measurement and its command.
 LIBRARY_IS_FASTER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"cpu": frozenset({"lstm"})}
 )

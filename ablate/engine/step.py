@@ -1,8 +1,10 @@
-"""One step of a layer between its products: a cell's equations, applied to numbers.
+"""One step of a layer, from the preactivations z_t to the next product's operand r_{t+1}.
 
-What every cell shares stands around the cell's own step: the old memory at the beginning of a
-decision (BEGIN), the state that HOLD on RECURRENT hands on, what a row that has ended keeps, and
-what the next step's product reads.
+    h_t, c_t = cell(z_t, s_{t-1}, c_{t-1})    the cell's equations, with a factor at each edge
+    s_t      = m h_t + (1 - m) s_{t-1}        HOLD on RECURRENT; else s_t = h_t
+    r_{t+1}  = m_{t+1} s_t                    the factor of RECURRENT
+
+BEGIN multiplies the old memory before the cell's step. END_HOLD keeps the state of an ended row.
 
 Shapes: K trials, B batch, G gates of the cell, H hidden; gates are [K, B, G, H], or [K, G, B, H]
 where they are apart.
@@ -26,12 +28,12 @@ from ablate.engine.sites import Site, site_of
 
 Hooked = Callable[[Edge, Tensor], Tensor]
 
-# With these in it a step hands its old state on.
+# At these sites the old state passes into the new one.
 _HOLDING = frozenset({sites.STATE_HOLD, site_of(Edge.HIDDEN, Fill.HOLD), sites.END_HOLD})
 
 
 class Multiply:
-    """What stands at an edge: a factor of this step, and behind it whatever is `hooked` there."""
+    """Multiply the value at an edge by this step's factor, then call the hook `hooked` on it."""
 
     def __init__(self, factors: Mapping[Site, Tensor], hooked: Hooked | None = None) -> None:
         self._factors, self._hooked = factors, hooked
@@ -43,7 +45,7 @@ class Multiply:
         return new if self._hooked is None else self._hooked(edge, new)
 
     def read(self, edge: Edge, value: Tensor) -> Tensor:
-        """Of all edges CELL alone has a mean that acts on its readers."""
+        """Multiply by the mean of CELL, the only edge whose mean acts on its readers."""
         return self.times(sites.READ, value)
 
     def times(self, site: Site, value: Tensor) -> Tensor:
@@ -51,13 +53,13 @@ class Multiply:
         return value if factor is None else factor * value
 
     def held(self, site: Site, new: Tensor, old: Tensor) -> Tensor:
-        """The mean of both that the factor weighs: exact at 0 and at 1, as both are finite."""
+        """m new + (1 - m) old: exact for m = 0 and m = 1, because both values are finite."""
         weight = self._factors.get(site)
         return new if weight is None else weight * new + (1.0 - weight) * old
 
 
 class Stepped(NamedTuple):
-    """h_t, s_t, which differs from h_t where RECURRENT holds, and the state's other parts."""
+    """h_t, s_t and the state's other parts; s_t differs from h_t where RECURRENT holds."""
 
     h: Tensor
     s: Tensor
@@ -78,9 +80,9 @@ def step(cell: Cell, z: Gates, s: Tensor, rest: Sequence[Tensor], at: Multiply) 
 
 
 class KernelSpec(NamedTuple):
-    """What a step's kernels are specialised on; `product` is the dtype of products.
+    """The properties that a step's kernels are compiled for; `product` is the dtype of products.
 
-    `padding` zeros stand behind each row that a product reads.
+    A product reads rows that are padded by `padding` zeros.
     """
 
     cell: Cell
@@ -93,12 +95,12 @@ class KernelSpec(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the state's old value can come back, so that its gradient skips a step."""
+        """Whether s_{t-1} passes into s_t, and its gradient past the cell's step."""
         return self.cell.carries or not _HOLDING.isdisjoint(self.sites)
 
     @property
     def biases(self) -> int:
-        """How many a step takes: the sum of both, or each where z's parts stay apart."""
+        """The number of biases: one, the sum of both, or two where the cell splits z."""
         return (1 + self.cell.splits) * self.bias
 
     @property
@@ -107,26 +109,25 @@ class KernelSpec(NamedTuple):
         return 1 if self.apart else 2
 
     def read(self, factor: Tensor | None, s: Tensor) -> Tensor:
-        """r, as the product takes it: [K, B, H], or [K, G, B, H] where gates are apart."""
+        """r, the product's operand: [K, B, H], or [K, G, B, H] where gates are apart."""
         if factor is not None:
             s = factor * (s.unsqueeze(1) if self.apart else s)
         return padded(s.to(self.product), self.padding)
 
 
 def padded(value: Tensor, padding: int) -> Tensor:
-    """So many zeros behind each row."""
+    """Append `padding` zeros to each row."""
     return functional.pad(value, (0, padding)) if padding else value
 
 
 @functools.cache
 def kernels(spec: KernelSpec) -> Derived:
-    """A step of `spec`, forward and back, made once a process.
+    """The forward and backward kernels of a step, made once in a process.
 
-    The function that is derived takes projection, product, the state, biases and factors; in
-    RECURRENT's place stands the factor of the next step. Its outputs are h_t, the state's other
-    parts, (s_t,) r_{t+1}, s_t only where the spec holds. Gradients are those of z, in the dtype of
-    products, one for each of its parts where they stay apart, of the state's other parts and, where
-    the spec holds, of s.
+    The forward function takes projection, product, state, biases and factors. The factor of
+    RECURRENT is the next step's. The outputs are h_t, the state's other parts, s_t (only where the
+    spec holds) and r_{t+1}. The gradients are those of z (one for each part where the cell splits
+    it) in the dtype of products, of the state's other parts, and of s where the spec holds.
     """
     forward = functools.partial(_forward, spec)
     others = range(3, 2 + len(spec.cell.state))
@@ -134,10 +135,10 @@ def kernels(spec: KernelSpec) -> Derived:
     wrt = (0, *((1,) if spec.cell.splits else ()), *others, *((2,) if spec.holds else ()))
 
     def derived() -> Derived:
-        # Small, and all different: where nothing compiles the graph runs as it is traced here.
+        # Sizes are small, for without a compiler this traced graph runs as it is; they all differ.
         return derive(forward, *_examples(spec, torch.device("cpu"), (2, 6, 5, 7)), wrt=wrt)
 
-    # Whoever asks first may be an evaluation, below which nothing could be differentiated.
+    # The first caller may be an evaluation, in inference mode, where autograd records nothing.
     pair = in_clean_thread(derived)
 
     def examples(device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -164,8 +165,8 @@ def _forward(
     else:
         z = _gates(spec, parts[0] + parts[1], *biases)
     new = step(spec.cell, z, s, others, Multiply(factors))
-    # A node of its own also where it is h_t: autograd then sums the gradients of s_t before it adds
-    # that of h_t, in one order for every cohort.
+    # The alias makes s_t a separate node where it equals h_t. Autograd then sums the gradients of
+    # s_t before it adds that of h_t: one order of additions for every cohort.
     s = torch.ops.aten.alias(new.s)
     read = spec.read(factors.get(sites.RECURRENT), s)
     return (new.h, *new.rest, *((s,) if spec.holds else ()), read)
@@ -180,7 +181,7 @@ def _gates(spec: KernelSpec, z: Tensor, bias: Tensor | None = None) -> Gates:
 def _examples(
     spec: KernelSpec, device: torch.device, sizes: tuple[int, int, int, int]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Inputs and outputs' gradients as the loop hands them over: steps of a window are slices."""
+    """Example inputs and output gradients with the loop's strides: a step is a window's slice."""
     trials, steps, batch, hidden = sizes
     count = len(spec.cell.gates)
 

@@ -1,7 +1,7 @@
-"""How many trials a cohort should have: what memory holds, and which size takes least time a trial.
+"""Choose the size of a cohort: it fits the memory and takes the least time for each trial.
 
-More places cost memory and bring less each time: a step's products and kernels fill the machine at
-some size, and beyond it the trials only push each other out of its cache.
+A larger cohort takes more memory and gains less time. At some size its products and kernels use the
+whole machine. Beyond it the trials compete for the cache.
 """
 
 import math
@@ -26,33 +26,33 @@ from ablate.training.timing import disturbed, seconds_of, wanted
 from ablate.training.trial import Trial
 from ablate.training.update import TrialPlan, Update
 
-#: The largest cohort that is taken unasked.
+#: The largest cohort that is chosen automatically.
 MOST: Final = 16
 
-# Less than this is no gain: the smaller cohort has more even rounds and loses less where it fails.
+# A gain below this is none: smaller cohorts balance better and lose less in a failure.
 _TIE: Final = 0.03
 # Timed updates of one cohort: fewer where they are slow.
 _FEWEST, _TIMED, _SLOW = 2, 5, 0.5
 _PATIENCE: Final = 4.0  # seconds for the updates of one size
-#: The largest cohort that is taken where timings say nothing.
+#: The largest cohort that is chosen where timings are disturbed.
 MODEST: Final = 4
-# A busy moment passes, or it does not.
+# Seconds of waiting before a disturbed timing is repeated.
 _PAUSE: Final = 1.0
-# Of what is free; what else runs on the machine moves as well.
+# The share of free memory that is used; other programs need more from time to time.
 _TAKEN: Final = 0.7
-# Of a process that holds torch and its compiled kernels.
+# Bytes of a process with torch and its compiled kernels.
 _PROCESS: Final = 600 * 2**20
-# Tensors of H numbers that a step of a layer keeps for the backward pass: gates, states, factors.
+# Tensors [B, H] that a step of a layer keeps for the backward pass: gates, states, factors.
 _TAPE: Final = 20
-# Weights, those of the best epoch, an epoch's copy of them and their gradients.
+# Copies of the weights: current, best epoch's, checkpoint's, and the gradients.
 _COPIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Seconds an update and trial by the size of the cohort.
+    """Seconds for an update of one trial, by the size of the cohort.
 
-    `busy` says that other programs wanted the cores meanwhile, so that they say little.
+    `busy`: other programs used the cores meanwhile, and the timings are unreliable.
     """
 
     seconds: Mapping[int, float]
@@ -60,7 +60,7 @@ class Probe:
 
 
 def trial_bytes(net: Net, vocabulary: int, recipe: Recipe, precision: str) -> int:
-    """Bytes that one more trial takes: weights with copies and gradients, and a window's tape."""
+    """Bytes of one trial: weights with copies and gradients, and a window's tape."""
     weights = sum(math.prod(shape) for shape in shapes(net, vocabulary).values())
     copies = weights * 4 * _COPIES
     # In float32 the softmax layer alone is copied, its bias as a column.
@@ -70,9 +70,9 @@ def trial_bytes(net: Net, vocabulary: int, recipe: Recipe, precision: str) -> in
 
 
 def shared_bytes(vocabulary: int, recipe: Recipe) -> int:
-    """Bytes that a cohort of any size takes besides its trials: the scores of one trial's window.
+    """Bytes that a cohort of any size takes: the scores of one trial's window, and their gradient.
 
-    Each trial's softmax comes after the other's, the scores and their gradient side by side.
+    The trials' softmax layers run one after another and share this memory.
     """
     rows = recipe.unroll * max(recipe.batch, recipe.evaluation_streams)
     return 2 * 4 * rows * vocabulary
@@ -81,14 +81,14 @@ def shared_bytes(vocabulary: int, recipe: Recipe) -> int:
 def fitting(
     net: Net, vocabulary: int, recipe: Recipe, precision: str, *, device: str, slots: int
 ) -> int:
-    """How many trials the memory of one of `slots` slots on the device holds, at least one."""
+    """The number of trials that fit one of `slots` slots on the device, at least one."""
     share = _TAKEN * free_bytes(device) / slots - shared_bytes(vocabulary, recipe)
     share -= _PROCESS if device == "cpu" else 0
     return max(1, int(share // trial_bytes(net, vocabulary, recipe, precision)))
 
 
 def sizes_to(most: int, limit: int) -> list[int]:
-    """1, 2, 4 and so on up to the first that is no less than `limit`, none of them above `most`."""
+    """The powers of 2 up to the first that reaches `limit`, none above `most`."""
     sizes = [1]
     while sizes[-1] < limit and 2 * sizes[-1] <= most:
         sizes.append(2 * sizes[-1])
@@ -98,10 +98,10 @@ def sizes_to(most: int, limit: int) -> list[int]:
 def time_cohorts(
     trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], *, device: str, threads: int
 ) -> Probe:
-    """Time updates of a cohort of each size, once more where the machine was busy the first time.
+    """Time updates of a cohort of each size; repeat once where the machine was busy.
 
-    Sizes that take too long are left out. The cohorts are the first of `trials`, again from the
-    first where there are fewer.
+    Sizes that take too long are left out. A cohort has the first of `trials`, repeated where there
+    are too few.
     """
     before = torch.get_num_threads()
     settle(device)
@@ -121,7 +121,7 @@ def _once(trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], device:
     measured: dict[int, float] = {}
     busy = False
     for size in sizes:
-        # No longer a trial than in the size before; what compiles on the way does not count.
+        # Assume no more time for each trial than at the smaller sizes, and no compilation.
         longest = size * min(measured.values(), default=0.0)
         if (1 + _FEWEST) * longest > _PATIENCE:
             break
@@ -133,29 +133,30 @@ def _once(trials: Sequence[Trial], corpus: Corpus, sizes: Sequence[int], device:
 
 
 def chosen(probe: Probe, sizes: Sequence[int]) -> int:
-    """The best of the `sizes` that were asked for; a modest one where the machine was busy."""
+    """The best size; where the machine was busy, the largest of `sizes` up to MODEST."""
     if probe.busy:
         return max(size for size in sizes if size <= MODEST)
     return best(probe.seconds)
 
 
 def best(measured: Mapping[int, float]) -> int:
-    """The size that takes the least time a trial; of those within 3 % of it the smallest."""
+    """The smallest size whose time for each trial is within 3 % of the least."""
     least = min(measured.values())
     return min(size for size, seconds in measured.items() if seconds <= least * (1 + _TIE))
 
 
 def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> tuple[float, bool]:
-    """Seconds of one update of all `trials` together, and whether the machine was busy meanwhile.
+    """Seconds of one update of all `trials` together, and whether the machine was busy.
 
-    The least of a few, after one that compiles: whatever else the machine does only adds to it.
+    The first update compiles and does not count. The minimum of the others counts, for other
+    programs only add time.
     """
     net, recipe = trials[0].net, trials[0].recipe
     initial = initial_parameters(
         net, len(corpus.vocabulary), seed=trials[0].seed, radius=recipe.init, device=device
     )
     parameters = {name: torch.stack([value] * len(trials)) for name, value in initial.items()}
-    # At the full rates: a schedule may start with nothing to do.
+    # Time the full rates: a schedule may start at rate 0.
     plans = [
         TrialPlan.planned(
             net, Placement(trial.placement), trial.seed, device, precision=trial.precision

@@ -1,8 +1,7 @@
-"""An epoch's windows: a cohort is taken through them, and each trial's sums are gathered.
+"""Train a cohort through an epoch's windows, and sum each trial's losses.
 
-On a GPU where `update.capturable` says so an update is one CUDA graph, else it is called window by
-window. A trial that is not finite stays, frozen, to the end of the epoch; its sums end with its
-last finite update.
+Where `update.capturable` is true, an update is one CUDA graph. A trial whose update is not finite
+is frozen to the end of the epoch, and its sums end with its last finite update.
 
 Shapes: K trials, T time, B batch, U updates.
 """
@@ -22,7 +21,7 @@ from ablate.training.update import TrialPlan, Update, capturable
 
 @dataclass(slots=True)
 class Sums:
-    """What one trial gathers over an epoch, up to its last finite update; nll in nats."""
+    """One trial's sums over an epoch, up to its last finite update; nll in nats."""
 
     nll: float = 0.0
     targets: int = 0
@@ -30,7 +29,7 @@ class Sums:
     finite: bool = True
 
     def take(self, nll: float, norm: float, targets: int) -> None:
-        """Add an update of so many targets; from the first that is not finite on none."""
+        """Add an update of `targets` targets; none from the first on that is not finite."""
         self.finite = self.finite and math.isfinite(nll) and math.isfinite(norm)
         if self.finite:
             self.nll += nll
@@ -39,9 +38,9 @@ class Sums:
 
 
 class Training:
-    """K trials under way: their parameters, side by side, and the update that changes them.
+    """K trials in training: their stacked parameters and the update that changes them.
 
-    Made once for as long as the trials stay the same, so that on a GPU an update is captured once.
+    It lives as long as the cohort has the same trials: a GPU captures its update once.
     """
 
     def __init__(
@@ -69,12 +68,12 @@ class Training:
     ) -> list[Sums]:
         """Take the trials through an epoch's windows from a zero state; return each one's sums.
 
-        `updates` are the numbers of the first window's updates. A trial whose update
-        is not finite keeps the parameters of its last finite one.
+        `updates` are the numbers of the first window's updates. A trial whose update is not finite
+        keeps the parameters of its last finite one.
         """
         self._update.begin(updates, learning_rates)
         like = self._update.live_K
-        # One copy to the device and one back: an update that asked the host would wait for it.
+        # One copy to the device and one back: a copy for each update would make the device wait.
         x_UTB, y_UTB = (torch.stack(part).to(like.device) for part in zip(*windows, strict=True))
         told_U2K = torch.empty(
             (len(windows), 2, len(updates)), dtype=torch.float64, device=like.device

@@ -1,7 +1,8 @@
-"""Perplexity over every token, by the deterministic evaluation.
+"""Perplexity over every token, by deterministic evaluation.
 
-Perplexity is exp of the mean negative log-likelihood over every token of the text: the first is
-given `<eos>`, each stream's remainder counts too.
+    perplexity = exp(mean over all N tokens of -log p(token | the tokens before))
+
+The first token follows `<eos>`. The remainder of each stream counts too.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +27,8 @@ from ablate.training.graph import Captured
 from ablate.training.softmax import losses
 from ablate.training.update import Copies, TrialPlan, capturable, product_copies
 
-#: By how much a window may be longer than an update's, as no tape is kept of it: the large products
-#: are larger. Beyond that what one of them leaves for the next is no longer in the cache.
+#: A window of evaluation is this many times as long as one of training: it keeps no tape, and larger
+#: products are faster. Still longer ones exceed the cache.
 LONGER: Final = 4
 
 
@@ -47,10 +48,10 @@ class Evaluated(NamedTuple):
 
 
 class Evaluation:
-    """K trials' scores, window by window together; on a GPU a window is captured once a shape.
+    """The scores of K trials, window by window; a GPU captures one graph for each window shape.
 
-    `parameters` [K, ...] and `copies` are read where they lie: whoever trains goes on changing
-    them between two calls. Where a schedule moves the means, windows are made anew for them.
+    It reads `parameters` [K, ...] and `copies` in place: training changes them between two calls.
+    Where a schedule changes the means, each call makes new windows.
     """
 
     def __init__(self, parameters: Parameters, copies: Copies, plans: Sequence[TrialPlan]) -> None:
@@ -63,7 +64,7 @@ class Evaluation:
 
     @classmethod
     def of(cls, parameters: Parameters, plans: Sequence[TrialPlan]) -> "Evaluation":
-        """The evaluation of trials that nobody trains."""
+        """The evaluation of trials with fixed parameters."""
         return cls(parameters, product_copies(parameters, plans[0].precision), plans)
 
     @torch.inference_mode()
@@ -76,21 +77,21 @@ class Evaluation:
         eos: int,
         updates: Sequence[int],
     ) -> list[Evaluated]:
-        """Score every token once, in `streams` streams whose state windows carry on.
+        """Score every token once, in `streams` streams; the state continues between windows.
 
-        `updates` count the updates of training that are done, for a placement with a schedule.
+        `updates` are the trials' numbers of finished updates, for placements with a schedule.
         """
         streams = min(streams, len(tokens_N))
         for part in self._state(streams):
             part.zero_()
-        # A buffer from the start: small results kept between the windows' large scores would each
+        # Allocate the result first. A small result kept between two windows' large scores would
         # split a freed block of the heap, and memory would grow by the scores of every window.
         size = -(-len(tokens_N) // streams) * streams
         losses_KN = torch.zeros(len(self._tasks), size, device=self._like.device)
         done = 0
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(self._like.device), y_TB.to(self._like.device)
-            # Steps after a stream's end are scored against any word, and left out below.
+            # Steps after a stream's end get an arbitrary target; their scores are left out below.
             scored_KN = self._window(x_TB.shape, updates)(x_TB, y_TB.clamp(min=0))
             losses_KN[:, done : done + y_TB.numel()] = scored_KN
             done += y_TB.numel()
@@ -98,7 +99,7 @@ class Evaluation:
         return [Evaluated(own_N.numpy()) for own_N in ordered_KN]
 
     def _state(self, streams: int) -> State:
-        """The state of so many streams, which windows go on with in place."""
+        """The state of `streams` streams, which each window updates in place."""
         if streams not in self._states:
             self._states[streams] = language_model.zero_cohort_state(
                 self._tasks[0].net, len(self._tasks), streams, self._like
@@ -108,12 +109,12 @@ class Evaluation:
     def _window(
         self, shape: torch.Size, updates: Sequence[int]
     ) -> Callable[[Tensor, Tensor], Tensor]:
-        """What scores a window (T, B): the losses of all trials, [K, N]."""
+        """The function that scores a window (T, B): the losses of all trials, [K, N]."""
         if self._moves and self._updates != tuple(updates):
             self._windows.clear()
             self._updates = tuple(updates)
         if shape not in self._windows:
-            # Not a method of this object: a window that it keeps would keep it.
+            # Not a bound method: the stored window would refer back to this object.
             run = partial(
                 _scored,
                 self._parameters,
@@ -136,7 +137,7 @@ def _scored(
     x_TB: Tensor,
     y_TB: Tensor,
 ) -> Tensor:
-    """Each trial's losses on a window, [K, N]; `state` goes on in place."""
+    """Each trial's losses on a window, [K, N]; updates `state` in place."""
     out = language_model.read_cohort(
         copies.layers,
         parameters["embedding.weight"][:, x_TB],
@@ -173,7 +174,7 @@ def evaluate(
 def _means(
     plans: Sequence[TrialPlan], updates: Sequence[int], like: Tensor, window: tuple[int, ...]
 ) -> NetMasks:
-    """What the deterministic evaluation multiplies by in windows of (T, B)."""
+    """The means by which deterministic evaluation multiplies, in windows of (T, B)."""
     (time, batch), net = window, plans[0].net
     trials = []
     for own, update in zip(plans, updates, strict=True):

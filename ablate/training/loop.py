@@ -1,9 +1,9 @@
-"""Trials from their first epoch, or their checkpoints, to their rows, side by side in a cohort.
+"""Train the trials of a cohort, from their first epoch or their checkpoints to their results.
 
-A result is a function of its trial: initial weights and masks come from the seed's coordinates,
-and every trial reads the same windows in the order of the text, which no seed moves. So a resumed
-trial equals one that never stopped, bit for bit at one thread count. In float32 on the CPU it
-equals, bit for bit, the one that was trained alone.
+A result is a function of its trial. Initial weights and masks are functions of the seed and of
+coordinates, and every trial reads the same windows in the order of the text. A resumed trial equals
+an uninterrupted one, bit for bit at one thread count. In float32 on the CPU, a trial in a cohort
+equals one that was trained alone, bit for bit.
 """
 
 import time
@@ -40,8 +40,7 @@ __all__ = ["Member", "Outcome", "train", "train_cohort"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished trial: what training measured of it, in columns of `trials`, its rows of
-    `epochs`, and its log-probabilities."""
+    """A finished trial: its columns of `trials`, its rows of `epochs`, its log-probabilities."""
 
     status: Status
     columns: dict[str, Any]
@@ -77,13 +76,13 @@ def train_cohort(
     on_outcome: Callable[[Member, Outcome], None],
     device: str = "cpu",
 ) -> None:
-    """Train `members` side by side, each to its own end, after which its place stays empty.
+    """Train `members` together, each to its last epoch; the cohort shrinks when one ends.
 
-    A member resumes from its checkpoint where its folder holds one, in whatever epoch that was. At
-    the end of each epoch every member's row is handed to `on_epoch`, while its checkpoint is
-    written beside the next epoch; who has ended goes to `on_outcome` once its last one is. All
-    checkpoints are on disk when this returns or raises. Members are of one `CohortKey`, else
-    AblateError; also where the text is shorter than a window or a placement does not fit the net.
+    A member resumes from the checkpoint in its folder, at any epoch. After each epoch `on_epoch`
+    gets every member's row, and a thread writes its checkpoint during the next epoch. `on_outcome`
+    gets a member's outcome after its last checkpoint is written. All checkpoints are on disk when
+    this returns or raises. Raises AblateError where the members differ in `CohortKey`, the text is
+    shorter than a window, or a placement does not fit the net.
     """
     for member in members[1:]:
         _check_alike(members[0].trial, member.trial, device)
@@ -92,10 +91,10 @@ def train_cohort(
         while True:
             ended = [place for place in places if _ended(place, corpus)]
             if ended:
-                # Before the scores, and the next cohort's parameters, are in memory as well.
+                # Free it before the scores and the next cohort's parameters take memory.
                 training = None
             for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
-                # Whoever takes the outcome may delete the folder.
+                # The receiver of the outcome may delete the folder.
                 writer.wait(place.member.folder)
                 on_outcome(place.member, outcome)
             places = [place for place in places if place not in ended]
@@ -124,7 +123,7 @@ def _open(member: Member, corpus: Corpus, device: str) -> Seat:
 
 
 def _warn_of_other_threads(state: Checkpoint) -> None:
-    """Say that a product which is divided otherwise is rounded otherwise."""
+    """Warn that another number of threads rounds products differently."""
     now, before = torch.get_num_threads(), state.threads
     if before not in (0, now):
         warnings.warn(
@@ -160,9 +159,9 @@ def _has_diverged(place: Seat, corpus: Corpus) -> bool:
 
 
 def _outcomes(places: Sequence[Seat], corpus: Corpus, device: str) -> list[Outcome]:
-    """The rows of those that ended, their final measurements taken side by side.
+    """The outcomes of ended trials, whose final evaluations run together.
 
-    A trial whose final perplexity overflows is diverged too, though nothing ended it before.
+    A trial whose final perplexity overflows has diverged too.
     """
     began = time.perf_counter()
     scored = [place for place in places if not _has_diverged(place, corpus)]
@@ -191,7 +190,7 @@ def _first(trial: Trial, corpus: Corpus, device: str) -> Checkpoint:
 
 
 def _training(places: Sequence[Seat]) -> Training:
-    """What trains these trials for as long as none of them ends."""
+    """The training of these trials, until one of them ends."""
     recipe = places[0].trial.recipe
     return Training(
         stacked([place.state.parameters for place in places]),
@@ -202,9 +201,9 @@ def _training(places: Sequence[Seat]) -> Training:
 
 
 def _epoch(training: Training, places: Sequence[Seat], corpus: Corpus) -> list[Seat]:
-    """One epoch over the text and its evaluation, each trial from one checkpoint to the next.
+    """Train one epoch and evaluate; each trial goes from one checkpoint to the next.
 
-    Of who diverges the row ends where its last finite update did, and has no scores.
+    The row of a trial that diverges ends at its last finite update and has no scores.
     """
     recipe = places[0].trial.recipe
     began = time.perf_counter()
@@ -230,7 +229,7 @@ def _epoch(training: Training, places: Sequence[Seat], corpus: Corpus) -> list[S
 def _advanced(
     place: Seat, parameters: Parameters, sums: Sums, scored: dict[str, float], seconds: float
 ) -> Checkpoint:
-    """The checkpoint after an epoch that took the trial `seconds`, its share of the cohort's."""
+    """The checkpoint after an epoch; `seconds` is the trial's share of the cohort's time."""
     state = place.state
     row: dict[str, Any] = (
         {"train_nll": None, "valid_nll": None}
@@ -256,7 +255,7 @@ def _advanced(
 
 
 def _circumstances(place: Seat, corpus: Corpus, device: str) -> dict[str, Any]:
-    """What does not depend on how well training went: where it ran, and on how much."""
+    """The columns that do not depend on the losses: machine, versions, sizes and speed."""
     trial, state = place.trial, place.state
     speeds = [row["tokens_per_second"] for row in state.rows]
     unknown = {f"{split}_unknown": len(positions) for split, positions in corpus.unknown.items()}

@@ -1,7 +1,9 @@
-"""Plain SGD behind a clip of the global gradient norm, for each trial of a cohort, in place.
+"""Plain SGD with a clipped global gradient norm, for each trial of a cohort, in place.
 
-Source: arXiv:1409.2329, section 4.1. The embedding's gradient has a row for each word of the window
-alone, which are few of the vocabulary: a dense one would be read three times for nothing.
+    parameter -= learning rate * min(1, clip / norm) * gradient
+
+Source: arXiv:1409.2329, section 4.1. The embedding's gradient has rows only for the words of the
+window, which are few of the vocabulary. A dense gradient would be mostly zeros.
 
 Shapes: K trials, T time, B batch, N = T * B, R different words of a window, D embedding.
 """
@@ -20,7 +22,7 @@ from ablate.compiling import lowered
 class Rows(NamedTuple):
     """The gradient of a table [K, V, D] at the rows `at_R` that have one: [K, R, D].
 
-    Off the CPU a row may be named again, where its gradient is 0.
+    On a GPU a row may occur again in `at_R`; its gradient is then 0.
     """
 
     at_R: Tensor
@@ -37,7 +39,7 @@ class Rows(NamedTuple):
         return cls(at_R, values.index_add_(1, row_N, flat_KND))
 
 
-# Of K trials: one tensor [K, ...], or K of them, or those of a table's rows.
+# The gradient of K trials: one tensor [K, ...], K tensors, or the rows of a table.
 Gradient = Sequence[Tensor] | Tensor | Rows
 
 
@@ -59,8 +61,8 @@ def step(
 ) -> None:
     """parameter += by * gradient in each live trial, in place; the others stay as they are.
 
-    Gradients may be in bfloat16 where parameters are in float32. `copies` are parameters in another
-    dtype, kept as current as they.
+    Gradients may be in bfloat16 where parameters are in float32. `copies`, the parameters in
+    another dtype, get the same values.
     """
     for name, gradient in gradients.items():
         value = parameters[name]
@@ -80,7 +82,7 @@ def _parts(
     live_K: Tensor,
     copy: Sequence[Tensor] | Tensor | None,
 ) -> Iterator[tuple[Tensor, ...]]:
-    """What one kernel moves: a trial's parameter, or on a GPU that of all trials at once."""
+    """The arguments of each kernel call: for each trial, or on a GPU for all trials at once."""
     if isinstance(gradient, Tensor) and not _on_cpu(value):
         each = (-1, *(1 for _ in value.shape[1:]))
         into = () if copy is None else (copy,)
@@ -98,15 +100,15 @@ def _step_rows(value_KVD: Tensor, rows: Rows, by_K: Tensor, live_K: Tensor) -> N
                 value_KVD[k].index_add_(0, rows.at_R, rows.values_KRD[k], alpha=by)
         return
     by_K11, live_K11 = by_K.to(value_KVD.dtype).view(-1, 1, 1), live_K.view(-1, 1, 1)
-    # -0 is what leaves every value as it is, 0 and its sign too.
+    # Adding -0 changes no value, not even the sign of a 0.
     moves = torch.where(live_K11, by_K11 * rows.values_KRD, -0.0)
     value_KVD.index_add_(1, rows.at_R, moves)
 
 
 def _on_cpu(value: Tensor) -> bool:
-    """Whether the host reads a number without waiting, and a cohort's trials go one by one.
+    """Whether the host reads numbers without waiting, and updates one trial after another.
 
-    One by one a sum has the same order, and so the same bits, in every cohort.
+    A sum for one trial has the same order of additions, and the same bits, in every cohort.
     """
     return value.device.type == "cpu"
 
@@ -122,7 +124,7 @@ def _squares_K(gradient: Sequence[Tensor] | Tensor) -> Tensor:
 def _example(dtype: torch.dtype, dim: int, device: torch.device, row: int = 208) -> Tensor:
     """A vector, a matrix whose rows lie apart, as the softmax layer's gradient, or K matrices.
 
-    A row's length differs from its width, so that the compiler does not take rows for contiguous.
+    The stride of a row differs from its width: the compiler must not take rows for contiguous.
     """
     sizes = {1: (800,), 2: (400, row), 3: (3, 400, row)}[dim]
     made = torch.zeros(sizes, dtype=dtype, device=device)
@@ -142,7 +144,7 @@ def _squares(dtype: torch.dtype, dim: int, *, at_once: bool) -> Callable[[Tensor
 
 @functools.cache
 def _move(dtypes: tuple[torch.dtype, ...], dim: int, *, at_once: bool) -> Callable[..., object]:
-    """value += by * gradient where live, in place, and a copy in another dtype, if there is one.
+    """value += by * gradient where live, in place, and the same for a copy in another dtype.
 
     `dtypes` are those of value, gradient, by and the copy. Where all trials are moved `at_once`,
     `by` and `live` are [K, 1, ...].
@@ -168,8 +170,8 @@ def _move(dtypes: tuple[torch.dtype, ...], dim: int, *, at_once: bool) -> Callab
 
 
 def _at_first_places(words_N: Tensor, values_KND: Tensor) -> Tensor:
-    """The sums over equal words, [K, N, D], each at its word's first place and 0 at the others."""
+    """The sums over equal words, [K, N, D], at each word's first position; 0 at the others."""
     same_NN = words_N.unsqueeze(0) == words_N.unsqueeze(1)
     first_N = ~same_NN.tril(-1).any(1)
-    # A product rather than additions in memory: the order of those changes from run to run.
+    # A product, not atomic additions, whose order changes from run to run.
     return (same_NN & first_N.unsqueeze(1)).to(values_KND.dtype) @ values_KND

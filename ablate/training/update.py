@@ -31,13 +31,13 @@ from ablate.sources import built_in
 from ablate.training import sgd
 from ablate.training.softmax import biased, losses_and_gradients
 
-# What products are taken in; None leaves them in the parameters' own dtype.
+# The dtype of products; None means the parameters' dtype.
 PRODUCTS: Final[dict[str, torch.dtype | None]] = {"fp32": None, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """What every update of a trial shares; `updates` is how many it has, for the schedule."""
+    """What all updates of a trial share; `updates` is their number, for the schedule."""
 
     net: Net
     placement: Placement
@@ -58,10 +58,10 @@ class TrialPlan:
         updates: int = 0,
         precision: str = "fp32",
     ) -> "TrialPlan":
-        """The planned with the paths that the plan takes for training and for evaluation.
+        """The trial with its paths for training and for evaluation.
 
-        Planned once, for the full rates: a schedule only takes edges away, and each path runs every
-        part of a placement that it runs.
+        It is planned once, at the full rates. A schedule only removes edges, and a path that runs a
+        placement runs each part of it.
         """
         train, evaluate = (
             plan(
@@ -79,7 +79,7 @@ class TrialPlan:
         return cls(net, placement, seed, train, evaluate, updates, precision)
 
     def placement_at(self, update: int) -> Placement:
-        """The placement that the schedule leaves after `update` updates."""
+        """The placement with the schedule's rates after `update` updates."""
         return self.placement.at(update, self.updates)
 
     def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
@@ -96,7 +96,7 @@ class TrialPlan:
 
 
 class Differentiated(NamedTuple):
-    """Of K trials: nll in nats summed over all targets, gradients by name, states."""
+    """The nll (nats, summed over all targets), gradients by name and states of K trials."""
 
     nll_K: Tensor
     gradients: dict[str, sgd.Gradient]
@@ -104,13 +104,13 @@ class Differentiated(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """What products take: the layers' parameters [K, ...], and each softmax layer [W, P]."""
+    """The operands of products: the layers' parameters [K, ...], and each softmax layer [W, P]."""
 
     layers: Parameters
     softmax: list[Tensor]
 
     def beside(self, parameters: Parameters) -> dict[str, Tensor | list[Tensor]]:
-        """By name, the copies that are other tensors than the parameters themselves."""
+        """The copies, by name, that do not share memory with the parameters."""
         weight = parameters["decoder.weight"]
         table: dict[str, Tensor | list[Tensor]] = {
             name: copy
@@ -121,7 +121,7 @@ class Copies(NamedTuple):
         return table | {"decoder.weight": [own[:words, :hidden] for own in self.softmax]}
 
     def take_bias(self, parameters: Parameters) -> None:
-        """Bring the softmax layers' column of the bias along, which no step writes."""
+        """Copy the bias into its column of the softmax layers, which no step writes."""
         words, hidden = parameters["decoder.weight"].shape[1:]
         for wide_WP, bias_V in zip(self.softmax, parameters["decoder.bias"], strict=True):
             wide_WP[:words, hidden] = bias_V
@@ -129,12 +129,12 @@ class Copies(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Update:
-    """An update of a cohort; all that it reads and writes lies in tensors that stay where they are.
+    """An update of a cohort, which reads and writes tensors in place.
 
-    It waits for nothing on the device and asks Python for no number, so that a CUDA graph can hold
-    it. `parameters` and `copies` are changed in place, `state`, each part [L, K, B, H], goes on
-    from window to window. `live_K` says whose updates were all finite so far: who is not finite
-    stays as its last finite update left it, and its companions do not notice.
+    The host neither waits for the device nor gives it a number: a CUDA graph can capture an update.
+    It changes `parameters` and `copies` in place. `state`, each part [L, K, B, H], continues from
+    window to window. `live_K` marks the trials whose updates were all finite. Another trial keeps
+    the parameters of its last finite update, without effect on the rest of the cohort.
     """
 
     net: Net
@@ -204,7 +204,7 @@ class Update:
         nll_K, norm_K = done.nll_K.double(), sgd.norms(done.gradients)
         with torch.no_grad():
             self.live_K.logical_and_(nll_K.isfinite() & norm_K.isfinite())
-            # A norm of 0 gives inf, and 1 below.
+            # A norm of 0 gives inf, which the clamp makes 1.
             by_K = -self.learning_rates_K * (self.clips_K / norm_K).clamp(max=1.0)
             copies = self.copies.beside(self.parameters)
             sgd.step(self.parameters, done.gradients, by_K, self.live_K, copies)
@@ -246,10 +246,8 @@ def capturable(
 ) -> bool:
     """Whether a cohort's updates, or its evaluation, are captured in a CUDA graph.
 
-    On a GPU, on the looped path.
-
-    ABLATE_GRAPH=0 calls them instead. A noise that takes no tensor of rates is asked trial by
-    trial, which a graph cannot hold; that is said.
+    They are on a GPU, on the looped path, unless ABLATE_GRAPH=0. A noise that takes no tensor of
+    rates is called for each trial, which a graph cannot capture: this warns.
     """
     paths = {planned.evaluate_path if evaluates else planned.train_path for planned in plans}
     if device.type != "cuda" or paths != {Path.LOOPED}:
@@ -257,7 +255,7 @@ def capturable(
     if os.environ.get("ABLATE_GRAPH", "1") == "0":
         return False
     if evaluates:
-        # Means are numbers that nothing is drawn for.
+        # Means are constants: evaluation samples nothing.
         return True
     drops = [drop for planned in plans for drop in planned.placement.values()]
     slow = sorted({drop.noise.name for drop in drops if not takes_tensors(drop.noise)})
@@ -272,7 +270,7 @@ def capturable(
 
 
 def _factors(plans: Sequence[TrialPlan]) -> list[list[float]] | None:
-    """What each trial's schedule leaves of its rates at each update; None where all are constant.
+    """Each trial's schedule factors, one for each update; None where all are constant.
 
     Raises AblateError for a factor outside [0, 1], before anything is trained.
     """
@@ -288,7 +286,7 @@ def _factors(plans: Sequence[TrialPlan]) -> list[list[float]] | None:
 
 
 def product_copies(parameters: Parameters, precision: str) -> Copies:
-    """Detached copies in the dtype of products; biases of the layers are as they are."""
+    """Detached copies in the dtype of products; the layers' biases keep their dtype."""
     given = {name: value.detach() for name, value in parameters.items()}
     weight, bias = given["decoder.weight"], given["decoder.bias"]
     dtype = PRODUCTS[precision] or weight.dtype

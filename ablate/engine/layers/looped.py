@@ -1,4 +1,4 @@
-"""Any placement: one `autograd.Function` over a layer's window, whose loop over time is ours.
+"""The looped path, which runs any placement: one `autograd.Function` over a layer's window.
 
     u_t (all t)                 z = u W_ih^T         one product
     forward,  t = 1 .. T        z_t += r_t W_hh^T    one product a step
@@ -6,12 +6,12 @@
     backward, t = T .. 1        dz_t, dstate_{t-1} = the step's derivative; dr_t = dz_t W_hh
     dz_t (all t)                du = dz W_ih, dW_ih = dz^T u, dW_hh = dz^T r
 
-The step and its derivative are `step.kernels`. Of a cell that keeps z's parts apart dz is two, that
-of W_ih u and that of W_hh r. A layer takes T + 1 products forward and T + 3 backward, and G times
-as many where INPUT or RECURRENT gives each gate its own mask.
+`step.kernels` makes the step and its derivative. Where a cell splits z, dz has two parts: the
+gradient of W_ih u and that of W_hh r. A layer takes T + 1 products forward and T + 3 backward. It
+takes G times as many where INPUT or RECURRENT has a mask for each gate.
 
-All trials of a cohort run at once, their products batched; a trial alone is a cohort of one.
-Products are taken in the dtype of the weight, everything else in the dtype of the input.
+The trials of a cohort run together, in batched products. A single trial is a cohort of one.
+Products have the dtype of the weight, everything else has the dtype of the input.
 
 Shapes: K trials, T time, B batch, N = T * B, D input, H hidden, G gates of the cell, I = GH.
 """
@@ -33,10 +33,10 @@ from ablate.engine.precision import without_autocast
 from ablate.engine.sites import Factors, Site
 from ablate.engine.step import KernelSpec, kernels, padded
 
-# Slots that act on a weight or on the whole input are applied before the loop.
+# Factors of a weight or of the whole input are applied before the loop.
 _BEFORE_THE_LOOP = {sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT}
 
-# Numbers of a tile of a GPU's products.
+# The width of a tile in a GPU's products, in numbers.
 _TILE = 64
 
 
@@ -48,9 +48,9 @@ def looped_layer(
     *,
     cell: Cell = LSTM,
 ) -> LayerOutput:
-    """Run one layer of K trials over a window, each as `reference_layer`.
+    """Run one layer of K trials over a window, each as `reference_layer` does.
 
-    `state` is [K, B, H] each, `weights` and `factors` are the reference's with K in front.
+    Each part of `state` is [K, B, H]. `weights` and `factors` have K as their first axis.
     """
     gates = len(cell.gates)
     w_ih = _aligned(masked(weights.w_ih, factors.get(sites.INPUT_WEIGHT), gates))
@@ -73,17 +73,17 @@ def looped_layer(
     parts = [value.contiguous() for value in state]
     first = by_step[inside.index(sites.RECURRENT)][0] if recurrent is not None else None
     given = (spec, u_KGND, spec.read(first, parts[0]), w_ih, w_hh, *parts, *biases, *by_step)
-    # Without gradients there is no backward pass to keep a tape for.
+    # Without gradients no backward pass follows, and no tape is kept.
     made = _Layer.apply(*given) if torch.is_grad_enabled() else _run(*given, tape=None)
     y_KTBH, *last = made  # pyright: ignore[reportGeneralTypeIssues]
     return LayerOutput(y_KTBH, tuple(last))
 
 
 def padding_of(width: int, dtype: torch.dtype, device: torch.device) -> int:
-    """The zeros behind rows of this width that a product reads.
+    """The number of zeros that pad a row of this width for a product.
 
-    A GPU's fast kernels for bfloat16 take rows that begin at multiples of 16 bytes, and are fastest
-    at multiples of a tile: 650 numbers are 1,300 bytes. On a CPU a row's width costs what it is.
+    A GPU's fast kernels for bfloat16 need rows aligned to 16 bytes, and are fastest at multiples of
+    a tile; 650 numbers are 1,300 bytes. A CPU's products gain nothing from padding.
     """
     return -width % _TILE if device.type == "cuda" and dtype == torch.bfloat16 else 0
 
@@ -95,8 +95,8 @@ def _aligned(value: Tensor) -> Tensor:
 def _by_step(spec: KernelSpec, site: Site, factor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A factor [K, T, B, G, H] as the kernels take it: [T, K, B, H], or [T, K, G, B, H] apart.
 
-    Written out over trials, batch and units, so that a kernel knows one pattern only; over time a
-    shared factor is not copied.
+    It is expanded over trials, batch and units: kernels are compiled for one pattern. A factor that
+    all steps share is not copied.
     """
     steps, trials, batch, hidden = shape
     value = factor.transpose(0, 1)
@@ -107,17 +107,17 @@ def _by_step(spec: KernelSpec, site: Site, factor: Tensor, shape: tuple[int, ...
 
 
 def _rows(spec: KernelSpec, by_step: Sequence[Tensor], steps: int) -> list[tuple[Tensor, ...]]:
-    """The factors that each step's kernel takes, RECURRENT's of the step that follows."""
+    """The factors that each step's kernel takes; that of RECURRENT is the next step's."""
     columns = []
     for site, value in zip(spec.sites, by_step, strict=True):
         column = value.unbind(0)
-        # Nobody reads what the last step hands on.
+        # Nothing reads r_{T+1}: repeat the last factor in its place.
         columns.append(column[1:] + column[-1:] if site == sites.RECURRENT else column)
     return list(zip(*columns, strict=True)) if columns else [()] * steps
 
 
 def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
-    """What the gates read of the input, [K, G, N, D]: one row of it for all, or one for each."""
+    """u, the input times its factor: [K, 1, N, D] for all gates, or [K, G, N, D]."""
     if factor is None:
         return x_KTBD.flatten(1, 2).unsqueeze(1)
     if factor.shape[3] == 1:
@@ -126,17 +126,17 @@ def _read_input(x_KTBD: Tensor, factor: Tensor | None) -> Tensor:
 
 
 class _Tape(NamedTuple):
-    """What the backward pass reads, by step: r_t, and what a step's kernel keeps."""
+    """The tensors that the backward pass reads, by step: r_t, and those that the kernel keeps."""
 
     reads: list[Tensor]
     kept: list[tuple[Tensor, ...]]
 
 
 def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
-    """A product for each trial, [K, M, N], the same bits whoever else is in the cohort.
+    """A product for each trial, [K, M, N], with the same bits in every cohort.
 
-    With two threads the library divides a float32 product between them otherwise alone than in a
-    batch. With one thread, and in bfloat16, both were measured to be equal.
+    With several threads the library splits a single float32 product otherwise than a batched one.
+    With one thread, and in bfloat16, measurements showed equal bits.
     """
     alone = a_KMX.device.type != "cpu" or torch.get_num_threads() == 1
     if a_KMX.dtype == torch.bfloat16 or a_KMX.shape[0] == 1 or alone:
@@ -147,9 +147,9 @@ def product(a_KMX: Tensor, b_KXN: Tensor) -> Tensor:
 def _step_product(w_KIH: Tensor) -> Callable[[Tensor], Tensor]:
     """r_t [K, B, H] -> r_t W^T [K, B, I], for every step of a window.
 
-    On a CPU, in bfloat16, the library is fastest with the weight on the left, the copy that turns
-    the result included; in float32 with a contiguous weight on the right, most of all with several
-    threads. A GPU's takes the weight as it lies.
+    A CPU's bfloat16 product is fastest with the weight on the left, even with the transposing copy
+    of the result. Its float32 product is fastest with a contiguous weight on the right. A GPU takes
+    the weight in any layout.
     """
     if w_KIH.device.type != "cpu":
         return lambda r: torch.bmm(r, w_KIH.mT)
@@ -177,7 +177,7 @@ def _by_gate(w_KIX: Tensor, gates: int) -> Tensor:
 
 
 def _projection(u_KGND: Tensor, w_ih: Tensor, spec: KernelSpec, batch: int) -> Tensor:
-    """The part of z that needs no state, [K, T, B, G, H], or [K, T, G, B, H] with gates apart."""
+    """u W_ih^T for all steps, [K, T, B, G, H], or [K, T, G, B, H] with gates apart."""
     gates = len(spec.cell.gates)
     if u_KGND.shape[1] == 1:
         z = product(u_KGND[:, 0], w_ih.transpose(1, 2)).unflatten(-1, (gates, -1))
@@ -200,7 +200,10 @@ def _run(
     *given: Tensor,
     tape: _Tape | None,
 ) -> tuple[Tensor, ...]:
-    """The loop over time: y and the last state's parts; what backward needs goes onto `tape`.
+    """The loop over time: returns y and the last state's parts, and fills the `tape`.
+
+        z_t = (u W_ih^T)_t + r_t W_hh^T
+        h_t, state_t, r_{t+1} = step(z_t, state_{t-1})
 
     `given` are the state's parts, biases and factors.
     """
@@ -209,7 +212,7 @@ def _run(
     biases, by_step = given[count : count + spec.biases], given[count + spec.biases :]
     projections = _projection(u_KGND, w_ih, spec, s.shape[1]).unbind(1)
     read_by = _step_product(_by_gate(w_hh, len(spec.cell.gates)) if spec.apart else w_hh)
-    # Of a step's inputs the tape keeps what the loop makes; biases and factors are at hand.
+    # The tape keeps the inputs that change from step to step, not biases and factors.
     changing = [place for place in step.reads if place < 2 + count]
     shape = projections[0].shape
     outputs = []
@@ -231,7 +234,7 @@ def _run(
 class _Layer(torch.autograd.Function):
     """One layer's window: u, r_1, W_ih, W_hh, the state, biases -> y and the last state.
 
-    r_1 is what the first step's product reads of s_0: its factor is autograd's to differentiate.
+    r_1 is s_0 times its factor. The caller multiplies them, and autograd differentiates that.
     """
 
     @staticmethod
@@ -248,8 +251,8 @@ class _Layer(torch.autograd.Function):
         out = _run(spec, u_KGND, r, w_ih, w_hh, *given, tape=tape)
         ctx.spec, ctx.steps = spec, len(tape.reads)
         ctx.compiled = can_compile(out[0].device.type)
-        # Through autograd's own store, which is emptied after the backward pass, while attributes
-        # of ctx live as long as any output does.
+        # Autograd frees saved tensors after the backward pass; attributes of ctx live as long as
+        # any output does.
         flat = [tensor for step in tape.kept for tensor in step]
         constant = given[len(spec.cell.state) :]
         ctx.save_for_backward(u_KGND, w_ih, w_hh, *constant, *tape.reads, *flat)
@@ -257,22 +260,27 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        # `once_differentiable` lets create_graph pass where no gradient that arrives needs one.
+        # `once_differentiable` lets create_graph pass where no incoming gradient requires grad.
         if torch.is_grad_enabled() or batched(*grad_outputs):
             raise RuntimeError(
                 "the looped path has no second derivative and no batched gradients; the reference "
                 "path, which a module takes below torch.func and while it has a hook, has both: "
                 "`module.hook(ablate.Edge.OUTPUT, lambda value: value)`"
             )
-        # Whoever calls backward() below autocast still gets this loop's own dtypes. A GPU's
-        # gradients are taken in a thread that does not know of `eagerly`.
+        # backward() may be called under autocast: this loop keeps its dtypes. A GPU's gradients
+        # are computed in another thread, in which `eagerly` is not set.
         as_before = nullcontext() if ctx.compiled else eagerly()
         with without_autocast(grad_outputs[0].device), as_before:
             return _unrolled(ctx, *grad_outputs)
 
 
 def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor | None, ...]:
-    """The loop run back: gradients of all that `_Layer.forward` takes, None for factors."""
+    """The loop over time, backward: the gradients of `_Layer.forward`'s inputs, None for factors.
+
+    dz_t, dstate_{t-1} = the step's derivative at dh_t, dstate_t, dr_{t+1}
+    dr_t = dz_t W_hh
+    du = dz W_ih, dW_ih = dz^T u, dW_hh = dz^T r, db = the sum of dz
+    """
     spec: KernelSpec = ctx.spec
     length: int = ctx.steps
     step, gates, splits = kernels(spec), len(spec.cell.gates), spec.cell.splits
@@ -284,12 +292,12 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor 
     kept = list(zip(*[iter(flat)] * (len(flat) // length), strict=True))
     biases = constant[: spec.biases]
     rows = _rows(spec, constant[spec.biases :], length)
-    # Of a step's inputs, those that the tape has stand before biases and factors.
+    # Biases and factors follow the inputs that the tape holds; these are their indices.
     fixed = [place - 2 - count for place in step.reads if place >= 2 + count]
     changing = len(step.reads) - len(fixed)
     gradients = list(gy.contiguous().unbind(1))
     read_back = _step_product_back(_by_gate(w_hh, gates) if spec.apart else w_hh)
-    # Nothing reads the last state: its gradient comes by the way of a held one, or as its output's.
+    # No step reads s_T: its gradient joins that of a held state, or else that of h_T.
     back = [*(own.contiguous() for own in grest), *([gs.contiguous()] if spec.holds else [])]
     if not spec.holds:
         gradients[-1] = gradients[-1] + gs
@@ -311,7 +319,7 @@ def _unrolled(ctx: Any, gy: Tensor, gs: Tensor, *grest: Tensor) -> tuple[Tensor 
         dzs.append(dz)
     *drest, ds = back if spec.holds else (*back, torch.zeros_like(gs))
     dzs.reverse()
-    # One for z, or one for each of its parts.
+    # One stack for z, or one for each part where the cell splits it.
     parts = [torch.stack(own, dim=1) for own in zip(*dzs, strict=True)]
     r = torch.stack(reads, dim=1)
     del dzs, reads, saved, flat, kept
@@ -331,7 +339,7 @@ def _gates(dz: Tensor, spec: KernelSpec, gates: int) -> Tensor:
 
 
 def _gradients(dz_KGNI: Tensor, u_KGND: Tensor, w_ih: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of what the gates read of the input, and of W_ih."""
+    """The gradients of u and of W_ih."""
     w = w_ih if u_KGND.shape[1] == 1 else _by_gate(w_ih, u_KGND.shape[1])
     du = product(dz_KGNI.flatten(0, 1), w).unflatten(0, (-1, dz_KGNI.shape[1]))
     return du, _weight_gradient(dz_KGNI, u_KGND)
@@ -348,6 +356,6 @@ def _bias_gradient(dz_KNI: Tensor, spec: KernelSpec) -> Tensor:
 
 
 def _weight_gradient(dz_KGNI: Tensor, read_KGNX: Tensor) -> Tensor:
-    """The gradient [K, GH, X] of the weight that made z of what was read."""
+    """dW = dz^T u or dz^T r, [K, GH, X]."""
     dw = product(dz_KGNI.flatten(0, 1).transpose(1, 2), read_KGNX.flatten(0, 1))
     return dw.unflatten(0, (dz_KGNI.shape[0], -1)).flatten(1, 2)

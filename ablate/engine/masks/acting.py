@@ -1,4 +1,4 @@
-"""Which drops act where in a cohort, and the tables from which training draws them.
+"""The drops that act at each site of a cohort, and the tables from which training samples them.
 
 Shapes: K trials, T time, B batch, G gates, U units, S source units; 1 where an axis shares.
 """
@@ -29,7 +29,7 @@ class Form(Enum):
 
 
 class Mask(NamedTuple):
-    """What stands at one site of one layer."""
+    """The multipliers of one site of one layer: their form and their source."""
 
     site: Site
     form: Form
@@ -44,14 +44,14 @@ class Acting(NamedTuple):
 
 
 def acting_at(edge: Edge, layer: int, trial: MaskSpec) -> Acting | None:
-    """The drop of a trial at this edge and layer; None where it never drops."""
+    """A trial's drop at this edge and layer; None where the rate is 0 or there is no drop."""
     drop = trial.placement.get(edge)
     rate = 0.0 if drop is None else drop.rate_of(rate_index(edge, layer))
     return Acting(drop, rate) if drop is not None and rate else None
 
 
 def place_of(edge: Edge, drop: Drop, *, fold: bool) -> tuple[Site, Form]:
-    """Where training's multipliers act, and in which form."""
+    """The site and the form of training's multipliers."""
     if edge is Edge.WEIGHT:
         return sites.WEIGHT, Form.WEIGHT
     if fold and folds(edge, drop, Mode.TRAIN):
@@ -67,7 +67,7 @@ def table_of(
     units: int,
     gates: int,
 ) -> Source:
-    """The table of an edge that acts in some trials: one for each noise and sharing of units.
+    """The tables of an edge that acts in some trials: one for each noise and sharing of units.
 
     A layer's `gates` are those of its cell.
     """
@@ -109,14 +109,14 @@ def table_of(
 
 
 def rate_index(edge: Edge, layer: int) -> int:
-    """Which of a drop's rates is that of `edge` at `layer`."""
+    """The index of the rate of `edge` at `layer` among a drop's rates."""
     if edge in Edge.EMBEDDING | Edge.OUTPUT:
         return 0
     return layer - 1 if edge is Edge.INTERLAYER else layer
 
 
 def mean_factor(drop: Drop, rate: float) -> float:
-    """The mean of a drawn multiplier under the placement (1 where training keeps the scale)."""
+    """The mean of a sampled multiplier (1 where training divides by 1 - p)."""
     if drop.noise != BERNOULLI:
         return drop.noise.mean(rate)
     return 1.0 if drop.scale is Scale.TRAIN else 1.0 - rate

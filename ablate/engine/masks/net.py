@@ -1,9 +1,9 @@
-"""From placements to numbers: the factor that stands at each site of each layer's listing.
+"""From placements to factors: the factor at each site of each layer.
 
-Training draws; the deterministic evaluation takes each drawn value's mean under the placement.
-Both give the same kind of source, so that every path of the engine is written once and knows
-neither placements nor seeds. A trial never knows its companions: where one has a site that it has
-not, its factor there is 1, which changes no bit of it.
+Training samples a multiplier; deterministic evaluation takes the multiplier's mean. Both are a
+`Source`: the paths of the engine read factors and know neither placements nor seeds. A trial does
+not depend on the other trials of its cohort. Where only others use a site, its factor there is 1,
+which changes no bit of it.
 
 Shapes: K trials, T time, B batch, G gates, U units, S source units; 1 where an axis shares.
 """
@@ -37,10 +37,7 @@ from ablate.placement import Placement
 
 @dataclass(frozen=True, slots=True)
 class NetMasks:
-    """Everything that K trials' placements multiply a net by, in windows of one shape.
-
-    None where no trial drops.
-    """
+    """All factors of K trials' placements, in windows of one shape; None where no trial drops."""
 
     clock: Clock
     embedding: Source | None
@@ -69,7 +66,7 @@ class NetMasks:
         their weights, unless `fold` is False. Raises AblateError for a coordinate without an
         address.
         """
-        # Where a rule says which layers drop, it is read off once, here.
+        # A rule says which layers drop: resolve it for this depth once.
         trials = [trial._replace(placement=trial.placement.within(layers)) for trial in trials]
         if clock is None:
             windows = [window for _, window in trials]

@@ -1,8 +1,7 @@
-"""What stands at an edge in K trials: a table of addresses on the device, and how to draw from it.
+"""The masks of an edge in K trials: a table of addresses on the device, and how to sample from it.
 
-A table is made once for a cohort. What changes from one update to the next lies in tensors, in the
-cohort's `Clock`, so that a window may be captured in a CUDA graph and replayed with the numbers
-that follow.
+A cohort has one table for each edge. Only its `Clock` changes from update to update, in place, in
+tensors. A CUDA graph that captured a window therefore samples new masks at each replay.
 
 Shapes: K trials, T time, B batch, G gates, U units, M updates of a trial; 1 where an axis shares.
 """
@@ -21,10 +20,10 @@ from ablate.noise import BERNOULLI, Noise, takes_tensors, threshold
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
-    """Where each trial of a cohort stands, on the device.
+    """The update number of each trial of a cohort, on the device.
 
-    `updates_K` (int64) are the updates' numbers; `factors_KM` (float64) is what each trial's
-    schedule leaves of its rates at an update, None where every schedule is constant.
+    `updates_K` (int64) are the update numbers. `factors_KM` (float64) are the factors by which each
+    trial's schedule multiplies its rates, None where every schedule is constant.
     """
 
     updates_K: Tensor
@@ -50,11 +49,11 @@ class Clock:
         return cls(updates_K, torch.tensor(whole, dtype=torch.float64, device=device))
 
     def advance(self) -> None:
-        """Go on by one update, in place and without a word to the host."""
+        """Go on by one update, in place; the host does not wait."""
         self.updates_K.add_(1)
 
     def factors_K(self) -> Tensor | None:
-        """What the schedules leave of the rates now."""
+        """The schedules' factors at the current updates."""
         if self.factors_KM is None:
             return None
         last = self.factors_KM.shape[1] - 1
@@ -62,15 +61,15 @@ class Clock:
 
 
 def on_device(numbers: Sequence[float], dtype: torch.dtype, device: torch.device | str) -> Tensor:
-    """A vector of these numbers, filled in on the device.
+    """A vector of these numbers, filled on the device.
 
-    A copy from the host would wait for a GPU, and could not be captured in a CUDA graph.
+    A copy from the host would wait for the GPU, and a CUDA graph cannot capture it.
     """
     return torch.stack([torch.full((), own, dtype=dtype, device=device) for own in numbers])
 
 
 class Source(Protocol):
-    """What gives an edge's multipliers in K trials."""
+    """A source of an edge's multipliers in K trials."""
 
     def draw(self, clock: Clock, tokens_TB: Tensor | None = None) -> Tensor:
         """The multipliers of a window, [K, T, B, G, U]; an axis that all trials share has length 1.
@@ -83,7 +82,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
-    """The deterministic evaluation: multipliers that nothing is drawn for, [K, T, 1, 1, 1]."""
+    """The multipliers of deterministic evaluation, [K, T, 1, 1, 1]; nothing is sampled."""
 
     values: Tensor
 
@@ -93,9 +92,9 @@ class Means:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskTable:
-    """The masks of one edge in K trials of one noise, which share their units alike.
+    """The masks of one edge in K trials that have one noise and one sharing of units.
 
-    A row of each trial: its addresses, its rate and whether what is kept is divided by 1 - p.
+    Each trial has a row: its addresses, its rate, and whether kept values are divided by 1 - p.
     """
 
     at: Coordinates
@@ -125,7 +124,7 @@ class MaskTable:
         rates_K, factors_K = self.rates_K, clock.factors_K()
         threshold_K, scale_K = self.threshold_K, self.scale_K
         if factors_K is not None:
-            # A rate too small for an address's 32 bits is 0, as in `Drop.scaled`.
+            # A rate below the resolution of a 32-bit word is 0, as in `Drop.scaled`.
             scaled_K = rates_K * factors_K
             rates_K = torch.where(scaled_K >= SMALLEST_RATE, scaled_K, 0.0)
             threshold_K, scale_K = _limits(rates_K, self.divided_K, scale_K.dtype)
@@ -137,14 +136,14 @@ class MaskTable:
         else:
             own = zip(words, rates_K.tolist(), strict=True)
             made = torch.stack([self.noise.multiplier(*given) for given in own])
-        # No noise at a rate of 0, whatever it would make of it.
+        # A rate of 0 means a multiplier of 1, whatever the noise returns for it.
         silent = (rates_K == 0.0).view(-1, 1, 1, 1, 1)
         return torch.where(silent, 1.0, made).to(scale_K.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """Tables side by side, each of those of `trials` trials that it is given with, 1 elsewhere."""
+    """Several tables, each for some of the `trials` trials; the multiplier is 1 for the others."""
 
     trials: int
     parts: tuple[tuple[Tensor, MaskTable], ...]
@@ -161,7 +160,7 @@ class Joined:
 
 
 def _limits(rates_K: Tensor, divided_K: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """From which word on a value is kept, and what it is multiplied by then."""
+    """The smallest word that keeps a value, and the multiplier of a kept value."""
     scale_K = torch.where(divided_K, 1.0 / (1.0 - rates_K), 1.0)
     return threshold(rates_K), scale_K.to(dtype)
 

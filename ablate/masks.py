@@ -104,16 +104,18 @@ def check(name: str, value: int) -> None:
     """Raise AblateError where a coordinate does not fit its bits."""
     if not 0 <= value < LIMITS[name]:
         raise AblateError(
-            f"a mask's {name} lies in [0, {LIMITS[name]}), got {value}: it has no address"
+            f"a mask's {name} lies in [0, {LIMITS[name]}), got {value}: it has no address",
+            given=value,
         )
 
 
 def check_types(sharing: Sharing, types: int) -> None:
-    """Raise AblateError where each of `types` words decides for itself and some have no address."""
+    """Raise AblateError where each of `types` words has a mask and some have no address."""
     if sharing.word == 1 and types > LIMITS["word"]:
         raise AblateError(
             f"masks that decide for each word have addresses for {LIMITS['word']:,} words, got a "
-            f"vocabulary of {types:,}"
+            f"vocabulary of {types:,}",
+            given=types,
         )
 
 

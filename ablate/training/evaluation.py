@@ -27,8 +27,8 @@ from ablate.training.graph import Captured
 from ablate.training.softmax import losses
 from ablate.training.update import Copies, TrialPlan, capturable, product_copies
 
-#: A window of evaluation is this many times as long as one of training: it keeps no tape, and larger
-#: products are faster. Still longer ones exceed the cache.
+#: A window of evaluation is at most this many times as long as one of training. It keeps no tape,
+#: and larger products are faster; still larger ones exceed the cache.
 LONGER: Final = 4
 
 

@@ -46,7 +46,8 @@ class Captured(Generic[Result]):
         given = [_kind(value) for value in inputs]
         if own != given:
             raise AblateError(
-                f"this call was captured with inputs {own}, got {given}; capture it anew for them"
+                f"this call was captured with inputs {own}, got {given}; capture it anew for them",
+                given=given,
             )
         for static, value in zip(self._inputs, inputs, strict=True):
             static.copy_(value, non_blocking=True)

@@ -140,13 +140,15 @@ def _check_alike(one: Trial, other: Trial, device: str) -> None:
         ours, theirs = getattr(first, what), getattr(second, what)
         if ours != theirs:
             raise AblateError(
-                f"trials of a cohort agree in {what}, got {ours!r} and {theirs!r}; train them apart"
+                f"trials of a cohort agree in {what}, got {ours!r} and {theirs!r}; "
+                "train them apart",
+                given=theirs,
             )
     if first.path != second.path:
         raise AblateError(
-            "trials of a cohort have the bits that they have alone only on one path of the engine "
-            f"and with the same gates apart, got {one.placement} and {other.placement}; "
-            "train them apart"
+            "trials of a cohort take one path of the engine and have the same gates apart, "
+            f"got {one.placement} and {other.placement}; train them apart",
+            given=other.placement,
         )
 
 

@@ -16,7 +16,6 @@ from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Sharing
 from ablate.edges import RULES, Edge, layers_of
 from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path, alike, plan
-from ablate.errors import AblateError
 from ablate.noise import Noise
 from ablate.placement import Placement
 
@@ -112,10 +111,10 @@ def test_sharing_between_directions_says_nothing_of_a_net_of_one(edge):
         _assert_same_run(shared, own, 2, mode)
 
 
-def test_a_mask_is_that_of_a_drop_whose_rates_are_known():
+def test_a_mask_is_that_of_a_drop_whose_rates_are_known(refused):
     """A drop alone does not say how deep the net is; `within` does."""
     placement, window = Placement({Edge.HIDDEN: Drop(P, layers=TOP)}), window_of(make_case(2))
-    with pytest.raises(AblateError, match=r"take the drop from placement.within\(layers\)"):
+    with refused():
         mask(placement[Edge.HIDDEN], Edge.HIDDEN, 1, H, window)
     drawn = mask(placement.within(2)[Edge.HIDDEN], Edge.HIDDEN, 1, H, window)
     plain = Placement({Edge.HIDDEN: Drop(P)})[Edge.HIDDEN]

@@ -9,7 +9,6 @@ from training import toys
 
 from ablate.drops import Drop, Fill
 from ablate.edges import Edge
-from ablate.errors import AblateError
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM
@@ -195,10 +194,10 @@ def test_bfloat16_trains_too(tmp_path):
         )
 
 
-def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
+def test_paths_are_not_mixed_where_bits_would_differ(tmp_path, refused):
     """None takes the library's LSTM in float32: its companions would change its rounding."""
     one, two, _ = _trials(epochs=1)
-    with pytest.raises(AblateError, match="one path of the engine"):
+    with refused(given=Placement()):
         _together([one, replace(two, placement=Placement())], tmp_path)
 
 
@@ -214,9 +213,9 @@ def test_paths_are_not_mixed_where_bits_would_differ(tmp_path):
         ({"recipe": toys.recipe(batch=4, epochs=2, train_eval_tokens=100)}, "windows"),
     ],
 )
-def test_a_cohort_is_of_one_kind(tmp_path, change, what):
+def test_a_cohort_is_of_one_kind(tmp_path, change, what, refused):
     """One sentence says what must agree."""
     one, two, _ = _trials(epochs=2)
-    said = f"trials of a cohort agree in {what}, got .* and .*; train them apart"
-    with pytest.raises(AblateError, match=said):
+    with refused() as error:
         _together([one, replace(two, **change)], tmp_path)
+    assert f"agree in {what}" in str(error.value)

@@ -1,9 +1,9 @@
 """The softmax layer and its cross-entropy, with their gradients, in one pass over the scores.
 
-The loss is the last thing of an update, so that its gradient is taken where the scores are made:
-three products, and between them one compiled kernel. It leaves exp(score - highest) behind and the
-sum of each row beside it; what divides by the sum are the products' small factors, so that the
-scores, the largest tensor of an update, are exponentiated once.
+The loss ends the forward pass: its gradient is computed with the scores. It takes three products
+and one compiled kernel between them, which writes exp(score - highest) and the sum of each row. The
+products' small factors are divided by the sum: the scores, the largest tensor of an update, are
+exponentiated once.
 
 On the CPU the vocabulary is split into blocks, whose scores stay in a core's cache. This is the
 online softmax. For a row with scores s_i, block j and target t:
@@ -35,16 +35,16 @@ from ablate.compiling import lowered
 # Products in bfloat16 are faster where rows begin at multiples of this.
 _ALIGNED: Final = 32
 
-# Bytes of a block's scores for each thread: about what a core keeps to itself.
+# Bytes of a block's scores for each thread: about a core's private cache.
 _BLOCK: Final = 2 * 2**20
 
-# Blocks at most: each keeps what it pulled of [N, P], which would grow with the square of N.
+# The most blocks: each keeps a gradient [N, P], and their number would grow with N.
 _MOST: Final = 8
 
 # The score of a word that no text has, in any dtype: its exp is 0.
 _NEVER: Final = -1e30
 
-# The least weight of a block: what a target's gradient is divided by, and the product gives back.
+# The least weight of a block: a target's gradient is divided by it before the product.
 _LEAST: Final = 1e-30
 
 
@@ -58,7 +58,7 @@ class Loss(NamedTuple):
 
 
 def biased(weight_VH: Tensor, bias_V: Tensor, dtype: torch.dtype) -> Tensor:
-    """The weight with the bias as a column of its own, [W, P], in the dtype of products."""
+    """The weight with the bias as a further column, [W, P], in the dtype of products."""
     words, hidden = weight_VH.shape
     wide_WP = weight_VH.new_zeros(_aligned(words), _aligned(hidden + 1), dtype=dtype)
     wide_WP[:words, :hidden] = weight_VH
@@ -72,8 +72,8 @@ def losses_and_gradients(
 ) -> list[Loss]:
     """Score each trial's `y_NH` by its softmax layer `biased`; its gradients come in its dtype.
 
-    `words` is V. Trial by trial: these products fill the machine alone, and all scores pass through
-    one memory.
+    `words` is V. Trials run one after another: one trial's products use the whole machine, and all
+    trials share the memory of the scores.
     """
     blocks = _Blocks.of(weights_WP[0], targets_N)
     return [

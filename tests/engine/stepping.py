@@ -21,8 +21,8 @@ from ablate.engine.step import KernelSpec
 def inside(cell: Cell) -> tuple[Site, ...]:
     """The sites of a cell's step; the others act before the loop."""
     found = {sites.RECURRENT, sites.STATE_HOLD, sites.END_HOLD}
-    for edge, place in cell.edges.items():
-        found |= {site_of(edge, fill) for fill in place.fills}
+    for edge in cell.edges:
+        found |= {site_of(edge, fill) for fill in cell.rule(edge).fills}
     if Edge.CELL in cell.has:
         found |= {sites.BEGIN, sites.READ}
     return tuple(sorted(found))

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from ablate.errors import AblateError, AblateWarning, UnknownName, WrongValue, in_words, quoted
 from ablate.sources import built_in
+from ablate.version import __version__
 
 Value = TypeVar("Value")
 
@@ -96,7 +97,7 @@ class Registry(Mapping[str, Value]):
     def origin_of(self, module: str) -> str:
         """Whose a module is, with the version; its own name where nobody said."""
         if built_in(module):
-            return _release("ablate", "ablate-dropout")
+            return f"ablate {__version__}"
         return self._origins.get(_top(module), module)
 
     @contextmanager
@@ -167,10 +168,3 @@ def import_all(package: str, path: Iterable[str]) -> None:
 
 def _top(module: str) -> str:
     return module.partition(".")[0]
-
-
-def _release(name: str, distribution: str) -> str:
-    try:
-        return f"{name} {metadata.version(distribution)}"
-    except metadata.PackageNotFoundError:
-        return name

@@ -41,9 +41,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def wording(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Hold a text to what the snapshot has for this test; a temporary folder is written `TMP`."""
+def wording(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
+    """Hold a text to what the snapshot has for this test; a temporary folder is written `TMP`.
+
+    A test that says less than the snapshot has fails too.
+    """
     config, name = request.config, request.node.nodeid
+    kept = [] if config.getoption(RENEW) else _kept().get(name, [])
     said = config.stash[_SAID].setdefault(name, [])
 
     def hold(text: str) -> None:
@@ -51,10 +55,10 @@ def wording(request: pytest.FixtureRequest) -> Callable[[str], None]:
             text = text.replace(str(request.getfixturevalue("tmp_path")), "TMP")
         said.append(text)
         if not config.getoption(RENEW):
-            kept = _kept().get(name, [])
             assert said == kept[: len(said)], "if the new words are right: make wording"
 
-    return hold
+    yield hold
+    assert len(said) >= len(kept), "the snapshot has more words than this test heard: make wording"
 
 
 @pytest.fixture

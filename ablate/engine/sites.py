@@ -63,5 +63,8 @@ BEGIN: Final = Site(_first(Edge.CELL) - 1, "BEGIN")
 READ: Final = Site(_first(Edge.CELL) + 2, "READ")
 END_HOLD: Final = Site(1 << 10, "END_HOLD")
 
+#: Factors of a weight or of the whole input are applied before the loop over time.
+BEFORE_THE_LOOP: Final = frozenset({INPUT, INPUT_WEIGHT, WEIGHT})
+
 # A layer's factors in one window; a site whose factor would be 1 is left out.
 Factors = Mapping[Site, Tensor]

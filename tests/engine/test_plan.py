@@ -17,7 +17,6 @@ from ablate.cells import CELLS, GRU, LSTM
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine import sites
-from ablate.engine.layers.library import OUTSIDE_THE_LOOP
 from ablate.engine.plan import LIBRARY_IS_FASTER, Mode, Path, Plan, Reach, plan
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -190,7 +189,7 @@ def test_rates_that_do_not_fit_the_net_are_refused(refused):
 def _fits_outside(factors):
     """Whether a library's LSTM can run under these factors."""
     apart = sites.INPUT in factors and factors[sites.INPUT].shape[2] > 1
-    return set(factors) <= OUTSIDE_THE_LOOP and not apart
+    return set(factors) <= sites.BEFORE_THE_LOOP and not apart
 
 
 @given(stacks(), st.sampled_from(MODES))

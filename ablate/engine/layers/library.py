@@ -16,8 +16,6 @@ from ablate.engine.layers.looped import looped_layer
 from ablate.engine.layers.reference import LayerOutput, LayerWeights, masked
 from ablate.engine.sites import Factors
 
-OUTSIDE_THE_LOOP = frozenset({sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT})
-
 
 def library_layer(
     x_KTBD: Tensor,
@@ -32,7 +30,7 @@ def library_layer(
     Weights in another dtype than the input go through `looped_layer`: the library would keep the
     state, too, in the dtype of its products. So does a cell that no library has.
     """
-    if inside := set(factors) - OUTSIDE_THE_LOOP:
+    if inside := set(factors) - sites.BEFORE_THE_LOOP:
         raise ValueError(f"the library path has no place for {', '.join(s.name for s in inside)}")
     if cell.library is None or weights.w_hh.dtype != x_KTBD.dtype:
         return looped_layer(x_KTBD, state, weights, factors, cell=cell)

@@ -33,9 +33,6 @@ from ablate.engine.precision import without_autocast
 from ablate.engine.sites import Factors, Site
 from ablate.engine.step import KernelSpec, kernels, padded
 
-# Factors of a weight or of the whole input are applied before the loop.
-_BEFORE_THE_LOOP = {sites.INPUT, sites.INPUT_WEIGHT, sites.WEIGHT}
-
 # The width of a tile in a GPU's products, in numbers.
 _TILE = 64
 
@@ -57,7 +54,7 @@ def looped_layer(
     w_hh = _aligned(masked(weights.w_hh, factors.get(sites.WEIGHT), gates))
     biases = [bias.unflatten(1, (gates, -1)) for bias in weights.biases(cell)]
     u_KGND = _aligned(_read_input(x_KTBD, factors.get(sites.INPUT)).to(w_ih.dtype))
-    inside = tuple(sorted(factors.keys() - _BEFORE_THE_LOOP))
+    inside = tuple(sorted(factors.keys() - sites.BEFORE_THE_LOOP))
     recurrent = factors.get(sites.RECURRENT)
     spec = KernelSpec(
         cell,

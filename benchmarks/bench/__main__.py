@@ -20,7 +20,7 @@ from bench.options import check_target, read_options
 @click.option(
     "--repeat", type=click.IntRange(1), metavar="N", help="Timed calls of each case; by default 9."
 )
-@click.option("--quick", is_flag=True, help="The small shape, four strategies: about a minute.")
+@click.option("--quick", is_flag=True, help="The small shape, four strategies: about two minutes.")
 @click.option(
     "--parts", is_flag=True, help="In place of whole updates their parts, each in several ways."
 )

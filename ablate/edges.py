@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ablate.drops import ALL, Fill, Scale, Sharing
+from ablate.errors import UnknownName
 
 
 class Edge(enum.Flag):
@@ -55,6 +56,20 @@ class Edge(enum.Flag):
     def label(self) -> str:
         """The edge's name in texts: `INPUT`, `INPUT|OUTPUT`."""
         return "|".join(edge.name or "" for edge in self)
+
+
+def edges_named(text: str) -> Edge:
+    """The union of the edges that `text` names, as in `input|output`; none for an empty one.
+
+    Raises AblateError for a name that is no edge's.
+    """
+    known = {edge.label.lower(): edge for edge in Edge}
+    union = Edge(0)
+    for name in filter(None, str(text).lower().split("|")):
+        if name not in known:
+            raise UnknownName("edge", name, known)
+        union |= known[name]
+    return union
 
 
 # The edges that act at one layer in a net of any depth.

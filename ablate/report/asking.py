@@ -104,7 +104,7 @@ def _read(path: Path, store: Store, kept: Asked) -> Asked:
         return replace(kept, question=found.question, notes=(words,))
     profile = found.profiles[store.profile]
     points = {
-        (point.strategy.name, _canonical(point.arguments)): (position, point.label)
+        (point.strategy.name, _canonical(point.facts)): (position, point.label)
         for position, point in enumerate(distinct(profile.strategies))
     }
     return Asked(found.question, points, profile.baseline)

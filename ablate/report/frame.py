@@ -17,7 +17,7 @@ from ablate.status import COMMITTED, Status
 from ablate.store import Store
 from ablate.store.listing import open_store
 from ablate.store.schema import ATTEMPT_TABLES
-from ablate.strategies import get
+from ablate.study.points import Point
 
 SPLITS = ("train", "valid", "test")
 _KNOWN = ("valid_known", "test_known")
@@ -141,7 +141,7 @@ def _completed_arguments(cells: pd.DataFrame) -> pd.Series:
 
 def _of_today(strategy: str, arguments: str) -> str:
     try:
-        return canonical_json(get(strategy).arguments(**json.loads(arguments)))
+        return canonical_json(Point.of(strategy, json.loads(arguments)).facts)
     except AblateError:
         # A plugin that is not loaded, or a parameter that is no more.
         return arguments

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ablate.errors import printable
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 
 _VERSION_FIELD: Final = b"ablate.schema"
@@ -142,6 +142,9 @@ CELLS: Final = _schema(
         "dial_value": pa.float64(),
         "text": pa.string(),
         "asked": pa.bool_(),
+        "stage": pa.string(),
+        "search": pa.string(),
+        "number": pa.int32(),
     },
 )
 
@@ -157,6 +160,7 @@ _ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         "cells": ("text", "asked"),
     },
     4: {"trials": ("arithmetic",)},
+    5: {"cells": ("stage", "search", "number")},
 }
 
 # In the order in which an attempt writes them: the row in `trials`, the last, is the commit.

@@ -49,6 +49,7 @@ from ablate.strategies import (  # noqa: F401, I001  (imported to register, in t
     bursts,
     everywhere,
     morerio2017,
+    free,
 )
 from ablate.registry import import_all
 from ablate.strategies.decorator import strategy

@@ -13,7 +13,7 @@ from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates
 from ablate.edges import Edge
 from ablate.errors import AblateError
-from ablate.facts import canonical_json
+from ablate.facts import canonical_json, facts_text
 from ablate.masks import LIMITS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
@@ -23,6 +23,7 @@ from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
 from ablate.study.points import distinct
 from ablate.study.schema import Profile
+from ablate.training.recipe import Recipe
 from ablate.training.trial import Trial
 
 
@@ -30,9 +31,14 @@ from ablate.training.trial import Trial
 class Entry:
     """A trial under one of its names.
 
+    `arguments` are all that its point is called by beside the strategy (`Point.facts`).
     `baseline` says that differences are to it; `position` counts the points in the file's order;
     `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
     lists the point; one that joined by `--strategies` is no part of what the file asks.
+    `shared` is the recipe of the whole table, where a point changes it.
+    `stage` says what the trial is there for where it is part of a plan: SEARCH for a point that a
+    search tries, THEN for the chosen point's later seeds, FACTORIAL for a run of a design. `search`
+    names the search, and `number` is the point's in it, counted from 0, the default point.
     """
 
     trial: Trial
@@ -45,6 +51,10 @@ class Entry:
     position: int
     plugin: str | None = None
     asked: bool = True
+    stage: str | None = None
+    search: str | None = None
+    number: int | None = None
+    shared: Recipe | None = None
 
     @property
     def title(self) -> str:
@@ -92,7 +102,7 @@ def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
                 folder=corpus.folder,
             ),
             strategy=point.strategy.name,
-            arguments=point.arguments,
+            arguments=point.facts,
             label=point.label,
             dial=point.strategy.dial,
             dial_value=point.dial_value,
@@ -176,7 +186,12 @@ def name_rows(entries: Sequence[Entry]) -> list[Row]:
             "position": entry.position,
             "baseline": entry.baseline,
             "asked": entry.asked,
+            "stage": entry.stage,
+            "search": entry.search,
+            "number": entry.number,
             **entry.trial.columns(),
+            # Trials that differ in what a search draws stand in one table.
+            **({"recipe": facts_text(entry.shared)} if entry.shared else {}),
         }
         for entry in entries
     ]

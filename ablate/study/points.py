@@ -2,21 +2,24 @@
 
 A table `{name = "recurrent", rate = [.1, .25], sharing = "window"}` stands for two points. What it
 leaves out is the strategy's default; a rate left out follows the strategy's dial where that is
-given.
+given. `without = "input"` takes an edge out of what the strategy makes, and `without = "each"`
+stands for the whole and for the whole less each of its edges.
 """
 
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ablate.cells import Cell
+from ablate.cells import LSTM, Cell
+from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, did_you_mean
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.strategies import Strategy, get
 from ablate.strategies.parameters import Value
+from ablate.training.recipe import Recipe
 
 #: Where in a table (keys and positions) a mistake is, and what is wrong, allowed and given.
 Mistake = tuple[tuple[str | int, ...], str]
@@ -24,13 +27,23 @@ Mistake = tuple[tuple[str | int, ...], str]
 #: The most points that one table may stand for: more is a slip of the pen, not a study.
 MOST_POINTS: Final = 10_000
 
+_NO_EDGE: Final = Edge(0)
+
+#: The key of a table, and of a point's facts, that takes edges out of a placement.
+WITHOUT: Final = "without"
+EACH: Final = "each"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One table of a study file's `strategies`: a name, and for each argument the values to try."""
+    """One table of a study file's `strategies`: a name, and for each argument the values to try.
+
+    `without` has the edges to leave out, one a point, beside the whole; None stands for each.
+    """
 
     name: str
     grid: tuple[tuple[str, tuple[Value, ...]], ...] = ()
+    without: tuple[Edge, ...] | None = ()
 
     def points(self) -> "Iterator[Point]":
         """Yield the grid's points, the last argument changing fastest."""
@@ -38,15 +51,51 @@ class Choice:
         names = [name for name, _ in self.grid]
         for values in itertools.product(*(values for _, values in self.grid)):
             arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
-            yield Point(strategy, tuple(arguments.items()))
+            point = Point(strategy, tuple(arguments.items()))
+            yield point
+            left_out = point.edges if self.without is None else self.without
+            yield from (replace(point, without=edge) for edge in left_out)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A strategy at one full set of arguments."""
+    """A strategy at one full set of arguments, less the edges `without`.
+
+    `nuisances` are what the point changes beside the placement, such as the learning rate that a
+    search has drawn: the path of a number of the recipe, and its value.
+    """
 
     strategy: Strategy
     pairs: tuple[tuple[str, Value], ...]
+    nuisances: tuple[tuple[str, float], ...] = ()
+    without: Edge = _NO_EDGE
+
+    @classmethod
+    def of(cls, name: str, facts: Mapping[str, Any]) -> "Point":
+        """The point of a strategy that `facts` tells of; AblateError where there is none by now."""
+        strategy, given = get(name), dict(facts)
+        without = edges_named(str(given.pop(WITHOUT, "")))
+        nuisances = tuple((key, float(given.pop(key))) for key in facts if "." in key)
+        return cls(strategy, tuple(strategy.arguments(**given).items()), nuisances, without)
+
+    @property
+    def facts(self) -> dict[str, Value]:
+        """All that the point is, as a store keeps it: what it is called by beside its strategy."""
+        left_out = {WITHOUT: self.without.label.lower()} if self.without else {}
+        return {**self.arguments, **dict(self.nuisances), **left_out}
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """`recipe` with the nuisances of this point."""
+        own = {path.removeprefix("recipe."): value for path, value in self.nuisances}
+        return Recipe(**(recipe.model_dump() | own)) if own else recipe
+
+    @property
+    def edges(self) -> Edge:
+        """The edges at which it drops in an LSTM; none where the strategy makes no placement."""
+        try:
+            return self.place(LSTM).edges
+        except AblateError:
+            return _NO_EDGE
 
     def place(self, cell: Cell) -> Placement:
         """The placement that the strategy makes of the arguments for nets of `cell`.
@@ -54,7 +103,7 @@ class Point:
         Raises AblateError, with the point, where the strategy, a plugin's, makes none.
         """
         try:
-            return self.strategy.place(cell, **self.arguments)
+            return self.strategy.place(cell, **self.arguments) - self.without
         except AblateError as error:
             at = ", ".join(f"{name}={_short(value)}" for name, value in self.pairs)
             name = self.strategy.name
@@ -73,7 +122,7 @@ class Point:
     @property
     def default(self) -> bool:
         """Whether this is the strategy's default point."""
-        return self.arguments == self.strategy.arguments()
+        return self.facts == self.strategy.arguments()
 
     @property
     def label(self) -> str:
@@ -93,7 +142,11 @@ class Point:
             else:
                 named.append(f"{name}={_short(value)}")
         strength = [_short(arguments[dial])] if dial else []
-        return " ".join([self.strategy.name, *words, *strength, *named])
+        drawn = [
+            f"{path.removeprefix('recipe.')}={_short(value)}" for path, value in self.nuisances
+        ]
+        left_out = [f"{WITHOUT} {self.without.label.lower()}"] if self.without else []
+        return " ".join([self.strategy.name, *words, *strength, *named, *drawn, *left_out])
 
     def _only_taker(self, name: str, word: str) -> bool:
         return not any(
@@ -142,8 +195,10 @@ def read_choice(table: Mapping[str, Any]) -> tuple[Choice | None, list[Mistake]]
         return None, [(("name",), str(error))]
     mistakes: list[Mistake] = []
     grid: list[tuple[str, tuple[Value, ...]]] = []
+    without, found = _read_without(table.get(WITHOUT, []))
+    mistakes += found
     for argument, given in table.items():
-        if argument == "name":
+        if argument in ("name", WITHOUT):
             continue
         values = given if isinstance(given, list) else [given]
         mistakes += _argument_mistakes(strategy, argument, values, listed=isinstance(given, list))
@@ -152,8 +207,21 @@ def read_choice(table: Mapping[str, Any]) -> tuple[Choice | None, list[Mistake]]
     if count > MOST_POINTS:
         words = f"these lists make {count:,} points; at most {MOST_POINTS:,} are allowed"
         mistakes.append(((), words))
-    choice = Choice(name, tuple(grid))
+    choice = Choice(name, tuple(grid), without)
     return (None, mistakes) if mistakes else (choice, [])
+
+
+def _read_without(given: Any) -> tuple[tuple[Edge, ...] | None, list[Mistake]]:
+    """Read `without`: an edge, a list of them, or "each" (None)."""
+    if given == EACH:
+        return None, []
+    edges: list[Edge] = []
+    for word in given if isinstance(given, list) else [given]:
+        try:
+            edges.append(edges_named(word))
+        except AblateError as error:
+            return (), [((WITHOUT,), f'{error}; "{EACH}" leaves out each edge in turn')]
+    return tuple(edges), []
 
 
 def misfits(choices: Sequence[Choice], nets: Iterable[Net]) -> Iterator[Mistake]:

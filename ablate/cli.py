@@ -89,6 +89,12 @@ if main.help is None and main.callback is not None:
     metavar="N",
     help="Train N trials at once in each slot; by default as many as a short probe finds best.",
 )
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    metavar="H",
+    help="Begin nothing that would not end within so many hours; the same command goes on.",
+)
 @_PLUGINS
 @click.option("--dry-run", is_flag=True, help="Show the matrix, each plan and an estimate.")
 @click.pass_context
@@ -105,6 +111,7 @@ def run(
     threads: int | None,
     device: str | None,
     cohort: int | None,
+    hours: float | None,
     plugins: tuple[Path, ...],
     dry_run: bool,
 ) -> None:
@@ -113,8 +120,9 @@ def run(
     The same command again trains only what is missing, and goes on from each trial's last saved
     epoch. More seeds or rates add only the new trials.
     """
-    from ablate.study import driver, messages, progress
+    from ablate.study import driver, estimate, messages, progress
     from ablate.study.cohorts import size_cohorts
+    from ablate.study.hours import Hours
     from ablate.study.job import Order, prepare
 
     order = Order(
@@ -139,6 +147,9 @@ def run(
     if dry_run:
         _preview(console, job, sizes)
         return
+    limit = None
+    if hours is not None:
+        limit = Hours(hours, estimate.seconds_by_kind(job, sizes), sizes.cohorts.kind)
     for line in messages.starting(job):
         progress.say(console, line)
     summary = driver.run(
@@ -150,6 +161,8 @@ def run(
         cohorts=sizes.cohorts,
         about=job.about,
         listed=job.listed,
+        agenda=job.agenda,
+        hours=limit,
     )
     say(console, messages.conclusion(job, summary))
     ctx.exit(1 if summary.failures else 0)

@@ -1,16 +1,20 @@
-"""How an attempt at a trial ended."""
+"""How a trial ends."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Status(StrEnum):
-    """The words of the column `status`."""
+    """How an attempt at a trial ended; `DIVERGED` has no scores, `FAILED` an error instead.
+
+    `PRUNED` is a trial that a search stopped at a rung: it has curves and no scores.
+    """
 
     OK = "ok"
     DIVERGED = "diverged"
+    PRUNED = "pruned"
     FAILED = "failed"
 
 
-#: A trial that ended so is not trained again.
-COMMITTED: Final = (Status.OK, Status.DIVERGED)
+#: What ends a trial for good; a failed one is tried again.
+COMMITTED: Final = (Status.OK, Status.DIVERGED, Status.PRUNED)

@@ -11,11 +11,11 @@ from ablate.errors import AblateError, UnknownName, WrongValue, quoted
 from ablate.strategies import STRATEGIES, get, names
 from ablate.study.file import Study, parse_study
 from ablate.study.points import Choice, distinct
-from ablate.study.schema import Nets, Profile, Recipes
+from ablate.study.schema import Nets, Profile, Recipes, Tune
 
-_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipes}
+_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipes, "tune": Tune}
 # Tables that a preset never fills, so that `--set` may give them whole.
-_WHOLE: Final = ("text",)
+_WHOLE: Final = ("text", "tune")
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.
 KEYS: Final = tuple(
     path
@@ -78,17 +78,18 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     only if it is wanted; without it there are no differences. Raises AblateError for a name that
     nothing has.
     """
-    points = distinct(profile.strategies)
-    labels = [point.label for point in points]
+    of_choice = {choice: distinct([choice]) for choice in profile.strategies}
+    labels = [point.label for point in distinct(profile.strategies)]
     listed = {choice.name for choice in profile.strategies}
     for name in wanted:
         if name not in labels and name not in names():
             raise STRATEGIES.unknown(name, labels)
-    kept = [
-        Choice(point.strategy.name, tuple((name, (value,)) for name, value in point.pairs))
-        for point in points
-        if point.label in wanted or point.strategy.name in wanted
-    ]
+    kept: list[Choice] = []
+    for choice, points in of_choice.items():
+        if choice.name in wanted:
+            kept.append(choice)
+        else:
+            kept += [point.alone for point in points if point.label in wanted]
     joined = [Choice(get(name).name) for name in wanted if name not in listed.union(labels)]
     if not kept and not joined:
         raise AblateError(

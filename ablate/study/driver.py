@@ -1,6 +1,11 @@
-"""Runs what is missing of a matrix: the one process that writes the store and the queue."""
+"""Runs what is missing of a study: the one process that writes the store.
 
-from collections.abc import Sequence
+What waits is held in memory. It is a function of the study file and of the store, so that a run
+that was stopped at any moment has lost nothing but its place in line.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,12 +18,15 @@ from ablate.store.about import About
 from ablate.study.cohorts import Cohorts
 from ablate.study.entries import Entry, first_names, register
 from ablate.study.events import Assignment, Event, Executor, Failed, Finished
+from ablate.study.hours import Hours
 from ablate.study.progress import Board, Progress
-from ablate.study.queue import Queue
 from ablate.version import __version__
 
 RETRIES: Final = 2
 _ALONE: Final = Cohorts()
+
+#: Which entries there are, by the rows of the trials that have ended.
+Agenda = Callable[[Mapping[str, Row]], Sequence[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended: trials trained in it, how many of them diverged, and those given up."""
+    """How a run ended: trials trained in it, how many of them diverged, and those given up.
+
+    `left` are those that were not begun, since they would not have ended in time.
+    """
 
     trained: int
     diverged: int
     failures: tuple[Failure, ...]
+    left: int = 0
 
 
 def run(
@@ -49,8 +61,13 @@ def run(
     cohorts: Cohorts = _ALONE,
     about: About | None = None,
     listed: Sequence[str] | None = None,
+    agenda: Agenda | None = None,
+    hours: Hours | None = None,
 ) -> Summary:
     """Train every trial of `entries` that `store` does not hold; return how that went.
+
+    With an `agenda` those of `entries` are what it knows at first: it is asked again whenever all
+    that it knew has ended. With `hours` nothing is begun that would not end in time.
 
     A trial whose worker dies is begun again on a fresh one, from its checkpoint, `retries` times;
     one that raises is not, because the same numbers would raise again. Trials that failed together
@@ -67,63 +84,92 @@ def run(
             store.claim(about)
         damaged = store.set_damage_aside()
         store.sweep()
-        register(entries, store, listed)
-        trials = first_names(entries)
-        committed = store.committed()
-        for key in committed.keys() & set(store.checkpointed()):
+        known = Known(store, agenda or (lambda _: entries), None if agenda else listed)
+        for key in known.ended.keys() & set(store.checkpointed()):
             store.discard_work(key)
-        with Queue(store.folder) as queue:
-            _teach(queue, store, committed, trials)
-            missing = [entry for key, entry in trials.items() if key not in committed]
-            for cohort in cohorts.formed(missing, slots):
-                queue.put(cohort)
-            names = {key: entry.name for key, entry in trials.items()}
-            board = Board(names, len(trials), len(trials) - len(missing), slots)
-            progress = Progress(console, board)
-            desk = Desk(store, queue, progress, retries=retries)
-            desk.show_notes()
-            for note in filter(None, [damaged, left_out(store)]):
-                progress.say(note)
-            if missing:
-                with progress.shown():
-                    executor.run(desk.pull, desk.emit)
-        desk.show_notes()
-    return Summary(desk.trained, desk.diverged, tuple(desk.failures))
+        board = Board({}, 0, 0, slots)
+        progress = Progress(console, board)
+        desk = Desk(known, cohorts, progress, retries=retries, hours=hours)
+        missing = desk.advance()
+        for note in filter(None, [damaged, left_out(store)]):
+            progress.say(note)
+        if missing:
+            with progress.shown():
+                executor.run(desk.pull, desk.emit)
+    return Summary(desk.trained, desk.diverged, tuple(desk.failures), desk.left)
 
 
-def _teach(queue: Queue, store: Store, committed: dict[str, Row], trials: dict[str, Entry]) -> None:
-    unknown = committed.keys() - queue.ended()
-    if not (queue.mirrored and unknown):
-        return
-    curves: dict[str, list[Row]] = {key: [] for key in unknown}
-    for row in store.epochs().to_pylist():
-        if row["key"] in unknown:
-            curves[row["key"]].append(row)
-    for key in (key for key in committed if key in unknown):
-        queue.learn(committed[key], curves[key], trials.get(key))
+class Known:
+    """What is asked for by the results so far, and those results; the names are in the store."""
+
+    def __init__(self, store: Store, agenda: Agenda, listed: Sequence[str] | None) -> None:
+        self.store = store
+        self._agenda, self._listed = agenda, listed
+        self.ended = store.committed()
+        self.trials: dict[str, Entry] = {}
+
+    def ask(self) -> list[Entry]:
+        """Ask what is known by now, register the names, and return the trials that have not ended.
+
+        Each stands under the first of its names.
+        """
+        entries = self._agenda(self.ended)
+        listed = [e.label for e in entries if e.asked] if self._listed is None else self._listed
+        register(entries, self.store, listed)
+        self.trials = first_names(entries)
+        return [entry for key, entry in self.trials.items() if key not in self.ended]
 
 
 class Desk:
-    """Hands out cohorts and takes events in: first to the store, then to Optuna, then to the eye.
+    """Hands out cohorts and takes events in: first to the store, then to the eye.
 
     A trial that failed in company, or whose worker died, is handed out alone.
     """
 
-    def __init__(self, store: Store, queue: Queue, progress: Progress, *, retries: int) -> None:
-        self._store, self._queue, self._progress = store, queue, progress
-        self._retries = retries
+    def __init__(
+        self,
+        known: Known,
+        cohorts: Cohorts,
+        progress: Progress,
+        *,
+        retries: int,
+        hours: Hours | None = None,
+    ) -> None:
+        self._known, self._store, self._progress = known, known.store, progress
+        self._cohorts, self._hours, self._retries = cohorts, hours, retries
+        self._waiting: deque[tuple[Entry, ...]] = deque()
         # Once: whoever holds the lock is the only one who adds to them.
-        self._attempts = store.last_attempts()
+        self._attempts = known.store.last_attempts()
         self._running: dict[str, Entry] = {}
         self._deaths: dict[str, int] = {}
+        self._given_up: set[str] = set()
         self.trained = self.diverged = 0
         self.failures: list[Failure] = []
 
+    @property
+    def left(self) -> int:
+        """How many trials wait that could not end in time."""
+        return sum(map(len, self._waiting))
+
+    def advance(self) -> int:
+        """Ask what is to be trained by now, and return how many trials of it wait."""
+        missing = [e for e in self._known.ask() if e.trial.key not in self._given_up]
+        board, trials = self._progress.board, self._known.trials
+        board.names.update((key, entry.name) for key, entry in trials.items())
+        board.total = max(board.total, len(trials))
+        board.done = len(trials.keys() & self._known.ended.keys())
+        self._waiting.extend(self._cohorts.formed(missing, board.slots))
+        return len(missing)
+
     def pull(self) -> tuple[Assignment, ...]:
-        """The next cohort; empty where none waits."""
-        cohort = self._queue.pop()
-        self.show_notes()
-        return tuple(self._begun(entry) for entry in cohort)
+        """The next cohort; empty where none waits, or none can end in time."""
+        if not (self._waiting or self._running):
+            self.advance()
+        for cohort in self._waiting:
+            if self._hours is None or self._hours.fits(cohort):
+                self._waiting.remove(cohort)
+                return tuple(self._begun(entry) for entry in cohort)
+        return ()
 
     def _begun(self, entry: Entry) -> Assignment:
         key = entry.trial.key
@@ -138,19 +184,13 @@ class Desk:
                 self._commit(event)
             case Failed():
                 self._record(event)
-        self.show_notes()
         self._progress.show(event)
-
-    def show_notes(self) -> None:
-        """Show what the queue has to say."""
-        while self._queue.notes:
-            self._progress.say(self._queue.notes.pop(0))
 
     def _commit(self, event: Finished) -> None:
         key = event.assignment.trial.key
         row = known_before(event.assignment, event.status, self._running[key]) | event.row
         self._store.write(row, event.epochs, event.tokens)
-        self._queue.finish(row, event.epochs)
+        self._known.ended[key] = row
         self._store.discard_work(key)
         del self._running[key]
         self.trained += 1
@@ -164,7 +204,6 @@ class Desk:
             "cohort": event.company,
         }
         self._store.write_failure(row)
-        self._queue.fail(key, event.error)
         if event.company > 1:
             # It may have been any of them: none is given up for it, and none may do it again.
             again = True
@@ -172,8 +211,9 @@ class Desk:
             self._deaths[key] = self._deaths.get(key, 0) + event.died
             again = event.died and self._deaths[key] <= self._retries
         if again:
-            self._queue.put([entry])
+            self._waiting.append((entry,))
         else:
+            self._given_up.add(key)
             self.failures.append(Failure(entry.name, event.error))
 
 

@@ -6,6 +6,7 @@ entries with one trial, which is trained once and shown under both.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ablate import noise
 from ablate.cells import LSTM
@@ -21,10 +22,14 @@ from ablate.sources import built_in
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
-from ablate.study.points import distinct
+from ablate.study.points import Point
 from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
 from ablate.training.trial import Trial
+
+#: Stages: a point that a search tries, the later seeds of what it chose, a run of a design.
+SEARCH: Final = "search"
+THEN: Final = "then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +73,42 @@ class Entry:
         return f"{self.title}, seed {self.trial.seed}"
 
 
-def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
-    """Return every entry of `profile` on `corpus`: seed by seed, net by net, in the file's order.
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the entries of a profile on a corpus, and checks each placement in each net.
 
-    The seeds are outermost: a run that stops early has about as many trials of each placement.
     The profile's precision is settled: "auto" is a ValueError, because a key says what was trained.
-    Raises AblateError for a corpus with less than one training window or with more words than masks
-    have addresses for, for a placement that does not fit a net, and for a plugin's noise or
-    schedule that does not do what it should.
     """
-    if profile.precision == "auto":
-        raise ValueError("precision is still 'auto'; settle it before trials are enumerated")
-    recipe = profile.recipe
-    updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-    points = distinct(profile.strategies)
-    placed = {net: [point.place(net.of_cell) for point in points] for net in profile.net.each}
-    for net, placements in placed.items():
-        for point, placement in zip(points, placements, strict=True):
-            placement.check(net.layers, net.of_cell)
-            _check(placement, net.layers, updates)
-            _check_words(placement, point.label, corpus)
-    return [
-        Entry(
+
+    profile: Profile
+    corpus: Corpus
+
+    def __post_init__(self) -> None:
+        if self.profile.precision == "auto":
+            raise ValueError("precision is still 'auto'; settle it before trials are enumerated")
+
+    def entry(self, point: Point, net: Net, seed: int, position: int) -> Entry:
+        """The trial of a point in a net with a seed, under the point's name.
+
+        Raises AblateError for a corpus with less than one training window or with more words than
+        masks have addresses for, for a placement that does not fit the net, and for a plugin's
+        noise or schedule that does not do what it should.
+        """
+        corpus, recipe = self.corpus, self.profile.recipe.of(net)
+        updates = recipe.epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
+        placement = point.place(net.of_cell)
+        placement.check(net.layers, net.of_cell)
+        _check(placement, net.layers, updates)
+        _check_words(placement, point.label, corpus)
+        return Entry(
             trial=Trial(
                 corpus=corpus.name,
                 corpus_digest=corpus.digest,
                 net=net,
-                recipe=recipe.of(net),
+                recipe=point.recipe(recipe),
                 placement=_in_net(placement, net),
                 seed=seed,
-                precision=profile.precision,
+                precision=self.profile.precision,
                 text=corpus.text,
                 folder=corpus.folder,
             ),
@@ -106,14 +117,31 @@ def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
             label=point.label,
             dial=point.strategy.dial,
             dial_value=point.dial_value,
-            baseline=point.label == profile.baseline,
+            baseline=point.label == self.profile.baseline,
             position=position,
             plugin=point.strategy.plugin,
         )
-        for seed in profile.seeds
-        for net, placements in placed.items()
-        for position, (point, placement) in enumerate(zip(points, placements, strict=True))
+
+
+def enumerate_trials(profile: Profile, corpus: Corpus) -> list[Entry]:
+    """Return every entry of `profile` on `corpus`: seed by seed, net by net, in the file's order.
+
+    The seeds are outermost: a run that stops early has about as many trials of each placement.
+    Raises AblateError as `Maker.entry` does.
+    """
+    maker = Maker(profile, corpus)
+    first, *others = profile.seeds
+    known = [
+        replace(maker.entry(point, net, first, position), stage=stage)
+        for net in profile.net.each
+        for position, (point, stage) in enumerate(profile.points)
     ]
+    later = [_with_seed(entry, seed) for seed in others for entry in known]
+    return [*known, *later]
+
+
+def _with_seed(entry: Entry, seed: int) -> Entry:
+    return replace(entry, trial=replace(entry.trial, seed=seed))
 
 
 def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
@@ -123,7 +151,7 @@ def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
     """
     found: dict[tuple[Edge, bool], list[str]] = {}
     net = profile.net.each[0]  # They have one depth.
-    for point in distinct(profile.strategies):
+    for point, _ in profile.points:
         placement = point.place(net.of_cell)
         left = placement.within(net.layers)
         if nowhere := placement.edges & ~left.edges:

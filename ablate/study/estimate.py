@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ablate.data.windows import training_updates
@@ -45,6 +46,16 @@ def estimate(job: Job, sizes: Sizes) -> Estimate | None:
     )
     mean = sum(map(operator.mul, counts, updates)) / sum(counts)
     return Estimate(max(shared, longest), mean, any(probe.busy for probe in probes))
+
+
+def seconds_by_kind(job: Job, sizes: Sizes) -> dict[Hashable, float]:
+    """Seconds that a trial of each missing kind takes, its share of a cohort's time."""
+    return {
+        sizes.cohorts.kind(kind.entries[0].trial): trial_seconds(
+            job, _seconds(kind, _probed(job, kind))
+        )
+        for kind in sizes.kinds
+    }
 
 
 def _probed(job: Job, kind: Sized) -> Probe:

@@ -43,6 +43,7 @@ from ablate.study.points import (
     unmade,
 )
 from ablate.study.schema import Head, Profile, StudyMistakes, value_mistakes
+from ablate.study.tuning import search_mistakes
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'
@@ -233,7 +234,7 @@ def _read_profile(
     except ValidationError as error:
         unplaced = (found for cell in _cells(table) for found in unmade(choices, cell))
         return None, [*value_mistakes(Profile, error), *mistakes, *unplaced]
-    return profile, mistakes
+    return profile, [*mistakes, *search_mistakes(profile)]
 
 
 def _read_strategies(

@@ -17,10 +17,10 @@ from ablate.study.entries import Entry, enumerate_trials, first_names
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import Study, find_study, require_fit
-from ablate.study.points import distinct
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, divide, named_threads
+from ablate.study.tuning import Agenda
 from ablate.study.worker import train_assignments
 from ablate.training.fastest_precision import fastest_precision
 
@@ -54,6 +54,7 @@ class Job:
     `settled` says why the profile's precision is what it is, where the study leaves that open.
     `about` is what the store keeps of the study file, `listed` the labels of the file's points in
     their order, whatever of them is asked for. `threads` says who named the threads of the slots.
+    `agenda` tells what is to be trained once the entries have ended.
     """
 
     study: Study
@@ -70,6 +71,7 @@ class Job:
     plugins: tuple[PluginFile, ...] = ()
     settled: Settled | None = None
     threads: Threads | None = None
+    agenda: Agenda | None = None
 
     def missing(self) -> list[Entry]:
         """The trials that the store does not hold, each under the first of its names."""
@@ -98,7 +100,8 @@ def prepare(order: Order) -> Job:
     study, path = find_study(order.study)
     name = study.default_profile if order.profile is None else order.profile
     # Of the file as it is: what `--strategies` and `--set` bring is no part of what it asks.
-    listed = tuple(point.label for point in distinct(study.profile(name).strategies))
+    asked = study.profile(name)
+    listed = tuple(point.label for point, _ in asked.points)
     changes = _changes(order)
     # Of what is chosen alone: a file's other placements may have no place in another cell.
     study = change(study, name, changes, fit=False)
@@ -119,13 +122,19 @@ def prepare(order: Order) -> Job:
             fastest_precision(slots[0].device, slots[0].threads)
         )
         profile = profile.model_copy(update={"precision": settled.precision})
+    agenda, entries = None, ()
+    if profile.tune is None:
+        entries = _as_listed(enumerate_trials(profile, corpus), listed)
+    else:
+        agenda = Agenda(profile, corpus, f"{study.name}/{name}")
+        entries = tuple(agenda(store.whole().committed()))
     return Job(
         study=study,
         path=path,
         profile_name=name,
         profile=profile,
         corpus=corpus,
-        entries=_as_listed(enumerate_trials(profile, corpus), listed),
+        entries=entries,
         store=store,
         slots=slots,
         in_process=order.slots == 0,
@@ -134,6 +143,7 @@ def prepare(order: Order) -> Job:
         about=about,
         listed=listed,
         threads=threads,
+        agenda=agenda,
     )
 
 

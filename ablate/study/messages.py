@@ -18,6 +18,7 @@ from ablate.study.entries import Entry, first_names, without_place
 from ablate.study.estimate import Estimate
 from ablate.study.job import Job
 from ablate.study.schema import Profile
+from ablate.study.tuning import searches
 from ablate.tables import plain_table
 from ablate.training.cohort_sizes import MODEST
 from ablate.training.trial import Trial
@@ -41,6 +42,7 @@ def introduction(job: Job) -> Iterator[str]:
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
     where = "in this process" if job.in_process else f"{len(slots)} slot(s)"
     yield f"{where} on {devices}, {slots[0].threads} thread(s) each{_threads(job)}"
+    yield from about_searches(job)
     trials = first_names(job.entries)
     missing = {entry.trial.key for entry in job.missing()}
     begun = len(missing & set(job.store.checkpointed()))
@@ -59,6 +61,20 @@ def introduction(job: Job) -> Iterator[str]:
             f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
             f"with {nets}; add --dry-run to see what it takes"
         )
+
+
+def about_searches(job: Job) -> Iterator[str]:
+    """What each strategy of a tuned profile gets; nothing for any other profile."""
+    tune = job.profile.tune
+    if tune is None or job.agenda is None:
+        return
+    over = "".join(f", {path} in [{low:g}, {high:g}]" for path, (low, high) in tune.over.items())
+    drawn = len(searches(job.profile))
+    yield (
+        f"{drawn} search(es) of {tune.trials} point(s) by {tune.sampler}{over}, on seed "
+        f"{tune.seed}; then the point that each chose on {tune.then} further seed(s); "
+        f"{job.agenda.total} trials in all, of which some are known only when others have ended"
+    )
 
 
 def probing(job: Job, pinned: int | None) -> Iterator[str]:
@@ -176,6 +192,11 @@ def conclusion(job: Job, summary: Summary) -> Iterator[str]:
         yield (
             f"the whole of each error is in column `error` of {job.store.folder / 'trials'}; the "
             "same command tries these trials again"
+        )
+    if summary.left:
+        yield (
+            f"{summary.left} trial(s) were not begun, since they would not have ended in time; "
+            f"the same command without --hours goes on"
         )
     yield f"next: `{report_command(job)}`"
 

@@ -38,12 +38,13 @@ EACH: Final = "each"
 class Choice:
     """One table of a study file's `strategies`: a name, and for each argument the values to try.
 
-    `without` has the edges to leave out, one a point, beside the whole; None stands for each.
+    `without` has the edges to leave out, one a point, beside the `whole`; None stands for each.
     """
 
     name: str
     grid: tuple[tuple[str, tuple[Value, ...]], ...] = ()
     without: tuple[Edge, ...] | None = ()
+    whole: bool = True
 
     def points(self) -> "Iterator[Point]":
         """Yield the grid's points, the last argument changing fastest."""
@@ -52,7 +53,8 @@ class Choice:
         for values in itertools.product(*(values for _, values in self.grid)):
             arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
             point = Point(strategy, tuple(arguments.items()))
-            yield point
+            if self.whole:
+                yield point
             left_out = point.edges if self.without is None else self.without
             yield from (replace(point, without=edge) for edge in left_out)
 
@@ -86,8 +88,8 @@ class Point:
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """`recipe` with the nuisances of this point."""
-        own = {path.removeprefix("recipe."): value for path, value in self.nuisances}
-        return Recipe(**(recipe.model_dump() | own)) if own else recipe
+        own: dict[str, Any] = {path.rpartition(".")[2]: value for path, value in self.nuisances}
+        return Recipe.model_validate(recipe.model_dump() | own) if own else recipe
 
     @property
     def edges(self) -> Edge:
@@ -113,6 +115,16 @@ class Point:
     def arguments(self) -> dict[str, Value]:
         """Every argument by name."""
         return dict(self.pairs)
+
+    @property
+    def alone(self) -> Choice:
+        """The table that stands for this point and no other."""
+        grid = tuple((name, (value,)) for name, value in self.pairs)
+        return (
+            Choice(self.strategy.name, grid, (self.without,), False)
+            if self.without
+            else Choice(self.strategy.name, grid)
+        )
 
     @property
     def dial_value(self) -> float | None:

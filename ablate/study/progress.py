@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
@@ -56,7 +55,7 @@ class Running:
 class Board:
     """Counts and running trials; `names` maps a key to the words under which it is shown."""
 
-    names: Mapping[str, str]
+    names: dict[str, str]
     total: int
     done: int
     slots: int
@@ -115,7 +114,7 @@ class Progress:
     """Shows a run's events on a console; `with progress.shown():` goes around the run."""
 
     def __init__(self, console: Console, board: Board) -> None:
-        self._console, self._board = console, board
+        self._console, self.board = console, board
         self._noted: set[str] = set()
         self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
@@ -125,15 +124,15 @@ class Progress:
 
     def show(self, event: Event) -> None:
         """Take one event in. On a terminal the table tells of epochs, and lines of the rest."""
-        self._board.take(event)
+        self.board.take(event)
         if isinstance(event, Noted):
             # Every worker of one machine warns of the same things.
             if event.text not in self._noted:
                 self.say(event.text)
             self._noted.add(event.text)
         elif not (self._console.is_terminal and isinstance(event, Started | EpochDone)):
-            done, total = self._board.done, self._board.total
-            name = self._board.names[event.assignment.trial.key]
+            done, total = self.board.done, self.board.total
+            name = self.board.names[event.assignment.trial.key]
             self.say(f"[{done}/{total}] {name}: {describe(event)}")
 
     def say(self, line: str) -> None:
@@ -142,7 +141,7 @@ class Progress:
 
     def table(self) -> Group:
         """The live table: one row for each running trial, as many as fit, and the run below."""
-        board = self._board
+        board = self.board
         trials = Table(box=None, pad_edge=False, header_style="dim")
         trials.add_column("trial")
         for heading in ("epoch", "train ppl", "valid ppl", "left"):

@@ -26,10 +26,11 @@ from ablate.data.text import PLAIN, Text
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
 from ablate.study.corpus_path import CorpusPath
-from ablate.study.points import Choice, Mistake
+from ablate.study.points import Choice, Mistake, Point, distinct
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
+MOST_NUISANCES: Final = 8
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -138,6 +139,58 @@ class Recipes(Recipe):
         return Recipe(**own)
 
 
+# What a search may draw beside arguments: numbers that trials of one cohort may differ in.
+_NUISANCES: Final = ("recipe.learning_rate", "recipe.divide", "recipe.clip", "recipe.init")
+_FEWEST_DRAWN: Final = {"recipe.divide": 1.0}
+
+
+@_in_words
+def _over(given: Any) -> dict[str, tuple[float, float]]:
+    """Read the ranges of nuisances: each from a low to a high number, both above 0."""
+    example = 'a table such as {"recipe.learning_rate" = [0.3, 2.0]}'
+    if not isinstance(given, dict):
+        raise AblateError(f"must be {example}, got {given!r}")
+    if len(given) > MOST_NUISANCES:
+        raise AblateError(f"at most {MOST_NUISANCES} are drawn, got {len(given)}")
+    ranges: dict[str, tuple[float, float]] = {}
+    for path, span in given.items():
+        if path not in _NUISANCES:
+            raise UnknownName("number that a search draws", path, _NUISANCES)
+        numbers = isinstance(span, list) and [type(end) in (int, float) for end in span]
+        if numbers != [True, True] or not _FEWEST_DRAWN.get(path, 0.0) <= span[0] < span[1]:
+            least = "at least 1" if path in _FEWEST_DRAWN else "above 0"
+            raise AblateError(f"{path} must be a low and a high number {least}, got {span!r}")
+        if not 0 < span[0] < span[1] < float("inf"):
+            raise AblateError(f"{path} must be a low and a high number above 0, got {span!r}")
+        ranges[path] = (float(span[0]), float(span[1]))
+    return ranges
+
+
+class Tune(BaseModel):
+    """How each strategy of a profile is tuned: the same number of points of its own space.
+
+    `trials` points a strategy, of its arguments and of the nuisances in `over` (log-uniform between
+    two numbers), drawn by Optuna's `sampler` and trained on `seed`; the first is the default point.
+    `prune` says what stops a trial early. The point of the lowest validation loss is trained on
+    `then` further seeds.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    trials: int = Field(default=16, ge=1, le=MOST_SEEDS)
+    sampler: Literal["random", "qmc", "tpe", "gp", "cmaes"] = "random"
+    over: Annotated[dict[str, tuple[float, float]], BeforeValidator(_over)] = Field(
+        default_factory=dict
+    )
+    then: int = Field(default=3, ge=1, le=MOST_SEEDS)
+    seed: int = Field(default=1, ge=0, lt=2**31)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The search's seed, and those of what it chose."""
+        return tuple(range(self.seed, self.seed + self.then + 1))
+
+
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
@@ -146,7 +199,8 @@ class Profile(BaseModel):
     them another learning rate. `text` says how the corpus is
     read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
-    settled by measuring the machine, before cells are enumerated.
+    settled by measuring the machine, before cells are enumerated. With `tune` each strategy is
+    tuned, and `seeds` are those of `Tune`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -160,6 +214,32 @@ class Profile(BaseModel):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     baseline: str | None = None
+    tune: Tune | None = None
+
+    @property
+    def points(self) -> list[tuple[Point, str | None]]:
+        """The points that the file lists, each with the stage of its trials.
+
+        Those of a search are the defaults, where it begins.
+        """
+        return [(point, None) for point in distinct(self.strategies)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_of_search(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or not isinstance(table.get("tune"), dict):
+            return table
+        if "seeds" in table:
+            raise PydanticCustomError(
+                "ablate",
+                "seeds: a tuned profile has tune.seed, that of its searches, and tune.then, how "
+                "many more the chosen points are trained on; leave seeds out",
+            )
+        try:
+            seeds = Tune.model_validate(table["tune"]).seeds
+        except ValidationError:
+            seeds = (1,)
+        return table | {"seeds": list(seeds)}
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,267 @@
+"""The trials of a tuned profile: every strategy's search, and then the seeds of what it chose.
+
+Which trials there are is a function of the profile and of the results so far. Every strategy gets
+the same number of points of its own space, trained on one seed; the point of the lowest validation
+loss is then trained on seeds that the search has not seen, or else the winner's luck would enter
+the table (Melis 2018, arXiv:1707.05589; Dodge 2019, arXiv:1909.03004).
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from optuna.distributions import FloatDistribution
+
+from ablate.data.corpora import Corpus
+from ablate.model.net import Net
+from ablate.search.sampling import CUBE, LEARNS, Tried, cube, propose
+from ablate.search.space import Space
+from ablate.status import Status
+from ablate.store import Row
+from ablate.strategies import get
+from ablate.strategies.parameters import Value
+from ablate.study.entries import SEARCH, THEN, Entry, Maker
+from ablate.study.points import Choice, Mistake, Point
+from ablate.study.schema import Profile, Tune
+from ablate.training.recipe import Recipe
+
+#: The number of the default point, which is tried first.
+DEFAULT: Final = 0
+
+# A label with more signs than this is a number instead.
+_LONGEST: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The search of one strategy in one net: its arguments, but for those that the file pins."""
+
+    choice: Choice
+    net: Net
+    tune: Tune
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """The strategy's name, and what is pinned: `recurrent sharing=window`."""
+        return search_name(self.choice)
+
+    @property
+    def space(self) -> Space:
+        """What is drawn."""
+        pinned = self._pinned
+        strategy = get(self.choice.name)
+        own = {n: d for n, d in strategy.search_space().items() if n not in pinned}
+        nuisances = {
+            path: FloatDistribution(low, high, log=True)
+            for path, (low, high) in self.tune.over.items()
+        }
+        default = strategy.arguments(**pinned)
+        start = {path: float(_of(self.recipe, path)) for path in nuisances}
+        return Space(own, nuisances, {**{name: default[name] for name in own}, **start})
+
+    @property
+    def count(self) -> int:
+        """How many points it tries: one where there is nothing to draw."""
+        return self.tune.trials if self.space.distributions else 1
+
+    def point(self, drawn: Mapping[str, Value]) -> Point:
+        """The point that was drawn; what is the recipe's own is no nuisance of it."""
+        own = {
+            name: value
+            for name, value in drawn.items()
+            if name not in self.tune.over or value != _of(self.recipe, name)
+        }
+        return Point.of(self.choice.name, {**self._pinned, **own})
+
+    @property
+    def _pinned(self) -> dict[str, Value]:
+        return {name: values[0] for name, values in self.choice.grid}
+
+
+def searches(profile: Profile) -> list[Search]:
+    """The searches of a tuned profile: net by net, in the file's order."""
+    assert profile.tune is not None
+    return [
+        Search(choice, net, profile.tune, profile.recipe.of(net))
+        for net in profile.net.each
+        for choice in profile.strategies
+    ]
+
+
+def search_name(choice: Choice) -> str:
+    """What a search is called: its strategy, and what is pinned."""
+    return " ".join([choice.name, *(f"{name}={values[0]}" for name, values in choice.grid)])
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """All trials of a tuned profile that are known by what has ended."""
+
+    profile: Profile
+    corpus: Corpus
+    study: str
+
+    def __call__(self, ended: Mapping[str, Row]) -> list[Entry]:
+        """The entries known by the rows of trials that ended, by their keys.
+
+        Those that do not depend on results come first, number by number, so that a run that stops
+        early has tried as much of each strategy; the seeds of chosen points come last.
+        """
+        assert self.profile.tune is not None
+        maker = Maker(self.profile, self.corpus)
+        every = list(enumerate(searches(self.profile)))
+        tried = {number: list(self._tried(search, maker, ended)) for number, search in every}
+        rounds = sorted(
+            (entry for entries in tried.values() for entry in entries),
+            key=lambda entry: entry.number or 0,
+        )
+        later = [
+            entry
+            for number, search in every
+            if (chosen := chosen_of(tried[number], ended, search.count)) is not None
+            for entry in self._later(chosen, maker)
+        ]
+        return [*rounds, *sorted(later, key=lambda entry: entry.trial.seed)]
+
+    @property
+    def total(self) -> int:
+        """How many names it will have when all has ended."""
+        assert self.profile.tune is not None
+        return sum(search.count + self.profile.tune.then for search in searches(self.profile))
+
+    def _tried(self, search: Search, maker: Maker, ended: Mapping[str, Row]) -> Iterator[Entry]:
+        """The points that are known, up to the first that waits for results."""
+        position = self.profile.strategies.index(search.choice) * search.tune.trials
+        history: list[Tried] = []
+        for number in range(search.count):
+            point = search.point(self._drawn(search, tuple(history), number))
+            entry = maker.entry(point, search.net, search.tune.seed, position + number)
+            yield replace(
+                entry,
+                label=entry.label if len(entry.label) <= _LONGEST else f"{search.name} #{number}",
+                shared=search.recipe,
+                stage=SEARCH,
+                search=search.name,
+                number=number,
+                baseline=search.name == self._baseline,
+            )
+            row = ended.get(entry.trial.key)
+            if search.tune.sampler in LEARNS:
+                if row is None:
+                    return
+                history.append(_result(search, point, row, len(self.corpus.vocabulary)))
+
+    def _drawn(
+        self, search: Search, history: tuple[Tried, ...], number: int
+    ) -> Mapping[str, Value]:
+        if number == DEFAULT:
+            return search.space.default
+        if search.tune.sampler in LEARNS:
+            return self._proposals(search, history)
+        coordinates = _cube(search.tune.sampler, self.study, search.tune.trials - 1)
+        return search.space.at(*coordinates[number - 1])
+
+    @functools.cached_property
+    def _known(self) -> dict[Any, Mapping[str, Value]]:
+        return {}
+
+    def _proposals(self, search: Search, history: tuple[Tried, ...]) -> Mapping[str, Value]:
+        # A sampler that learns takes up to seconds a point.
+        facts = [(sorted(t.point.items()), t.value, sorted(t.curve.items())) for t in history]
+        asked = (search.name, search.net, repr(facts))
+        if asked not in self._known:
+            sampler = search.tune.sampler
+            self._known[asked] = propose(search.space, sampler, self.study, search.name, history)
+        return self._known[asked]
+
+    def _later(self, chosen: Entry, maker: Maker) -> Iterator[Entry]:
+        for seed in self.profile.seeds[1:]:
+            trial = replace(chosen.trial, seed=seed)
+            yield replace(chosen, trial=trial, stage=THEN)
+
+    @property
+    def _baseline(self) -> str | None:
+        """The search to whose chosen point differences are."""
+        for choice in self.profile.strategies:
+            if self.profile.baseline in (search_name(choice), choice.name):
+                return search_name(choice)
+        points = {next(choice.points()).label: choice for choice in self.profile.strategies}
+        found = points.get(self.profile.baseline or "")
+        return search_name(found) if found else None
+
+
+def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> Entry | None:
+    """The point of the lowest validation loss, the first of equals.
+
+    None while a point has not ended, and where none ended well.
+    """
+    if len(tried) < count or any(entry.trial.key not in ended for entry in tried):
+        return None
+    values = {e.number: headline(row) for e in tried if _good(row := ended[e.trial.key])}
+    if not values:
+        return None
+    best = min(values, key=lambda number: (values[number], number))
+    return next(entry for entry in tried if entry.number == best)
+
+
+def headline(row: Row) -> float:
+    """The validation loss that counts: nats per target at the headline epoch."""
+    return float(row[f"valid_nll_{row['headline']}"])
+
+
+def search_mistakes(profile: Profile) -> Iterator[Mistake]:
+    """Yield what a tuned profile may not have."""
+    if profile.tune is None:
+        return
+    names = set[str]()
+    for number, choice in enumerate(profile.strategies):
+        where = ("strategies", number)
+        lists = [name for name, values in choice.grid if len(values) > 1]
+        if lists:
+            words = (
+                f"a search draws its values: leave {', '.join(lists)} out, or give one value, "
+                "which pins it"
+            )
+            yield (*where, lists[0]), words
+        if choice.without != ():
+            yield (*where, "without"), "a search has whole placements; leave it out"
+        if search_name(choice) in names:
+            yield where, f"there are two searches called '{search_name(choice)}'; leave one out"
+        names.add(search_name(choice))
+        if len(get(choice.name).parameters) > CUBE[0]:
+            words = f"'{choice.name}' has more than {CUBE[0]} arguments, which no search draws"
+            yield (*where, "name"), words
+    for path, (low, high) in profile.tune.over.items():
+        for net in profile.net.each:
+            own = _of(profile.recipe.of(net), path)
+            if not low <= own <= high:
+                words = (
+                    f"the default point, tried first, has {own:g}, which must lie in the range, "
+                    f"got [{low:g}, {high:g}]: widen it, or set {path}"
+                )
+                yield ("tune", "over", path), words
+
+
+@functools.cache
+def _cube(sampler: str, study: str, count: int) -> list[tuple[list[float], list[float]]]:
+    return cube(sampler, study, count)
+
+
+def _of(recipe: Recipe, path: str) -> float:
+    return getattr(recipe, path.rpartition(".")[2])
+
+
+def _good(row: Row) -> bool:
+    return row["status"] == Status.OK
+
+
+def _result(search: Search, point: Point, row: Row, words: int) -> Tried:
+    """What a sampler is told: a diverged trial knows no more of a text than a uniform guess."""
+    drawn = {**search.space.default, **point.facts}
+    own = {name: drawn[name] for name in search.space.distributions}
+    if row["status"] == Status.PRUNED:
+        return Tried(own, None, row.get("curve") or {})
+    return Tried(own, headline(row) if _good(row) else math.log(words), {})

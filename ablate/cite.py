@@ -13,7 +13,7 @@ from typing import Final
 from ablate.schedules import CONSTANT
 from ablate.strategies import get
 from ablate.study.file import Study
-from ablate.study.points import Point, distinct
+from ablate.study.points import Point
 from ablate.study.schema import Profile
 from ablate.version import __version__
 
@@ -81,7 +81,7 @@ def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     Raises AblateError for an unknown profile.
     """
     profiles = [study.profile(profile)] if profile else list(study.profiles.values())
-    points = distinct(choice for each in profiles for choice in each.strategies)
+    points = [point for each in profiles for point, _ in each.points]
     uses = [Use("ablate itself", ABLATE)]
     uses += _strategies(points)
     uses += [use for each in profiles for use in _noises_and_schedules(each)]
@@ -121,7 +121,7 @@ def _strategies(points: Iterable[Point]) -> Iterator[Use]:
 
 
 def _noises_and_schedules(profile: Profile) -> Iterator[Use]:
-    for net, point in itertools.product(profile.net.each, distinct(profile.strategies)):
+    for net, point in itertools.product(profile.net.each, (point for point, _ in profile.points)):
         placement = point.place(net.of_cell)
         for drop in placement.values():
             yield Use(f"noise {drop.noise.text}", drop.noise.bibtex)

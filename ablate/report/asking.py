@@ -17,7 +17,6 @@ from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import all_studies, find_question, is_shipped
 from ablate.study.file import find_study
-from ablate.study.points import distinct
 
 Name = tuple[str, str]
 
@@ -105,7 +104,7 @@ def _read(path: Path, store: Store, kept: Asked) -> Asked:
     profile = found.profiles[store.profile]
     points = {
         (point.strategy.name, _canonical(point.facts)): (position, point.label)
-        for position, point in enumerate(distinct(profile.strategies))
+        for position, point in enumerate(point for point, _ in profile.points)
     }
     return Asked(found.question, points, profile.baseline)
 

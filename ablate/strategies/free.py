@@ -33,8 +33,7 @@ def free(of: Cell = LSTM, **given: Any) -> Placement:
     for edge in of.has:
         over_time, rate = given[name_of(edge)], given[rate_of(edge)]
         if over_time != OFF:
-            timed = "time" in RULES[edge].axes
-            drops[edge] = Drop(rate, OVER_TIME[over_time]) if timed else Drop(rate)
+            drops[edge] = Drop(rate, OVER_TIME[over_time]) if timed(edge) else Drop(rate)
     return Placement(drops)
 
 
@@ -46,6 +45,11 @@ def name_of(edge: Edge) -> str:
 def rate_of(edge: Edge) -> str:
     """The argument that says how much the edge drops."""
     return f"{name_of(edge)}_rate"
+
+
+def timed(edge: Edge) -> bool:
+    """Whether a mask of the edge may be that of a step."""
+    return "time" in RULES[edge].axes
 
 
 def _signature() -> inspect.Signature:
@@ -62,7 +66,7 @@ free.__annotations__ = {"of": Cell, "return": Placement} | {
     name: annotation
     for edge in Edge
     for name, annotation in (
-        (name_of(edge), _TIMED if "time" in RULES[edge].axes else _UNTIMED),
+        (name_of(edge), _TIMED if timed(edge) else _UNTIMED),
         (rate_of(edge), Rate),
     )
 }

@@ -11,11 +11,17 @@ from ablate.errors import AblateError, UnknownName, WrongValue, quoted
 from ablate.strategies import STRATEGIES, get, names
 from ablate.study.file import Study, parse_study
 from ablate.study.points import Choice, distinct
-from ablate.study.schema import Nets, Profile, Recipes, Tune
+from ablate.study.schema import Factorial, Nets, Profile, Recipes, Tune
 
-_TABLES: Final = {"text": Text, "net": Nets, "recipe": Recipes, "tune": Tune}
+_TABLES: Final = {
+    "text": Text,
+    "net": Nets,
+    "recipe": Recipes,
+    "tune": Tune,
+    "factorial": Factorial,
+}
 # Tables that a preset never fills, so that `--set` may give them whole.
-_WHOLE: Final = ("text", "tune")
+_WHOLE: Final = ("text", "tune", "factorial")
 #: What `--set` may change: the keys of a profile, those of its tables with a dot.
 KEYS: Final = tuple(
     path

@@ -23,11 +23,13 @@ from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
 from ablate.study.points import Point
-from ablate.study.schema import Profile
+from ablate.study.schema import FACTORIAL, Profile
 from ablate.training.recipe import Recipe
 from ablate.training.trial import Trial
 
-#: Stages: a point that a search tries, the later seeds of what it chose, a run of a design.
+#: Stages: a point that a search tries, the later seeds of what it chose. `FACTORIAL` is another.
+__all__ = ["FACTORIAL", "SEARCH", "THEN", "Entry", "Maker", "enumerate_trials"]
+
 SEARCH: Final = "search"
 THEN: Final = "then"
 

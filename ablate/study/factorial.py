@@ -1,4 +1,4 @@
-"""Two-level designs over edges: which edges drop in which run, in as few runs as a resolution needs.
+"""Two-level designs over edges: which drop in which run, in as few runs as a resolution needs.
 
 A design is a matrix [runs, edges] of -1 (off) and +1 (on) in which every column is balanced. A
 fraction of the full design sets some columns equal to products of others; each product of columns
@@ -23,8 +23,8 @@ RESOLUTIONS: Final = (3, 4, 5)
 
 # For each number of edges the fractions worth running, from the fewest runs on, as pyDOE3 reads
 # them: letters are free columns, words their products. What has no fraction is run in full.
-# `fracfact_by_res` of pyDOE3 1.6.2 lost: it finds no design for 5 factors at resolution 5, and calls
-# designs of 7 to 9 factors in 32 runs one of resolution 5, of which there is none.
+# `fracfact_by_res` of pyDOE3 1.6.2 finds no design for 5 factors at resolution 5, and calls designs
+# of 7 to 9 factors in 32 runs one of resolution 5, of which there is none.
 FRACTIONS: Final[dict[int, tuple[str, ...]]] = {
     3: ("a b ab",),
     4: ("a b c abc",),
@@ -60,7 +60,9 @@ def design(edges: Sequence[Edge], resolution: int | None) -> tuple[Edge, ...]:
         allowed = f"one of {', '.join(map(str, RESOLUTIONS))}, or none for the full design"
         raise WrongValue("the resolution of a factorial design", allowed, resolution)
     on = matrix(len(edges), resolution) > 0
-    runs = sorted((tuple(np.flatnonzero(row)) for row in on), key=lambda run: (len(run), run))
+    runs = sorted(
+        (tuple(np.flatnonzero(row).tolist()) for row in on), key=lambda run: (len(run), run)
+    )
     return tuple(_union(edges[place] for place in run) for run in runs)
 
 

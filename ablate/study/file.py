@@ -42,7 +42,7 @@ from ablate.study.points import (
     read_choice,
     unmade,
 )
-from ablate.study.schema import Head, Profile, StudyMistakes, value_mistakes
+from ablate.study.schema import Factorial, Head, Profile, StudyMistakes, value_mistakes
 from ablate.study.tuning import search_mistakes
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -221,7 +221,7 @@ def _read_profile(
         inherited = {"baseline": baseline} if isinstance(baseline, str) else {}
         table = inherited | table
         choices, mistakes = _read_strategies(table, complete=complete)
-        name, points = table.get("baseline"), distinct(choices)
+        name, points = table.get("baseline"), [*_runs(table), *distinct(choices)]
         point = baseline_of(name, points) if isinstance(name, str) else None
         if point:
             # Resolved before anything is filtered: a baseline must never move to another point.
@@ -241,6 +241,8 @@ def _read_strategies(
     table: Mapping[str, Any], *, complete: bool
 ) -> tuple[tuple[Choice, ...], list[Mistake]]:
     """Read a profile's `strategies`: the choices without a mistake, and all mistakes."""
+    if "strategies" not in table and "factorial" in table:
+        return (), []
     if "strategies" not in table:
         return (), [(("strategies",), f"is missing: a list of tables such as {_EXAMPLE}")]
     given = table["strategies"]
@@ -258,6 +260,14 @@ def _read_strategies(
         mistakes += [(("strategies", number, *path), words) for path, words in found]
         choices += [choice] if choice and not found else []
     return tuple(choices), mistakes
+
+
+def _runs(table: Mapping[str, Any]) -> list[Point]:
+    """The runs of a profile's design; none where it has no design, or one with mistakes."""
+    try:
+        return Factorial.model_validate(table.get("factorial")).points
+    except ValidationError:
+        return []
 
 
 def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Iterator[Mistake]:

@@ -23,9 +23,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ablate.cells import CELLS
 from ablate.data.text import PLAIN, Text
+from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
+from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
+from ablate.study.factorial import design
 from ablate.study.points import Choice, Mistake, Point, distinct
 from ablate.training.recipe import PRESETS, Recipe
 
@@ -48,6 +51,9 @@ _PRESET = next(iter(PRESETS))
 _FILLED = f'a table, or give preset = "{_PRESET}", which fills net and recipe'
 # What to write for a key that is missing, by its name.
 _INSTEAD = {"net": _FILLED, "recipe": _FILLED, "profiles": "at least one, such as [profiles.quick]"}
+
+#: The stage of a design's runs.
+FACTORIAL: Final = "factorial"
 
 Given = TypeVar("Given")
 Taken = TypeVar("Taken")
@@ -191,6 +197,46 @@ class Tune(BaseModel):
         return tuple(range(self.seed, self.seed + self.then + 1))
 
 
+@_in_words
+def _edges(given: Any) -> tuple[Edge, ...]:
+    """Read a list of edges by name."""
+    if not isinstance(given, list):
+        raise AblateError(f'must be a list of edges such as ["input", "cell"], got {given!r}')
+    return tuple(map(edges_named, given))
+
+
+class Factorial(BaseModel):
+    """A two-level design over edges: each drops at `rate` in half of the runs, in the others not.
+
+    `resolution` 3, 4 or 5 is that of a fraction, as small as it can be; without it the design is
+    full. `sharing` says how long a mask is kept. The runs are points of the strategy `free`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    edges: Annotated[tuple[Edge, ...], BeforeValidator(_edges)]
+    rate: float = Field(default=RATE, gt=0, lt=1)
+    sharing: Literal["step", "window"] = "step"
+    resolution: int | None = None
+
+    @model_validator(mode="after")
+    def _designed(self) -> "Factorial":
+        _in_words(self._runs)(self.resolution)
+        return self
+
+    def _runs(self, resolution: int | None) -> tuple[Edge, ...]:
+        return design(self.edges, resolution)
+
+    @property
+    def points(self) -> list[Point]:
+        """The runs, the one that drops nowhere first."""
+        return [Point.of("free", self._facts(run)) for run in self._runs(self.resolution)]
+
+    def _facts(self, run: Edge) -> dict[str, Any]:
+        over_time = {name_of(e): self.sharing if timed(e) else "window" for e in run}
+        return {**over_time, **{rate_of(edge): self.rate for edge in run}}
+
+
 class Profile(BaseModel):
     """One size of a study: everything that its cells are made of.
 
@@ -200,7 +246,8 @@ class Profile(BaseModel):
     read, whose path begins at the `CorpusPath` that is the context of validation. `baseline` is the
     label of the point that differences are to. `precision` is that of the products; "auto" is
     settled by measuring the machine, before cells are enumerated. With `tune` each strategy is
-    tuned, and `seeds` are those of `Tune`.
+    tuned, and `seeds` are those of `Tune`; with `factorial` the runs of a design are points beside
+    those of the strategies.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -210,19 +257,23 @@ class Profile(BaseModel):
     preset: Annotated[str, AfterValidator(_preset)] | None = None
     net: Nets
     recipe: Recipes
-    strategies: tuple[Choice, ...]
+    strategies: tuple[Choice, ...] = ()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_seeds)]
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     baseline: str | None = None
     tune: Tune | None = None
+    factorial: Factorial | None = None
 
     @property
     def points(self) -> list[tuple[Point, str | None]]:
-        """The points that the file lists, each with the stage of its trials.
+        """The points that the file lists, each with the stage of its trials: the design's first.
 
         Those of a search are the defaults, where it begins.
         """
-        return [(point, None) for point in distinct(self.strategies)]
+        runs = self.factorial.points if self.factorial else []
+        labels = {run.label for run in runs}
+        others = [point for point in distinct(self.strategies) if point.label not in labels]
+        return [*((run, FACTORIAL) for run in runs), *((point, None) for point in others)]
 
     @model_validator(mode="before")
     @classmethod

@@ -31,6 +31,7 @@ from .noise import GAUSSIAN as GAUSSIAN
 from .noise import Noise as Noise
 from .placement import Placement as Placement
 from .report.frame import results as results
+from .running import run as run
 from .schedules import ANNEALED as ANNEALED
 from .schedules import CURRICULUM as CURRICULUM
 from .schedules import Schedule as Schedule

@@ -21,10 +21,8 @@ from ablate.tables import plain_table
 from ablate.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
-    from ablate.study.cohorts import Sizes
-    from ablate.study.job import Job
 
 _RESULTS = click.option(
     "--results",
@@ -120,10 +118,8 @@ def run(
     The same command again trains only what is missing, and goes on from each trial's last saved
     epoch. More seeds or rates add only the new trials.
     """
-    from ablate.study import driver, estimate, messages, progress
-    from ablate.study.cohorts import size_cohorts
-    from ablate.study.hours import Hours
-    from ablate.study.job import Order, prepare
+    from ablate.study import carry_out
+    from ablate.study.job import Order
 
     order = Order(
         study=study,
@@ -138,34 +134,35 @@ def run(
         device=device,
         plugins=plugins,
     )
-    job, console = prepare(order), new_console()
-    say(console, messages.introduction(job))
-    for line in messages.probing(job, cohort):
-        progress.say(console, line)
-    sizes = size_cohorts(job, cohort)
-    say(console, messages.cohorts(sizes))
+    console = new_console()
+    prepared = carry_out.begin(order, console, cohort=cohort)
     if dry_run:
-        _preview(console, job, sizes)
+        carry_out.preview(prepared, console)
         return
-    limit = None
-    if hours is not None:
-        limit = Hours(hours, estimate.seconds_by_kind(job, sizes), sizes.cohorts.kind)
-    for line in messages.starting(job):
-        progress.say(console, line)
-    summary = driver.run(
-        job.entries,
-        job.store,
-        job.executor(),
-        slots=len(job.slots),
-        console=console,
-        cohorts=sizes.cohorts,
-        about=job.about,
-        listed=job.listed,
-        agenda=job.agenda,
-        hours=limit,
-    )
-    say(console, messages.conclusion(job, summary))
+    summary = carry_out.train(prepared, console, hours=hours)
     ctx.exit(1 if summary.failures else 0)
+
+
+@main.command()
+@click.option("--study", required=True, help="Name of a study, or the path of a study file.")
+@click.option("--profile", help="Profile of the study; by default its own default, `quick`.")
+@_RESULTS
+@_PLUGINS
+def rebuild(study: str, profile: str | None, results: Path, plugins: tuple[Path, ...]) -> None:
+    """Write a study's trials into a storage of Optuna's, for its dashboard and its plots.
+
+    Trials that ended are taken from the store, and those that are next wait in it. No run needs
+    the file, and none changes it.
+    """
+    from ablate.study.job import Order, prepare
+    from ablate.study.rebuild import rebuild as write
+
+    order = Order(study=study, profile=profile, results=results, plugins=plugins)
+    path, counts = write(prepare(order))
+    console = new_console()
+    say(console, (f"{name}: {count} trial(s)" for name, count in counts.items()))
+    look = f"`pip install optuna-dashboard` and `optuna-dashboard {path}` show it"
+    say(console, [f"written: {path}; {look}"])
 
 
 @main.command()
@@ -445,15 +442,3 @@ def _load(plugins: Iterable[Path]) -> None:
 
     for path in plugins:
         load_file(path)
-
-
-def _preview(console: "Console", job: "Job", sizes: "Sizes") -> None:
-    from ablate.study import estimate, messages
-
-    console.print()
-    console.print(messages.matrix(job))
-    console.print()
-    say(console, messages.plans(job))
-    console.print()
-    found = estimate.estimate(job, sizes)
-    say(console, [messages.expected(found, len(job.slots)) if found else "nothing is left to run"])

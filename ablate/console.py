@@ -119,11 +119,11 @@ def say_warnings() -> Callable[[], None]:
     return lambda: setattr(warnings, "formatwarning", before)
 
 
-def new_console() -> "Console":
+def new_console(*, quiet: bool = False) -> "Console":
     """Where a command prints; rich is imported by those that print with it alone."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, quiet=quiet)
 
 
 def say(console: "Console", lines: Iterable[str]) -> None:

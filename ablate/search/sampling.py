@@ -59,7 +59,7 @@ def cube(sampler: str, study: str, count: int) -> list[tuple[list[float], list[f
     arguments = [f"argument {i}" for i in range(CUBE[0])]
     nuisances = [f"nuisance {i}" for i in range(CUBE[1])]
     side = dict.fromkeys([*arguments, *nuisances], FloatDistribution(0.0, 1.0))
-    with _quietly():
+    with quietly():
         study_of_cube = optuna.create_study(sampler=_MAKE[sampler](seed_of(study)))
         # QMC infers its space from a trial that is complete.
         middle: dict[str, Any] = dict.fromkeys(side, 0.5)
@@ -80,7 +80,7 @@ def propose(
 
     The sampler is seeded by the study, the search and the point's number.
     """
-    with _quietly():
+    with quietly():
         inner = optuna.create_study()
         for number, each in enumerate(tried):
             inner.sampler = _MAKE[sampler](seed_of(study, search, number))
@@ -121,7 +121,7 @@ def seed_of(*names: object) -> int:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without Optuna's lines on every trial, and its warnings that a sampler is experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -16,8 +16,8 @@ from ablate.store.labels import spelled
 from ablate.store.schema import ATTEMPT_TABLES
 from ablate.store.store import Row, Store
 
-# It holds nothing that the store does not, and is built again from there.
-_QUEUE: Final = "queue.sqlite3*"
+# Optuna's file, and that of earlier versions: they hold nothing that the store does not.
+_QUEUES: Final = ("optuna.journal*", "queue.sqlite3*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def forget(store: Store, found: Forgetting) -> None:
     last: the same words find what is left.
     """
     with writing(store.folder):
-        for path in sorted(store.folder.glob(_QUEUE)):
+        for path in (path for queue in _QUEUES for path in sorted(store.folder.glob(queue))):
             path.unlink()
         for table in reversed(ATTEMPT_TABLES):
             _delete(store.folder / table, found.attempts)

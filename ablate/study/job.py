@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from ablate.training.fastest_precision import fastest_precision
 class Order:
     """What `ablate run` was asked for; None and empty mean what the study file says.
 
-    `settings` are texts such as `recipe.epochs=3`; `data` is a folder in place of the profile's
-    corpus; `slots` is how many trials run at once, 0 in this very process, each on so many
+    `settings` are texts such as `recipe.epochs=3`, `changes` the same as values; `data` is a folder
+    in place of the profile's corpus; `slots` is how many trials run at once, 0 in this very process, each on so many
     `threads`; `plugins` are files of strategies beyond those that the study names.
     """
 
@@ -39,6 +39,7 @@ class Order:
     strategies: tuple[str, ...] = ()
     seeds: int | None = None
     settings: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
     results: Path = Path("results")
     slots: int | None = None
@@ -161,7 +162,7 @@ def _as_listed(entries: Iterable[Entry], listed: Sequence[str]) -> tuple[Entry, 
 
 
 def _changes(order: Order) -> Mapping[str, Any]:
-    changes = read_settings(order.settings)
+    changes = {**order.changes, **read_settings(order.settings)}
     if order.seeds is not None:
         changes["seeds"] = order.seeds
     if order.data is not None:

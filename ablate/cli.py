@@ -17,11 +17,10 @@ from ablate.console import (
 )
 from ablate.docstrings import docstring
 from ablate.errors import AblateError
-from ablate.tables import plain_table
 from ablate.version import __version__
 
 if TYPE_CHECKING:
-    pass
+    from ablate.store.listing import Counts
 
 
 _RESULTS = click.option(
@@ -182,21 +181,30 @@ def report(study: str | None, profile: str | None, results: Path) -> None:
 @click.option("--study", help="Only this study; by default every study that has results.")
 @click.option("--profile", help="Only this profile.")
 @_RESULTS
-def status(study: str | None, profile: str | None, results: Path) -> None:
-    """Show how far each study is: trials done, diverged, failed, missing and begun."""
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=5.0,
+    metavar="[SECONDS]",
+    help="Show it again every so many seconds, 5 by default, until nothing runs.",
+)
+def status(
+    study: str | None, profile: str | None, results: Path, as_json: bool, watch: float | None
+) -> None:
+    """Show how far each study is: trials by how they ended, and what is under way."""
+    from ablate.store import overview
     from ablate.store.listing import count_trials, list_stores
 
-    console = new_console()
-    table = plain_table("study", "profile")
-    for heading in ("ok", "diverged", "failed", "missing", "begun", "all"):
-        table.add_column(heading, justify="right")
-    found = [count_trials(store) for store in list_stores(results, study, profile)]
-    for one in found:
-        counts = (one.ok, one.diverged, one.failed, one.missing, one.begun, one.total)
-        table.add_row(one.study, one.profile, *map(str, counts))
-    console.print(table)
-    say(console, (f"damaged, set aside: {path}" for one in found for path in one.set_aside))
-    say(console, (one.damage for one in found if one.damage))
+    def look() -> list["Counts"]:
+        return [count_trials(store) for store in list_stores(results, study, profile)]
+
+    if as_json:
+        for found in overview.looks(look, watch):
+            print_text(overview.as_json(found))
+    else:
+        overview.show(new_console(), overview.looks(look, watch))
 
 
 @main.command()

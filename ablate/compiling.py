@@ -37,6 +37,8 @@ _OPTIONS: Final = {"cpp.dynamic_threads": True, "cpp.threads": 2, "cpp.min_chunk
 
 # A context variable belongs to a thread: an audit does not turn off another thread's kernels.
 _EAGER: Final = ContextVar("eager", default=False)
+# No context variable: on a GPU the backward pass compiles in a thread of autograd.
+_LISTENERS: Final[list[Callable[[str], None]]] = []
 
 
 @contextlib.contextmanager
@@ -72,21 +74,37 @@ def compiles(device: str = "cpu") -> bool:
     return found
 
 
+@contextlib.contextmanager
+def telling(listener: Callable[[str], None]) -> Iterator[None]:
+    """Let `listener` hear within what is about to be compiled, in words, from whatever thread."""
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
+
+
 def lowered(
-    function: Callable[..., Any], examples: Callable[[Any], tuple[Any, ...]]
+    function: Callable[..., Any],
+    examples: Callable[[Any], tuple[Any, ...]],
+    what: str = "a kernel",
 ) -> Callable[..., Any]:
     """Compile a pure function of tensors ahead of its first call, where that is possible.
 
     An update calls a step's kernel about a hundred times, and the guards of `torch.compile` cost
     more than its arithmetic. This compiles without guards: every call must have the examples'
     dtypes and equalities of sizes, while the sizes are free. `examples` gives arguments on a
-    device. Sizes, and products of sizes, must be equal only where they always are.
+    device. Sizes, and products of sizes, must be equal only where they always are. `what` is said
+    to those who listen by `telling`.
     """
 
     @functools.cache
     def compiled(device: Any) -> Callable[..., Any]:
         import torch
 
+        # Outside of `try`: what a listener raises is its own.
+        for listener in _LISTENERS:
+            listener(what)
         # Inductor writes the GPU's number into the code: compile for each GPU.
         here = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
         try:

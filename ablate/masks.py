@@ -344,7 +344,7 @@ def _examples(device: torch.device) -> tuple[Tensor, ...]:
     return tuple(torch.zeros(shape, dtype=torch.int64, device=device) for shape in shapes)
 
 
-_words_lowered = lowered(_word_lanes, _examples)
+_words_lowered = lowered(_word_lanes, _examples, "the masks")
 
 
 @functools.cache
@@ -353,4 +353,4 @@ def _kept_lowered(dtype: torch.dtype) -> Callable[..., Tensor]:
         threshold_K = torch.zeros(3, dtype=torch.int64, device=device)
         return threshold_K, torch.zeros(3, dtype=dtype, device=device), *_examples(device)
 
-    return lowered(_kept_lanes, examples)
+    return lowered(_kept_lanes, examples, "the masks")

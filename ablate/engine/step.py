@@ -147,8 +147,8 @@ def kernels(spec: KernelSpec) -> Derived:
         return tuple(inputs), (*outputs, *(inputs[place] for place in pair.reads), *kept)
 
     return pair._replace(
-        forward=lowered(pair.forward, lambda device: examples(device)[0]),
-        backward=lowered(pair.backward, lambda device: examples(device)[1]),
+        forward=lowered(pair.forward, lambda device: examples(device)[0], "the step of the loop"),
+        backward=lowered(pair.backward, lambda device: examples(device)[1], "the step's gradient"),
     )
 
 

@@ -25,7 +25,7 @@ _FACTOR: Final = 3
 
 
 def rungs_of(epochs: int) -> tuple[int, ...]:
-    """The epochs of a trial's rungs: a ninth and a third of all, rounded down, where that is any."""
+    """The epochs of a trial's rungs: a ninth and a third of all, rounded down, none below one."""
     found = (epochs // _FACTOR**2, epochs // _FACTOR)
     return tuple(dict.fromkeys(rung for rung in found if 0 < rung < epochs))
 

@@ -1,39 +1,55 @@
 """What lies below a results folder: the stores, and how far each is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ablate.commands import command
 from ablate.errors import AblateError, did_you_mean
 from ablate.status import Status
 from ablate.store.integrity import CELLS_FILE
+from ablate.store.lock import holder_of
 from ablate.store.store import Store
 from ablate.store.studies import name_of
+from ablate.store.under_way import read_progress
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counts of a profile's trials; each is in one of `ok`, `diverged`, `failed` and `missing`.
+    """Counts of a profile's trials; each is under one status of `ended`, or `missing`.
 
-    `failed` have a failed attempt and none that ended; `begun` of the failed and missing ones have
-    a checkpoint to go on from. `set_aside` are the damaged files found so far, and `damage` names
-    in a sentence those that still stand among the others, whose trials count as missing.
+    Those that `failed` have a failed attempt and none that ended otherwise; `begun` of the failed
+    and missing ones have a checkpoint to go on from. `set_aside` are the damaged files found so
+    far, and `damage` names in a sentence those that still stand among the others, whose trials
+    count as missing. `holder` is the process that writes the store, where one does, and `under_way`
+    what it was at last, as in `progress.json`.
     """
 
     study: str
     profile: str
-    ok: int
-    diverged: int
-    failed: int
+    ended: Mapping[str, int]
     missing: int
     begun: int
     set_aside: tuple[Path, ...]
     damage: str | None = None
+    holder: str | None = None
+    under_way: Mapping[str, Any] | None = None
+
+    @property
+    def ok(self) -> int:
+        """The trials that ended well."""
+        return self.ended[Status.OK]
 
     @property
     def total(self) -> int:
         """All trials that were ever asked for, but for those of earlier versions of a strategy."""
-        return self.ok + self.diverged + self.failed + self.missing
+        return sum(self.ended.values()) + self.missing
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Every count under its name, in the order in which a table has them."""
+        return {**self.ended, "missing": self.missing, "begun": self.begun, "total": self.total}
 
 
 def list_results(results: Path) -> tuple[Store, ...]:
@@ -99,21 +115,24 @@ def open_store(study: str, profile: str | None, results: str | Path) -> Store:
 
 
 def count_trials(store: Store) -> Counts:
-    """Count a store's whole trials."""
+    """Count a store's whole trials, and say what is under way in it."""
+    # First: a run that ends meanwhile leaves nothing that counts as missing.
+    holder = holder_of(store.folder)
+    under_way = read_progress(store.folder) if holder else None
     store = store.whole()
     named = set(store.cells().column("key").to_pylist())
     ended = {key: row["status"] for key, row in store.committed().items() if key in named}
     rows = store.trials().select(["key", "status"]).to_pylist()
     failed = {row["key"] for row in rows if row["status"] == Status.FAILED} & named - ended.keys()
-    statuses = list(ended.values())
+    statuses = [*ended.values(), *([Status.FAILED] * len(failed))]
     return Counts(
         study=store.study,
         profile=store.profile,
-        ok=statuses.count(Status.OK),
-        diverged=statuses.count(Status.DIVERGED),
-        failed=len(failed),
+        ended={status.value: statuses.count(status) for status in Status},
         missing=len(named - ended.keys() - failed),
         begun=len(named & set(store.checkpointed()) - ended.keys()),
         set_aside=store.set_aside(),
         damage=store.damage(),
+        holder=holder,
+        under_way=under_way,
     )

@@ -14,6 +14,8 @@ from ablate.store.files import unwritable, writing
 LOCK: Final = ".lock"
 # Beside the lock, because Windows lets nobody read a file that is locked.
 HOLDER: Final = ".lock-holder"
+# Seconds: whoever looks whether a folder is held holds it for a moment.
+_PATIENCE: Final = 0.5
 
 
 @contextmanager
@@ -28,8 +30,8 @@ def exclusive(folder: Path) -> Iterator[None]:
     holder = folder / HOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
+        lock = FileLock(folder / LOCK, timeout=_PATIENCE)
+        lock.acquire(poll_interval=_PATIENCE / 10)
     except Timeout as error:
         raise AblateError(
             f"another `ablate run` is writing {folder} ({_read(holder)}); "
@@ -46,6 +48,25 @@ def exclusive(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             holder.unlink()
         lock.release()
+
+
+def holder_of(folder: Path) -> str | None:
+    """The process that holds `folder`, in words; None where none does.
+
+    Where the lock cannot be tried, as in a folder that only others may write, its word is taken.
+    """
+    from filelock import FileLock, Timeout
+
+    holder = folder / HOLDER
+    # Most folders are told apart without touching the lock.
+    if not holder.is_file():
+        return None
+    words = _read(holder)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return None
+    except (Timeout, OSError, NotImplementedError):
+        return words
 
 
 def _read(holder: Path) -> str:

@@ -10,6 +10,7 @@ from ablate.study.cohorts import Sizes, size_cohorts
 from ablate.study.driver import Summary
 from ablate.study.hours import Hours
 from ablate.study.job import Job, Order, prepare
+from ablate.study.rungs import Rungs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def train(prepared: Prepared, console: Console, *, hours: float | None = None) -
         about=job.about,
         listed=job.listed,
         agenda=job.agenda,
+        foreseen=job.agenda.total if job.agenda else 0,
         hours=limit,
+        rungs=Rungs(job.profile.tune.prune) if job.profile.tune else Rungs(),
     )
     say(console, messages.conclusion(job, summary))
     return summary

@@ -15,15 +15,19 @@ from ablate.masks import SEMANTICS
 from ablate.status import Status
 from ablate.store import Row, Store, left_out
 from ablate.store.about import About
+from ablate.study.board import Board
 from ablate.study.cohorts import Cohorts
 from ablate.study.entries import Entry, first_names, register
-from ablate.study.events import Assignment, Event, Executor, Failed, Finished
+from ablate.study.events import Assignment, Event, Executor, Failed, Finished, Paused
 from ablate.study.hours import Hours
-from ablate.study.progress import Board, Progress
+from ablate.study.progress import Progress
+from ablate.study.rungs import Rungs, curve_of
+from ablate.study.tuning import CURVE, curves_of, ended_of
 from ablate.version import __version__
 
 RETRIES: Final = 2
 _ALONE: Final = Cohorts()
+_NO_RUNGS: Final = Rungs()
 
 #: Which entries there are, by the rows of the trials that have ended.
 Agenda = Callable[[Mapping[str, Row]], Sequence[Entry]]
@@ -41,13 +45,15 @@ class Failure:
 class Summary:
     """How a run ended: trials trained in it, how many of them diverged, and those given up.
 
-    `left` are those that were not begun, since they would not have ended in time.
+    `left` are those that were not begun, since they would not have ended in time, and `pruned`
+    those that a search stopped.
     """
 
     trained: int
     diverged: int
     failures: tuple[Failure, ...]
     left: int = 0
+    pruned: int = 0
 
 
 def run(
@@ -62,12 +68,15 @@ def run(
     about: About | None = None,
     listed: Sequence[str] | None = None,
     agenda: Agenda | None = None,
+    foreseen: int = 0,
     hours: Hours | None = None,
+    rungs: Rungs = _NO_RUNGS,
 ) -> Summary:
     """Train every trial of `entries` that `store` does not hold; return how that went.
 
     With an `agenda` those of `entries` are what it knows at first: it is asked again whenever all
-    that it knew has ended. With `hours` nothing is begun that would not end in time.
+    that it knew has ended, and `foreseen` is how many trials there will be. With `hours` nothing is
+    begun that would not end in time. `rungs` say where trials of a search may be stopped.
 
     A trial whose worker dies is begun again on a fresh one, from its checkpoint, `retries` times;
     one that raises is not, because the same numbers would raise again. Trials that failed together
@@ -87,16 +96,18 @@ def run(
         known = Known(store, agenda or (lambda _: entries), None if agenda else listed)
         for key in known.ended.keys() & set(store.checkpointed()):
             store.discard_work(key)
-        board = Board({}, 0, 0, slots)
-        progress = Progress(console, board)
-        desk = Desk(known, cohorts, progress, retries=retries, hours=hours)
+        known.ask()
+        board = Board.of(known.trials, known.ended, slots)
+        board.foreseen = foreseen
+        progress = Progress(console, board, store.folder)
+        desk = Desk(known, cohorts, progress, retries=retries, hours=hours, rungs=rungs)
         missing = desk.advance()
         for note in filter(None, [damaged, left_out(store)]):
             progress.say(note)
         if missing:
             with progress.shown():
                 executor.run(desk.pull, desk.emit)
-    return Summary(desk.trained, desk.diverged, tuple(desk.failures), desk.left)
+    return Summary(desk.trained, desk.diverged, tuple(desk.failures), desk.left, desk.pruned)
 
 
 class Known:
@@ -105,7 +116,9 @@ class Known:
     def __init__(self, store: Store, agenda: Agenda, listed: Sequence[str] | None) -> None:
         self.store = store
         self._agenda, self._listed = agenda, listed
-        self.ended = store.committed()
+        self.curves = curves_of(store)
+        self.ended = ended_of(store)
+        self.entries: Sequence[Entry] = ()
         self.trials: dict[str, Entry] = {}
 
     def ask(self) -> list[Entry]:
@@ -116,6 +129,7 @@ class Known:
         entries = self._agenda(self.ended)
         listed = [e.label for e in entries if e.asked] if self._listed is None else self._listed
         register(entries, self.store, listed)
+        self.entries = entries
         self.trials = first_names(entries)
         return [entry for key, entry in self.trials.items() if key not in self.ended]
 
@@ -134,16 +148,21 @@ class Desk:
         *,
         retries: int,
         hours: Hours | None = None,
+        rungs: Rungs = _NO_RUNGS,
     ) -> None:
         self._known, self._store, self._progress = known, known.store, progress
         self._cohorts, self._hours, self._retries = cohorts, hours, retries
+        self._rungs = rungs
+        # How many rungs a trial has passed, and what those hold that wait at one.
+        self._passed: dict[str, int] = {}
+        self._paused: dict[str, Paused] = {}
         self._waiting: deque[tuple[Entry, ...]] = deque()
         # Once: whoever holds the lock is the only one who adds to them.
         self._attempts = known.store.last_attempts()
         self._running: dict[str, Entry] = {}
         self._deaths: dict[str, int] = {}
         self._given_up: set[str] = set()
-        self.trained = self.diverged = 0
+        self.trained = self.diverged = self.pruned = 0
         self.failures: list[Failure] = []
 
     @property
@@ -154,19 +173,19 @@ class Desk:
     def advance(self) -> int:
         """Ask what is to be trained by now, and return how many trials of it wait."""
         missing = [e for e in self._known.ask() if e.trial.key not in self._given_up]
-        board, trials = self._progress.board, self._known.trials
-        board.names.update((key, entry.name) for key, entry in trials.items())
-        board.total = max(board.total, len(trials))
-        board.done = len(trials.keys() & self._known.ended.keys())
+        board = self._progress.board
+        board.expect(entry for entry in missing if entry.trial.key not in board.names)
         self._waiting.extend(self._cohorts.formed(missing, board.slots))
         return len(missing)
 
     def pull(self) -> tuple[Assignment, ...]:
         """The next cohort; empty where none waits, or none can end in time."""
         if not (self._waiting or self._running):
+            self._leave_rungs()
+        if not (self._waiting or self._running):
             self.advance()
         for cohort in self._waiting:
-            if self._hours is None or self._hours.fits(cohort):
+            if self._hours is None or self._hours.fits(cohort, self._progress.board):
                 self._waiting.remove(cohort)
                 return tuple(self._begun(entry) for entry in cohort)
         return ()
@@ -174,27 +193,59 @@ class Desk:
     def _begun(self, entry: Entry) -> Assignment:
         key = entry.trial.key
         self._running[key] = entry
-        self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
-        return Assignment(entry.trial, attempt, self._store.work(key))
+        passed = self._passed.setdefault(key, 0)
+        if not passed:
+            self._attempts[key] = self._attempts.get(key, 0) + 1
+        until = self._rungs.until(entry, passed)
+        return Assignment(entry.trial, self._attempts[key], self._store.work(key), until)
 
     def emit(self, event: Event) -> None:
         """Keep what came of a trial, and show it."""
         match event:
             case Finished():
                 self._commit(event)
+            case Paused():
+                key = event.assignment.trial.key
+                self._paused[key] = event
+                self._known.curves[key] = curve_of(event.epochs)
+                del self._running[key]
             case Failed():
                 self._record(event)
         self._progress.show(event)
 
+    def _leave_rungs(self) -> None:
+        """Stop those of the trials that wait at a rung, and let the others train on together."""
+        paused, known = self._paused, self._known
+        # One that went on from a checkpoint beyond its rung is compared at the rung.
+        at = {key: event.assignment.until or 0 for key, event in paused.items()}
+        stopped = self._rungs.stopped(at, known.entries, known.curves)
+        for key, event in paused.items():
+            if key in stopped:
+                row = known_before(event.assignment, Status.PRUNED, known.trials[key]) | event.row
+                self._write(row, event.epochs, {})
+                self._progress.board.stopped(key)
+                self.pruned += 1
+            else:
+                self._passed[key] += 1
+        if stopped:
+            self._progress.say(f"{len(stopped)} of {len(paused)} trials end at their rung")
+        left = [known.trials[key] for key in paused if key not in stopped]
+        self._paused = {}
+        self._waiting.extend(self._cohorts.formed(left, self._progress.board.slots))
+
     def _commit(self, event: Finished) -> None:
         key = event.assignment.trial.key
-        row = known_before(event.assignment, event.status, self._running[key]) | event.row
-        self._store.write(row, event.epochs, event.tokens)
-        self._known.ended[key] = row
-        self._store.discard_work(key)
-        del self._running[key]
+        row = known_before(event.assignment, event.status, self._running.pop(key)) | event.row
+        self._write(row, event.epochs, event.tokens)
         self.trained += 1
         self.diverged += event.status == Status.DIVERGED
+
+    def _write(self, row: Row, epochs: Sequence[Row], tokens: Mapping[str, Any]) -> None:
+        key = row["key"]
+        self._store.write(row, epochs, tokens)
+        self._known.curves[key] = curve = curve_of(epochs)
+        self._known.ended[key] = row | {CURVE: curve}
+        self._store.discard_work(key)
 
     def _record(self, event: Failed) -> None:
         key = event.assignment.trial.key

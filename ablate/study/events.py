@@ -29,11 +29,15 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """An attempt at a trial, handed to a slot; its checkpoint lies in `folder`."""
+    """An attempt at a trial, handed to a slot; its checkpoint lies in `folder`.
+
+    It is handed back after the epoch `until`, where that is not its last.
+    """
 
     trial: "Trial"
     attempt: int
     folder: Path
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The trial came to its rung: its columns of `trials` and its `epochs` so far."""
+
+    assignment: Assignment
+    row: Row
+    epochs: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The trial raised `error`, or, where `died`, its worker is gone.
 
@@ -84,7 +97,28 @@ class Noted:
     text: str
 
 
-Event = Started | EpochDone | Finished | Failed | Noted
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Trials that train together are under way: by key, in which of their epochs, from 1.
+
+    `share` of the epoch, from 0 to 1, is done.
+    """
+
+    epochs: Mapping[str, int]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compiling:
+    """The trials of these keys wait while `what` is compiled."""
+
+    keys: tuple[str, ...]
+    what: str
+
+
+#: What a training tells of.
+Told = EpochDone | Finished | Paused | Progressed | Compiling
+Event = Started | Failed | Noted | Told
 
 #: Hands out the next cohort, trials that train side by side; an empty one where nothing is left.
 Pull = Callable[[], Sequence[Assignment]]
@@ -94,14 +128,12 @@ Emit = Callable[[Event], None]
 class Train(Protocol):
     """Trains a cohort on a slot; must be picklable.
 
-    `emit` takes each trial's epochs and its end; an exception fails all that have not ended.
+    `emit` takes each trial's epochs and its end, and how far the cohort is; an exception fails all
+    that have not ended.
     """
 
     def __call__(
-        self,
-        assignments: Sequence[Assignment],
-        slot: Slot,
-        emit: Callable[[EpochDone | Finished], None],
+        self, assignments: Sequence[Assignment], slot: Slot, emit: Callable[[Told], None]
     ) -> None: ...
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from ablate.errors import AblateError
 from ablate.strategies.plugins import PluginFile
-from ablate.study.events import Assignment, Emit, Failed, Finished, Pull, Slot, Train
+from ablate.study.events import Assignment, Emit, Failed, Finished, Paused, Pull, Slot, Train
 from ablate.study.worker import IDLE, READY, attempt, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -118,7 +118,7 @@ def _attend(worker: _Worker, pull: Pull, emit: Emit) -> bool:
         worker.begin(following)
     else:
         emit(message)
-        if isinstance(message, Finished | Failed):
+        if isinstance(message, Finished | Paused | Failed):
             del worker.held[message.assignment.trial.key]
     return True
 

@@ -5,19 +5,21 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ablate.study.board import Board
 from ablate.study.entries import Entry
 from ablate.training.trial import Trial
 
-# Updates were timed for seconds, and a trial takes minutes, in which the machine may slow down.
+# Updates are timed for seconds, and a trial takes minutes, in which the machine may slow down.
 _MARGIN: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """`hours` from now on, and the seconds that a trial of each kind takes, its share of a cohort.
+    """`hours` from now on, and the `seconds` that a trial of each kind was estimated to take.
 
-    A kind that was not measured is taken for the slowest. A trial that goes on from a checkpoint
-    is taken for a whole one.
+    Seconds are a trial's share of its cohort's time. What trials took in this run, or earlier ones
+    of the store, goes before the estimate. A kind that nobody measured is taken for the slowest,
+    and a trial that goes on from a checkpoint for a whole one.
     """
 
     hours: float
@@ -25,9 +27,14 @@ class Hours:
     kind: Callable[[Trial], Hashable]
     began: float = field(default_factory=time.monotonic)
 
-    def fits(self, cohort: Sequence[Entry], now: float | None = None) -> bool:
+    def fits(self, cohort: Sequence[Entry], board: Board, now: float | None = None) -> bool:
         """Whether a cohort that is begun now, on one slot, ends in time."""
         now = time.monotonic() if now is None else now
-        slowest = max(self.seconds.values(), default=0.0)
-        takes = sum(self.seconds.get(self.kind(entry.trial), slowest) for entry in cohort)
+        takes = sum(self._takes(entry.trial, board) for entry in cohort)
         return now + _MARGIN * takes <= self.began + 3600 * self.hours
+
+    def _takes(self, trial: Trial, board: Board) -> float:
+        learnt = board.takes(trial)
+        if learnt is not None:
+            return learnt
+        return self.seconds.get(self.kind(trial), max(self.seconds.values(), default=0.0))

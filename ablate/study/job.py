@@ -20,7 +20,7 @@ from ablate.study.file import Study, find_study, require_fit
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, divide, named_threads
-from ablate.study.tuning import Agenda
+from ablate.study.tuning import Agenda, ended_of
 from ablate.study.worker import train_assignments
 from ablate.training.fastest_precision import fastest_precision
 
@@ -30,8 +30,9 @@ class Order:
     """What `ablate run` was asked for; None and empty mean what the study file says.
 
     `settings` are texts such as `recipe.epochs=3`, `changes` the same as values; `data` is a folder
-    in place of the profile's corpus; `slots` is how many trials run at once, 0 in this very process, each on so many
-    `threads`; `plugins` are files of strategies beyond those that the study names.
+    in place of the profile's corpus; `slots` is how many trials run at once, 0 in this very
+    process, each on so many `threads`; `plugins` are files of strategies beyond those that the
+    study names.
     """
 
     study: str
@@ -128,7 +129,7 @@ def prepare(order: Order) -> Job:
         entries = _as_listed(enumerate_trials(profile, corpus), listed)
     else:
         agenda = Agenda(profile, corpus, f"{study.name}/{name}")
-        entries = tuple(agenda(store.whole().committed()))
+        entries = tuple(agenda(ended_of(store.whole())))
     return Job(
         study=study,
         path=path,

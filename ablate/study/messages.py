@@ -185,7 +185,8 @@ def conclusion(job: Job, summary: Summary) -> Iterator[str]:
     """What was done, what failed, and what to do next."""
     diverged = f", {summary.diverged} of them diverged" if summary.diverged else ""
     failed = f", {len(summary.failures)} failed" if summary.failures else ""
-    yield f"{summary.trained} trial(s) trained{diverged}{failed}"
+    pruned = f", {summary.pruned} stopped at a rung" if summary.pruned else ""
+    yield f"{summary.trained} trial(s) trained{diverged}{pruned}{failed}"
     for failure in summary.failures:
         yield f"  {failure.name}: {failure.error.splitlines()[-1]}"
     if summary.failures:

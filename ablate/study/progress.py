@@ -1,9 +1,11 @@
 """What a run shows while it runs: a live table on a terminal, one plain line an event elsewhere."""
 
 import math
+import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group
@@ -13,131 +15,111 @@ from rich.table import Table
 
 from ablate.quantities import duration, perplexity, perplexity_text
 from ablate.status import Status
-from ablate.study.events import EpochDone, Event, Failed, Finished, Noted, Row, Started
+from ablate.store.under_way import remove_progress, write_progress
+from ablate.study.board import Board, Running, under_way
+from ablate.study.events import (
+    Compiling,
+    EpochDone,
+    Event,
+    Failed,
+    Finished,
+    Noted,
+    Paused,
+    Progressed,
+    Row,
+    Started,
+)
 
 # The heading, the bar, and the lines that a terminal scrolls by.
 _OTHER_LINES: Final = 4
 _FEWEST_ROWS: Final = 4
-
-
-@dataclass(slots=True)
-class Running:
-    """A trial under way; `row` is its last finished epoch, which took `wall` seconds by the clock.
-
-    In a cohort an epoch's `seconds`, the trial's share, are fewer than that.
-    """
-
-    name: str
-    epochs: int
-    since: float
-    row: Row | None = None
-    wall: float = 0.0
-
-    @property
-    def epoch(self) -> int:
-        """The epochs that are finished."""
-        return self.row["epoch"] if self.row else 0
-
-    def left(self, now: float | None = None) -> float | None:
-        """Seconds to its end, from its last epoch's; None before the first one ended."""
-        now = time.monotonic() if now is None else now
-        if not self.wall:
-            return None
-        return max(0.0, (self.epochs - self.epoch) * self.wall - (now - self.since))
-
-    def share(self) -> float:
-        """The part of each second that is its own, its companions having the rest."""
-        seconds = self.row.get("seconds") if self.row else None
-        return min(1.0, seconds / self.wall) if seconds and self.wall else 1.0
-
-
-@dataclass(slots=True)
-class Board:
-    """Counts and running trials; `names` maps a key to the words under which it is shown."""
-
-    names: dict[str, str]
-    total: int
-    done: int
-    slots: int
-    running: dict[str, Running] = field(default_factory=dict)
-    failed: int = 0
-    spent: list[float] = field(default_factory=list)
-    began: float = field(default_factory=lambda: time.monotonic())
-
-    def elapsed(self, now: float | None = None) -> float:
-        """Seconds since the run began."""
-        return (time.monotonic() if now is None else now) - self.began
-
-    def take(self, event: Event, now: float | None = None) -> None:
-        """Bring the board up to this event."""
-        now = time.monotonic() if now is None else now
-        match event:
-            case Started(assignment):
-                name = self.names[assignment.trial.key]
-                self.running[assignment.trial.key] = Running(
-                    name, assignment.trial.recipe.epochs, now
-                )
-            case EpochDone(assignment, row):
-                trial = self.running[assignment.trial.key]
-                trial.row, trial.wall, trial.since = row, now - trial.since, now
-            case Finished(assignment, _, row):
-                self.running.pop(assignment.trial.key, None)
-                self.done += 1
-                self.spent.append(row.get("seconds") or 0.0)
-            case Failed(assignment):
-                self.running.pop(assignment.trial.key, None)
-                self.failed += 1
-
-    def left(self, now: float | None = None) -> float | None:
-        """Seconds to the end of the run, by the mean of the trials that ended in it.
-
-        Each trial counts with its share of its cohort's time, and the slots share the sum.
-        """
-        now = time.monotonic() if now is None else now
-        # A copy: a terminal asks from another thread while events come in.
-        running = list(self.running.values())
-        ahead = [(trial.left(now), trial.share()) for trial in running]
-        known = [seconds * share for seconds, share in ahead if seconds is not None]
-        waiting = self.total - self.done - len(running)
-        if self.spent:
-            typical = sum(self.spent) / len(self.spent)
-        else:
-            full = [t.wall * t.share() * t.epochs for t in running if t.row]
-            if not full:
-                return None
-            typical = sum(full) / len(full)
-        unknown = (len(ahead) - len(known) + waiting) * typical
-        return (sum(known) + unknown) / max(1, self.slots)
+# Seconds between two writes of what is under way, and without a line where there is no terminal.
+_BETWEEN_WRITES: Final = 2.0
+_SILENCE: Final = 60.0
 
 
 class Progress:
-    """Shows a run's events on a console; `with progress.shown():` goes around the run."""
+    """Shows a run's events on a console; `with progress.shown():` goes around the run.
 
-    def __init__(self, console: Console, board: Board) -> None:
-        self._console, self.board = console, board
+    Where it has the store's `folder`, it keeps what is under way there, for `ablate status`.
+    """
+
+    def __init__(self, console: Console, board: Board, folder: Path | None = None) -> None:
+        self._console, self.board, self._folder = console, board, folder
         self._noted: set[str] = set()
+        self._said = time.monotonic()
         self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2)
 
-    def shown(self) -> AbstractContextManager[object]:
-        """While this is entered, a terminal shows the live table."""
-        return self._live if self._console.is_terminal else nullcontext()
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While this is entered, a terminal shows the live table, and silence is broken."""
+        ended = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(ended,), daemon=True)
+        with self._live if self._console.is_terminal else nullcontext():
+            beat.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                beat.join()
+                if self._folder is not None:
+                    remove_progress(self._folder)
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(_BETWEEN_WRITES):
+            self.keep()
+
+    def keep(self) -> None:
+        """Write what is under way, and say it where nothing was said for a minute."""
+        if self._folder is not None:
+            write_progress(self._folder, under_way(self.board))
+        if not self._console.is_terminal and time.monotonic() - self._said >= _SILENCE:
+            self.say(self.summary())
 
     def show(self, event: Event) -> None:
         """Take one event in. On a terminal the table tells of epochs, and lines of the rest."""
         self.board.take(event)
-        if isinstance(event, Noted):
-            # Every worker of one machine warns of the same things.
-            if event.text not in self._noted:
-                self.say(event.text)
-            self._noted.add(event.text)
-        elif not (self._console.is_terminal and isinstance(event, Started | EpochDone)):
-            done, total = self.board.done, self.board.total
-            name = self.board.names[event.assignment.trial.key]
-            self.say(f"[{done}/{total}] {name}: {describe(event)}")
+        match event:
+            case Noted(text):
+                # Every worker of one machine warns of the same things.
+                self._say_once(text)
+            case Compiling((first, *others), what) if not self._console.is_terminal:
+                names = self.board.names[first] + (f" and {len(others)} more" if others else "")
+                self._say_once(f"compiling {what}", f", for {names}")
+            case Progressed() | Compiling():
+                pass
+            case Started() | EpochDone() if self._console.is_terminal:
+                pass
+            case _:
+                name = self.board.names[event.assignment.trial.key]
+                self.say(f"{self._counted()} {name}: {describe(event)}")
+
+    def _say_once(self, text: str, more: str = "") -> None:
+        if text not in self._noted:
+            self.say(f"{text}{more}")
+        self._noted.add(text)
 
     def say(self, line: str) -> None:
         """Print one line of prose."""
+        self._said = time.monotonic()
         say(self._console, line)
+
+    def summary(self) -> str:
+        """What is under way, how far, and about how long it takes, in a line."""
+        board = self.board
+        running, left = list(board.running.values()), board.left()
+        if not running:
+            return f"{self._counted()} no trial is under way yet"
+        first = running[0]
+        stage = f"{first.name}, epoch {first.epoch()}"
+        if first.compiling:
+            stage += f", compiling {first.compiling}"
+        more = f"; {len(running) - 1} more, epochs {_span(running[1:])}" if running[1:] else ""
+        ahead = "" if left is None else f"; about {_duration(left)} left"
+        return f"{self._counted()} under way: {stage}{more}{ahead}"
+
+    def _counted(self) -> str:
+        return f"[{self.board.done}/{self.board.all}]"
 
     def table(self) -> Group:
         """The live table: one row for each running trial, as many as fit, and the run below."""
@@ -150,25 +132,23 @@ class Progress:
         fitting = max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
         # One line less where it is needed to say how many are not shown.
         shown = running if len(running) <= fitting else running[: fitting - 1]
-        for trial in shown:
+        for trial, left in zip(shown, board.left_of(shown), strict=True):
             row = trial.row or {}
             trials.add_row(
-                trial.name,
-                f"{trial.epoch}/{trial.epochs}",
+                trial.name + (f" (compiling {trial.compiling})" if trial.compiling else ""),
+                trial.epoch(),
                 _perplexity(row, "train_nll"),
                 _perplexity(row, "valid_nll"),
-                _duration(trial.left()),
+                _duration(left),
             )
         if hidden := running[len(shown) :]:
-            epochs = sorted({trial.epoch for trial in hidden})
-            span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else f"{epochs[0]}"
-            trials.add_row(f"and {len(hidden)} more", span)
+            trials.add_row(f"and {len(hidden)} more", _span(hidden))
         overall = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(1, board.total), completed=board.done, width=40)
+        bar = ProgressBar(total=max(1, board.all), completed=board.done, width=40)
         left = board.left()
         ahead = _duration(board.elapsed())
         ahead += "" if left is None else f", about {_duration(left)} left"
-        overall.add_row(bar, f"{board.done}/{board.total} trials", ahead)
+        overall.add_row(bar, f"{board.done}/{board.all} trials", ahead)
         return Group(trials, overall)
 
 
@@ -178,7 +158,7 @@ def say(console: Console, line: str) -> None:
     console.print(clock + line, markup=False, highlight=False, soft_wrap=True)
 
 
-def describe(event: Started | EpochDone | Finished | Failed) -> str:
+def describe(event: Started | EpochDone | Finished | Paused | Failed) -> str:
     """What happened, in a phrase."""
     match event:
         case Started(assignment, slot):
@@ -198,9 +178,17 @@ def describe(event: Started | EpochDone | Finished | Failed) -> str:
             )
         case Finished(_, status, _, epochs):
             return f"{status} in epoch {len(epochs)}"
+        case Paused(_, _, epochs):
+            return f"waits at its rung, epoch {len(epochs)}"
         case Failed(_, error, _, company):
             together = f" beside {company - 1} other(s), is tried alone" if company > 1 else ""
             return f"failed{together}: {error.splitlines()[-1]}"
+
+
+def _span(trials: list[Running]) -> str:
+    """The finished epochs of these trials, the fewest and the most."""
+    epochs = sorted({trial.done for trial in trials})
+    return f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else f"{epochs[0]}"
 
 
 def _perplexity(row: Row, column: str) -> str:

@@ -188,6 +188,7 @@ class Tune(BaseModel):
     over: Annotated[dict[str, tuple[float, float]], BeforeValidator(_over)] = Field(
         default_factory=dict
     )
+    prune: Literal["none", "median", "hyperband"] = "none"
     then: int = Field(default=3, ge=1, le=MOST_SEEDS)
     seed: int = Field(default=1, ge=0, lt=2**31)
 

@@ -19,13 +19,17 @@ from ablate.model.net import Net
 from ablate.search.sampling import CUBE, LEARNS, Tried, cube, propose
 from ablate.search.space import Space
 from ablate.status import Status
-from ablate.store import Row
+from ablate.store import Row, Store
 from ablate.strategies import get
 from ablate.strategies.parameters import Value
 from ablate.study.entries import SEARCH, THEN, Entry, Maker
 from ablate.study.points import Choice, Mistake, Point
+from ablate.study.rungs import curve_of
 from ablate.study.schema import Profile, Tune
 from ablate.training.recipe import Recipe
+
+#: The key of a row under which the agenda finds the trial's curve.
+CURVE: Final = "curve"
 
 #: The number of the default point, which is tried first.
 DEFAULT: Final = 0
@@ -207,6 +211,20 @@ def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> E
     return next(entry for entry in tried if entry.number == best)
 
 
+def curves_of(store: Store) -> dict[str, dict[int, float]]:
+    """The validation loss after each epoch of the trials that ended, by key."""
+    rows: dict[str, list[Row]] = {}
+    for row in store.epochs().to_pylist():
+        rows.setdefault(row["key"], []).append(row)
+    return {key: curve_of(own) for key, own in rows.items()}
+
+
+def ended_of(store: Store) -> dict[str, Row]:
+    """The rows of trials that ended, by key, each with its curve: all that an agenda looks at."""
+    curves = curves_of(store)
+    return {key: row | {CURVE: curves.get(key, {})} for key, row in store.committed().items()}
+
+
 def headline(row: Row) -> float:
     """The validation loss that counts: nats per target at the headline epoch."""
     return float(row[f"valid_nll_{row['headline']}"])
@@ -263,5 +281,5 @@ def _result(search: Search, point: Point, row: Row, words: int) -> Tried:
     drawn = {**search.space.default, **point.facts}
     own = {name: drawn[name] for name in search.space.distributions}
     if row["status"] == Status.PRUNED:
-        return Tried(own, None, row.get("curve") or {})
+        return Tried(own, None, row[CURVE])
     return Tried(own, headline(row) if _good(row) else math.log(words), {})

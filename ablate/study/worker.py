@@ -2,31 +2,39 @@
 
 import contextlib
 import functools
+import math
 import multiprocessing
 import os
 import threading
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ablate.compiling import telling
 from ablate.data import Corpus, load_corpus
 from ablate.data.text import Text
 from ablate.errors import AblateError, AblateWarning, printable
+from ablate.status import Status
 from ablate.strategies.plugins import PluginFile, load_same
 from ablate.study.events import (
     Assignment,
+    Compiling,
     EpochDone,
     Event,
     Failed,
     Finished,
     Noted,
+    Paused,
+    Progressed,
     Row,
     Slot,
     Started,
+    Told,
     Train,
 )
 
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
 #: What a worker says besides events: it has started; its cohort has ended and it waits for another.
 READY: Final = "ready"
 IDLE: Final = "idle"
+
+# Seconds between two reports of how far an epoch is.
+_BETWEEN: Final = 1.0
 
 
 def work(
@@ -82,8 +93,8 @@ def attempt(
     held = {assignment.trial.key: assignment for assignment in assignments}
     outside: list[BaseException] = []
 
-    def tell(event: EpochDone | Finished) -> None:
-        if isinstance(event, Finished):
+    def tell(event: Told) -> None:
+        if isinstance(event, Finished | Paused):
             del held[event.assignment.trial.key]
         try:
             emit(event)
@@ -105,7 +116,7 @@ def attempt(
 
 
 def train_assignments(
-    assignments: Sequence[Assignment], slot: Slot, emit: Callable[[EpochDone | Finished], None]
+    assignments: Sequence[Assignment], slot: Slot, emit: Callable[[Told], None]
 ) -> None:
     """Train a cohort on the slot, each trial from its checkpoint; see `Train`.
 
@@ -126,16 +137,37 @@ def train_assignments(
 
     def on_outcome(member: Member, ended: Outcome) -> None:
         assignment = by_key[member.trial.key]
+        if ended.status == Status.PRUNED:
+            emit(Paused(assignment, ended.columns, ended.epochs))
+            return
         emit(Finished(assignment, ended.status, ended.columns, ended.epochs, ended.tokens))
 
-    train_cohort(
-        [Member(assignment.trial, assignment.folder) for assignment in assignments],
-        # Of the first assignment alone: those of one cohort agree in the digest.
-        _corpus_of(assignments[0].trial),
-        on_epoch=on_epoch,
-        on_outcome=on_outcome,
-        device=slot.device,
-    )
+    with telling(lambda what: emit(Compiling(tuple(by_key), what))):
+        train_cohort(
+            [Member(each.trial, each.folder, each.until) for each in assignments],
+            # Of the first assignment alone: those of one cohort agree in the digest.
+            _corpus_of(assignments[0].trial),
+            on_epoch=on_epoch,
+            on_outcome=on_outcome,
+            on_share=sparingly(emit),
+            device=slot.device,
+        )
+
+
+def sparingly(
+    emit: Callable[[Progressed], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[Mapping[str, int], float], None]:
+    """What `train_cohort` calls after each update: it tells of the first, and of one a second."""
+    told = -math.inf
+
+    def on_share(epochs: Mapping[str, int], share: float) -> None:
+        nonlocal told
+        now = clock()
+        if now - told >= _BETWEEN:
+            told = now
+            emit(Progressed(epochs, share))
+
+    return on_share
 
 
 def _leave_with_driver() -> None:

@@ -52,10 +52,14 @@ class CohortKey(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A trial of a cohort; `folder` is where its checkpoint lies."""
+    """A trial of a cohort; `folder` is where its checkpoint lies.
+
+    It leaves the cohort after the epoch `until`, where that is not its last.
+    """
 
     trial: Trial
     folder: Path
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

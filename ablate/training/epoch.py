@@ -19,6 +19,9 @@ from ablate.training.graph import Captured
 from ablate.training.update import TrialPlan, Update, capturable
 
 
+def _silent(_: int) -> None: ...
+
+
 @dataclass(slots=True)
 class Sums:
     """One trial's sums over an epoch, up to its last finite update; nll in nats."""
@@ -65,11 +68,13 @@ class Training:
         *,
         updates: Sequence[int],
         learning_rates: Sequence[float],
+        on_update: Callable[[int], None] = _silent,
     ) -> list[Sums]:
         """Take the trials through an epoch's windows from a zero state; return each one's sums.
 
         `updates` are the numbers of the first window's updates. A trial whose update is not finite
-        keeps the parameters of its last finite one.
+        keeps the parameters of its last finite one. `on_update` gets the number of windows done,
+        after each; on a GPU, of those handed to the device, which may be a few behind.
         """
         self._update.begin(updates, learning_rates)
         like = self._update.live_K
@@ -78,8 +83,9 @@ class Training:
         told_U2K = torch.empty(
             (len(windows), 2, len(updates)), dtype=torch.float64, device=like.device
         )
-        for told_2K, x_TB, y_TB in zip(told_U2K, x_UTB, y_UTB, strict=True):
+        for done, (told_2K, x_TB, y_TB) in enumerate(zip(told_U2K, x_UTB, y_UTB, strict=True), 1):
             told_2K.copy_(self._call(x_TB, y_TB))
+            on_update(done)
         sums = [Sums() for _ in updates]
         for own, (nll_U, norm_U) in zip(sums, told_U2K.permute(2, 1, 0).tolist(), strict=True):
             for nll, norm in zip(nll_U, norm_U, strict=True):

@@ -8,11 +8,11 @@ equals one that was trained alone, bit for bit.
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -31,11 +31,18 @@ from ablate.training.cohort import CohortKey, Member, Seat, stacked, updates_of
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
 from ablate.training.provenance import surroundings
-from ablate.training.scores import curve_points, headlines
+from ablate.training.scores import curve_points, curve_tokens, headlines
 from ablate.training.trial import Trial
 from ablate.training.update import TrialPlan
 
 __all__ = ["Member", "Outcome", "train", "train_cohort"]
+
+# A token that is trained on costs as much as so many that are evaluated: its backward pass has
+# twice the products of its forward pass.
+_TRAINED_AS_EVALUATED: Final = 3
+
+
+def _silent(_: Mapping[str, int], __: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +81,21 @@ def train_cohort(
     *,
     on_epoch: Callable[[Member, dict[str, Any]], None],
     on_outcome: Callable[[Member, Outcome], None],
+    on_share: Callable[[Mapping[str, int], float], None] = _silent,
     device: str = "cpu",
 ) -> None:
     """Train `members` together, each to its last epoch; the cohort shrinks when one ends.
 
+    A member with `until` has an outcome of the status PRUNED after that epoch, and a checkpoint
+    from which it can go on.
+
     A member resumes from the checkpoint in its folder, at any epoch. After each epoch `on_epoch`
     gets every member's row, and a thread writes its checkpoint during the next epoch. `on_outcome`
-    gets a member's outcome after its last checkpoint is written. All checkpoints are on disk when
-    this returns or raises. Raises AblateError where the members differ in `CohortKey`, the text is
-    shorter than a window, or a placement does not fit the net.
+    gets a member's outcome after its last checkpoint is written. `on_share` gets, before an epoch
+    and after each update, the members' epochs by their keys, from 1, and how much of the epoch is
+    done. All checkpoints are on disk when this returns or raises. Raises AblateError where the
+    members differ in `CohortKey`, the text is shorter than a window, or a placement does not fit
+    the net.
     """
     for member in members[1:]:
         _check_alike(members[0].trial, member.trial, device)
@@ -90,26 +103,30 @@ def train_cohort(
     with Writer() as writer:
         while True:
             ended = [place for place in places if _ended(place, corpus)]
-            if ended:
+            paused = [place for place in places if place not in ended and _paused(place)]
+            if ended or paused:
                 # Free it before the scores and the next cohort's parameters take memory.
                 training = None
             for place, outcome in zip(ended, _outcomes(ended, corpus, device), strict=True):
                 # The receiver of the outcome may delete the folder.
                 writer.wait(place.member.folder)
                 on_outcome(place.member, outcome)
-            places = [place for place in places if place not in ended]
+            for place in paused:
+                writer.wait(place.member.folder)
+                on_outcome(place.member, _so_far(place, corpus, device))
+            places = [place for place in places if place not in ended and place not in paused]
             if not places:
                 return
             if training is None:
                 training = _training(places)
-            places = _epoch(training, places, corpus)
+            places = _epoch(training, places, corpus, on_share)
             for place in places:
                 writer.save(place.member.folder, place.state)
                 on_epoch(place.member, place.state.rows[-1])
 
 
 def _open(member: Member, corpus: Corpus, device: str) -> Seat:
-    trial, folder = member
+    trial, folder = member.trial, member.folder
     updates = updates_of(trial, corpus, trial.recipe.epochs)
     planned = TrialPlan.planned(
         trial.net, trial.placement, trial.seed, device, updates=updates, precision=trial.precision
@@ -154,6 +171,17 @@ def _check_alike(one: Trial, other: Trial, device: str) -> None:
 
 def _ended(place: Seat, corpus: Corpus) -> bool:
     return place.state.epochs >= place.trial.recipe.epochs or _has_diverged(place, corpus)
+
+
+def _paused(place: Seat) -> bool:
+    until = place.member.until
+    return until is not None and place.state.epochs >= until
+
+
+def _so_far(place: Seat, corpus: Corpus, device: str) -> Outcome:
+    """What there is of a trial that left at its rung: curves and no scores."""
+    columns = _circumstances(place, corpus, device) | {"seconds": place.state.seconds}
+    return Outcome(Status.PRUNED, columns, place.state.rows)
 
 
 def _has_diverged(place: Seat, corpus: Corpus) -> bool:
@@ -202,17 +230,28 @@ def _training(places: Sequence[Seat]) -> Training:
     )
 
 
-def _epoch(training: Training, places: Sequence[Seat], corpus: Corpus) -> list[Seat]:
+def _epoch(
+    training: Training,
+    places: Sequence[Seat],
+    corpus: Corpus,
+    on_share: Callable[[Mapping[str, int], float], None],
+) -> list[Seat]:
     """Train one epoch and evaluate; each trial goes from one checkpoint to the next.
 
     The row of a trial that diverges ends at its last finite update and has no scores.
     """
     recipe = places[0].trial.recipe
+    epochs = {place.trial.key: place.epoch for place in places}
+    windows = list(training_windows(corpus.train, recipe.batch, recipe.unroll))
+    update = _TRAINED_AS_EVALUATED * recipe.batch * recipe.unroll
+    whole = len(windows) * update + curve_tokens(corpus, recipe) + len(corpus.valid)
+    on_share(epochs, 0.0)
     began = time.perf_counter()
     sums = training.epoch(
-        list(training_windows(corpus.train, recipe.batch, recipe.unroll)),
+        windows,
         updates=[updates_of(place.trial, corpus, place.state.epochs) for place in places],
         learning_rates=[place.learning_rate for place in places],
+        on_update=lambda done: on_share(epochs, done * update / whole),
     )
     points = curve_points(training.evaluation, places, corpus)
     share = (time.perf_counter() - began) / len(places)

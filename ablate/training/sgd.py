@@ -139,7 +139,7 @@ def _squares(dtype: torch.dtype, dim: int, *, at_once: bool) -> Callable[[Tensor
         wide = gradient.to(torch.promote_types(dtype, torch.float32))
         return ((wide * wide).sum(list(range(int(at_once), dim))),)
 
-    return lowered(squares, lambda device: (_example(dtype, dim, device),))
+    return lowered(squares, lambda device: (_example(dtype, dim, device),), "the gradient's norm")
 
 
 @functools.cache
@@ -166,7 +166,7 @@ def _move(dtypes: tuple[torch.dtype, ...], dim: int, *, at_once: bool) -> Callab
         into = (_example(own, dim, device, row=232) for own in dtypes[3:])
         return value, given, by, torch.zeros_like(by, dtype=torch.bool), *into
 
-    return lowered(move, examples)
+    return lowered(move, examples, "the update of the weights")
 
 
 def _at_first_places(words_N: Tensor, values_KND: Tensor) -> Tensor:

@@ -254,7 +254,7 @@ def _of_scores(function: Callable[..., Any], dtype: torch.dtype, count: int) -> 
     def examples(device: torch.device) -> tuple[Tensor, ...]:
         return tuple(torch.zeros(400, 2_480, dtype=dtype, device=device) for _ in range(count))
 
-    return lowered(function, examples)
+    return lowered(function, examples, "the softmax")
 
 
 @functools.cache
@@ -267,7 +267,7 @@ def _of_blocks(dtype: torch.dtype, count: int) -> Callable[..., Any]:
         blocks = (torch.zeros(400, dtype=wide, device=device) for _ in range(2 * count))
         return *rows, torch.zeros((), dtype=wide, device=device), *blocks
 
-    return lowered(_joined_and_scaled, examples)
+    return lowered(_joined_and_scaled, examples, "the softmax")
 
 
 @functools.cache
@@ -283,4 +283,4 @@ def _of_input_gradient(dtype: torch.dtype) -> Callable[..., Any]:
         w_JN, scale = zeros(5, 400, dtype=wide), zeros(dtype=wide)
         return zeros(400, 200, dtype=wide), *given, w_JN, scale
 
-    return lowered(_input_gradient, examples)
+    return lowered(_input_gradient, examples, "the gradient of the softmax")

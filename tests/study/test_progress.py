@@ -1,6 +1,7 @@
 """What a run shows: counts and times left, a live table on a terminal, plain lines elsewhere."""
 
 import io
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,63 +10,27 @@ import pytest
 from matrix import SLOT, entries, without_clock
 from rich.console import Console
 
-from ablate.study.events import Assignment, EpochDone, Event, Failed, Finished, Noted, Started
-from ablate.study.progress import Board, Progress
+from ablate.study.events import (
+    Assignment,
+    Compiling,
+    EpochDone,
+    Event,
+    Failed,
+    Finished,
+    Noted,
+    Progressed,
+    Started,
+)
+from ablate.study.board import Board
+from ablate.study.progress import Progress
 
 ASSIGNMENTS = [Assignment(entry.trial, 1, Path("work")) for entry in entries((1, 2, 3))]
-NAMES = {entry.trial.key: entry.name for entry in entries((1, 2, 3))}
 ROW = {"epoch": 1, "train_nll": 5.0, "valid_nll": 5.5, "seconds": 10.0}
 
 
 def board() -> Board:
     """Three trials of three epochs on two slots."""
-    return Board(NAMES, total=3, done=0, slots=2)
-
-
-def test_time_left_is_unknown_before_an_epoch_ended() -> None:
-    """Nothing is promised before anything was measured."""
-    ahead = board()
-    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
-    assert ahead.left(now=5.0) is None
-    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=5.0) is None
-
-
-def test_time_left_of_a_trial_and_of_the_run() -> None:
-    """A trial: its epochs ahead; the run: those of all that runs and waits, over the slots."""
-    ahead = board()
-    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
-    ahead.take(Started(ASSIGNMENTS[1], SLOT), now=0.0)
-    ahead.take(EpochDone(ASSIGNMENTS[0], ROW), now=10.0)
-
-    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=14.0) == 16.0
-    # 16 s of the first, and by its measure 30 s of each of the other two, on two slots.
-    assert ahead.left(now=14.0) == (16 + 30 + 30) / 2
-
-    ahead.take(Finished(ASSIGNMENTS[0], "ok", {"seconds": 40.0}, [], {}), now=30.0)
-    assert (ahead.done, list(ahead.running)) == (1, [ASSIGNMENTS[1].trial.key])
-    assert ahead.left(now=30.0) == (40 + 40) / 2
-
-
-def test_time_left_in_a_cohort() -> None:
-    """A trial ends by the clock; the run needs of it only its share of its companions' time."""
-    ahead = board()
-    for assignment in ASSIGNMENTS[:2]:
-        ahead.take(Started(assignment, SLOT), now=0.0)
-    for assignment in ASSIGNMENTS[:2]:
-        ahead.take(EpochDone(assignment, ROW), now=20.0)
-
-    # Epochs of 20 s in which each of the two had 10: two more of 20 s to come.
-    assert ahead.running[ASSIGNMENTS[0].trial.key].left(now=25.0) == 35.0
-    # 17.5 s of each on one of the two slots, and the 30 s of the third.
-    assert ahead.left(now=25.0) == (17.5 + 17.5 + 30) / 2
-
-
-def test_a_failure_leaves_the_trial_undone() -> None:
-    """A failed attempt stops running and is not counted as done."""
-    ahead = board()
-    ahead.take(Started(ASSIGNMENTS[0], SLOT), now=0.0)
-    ahead.take(Failed(ASSIGNMENTS[0], "its worker died (SIGKILL)", died=True), now=1.0)
-    assert (ahead.done, ahead.running) == (0, {})
+    return Board.of({entry.trial.key: entry for entry in entries((1, 2, 3))}, {}, 2)
 
 
 def _shown(events: list[Event], *, terminal: bool) -> str:
@@ -95,6 +60,7 @@ STORY: list[Event] = [
     Started(ASSIGNMENTS[2], SLOT),
     Finished(ASSIGNMENTS[2], "diverged", {}, [ROW, ROW], {}),
 ]
+KEYS = tuple(assignment.trial.key for assignment in ASSIGNMENTS)
 
 
 def test_one_plain_line_an_event_without_a_terminal() -> None:
@@ -117,10 +83,9 @@ def test_one_plain_line_an_event_without_a_terminal() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The clock of the board, which stands still unless a test moves it."""
     moved = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(
-        "ablate.study.progress.time",
-        SimpleNamespace(monotonic=lambda: moved.now, strftime=time.strftime),
-    )
+    stands = SimpleNamespace(monotonic=lambda: moved.now, strftime=time.strftime)
+    for module in ("progress", "board"):
+        monkeypatch.setattr(f"ablate.study.{module}.time", stands)
     return moved
 
 
@@ -138,16 +103,16 @@ def test_a_terminal_shows_each_running_trial(clock: SimpleNamespace) -> None:
     heading, first, second, whole = captured.get().splitlines()
     assert heading.split() == ["trial", "epoch", "train", "ppl", "valid", "ppl", "left"]
     assert first.split() == ["input", "0.5,", "seed", "1", "1/3", "148.4", "244.7", "20", "s"]
-    assert second.split() == ["input", "0.5,", "seed", "2", "0/3", "-", "-", "-"]
-    assert "0/3 trials 10 s, about 40 s left" in whole
+    assert second.split() == ["input", "0.5,", "seed", "2", "0/3", "-", "-", "20", "s"]
+    assert "0/3 trials 10 s, about 35 s left" in whole
 
 
 def test_a_terminal_shows_as_many_trials_as_fit(clock: SimpleNamespace) -> None:
     """Beyond its height one line counts the others and says between which epochs they are."""
     many = [Assignment(entry.trial, 1, Path("work")) for entry in entries(range(20))]
-    names = {entry.trial.key: entry.name for entry in entries(range(20))}
+    wanted = {entry.trial.key: entry for entry in entries(range(20))}
     console = Console(file=io.StringIO(), width=90, height=12)
-    progress = Progress(console, Board(names, total=20, done=0, slots=2))
+    progress = Progress(console, Board.of(wanted, {}, 2))
     for assignment in many:
         progress.show(Started(assignment, SLOT))
     clock.now = 10.0
@@ -169,3 +134,104 @@ def test_a_terminal_has_lines_only_for_what_stays() -> None:
     assert shown.count("no C++ compiler") == 1
     assert "epoch 1/3" not in shown
     assert "started" not in shown
+
+
+def test_what_is_compiled_is_said_once_in_plain_lines(clock: SimpleNamespace) -> None:
+    """Each kind of kernel has one line, whatever worker asks for it; shares of epochs have none."""
+    told: list[Event] = [
+        *STORY[:2],
+        Compiling(KEYS[:2], "the step of the loop"),
+        Compiling(KEYS[:1], "the softmax"),
+        Compiling(KEYS[1:2], "the step of the loop"),
+        Progressed({KEYS[0]: 1, KEYS[1]: 1}, 0.5),
+    ]
+    assert without_clock(_shown(told, terminal=False))[2:] == [
+        "compiling the step of the loop, for input 0.5, seed 1 and 1 more",
+        "compiling the softmax, for input 0.5, seed 1",
+    ]
+    assert "compiling the softmax," not in _shown(told, terminal=True)
+
+
+def test_a_terminal_shows_shares_of_epochs_and_what_is_compiled(clock: SimpleNamespace) -> None:
+    """Tenths of the epoch under way, rounded down, and beside the name what a trial waits for."""
+    console = Console(file=io.StringIO(), width=90)
+    progress = Progress(console, board())
+    progress.show(Started(ASSIGNMENTS[0], SLOT))
+    progress.show(Progressed({KEYS[0]: 3}, 0.0))
+    progress.show(Compiling(KEYS[:1], "the softmax"))
+
+    def first() -> list[str]:
+        with console.capture() as captured:
+            console.print(progress.table())
+        return captured.get().splitlines()[1].split("  ")
+
+    assert first()[0] == "input 0.5, seed 1 (compiling the softmax)"
+    assert "2/3" in first()
+    progress.show(Progressed({KEYS[0]: 3}, 0.99))
+    assert first()[0] == "input 0.5, seed 1"
+    assert "2.9/3" in first()
+
+
+def test_a_minute_of_silence_is_broken(clock: SimpleNamespace) -> None:
+    """One line a minute says what is under way, how far, and about how long is left."""
+    console = Console(file=io.StringIO(), width=200, record=True)
+    progress = Progress(console, board())
+
+    def said(now: float) -> list[str]:
+        clock.now = now
+        progress.keep()
+        return without_clock(console.export_text())
+
+    assert said(59.0) == []
+    assert said(60.0) == ["[0/3] no trial is under way yet"]
+    progress.show(STORY[0])
+    progress.show(Compiling(KEYS[:1], "the softmax"))
+    assert len(said(119.9)) == 2
+    assert said(120.0) == [
+        "[0/3] under way: input 0.5, seed 1, epoch 0/3, compiling the softmax"
+    ]
+    progress.show(Progressed({KEYS[0]: 1}, 0.0))
+    progress.show(STORY[1])
+    console.export_text()
+    clock.now = 180.0
+    progress.show(Progressed({KEYS[0]: 1}, 0.25))
+    clock.now = 200.0
+    progress.show(Progressed({KEYS[0]: 1}, 0.5))
+    # 20 s a quarter: 200 s are left of the first, 240 s of the second and the third, on two slots.
+    assert said(200.0) == [
+        "[0/3] under way: input 0.5, seed 1, epoch 0.5/3; 1 more, epochs 0; about 5 min left"
+    ]
+    assert said(259.0) == []
+
+
+def test_what_is_under_way_lies_in_the_store(tmp_path: Path) -> None:
+    """While a run lasts `progress.json` has it; at its end, however it comes, the file is gone."""
+    console = Console(file=io.StringIO())
+    progress = Progress(console, board(), tmp_path)
+    with pytest.raises(KeyboardInterrupt), progress.shown():
+        progress.show(STORY[0])
+        progress.show(Progressed({KEYS[0]: 2}, 0.25))
+        progress.keep()
+        found = json.loads((tmp_path / "progress.json").read_text())
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    assert found.keys() == {"written", "done", "total", "elapsed", "left", "trials"}
+    assert (found["done"], found["total"], found["left"]) == (0, 3, None)
+    assert found["trials"] == [
+        {
+            "key": KEYS[0],
+            "name": "input 0.5, seed 1",
+            "epoch": 1.25,
+            "epochs": 3,
+            "left": None,
+            "compiling": None,
+        }
+    ]
+
+
+def test_a_folder_that_refuses_ends_no_run(tmp_path: Path) -> None:
+    """What is under way is a courtesy: where it cannot be written the run goes on."""
+    (tmp_path / "file").write_text("")
+    progress = Progress(Console(file=io.StringIO()), board(), tmp_path / "file")
+    with progress.shown():
+        progress.keep()

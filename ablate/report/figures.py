@@ -1,16 +1,16 @@
 """The figures of a combination, each with its caption: what is drawn, from what, measured how."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from ablate.report import designs
 from ablate.report.combination import Combination
 from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.numbers import seeds
 from ablate.report.placements import gap_by_placement
+from ablate.report.plot import Plot
 from ablate.report.reach import REACH, REACH_OF_CURVES, out_of_reach
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
 from ablate.report.style import png, svg
@@ -22,21 +22,7 @@ _FAINT = " All but the best of each sweep are small and faint."
 _BEST_ONLY = " Only the best of each sweep by validation perplexity is shown."
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """One kind of figure: its file's name, its title, what it shows and how it is drawn.
-
-    `crowded` is said where a study has more placements than the figure can name.
-    """
-
-    name: str
-    title: str
-    shows: str
-    draw: Callable[[Combination], Figure]
-    crowded: str = ""
-    needs_finished: bool = True
-
-
+# What every study has.
 PLOTS = (
     Plot(
         "perplexity-by-dial",
@@ -87,6 +73,7 @@ def draw_figures(part: Combination) -> tuple[Drawn, ...]:
     """Draw the figures of one combination; without a finished trial only its learning curves."""
     finished = part.count(Status.OK) > 0
     plots = [plot for plot in PLOTS if finished or (len(part.epochs) and not plot.needs_finished)]
+    plots += [plot for plot in designs.PLOTS if plot.applies(part)]
     return tuple(_drawn(plot, part) for plot in plots)
 
 
@@ -97,6 +84,13 @@ def _drawn(plot: Plot, part: Combination) -> Drawn:
 
 def caption(plot: Plot, part: Combination) -> str:
     """The caption: what is shown, then headline epoch, seeds, corpus, net and recipe."""
+    epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
+    tail = (
+        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
+        "Train measured with dropout off."
+    )
+    if plot.tells:
+        return f"{plot.shows} {plot.tells(part)} Headline numbers are those of {epoch}. {tail}"
     finished = part.trials[part.trials["status"] == Status.OK]
     counts = finished.groupby(list(PLACEMENT)).size()
     low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
@@ -120,12 +114,8 @@ def caption(plot: Plot, part: Combination) -> str:
             " The curve of train is measured on the first tokens of the training text, as many as "
             "the validation split has."
         )
-    epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
-    return (
-        f"{shown} Headline numbers are those of {epoch}; {seeds(low, high)} a placement. "
-        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
-        "Train measured with dropout off."
-    )
+    seeded = seeds(low, high)
+    return f"{shown} Headline numbers are those of {epoch}; {seeded} a placement. {tail}"
 
 
 def _sampled(part: Combination) -> bool:

@@ -51,7 +51,11 @@ MASK_LIFETIMES = (STEP, WINDOW, MIXED)
 @cache
 def edge_group(placement: str) -> EdgeGroup:
     """Where the placement with this canonical text acts."""
-    edges = Placement.parse(placement).edges
+    return group_of(Placement.parse(placement).edges)
+
+
+def group_of(edges: Edge) -> EdgeGroup:
+    """Where a union of edges acts."""
     return {
         (False, False): NOWHERE,
         (True, False): BETWEEN,

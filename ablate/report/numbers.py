@@ -23,6 +23,22 @@ def nats(value: float) -> str:
     return NOTHING if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
 
 
+def signed_nats(value: float) -> str:
+    """A difference in nats with its sign; no sign where it rounds to zero."""
+    text = nats(abs(value))
+    if math.isnan(value) or float(text) == 0:
+        return text
+    return (MINUS if value < 0 else "+") + text
+
+
+def percent(factor: float) -> str:
+    """A factor as a change in per cent with its sign: `+2.4` of 1.024; none where it is zero."""
+    if math.isnan(factor):
+        return NOTHING
+    text = f"{100 * abs(factor - 1):.1f}"
+    return text if float(text) == 0 else (MINUS if factor < 1 else "+") + text
+
+
 def signed(value: float) -> str:
     """A difference of perplexities with its sign; no sign where it rounds to zero."""
     if math.isnan(value):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablate.report.columns import Column
+from ablate.report.grid import csv_of, latex_of, markdown_of, text_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,3 +21,20 @@ class Panel:
     rows: pd.DataFrame
     columns: tuple[Column, ...]
     caption: str = ""
+
+    def csv(self) -> str:
+        """Every number in full."""
+        return csv_of(self.rows)
+
+    def markdown(self) -> str:
+        """A Markdown table, and its caption."""
+        return markdown_of(self.columns, self.rows, self.caption)
+
+    def latex(self) -> str:
+        """A tabular for the package `booktabs`, its caption in a comment."""
+        return latex_of(self.columns, self.rows, self.caption)
+
+    def text(self, width: int = 100) -> str:
+        """Plain text; where `width` is too small, what stands small behind the entries goes."""
+        heads = frozenset(column.head for column in self.columns)
+        return text_of(self.columns, self.rows, [(heads, frozenset()), (frozenset(),) * 2], width)

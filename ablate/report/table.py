@@ -8,26 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from ablate.report.columns import Column, Entry, compared, counted, labelled, measured, paired
 from ablate.report.combination import Combination
-from ablate.report.escape import comment, markdown, tex
-from ablate.report.names import shortened
+from ablate.report.grid import Layout, csv_of, entries_of, latex_of, markdown_of, text_of
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
 from ablate.report.unknown import UnknownTargets, caption, unknown_targets
 from ablate.status import Status
-from ablate.tables import latex_table, markdown_table, printed
 
 # What did not finish; a column that would be all zero is left out.
 LOST = (Status.DIVERGED, Status.FAILED)
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
-_LAYOUTS = (
+_LAYOUTS: tuple[Layout, ...] = (
     (frozenset({"train", "valid", "test", "gap", "valid difference"}), frozenset[str]()),
     (frozenset({"valid", "valid difference"}), frozenset[str]()),
     (frozenset({"valid difference"}), frozenset[str]()),
@@ -35,8 +29,6 @@ _LAYOUTS = (
     (frozenset[str](), frozenset({"train"})),
     (frozenset[str](), frozenset({"train", "test", "known test"})),
 )
-# Where nothing else fits, names in plain text are no longer than this.
-_SHORTEST_NAME = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +36,18 @@ class Table:
     """One row a placement, in the order of the study file; `rows` has the numbers in full.
 
     `leads` has the placement of the lowest `valid_ppl` and of the lowest `test_ppl`. `caption` is
-    what a reader must know of all numbers, and empty where there is nothing.
+    what a reader must know of all numbers, and empty where there is nothing. `naming` are the
+    columns that say what a row is, where that is not a placement and its dial.
     """
 
     rows: pd.DataFrame
     baseline: str | None
     leads: Mapping[str, Lead] = field(default_factory=dict)
     caption: str = ""
+    naming: tuple[Column, ...] = (
+        Column("placement", "", labelled, left=True),
+        Column("rate", "dial", lambda row: Entry(rate(row["dial_value"]))),
+    )
 
     @property
     def leading(self) -> frozenset[str]:
@@ -62,8 +59,7 @@ class Table:
         """The columns to read, left to right."""
         against = f"to {self.baseline}"
         columns = [
-            Column("placement", "", labelled, left=True),
-            Column("rate", "dial", lambda r: Entry(rate(r["dial_value"]))),
+            *self.naming,
             Column("n", "seeds", lambda r: Entry(str(r["n"]))),
             *(Column(lost, "", counted(lost)) for lost in LOST if self._any(lost)),
             Column("train", "ppl", measured("train_ppl", perplexity)),
@@ -108,8 +104,7 @@ class Table:
     @property
     def entries(self) -> list[list[Entry]]:
         """What is read, row by row."""
-        columns = self.columns
-        return [[column.write(row) for column in columns] for _, row in self.rows.iterrows()]
+        return entries_of(self.columns, self.rows)
 
     def csv(self, others: "Table | None" = None) -> str:
         """Every number in full, one row a placement; single seeds are separated by spaces.
@@ -118,69 +113,20 @@ class Table:
         """
         parts = [self.rows.assign(asked=True)]
         parts += [others.rows.assign(asked=False)] if others else []
-        rows = pd.concat(parts).drop(columns=["keys", "position"])
-        listed = [name for name in rows.columns if name.endswith("_values")]
-        spelled = {name: rows[name].map(_spell) for name in listed}
-        return rows.assign(**spelled).to_csv(index=False, lineterminator="\n")
+        return csv_of(pd.concat(parts).drop(columns="position"))
 
     def markdown(self) -> str:
         """A Markdown table, and its caption; what leads is bold."""
-        columns, entries = self._filed()
-        rows = []
-        for row in entries:
-            texts = [(markdown(entry.whole), entry.best) for entry in row]
-            rows.append([f"**{text}**" if best else text for text, best in texts])
-        heads = [markdown(column.title) for column in columns]
-        table = markdown_table(heads, rows, right=[not column.left for column in columns])
-        return f"{table}\n{markdown(self.caption)}\n" if self.caption else table
+        return markdown_of(self.columns, self.rows, self.caption)
 
     def latex(self) -> str:
         """A tabular for the package `booktabs`, its caption in a comment; what leads is bold."""
-        columns, entries = self._filed()
-        rows = []
-        for row in entries:
-            texts = [(tex(entry.whole), entry.best) for entry in row]
-            rows.append([rf"\textbf{{{text}}}" if best else text for text, best in texts])
-        heads = [tex(column.title) for column in columns]
-        table = latex_table(heads, rows, right=[not column.left for column in columns])
-        return (comment(self.caption) if self.caption else "") + table
-
-    def _filed(self) -> tuple[list[Column], list[list[Entry]]]:
-        """The columns and entries of Markdown and LaTeX."""
-        columns = [column for column in self.columns if column.files]
-        return columns, [
-            [column.write(row) for column in columns] for _, row in self.rows.iterrows()
-        ]
+        return latex_of(self.columns, self.rows, self.caption)
 
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, seeds and intervals go, then columns, and then
         the middles of long names."""
-        for spreads, left_out in _LAYOUTS:
-            text = self._rendered(spreads, left_out)
-            if _widest(text) <= width:
-                return text
-        longest = max(len(row[0].text) for row in self.entries)
-        too_wide = _widest(self._rendered(*_LAYOUTS[-1])) - width
-        return self._rendered(*_LAYOUTS[-1], name=longest - too_wide)
-
-    def _rendered(
-        self, spreads: frozenset[str], left_out: frozenset[str], *, name: int | None = None
-    ) -> str:
-        table = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
-        columns, entries = self.columns, self.entries
-        kept = [i for i, c in enumerate(columns) if c.terminal and c.head not in left_out]
-        for index in kept:
-            column = columns[index]
-            side = "left" if column.left else "right"
-            table.add_column(f"{column.head}\n{column.unit}", justify=side, no_wrap=True)
-        names = {}
-        if name is not None:
-            names = shortened((row[0].text for row in entries), max(name, _SHORTEST_NAME))
-        for row in entries:
-            shown = [(columns[index].head in spreads, row[index]) for index in kept]
-            texts = [entry.whole if whole else entry.text for whole, entry in shown]
-            table.add_row(*map(Text, [names.get(texts[0], texts[0]), *texts[1:]]))
-        return "".join(f"{line}\n" for line in printed(table).splitlines() if line)
+        return text_of(self.columns, self.rows, _LAYOUTS, width)
 
 
 def make_table(combination: Combination) -> Table:
@@ -236,11 +182,3 @@ def _label(trials: pd.DataFrame) -> str | None:
     """The label of the baseline, where it has finished."""
     baseline = baseline_of(trials[trials["status"] == Status.OK])
     return None if baseline is None else str(baseline["label"].iloc[0])
-
-
-def _widest(text: str) -> int:
-    return max(map(cell_len, text.splitlines()))
-
-
-def _spell(values: object) -> str:
-    return " ".join(map(repr, values)) if isinstance(values, tuple) else ""

@@ -10,7 +10,7 @@ ROOT = Path(ablate.__file__).parents[1]
 
 # Rooms from the ground up; those of one floor may use each other, as long as there is no circle.
 FLOORS = (
-    "errors version docstrings facts files machine quantities status tables pages terminal commands"
+    "errors version docstrings facts files machine quantities status stages tables pages terminal commands"
     " console sources registry compiling",
     "edges drops noise schedules masks rules cells placement",
     "engine strategies",

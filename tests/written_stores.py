@@ -83,7 +83,7 @@ def write_study(
     cells = []
     for seed in range(1, seeds + 1):
         for position, point in enumerate(points):
-            cell, trial = _rows(point, seed, position, net, recipe, precision)
+            cell, trial = trial_rows(point, seed, position, net, recipe, precision)
             cell |= {"baseline": point.label == baseline, "asked": point.label not in unasked}
             cells.append(cell)
             at = (position, seed)
@@ -109,9 +109,10 @@ def rewrite(store: Store, table: str, key: str, change: Callable[[Row], Row]) ->
     write_table(table_of([row | change(row) for row in rows], schema), path)
 
 
-def _rows(
+def trial_rows(
     point: Point, seed: int, position: int, net: dict, recipe: dict, precision: str
 ) -> tuple[dict, dict]:
+    """A point's rows of `cells` and, less its outcome, of `trials`."""
     strategy = get(point.strategy)
     arguments = strategy.arguments(**point.given)
     placement = strategy.place(**point.given).text
@@ -155,6 +156,29 @@ def _rows(
         "started_at": f"2026-01-0{seed}T08:{position:02d}:00+00:00",
     }
     return cell, trial
+
+
+def write_rows(
+    store: Store,
+    point: Point,
+    trial: dict,
+    seed: int,
+    recipe: dict,
+    *,
+    status: str,
+    valid: float | None,
+) -> None:
+    """Write a trial that ended as `status`; `valid` is its last perplexity where it is no matter of
+    chance."""
+    curves = _curves(point, seed, lost=status == "diverged")
+    if valid is not None and status == "ok":
+        curves[-1]["valid_nll"] = float(np.log(valid))
+    if status == "pruned":
+        curves = curves[:3]
+        outcome = {"status": "pruned", "epochs": 3, "seconds": 20.0}
+    else:
+        outcome = _outcome(curves, recipe, lost=status == "diverged")
+    store.write(trial | outcome, curves, _tokens(seed))
 
 
 def _curves(point: Point, seed: int, *, lost: bool) -> list[dict]:

@@ -28,7 +28,8 @@ class Asked:
     """What is asked of a store's trials.
 
     `points` gives for each strategy and its arguments, as JSON, the place in the file and the
-    label; None where the store's own word counts, as where its file is gone. `notes` are sentences
+    label; None where the store's own word counts, as where its file is gone. `searches` gives for
+    each search its place in the file; None where the store's own word counts. `notes` are sentences
     that a reader must know.
     """
 
@@ -36,6 +37,7 @@ class Asked:
     points: Mapping[Name, tuple[int, str]] | None = None
     baseline: str | None = None
     notes: tuple[str, ...] = ()
+    searches: Mapping[str, int] | None = None
 
     def of(self, cells: pd.DataFrame) -> pd.DataFrame:
         """The cells with `position`, `baseline` and `asked` as the file has them now."""
@@ -43,7 +45,7 @@ class Asked:
             return cells
         found = [self.points.get(name) for name in _names(cells)]
         later = len(self.points)
-        return cells.assign(
+        listed = cells.assign(
             position=[
                 point[0] if point else later + position
                 for point, position in zip(found, cells["position"], strict=True)
@@ -51,11 +53,33 @@ class Asked:
             baseline=[point is not None and point[1] == self.baseline for point in found],
             asked=[point is not None for point in found],
         )
+        # No file lists the points of a plan.
+        planned = cells["stage"].notna()
+        return pd.concat([listed[~planned], self._planned(cells[planned])]).loc[cells.index]
+
+    def _planned(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """The points of searches and designs: those of a search go with it."""
+        searched = cells["search"].notna()
+        if self.searches is None or not searched.any():
+            return cells
+        places = cells["search"].map(dict(self.searches))
+        later = len(self.searches) + cells["position"]
+        return cells.assign(
+            position=cells["position"].where(~searched, places.fillna(later)).astype(int),
+            baseline=cells["baseline"].where(~searched, cells["search"] == self.baseline),
+            asked=cells["asked"].where(~searched, places.notna()),
+        )
 
     def absent(self, cells: pd.DataFrame) -> str:
         """One sentence: what the file asks for and the store does not know; empty for nothing."""
         known = set(_names(cells))
-        labels = [label for name, (_, label) in (self.points or {}).items() if name not in known]
+        # A search knows its strategy's points under other arguments: with what it draws.
+        searched = set(cells.loc[cells["search"].notna(), "strategy"])
+        labels = [
+            label
+            for name, (_, label) in (self.points or {}).items()
+            if name not in known and name[0] not in searched
+        ]
         if not labels:
             return ""
         more = len(labels) - _LISTED

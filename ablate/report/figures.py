@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablate.report import designs
+from ablate.report.arguments import by_argument, has_arguments
+from ablate.report.arguments import words as argument_words
+from ablate.report.budget import best_of_k, has_budgets, sampled_at_random
+from ablate.report.budget import words as budget_words
 from ablate.report.combination import Combination
 from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
@@ -22,7 +26,7 @@ _FAINT = " All but the best of each sweep are small and faint."
 _BEST_ONLY = " Only the best of each sweep by validation perplexity is shown."
 
 
-# What every study has.
+# What every study has, and what a search has.
 PLOTS = (
     Plot(
         "perplexity-by-dial",
@@ -55,6 +59,22 @@ PLOTS = (
         lambda part: tradeoff(part.trials),
         _FAINT,
     ),
+    Plot(
+        "best-of-k",
+        "Best of k points against the budget",
+        "",
+        lambda part: best_of_k(part, bands=sampled_at_random(part)),
+        applies=has_budgets,
+        tells=lambda part: budget_words(part, bands=sampled_at_random(part)),
+    ),
+    Plot(
+        "validation-by-argument",
+        "Validation perplexity against each argument",
+        "",
+        by_argument,
+        applies=has_arguments,
+        tells=argument_words,
+    ),
 )
 
 
@@ -71,51 +91,57 @@ class Drawn:
 
 def draw_figures(part: Combination) -> tuple[Drawn, ...]:
     """Draw the figures of one combination; without a finished trial only its learning curves."""
-    finished = part.count(Status.OK) > 0
-    plots = [plot for plot in PLOTS if finished or (len(part.epochs) and not plot.needs_finished)]
-    plots += [plot for plot in designs.PLOTS if plot.applies(part)]
-    return tuple(_drawn(plot, part) for plot in plots)
+    plots = (*PLOTS, *designs.PLOTS)
+    return tuple(_drawn(plot, part) for plot in plots if plot.drawable(part))
 
 
 def _drawn(plot: Plot, part: Combination) -> Drawn:
-    figure = plot.draw(part)
-    return Drawn(plot.name, plot.title, caption(plot, part), svg(figure), png(figure))
+    own = plot.of(part)
+    figure = plot.draw(own)
+    return Drawn(plot.name, plot.title, caption(plot, own), svg(figure), png(figure))
 
 
 def caption(plot: Plot, part: Combination) -> str:
     """The caption: what is shown, then headline epoch, seeds, corpus, net and recipe."""
-    epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
-    tail = (
-        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
-        "Train measured with dropout off."
-    )
-    if plot.tells:
-        return f"{plot.shows} {plot.tells(part)} Headline numbers are those of {epoch}. {tail}"
+    if plot.tells is not None:
+        words = " ".join(filter(None, [plot.shows, plot.tells(part)]))
+        return f"{words} {_headline(part)}. {_measured(part)}"
     finished = part.trials[part.trials["status"] == Status.OK]
     counts = finished.groupby(list(PLACEMENT)).size()
     low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
-    shown = plot.shows
+    words = plot.shows
     against = baseline_of(finished)
     if against is not None:
-        shown += f" Dashed: {against['label'].iloc[0]}, the baseline."
+        words += f" Dashed: {against['label'].iloc[0]}, the baseline."
     if part.trials.groupby(list(PLACEMENT)).ngroups > MOST:
-        shown += plot.crowded
+        words += plot.crowded
     if plot.name != "learning-curves":
         bars = "Bars are 95 % Student-t intervals (three seeds or more)."
-        shown += f" {bars}" if high >= SEEDS_FOR_INTERVAL else " Too few seeds for intervals."
+        words += f" {bars}" if high >= SEEDS_FOR_INTERVAL else " Too few seeds for intervals."
     if out_of_reach(part.trials):
         curves = plot.name == "learning-curves"
         reach, mark = (REACH_OF_CURVES, "") if curves else (REACH, ", hollow or dotted")
-        shown += (
+        words += (
             f" Perplexities above {reach:,.0f} times the lowest are drawn at the axis's end{mark}."
         )
     if plot.name == "learning-curves" and _sampled(part):
-        shown += (
+        words += (
             " The curve of train is measured on the first tokens of the training text, as many as "
             "the validation split has."
         )
-    seeded = seeds(low, high)
-    return f"{shown} Headline numbers are those of {epoch}; {seeded} a placement. {tail}"
+    return f"{words} {_headline(part)}; {seeds(low, high)} a placement. {_measured(part)}"
+
+
+def _headline(part: Combination) -> str:
+    epoch = {"last": "the last epoch", "best": "the epoch of lowest validation loss"}[part.headline]
+    return f"Headline numbers are those of {epoch}"
+
+
+def _measured(part: Combination) -> str:
+    return (
+        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
+        "Train measured with dropout off."
+    )
 
 
 def _sampled(part: Combination) -> bool:

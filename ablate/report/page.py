@@ -12,6 +12,7 @@ from ablate.report.columns import Column, Entry
 from ablate.report.combination import Combination
 from ablate.report.figures import Drawn
 from ablate.report.findings import findings
+from ablate.report.grid import entries_of
 from ablate.report.inline import inline
 from ablate.report.kinds import (
     EDGE_GROUPS,
@@ -22,9 +23,12 @@ from ablate.report.kinds import (
     edge_group,
     mask_lifetime,
 )
+from ablate.report.panel import Panel
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
 from ablate.report.table import Table
+from ablate.report.tuned import findings as tuned_findings
+from ablate.report.tuned import shown
 from ablate.status import Status
 
 
@@ -36,6 +40,7 @@ class Section:
     table: Table
     figures: tuple[Drawn, ...]
     others: Table | None = None
+    panels: tuple[Panel, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -44,8 +49,12 @@ class Section:
 
     @property
     def findings(self) -> list[str]:
-        """What the table says, in sentences."""
-        return findings(self.part, self.table)
+        """What the table says, and what was searched, in sentences."""
+        return [*findings(shown(self.part), self.table), *tuned_findings(self.part)]
+
+    def name_of(self, table: Table | Panel) -> str:
+        """What the files of the main table, or of a panel, are called."""
+        return f"{self.prefix}{table.name if isinstance(table, Panel) else 'table'}"
 
     @property
     def provenance(self) -> list[tuple[str, str]]:
@@ -105,9 +114,14 @@ def rows_of(table: Table) -> list[tuple[EdgeGroup, MaskLifetime, bool, list[Entr
     ]
 
 
-def columns_of(table: Table) -> list[Column]:
-    """A table's columns that the page shows."""
+def columns_of(table: Table | Panel) -> list[Column]:
+    """The columns of a table or panel that the page shows."""
     return [column for column in table.columns if column.page]
+
+
+def entries_shown(panel: Panel) -> list[list[Entry]]:
+    """A panel's rows as the page shows them."""
+    return entries_of(columns_of(panel), panel.rows)
 
 
 def render(
@@ -140,6 +154,8 @@ def render(
         forget=forget,
         rows_of=rows_of,
         columns_of=columns_of,
+        entries_shown=entries_shown,
+        zip=zip,
         wheres=[kind for kind in EDGE_GROUPS if kind in kinds],
         whens=[kind for kind in MASK_LIFETIMES if kind in kinds],
         version=_version(sections),

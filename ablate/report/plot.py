@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from ablate.report.combination import Combination
+from ablate.report.tuned import shown
+from ablate.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +15,9 @@ class Plot:
     """One kind of figure: its file's name, its title, what it shows and how it is drawn.
 
     `crowded` is said where a study has more placements than the figure can name. A figure that not
-    every study has `applies` to some combinations, and `tells` of one what was measured and left
-    out, in place of what captions say of the baseline, the bars and the seeds of all placements.
+    every study has, of a search or of a design, `applies` to some combinations. It is given the
+    whole of one, and `tells` what was measured and left out; the others are given what the main
+    table shows, and their captions tell of its baseline, bars and seeds.
     """
 
     name: str
@@ -25,3 +28,15 @@ class Plot:
     needs_finished: bool = True
     applies: Callable[[Combination], bool] = lambda part: True
     tells: Callable[[Combination], str] | None = None
+
+    def of(self, part: Combination) -> Combination:
+        """What of a combination is drawn."""
+        return shown(part) if self.tells is None else part
+
+    def drawable(self, part: Combination) -> bool:
+        """Whether there is anything to draw."""
+        own = self.of(part)
+        finished = own.count(Status.OK) > 0
+        return self.applies(part) and (
+            finished or (len(own.epochs) > 0 and not self.needs_finished)
+        )

@@ -13,12 +13,17 @@ from ablate.report.combination import split
 from ablate.report.figures import draw_figures
 from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.report.page import Section, render
+from ablate.report.panel import Panel
+from ablate.report.panels import NAMES, panels_of
 from ablate.report.style import lacking
-from ablate.report.table import make_other_table, make_table
+from ablate.report.table import Table, make_other_table
+from ablate.report.tuned import shown, tuned_table
 from ablate.store import Store, left_out
 from ablate.store.listing import list_stores
 
 FOLDER = "report"
+
+_SUFFIXES = ("csv", "md", "tex")
 
 # So many signs that the typeface lacks are named.
 _SIGNS = 5
@@ -56,7 +61,13 @@ def _build_one(store: Store, asked: Asked) -> Report:
     cells = asked.of(read_cells(store))
     parts = split(read_trials(store, cells), read_epochs(store), cells, asked.baseline)
     sections = tuple(
-        Section(part, make_table(part), draw_figures(part), make_other_table(part))
+        Section(
+            part,
+            tuned_table(part),
+            draw_figures(part),
+            make_other_table(shown(part)),
+            panels_of(part),
+        )
         for part in parts
         if len(part.trials)
     )
@@ -105,20 +116,28 @@ def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
     written = {folder / "index.html"}
     for section in sections:
         for suffix, text in _tables(section).items():
-            written.add(_put(folder / f"{section.prefix}table.{suffix}", text.encode()))
+            written.add(_put(folder / f"{section.name_of(section.table)}.{suffix}", text.encode()))
+        for panel in section.panels:
+            for suffix, text in _forms(panel, panel.csv()).items():
+                written.add(_put(folder / f"{section.name_of(panel)}.{suffix}", text.encode()))
         for figure in section.figures:
             name = f"{section.prefix}{figure.name}"
             written.add(_put(figures / f"{name}.svg", figure.svg.encode()))
             written.add(_put(figures / f"{name}.png", figure.png))
     _put(folder / "index.html", page.encode())
-    for pattern in ("*table.csv", "*table.md", "*table.tex", "figures/*.svg", "figures/*.png"):
+    tables = [f"*{name}.{suffix}" for name in ("table", *NAMES) for suffix in _SUFFIXES]
+    for pattern in (*tables, "figures/*.svg", "figures/*.png"):
         for path in set(folder.glob(pattern)) - written:
             path.unlink()
 
 
 def _tables(section: Section) -> dict[str, str]:
-    table = section.table
-    return {"csv": table.csv(section.others), "md": table.markdown(), "tex": table.latex()}
+    return _forms(section.table, section.table.csv(section.others))
+
+
+def _forms(table: Table | Panel, csv: str) -> dict[str, str]:
+    """What stands in a table's files, by suffix."""
+    return dict(zip(_SUFFIXES, (csv, table.markdown(), table.latex()), strict=True))
 
 
 def _put(path: Path, content: bytes) -> Path:
@@ -137,6 +156,9 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
         )
         if len(part.missing):
             blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
+        for panel in section.panels:
+            below = [panel.caption] if panel.caption else []
+            blocks.append("\n".join([f"{panel.title}:", "", panel.text(width), *below]))
         if section.others:
             label = str(section.others.rows["label"].iloc[0])
             drop = f"`{store.command('forget', label)}` drops {label}."

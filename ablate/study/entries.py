@@ -6,7 +6,6 @@ entries with one trial, which is trained once and shown under both.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from ablate import noise
 from ablate.cells import LSTM
@@ -23,15 +22,9 @@ from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
 from ablate.study.points import Point
-from ablate.study.schema import FACTORIAL, Profile
+from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
 from ablate.training.trial import Trial
-
-#: Stages: a point that a search tries, the later seeds of what it chose. `FACTORIAL` is another.
-__all__ = ["FACTORIAL", "SEARCH", "THEN", "Entry", "Maker", "enumerate_trials"]
-
-SEARCH: Final = "search"
-THEN: Final = "then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +36,7 @@ class Entry:
     `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
     lists the point; one that joined by `--strategies` is no part of what the file asks.
     `shared` is the recipe of the whole table, where a point changes it.
-    `stage` says what the trial is there for where it is part of a plan: SEARCH for a point that a
-    search tries, THEN for the chosen point's later seeds, FACTORIAL for a run of a design. `search`
+    `stage` (`ablate.stages`) says what the trial is there for where it is part of a plan. `search`
     names the search, and `number` is the point's in it, counted from 0, the default point.
     """
 

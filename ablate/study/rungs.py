@@ -5,8 +5,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ablate.search.pruning import Pruner, rungs_of, stopped
+from ablate.stages import SEARCH
 from ablate.store import Row
-from ablate.study.entries import SEARCH, Entry
+from ablate.study.entries import Entry
 from ablate.training.trial import Trial
 
 

@@ -26,6 +26,7 @@ from ablate.data.text import PLAIN, Text
 from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
+from ablate.stages import FACTORIAL
 from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.factorial import design
@@ -51,9 +52,6 @@ _PRESET = next(iter(PRESETS))
 _FILLED = f'a table, or give preset = "{_PRESET}", which fills net and recipe'
 # What to write for a key that is missing, by its name.
 _INSTEAD = {"net": _FILLED, "recipe": _FILLED, "profiles": "at least one, such as [profiles.quick]"}
-
-#: The stage of a design's runs.
-FACTORIAL: Final = "factorial"
 
 Given = TypeVar("Given")
 Taken = TypeVar("Taken")

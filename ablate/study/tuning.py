@@ -18,11 +18,12 @@ from ablate.data.corpora import Corpus
 from ablate.model.net import Net
 from ablate.search.sampling import CUBE, LEARNS, Tried, cube, propose
 from ablate.search.space import Space
+from ablate.stages import SEARCH, THEN
 from ablate.status import Status
 from ablate.store import Row, Store
 from ablate.strategies import get
 from ablate.strategies.parameters import Value
-from ablate.study.entries import SEARCH, THEN, Entry, Maker
+from ablate.study.entries import Entry, Maker
 from ablate.study.points import Choice, Mistake, Point
 from ablate.study.rungs import curve_of
 from ablate.study.schema import Profile, Tune

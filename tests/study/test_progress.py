@@ -10,6 +10,7 @@ import pytest
 from matrix import SLOT, entries, without_clock
 from rich.console import Console
 
+from ablate.study.board import Board
 from ablate.study.events import (
     Assignment,
     Compiling,
@@ -21,7 +22,6 @@ from ablate.study.events import (
     Progressed,
     Started,
 )
-from ablate.study.board import Board
 from ablate.study.progress import Progress
 
 ASSIGNMENTS = [Assignment(entry.trial, 1, Path("work")) for entry in entries((1, 2, 3))]
@@ -187,9 +187,7 @@ def test_a_minute_of_silence_is_broken(clock: SimpleNamespace) -> None:
     progress.show(STORY[0])
     progress.show(Compiling(KEYS[:1], "the softmax"))
     assert len(said(119.9)) == 2
-    assert said(120.0) == [
-        "[0/3] under way: input 0.5, seed 1, epoch 0/3, compiling the softmax"
-    ]
+    assert said(120.0) == ["[0/3] under way: input 0.5, seed 1, epoch 0/3, compiling the softmax"]
     progress.show(Progressed({KEYS[0]: 1}, 0.0))
     progress.show(STORY[1])
     console.export_text()

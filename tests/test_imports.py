@@ -10,14 +10,15 @@ ROOT = Path(ablate.__file__).parents[1]
 
 # Rooms from the ground up; those of one floor may use each other, as long as there is no circle.
 FLOORS = (
-    "errors version docstrings facts files machine quantities status stages tables pages terminal commands"
-    " console sources registry compiling",
+    "errors version docstrings facts files machine quantities status stages tables pages terminal"
+    " commands console sources registry compiling",
     "edges drops noise schedules masks rules cells placement",
     "engine strategies",
     "model data",
-    "training store",
+    "training store search",
     "study",
     "auditing explain report testing cite",
+    "running",
     "cli",
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

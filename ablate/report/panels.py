@@ -7,7 +7,7 @@ from ablate.report.combination import Combination
 from ablate.report.panel import Panel
 
 #: Every name that a panel may have: files of these names from an earlier report are removed.
-NAMES: Final = ("tried", "importances")
+NAMES: Final = ("tried", "importances", "factorial-effects", "leave-one-out")
 
 
 def panels_of(part: Combination) -> tuple[Panel, ...]:

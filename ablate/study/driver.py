@@ -93,7 +93,7 @@ def run(
             store.claim(about)
         damaged = store.set_damage_aside()
         store.sweep()
-        known = Known(store, agenda or (lambda _: entries), None if agenda else listed)
+        known = Known(store, entries, listed, agenda)
         for key in known.ended.keys() & set(store.checkpointed()):
             store.discard_work(key)
         known.ask()
@@ -113,12 +113,17 @@ def run(
 class Known:
     """What is asked for by the results so far, and those results; the names are in the store."""
 
-    def __init__(self, store: Store, agenda: Agenda, listed: Sequence[str] | None) -> None:
-        self.store = store
-        self._agenda, self._listed = agenda, listed
+    def __init__(
+        self,
+        store: Store,
+        entries: Sequence[Entry],
+        listed: Sequence[str] | None,
+        agenda: Agenda | None,
+    ) -> None:
+        self.store, self.entries = store, entries
+        self._listed, self._agenda = listed, agenda
         self.curves = curves_of(store)
         self.ended = ended_of(store)
-        self.entries: Sequence[Entry] = ()
         self.trials: dict[str, Entry] = {}
 
     def ask(self) -> list[Entry]:
@@ -126,11 +131,12 @@ class Known:
 
         Each stands under the first of its names.
         """
-        entries = self._agenda(self.ended)
-        listed = [e.label for e in entries if e.asked] if self._listed is None else self._listed
-        register(entries, self.store, listed)
-        self.entries = entries
-        self.trials = first_names(entries)
+        if self._agenda is not None:
+            self.entries = self._agenda(self.ended)
+            # What the file asks is what it leads to.
+            self._listed = [entry.label for entry in self.entries if entry.asked]
+        register(self.entries, self.store, self._listed)
+        self.trials = first_names(self.entries)
         return [entry for key, entry in self.trials.items() if key not in self.ended]
 
 

@@ -139,7 +139,7 @@ def test_earlier_names_leave_the_cells_and_come_back(store: Store) -> None:
     store.write_cells([name_row("a1"), name_row("b2", seed=4)])
     store.write_cells([name_row("c3")], earlier=[name_row("a1")])
     assert store.cells().column("key").to_pylist() == ["b2", "c3"]
-    empty = dict.fromkeys(("dial", "dial_value", "text", "asked"))
+    empty = {field.name: None for field in CELLS if field.nullable}
     assert store.earlier().to_pylist() == [name_row("a1") | empty]
 
     store.write_cells([name_row("a1")], earlier=[name_row("c3")])

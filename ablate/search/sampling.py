@@ -92,7 +92,8 @@ def propose(
 def _tell(inner: optuna.Study, space: Space, tried: Tried, *, asked: bool) -> None:
     """Add a point to Optuna's history; where it is `asked`, by the way on which it was found.
 
-    CMA-ES keeps its own state with the trials that it was asked for.
+    CMA-ES keeps its state with the trials that it was asked for. It tells a point before it was
+    rounded from the one after by less than a thousandth; what is not its own it passes over.
     """
     point = space.inside(tried.point)
     state = TrialState.COMPLETE if tried.value is not None else TrialState.PRUNED
@@ -107,8 +108,12 @@ def _tell(inner: optuna.Study, space: Space, tried: Tried, *, asked: bool) -> No
             )
         )
         return
-    inner.enqueue_trial(dict(point))
-    trial = inner.ask(space.distributions)
+    own = inner.ask(space.distributions)
+    trial = own
+    if space.rounded(own.params) != point:
+        inner.tell(own, state=TrialState.FAIL)
+        inner.enqueue_trial(dict(point))
+        trial = inner.ask(space.distributions)
     for epoch, value in tried.curve.items():
         trial.report(value, epoch)
     inner.tell(trial, tried.value, state=state)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import AblateError
-from ablate.study.events import Assignment, EpochDone, Finished, Row, Slot
+from ablate.study.events import Assignment, EpochDone, Finished, Paused, Row, Slot
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Fake:
     refuses: tuple[int, ...] = ()
     diverges: tuple[int, ...] = ()
     warns: tuple[int, ...] = ()
+    # Whether losses depend on what a search draws, too.
+    rates: bool = False
 
     # Only where others are trained beside them:
     raises_crowded: tuple[int, ...] = ()
@@ -57,11 +59,13 @@ class Fake:
 
     def _advance(
         self, place: "_Place", slot: Slot, crowd: int, emit: Callable[[Any], None]
-    ) -> Finished | None:
+    ) -> Finished | Paused | None:
         """One epoch; return the end of the assignment if that was its last."""
         assignment, rows, seed = place.assignment, place.rows, place.assignment.trial.seed
+        if assignment.until is not None and len(rows) >= assignment.until:
+            return Paused(assignment, _trial(place, slot), rows)
         if len(rows) < assignment.trial.recipe.epochs:
-            rows.append(_epoch(assignment.trial, len(rows) + 1))
+            rows.append(_epoch(assignment.trial, len(rows) + 1, rates=self.rates))
             _write(place.checkpoint, rows)
             emit(EpochDone(assignment, rows[-1]))
             crowded = crowd > 1
@@ -74,6 +78,8 @@ class Fake:
                 raise AblateError("the text is too short")
             if seed in self.diverges:
                 return Finished(assignment, "diverged", _trial(place, slot), rows, {})
+        if assignment.until is not None and len(rows) >= assignment.until:
+            return Paused(assignment, _trial(place, slot), rows)
         if len(rows) < assignment.trial.recipe.epochs:
             return None
         draws = np.random.default_rng(seed).random(7, dtype=np.float32)
@@ -101,8 +107,12 @@ def slot_environment(
         emit(Finished(assignment, "ok", seen, [], {}))
 
 
-def _epoch(trial: Any, epoch: int) -> Row:
+def _epoch(trial: Any, epoch: int, *, rates: bool = False) -> Row:
     nll = 5.0 + trial.seed / 100 - epoch / 10
+    if rates:
+        drops = trial.placement.values()
+        nll += sum((drop.rate - 0.3) ** 2 for drop in drops) / max(1, len(drops))
+        nll += (trial.recipe.learning_rate - 1.1) ** 2 / 10
     return {"epoch": epoch, "valid_nll": nll, "train_nll": nll - 0.5, "seconds": 1.0}
 
 

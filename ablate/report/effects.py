@@ -1,6 +1,6 @@
 """The effects of a two-level design over edges: what each does to the loss, alone and with another.
 
-The trials of a design (stage "factorial") drop, run by run, at other subsets of its edges. A linear
+The trials of a design (stage FACTORIAL) drop, run by run, at other subsets of its edges. A linear
 model tells from all of them at once what each edge does. An edge's level is -1 (off) or +1 (on):
 
     y = mean + seed + sum_e b_e x_e + sum_{e<f} b_ef x_e x_f + noise
@@ -35,8 +35,8 @@ from ablate.report.kinds import mask_lifetime
 from ablate.report.numbers import NOTHING, PLUS_MINUS, percent, rate, seeds, signed_nats
 from ablate.report.panel import Panel
 from ablate.status import Status
+from ablate.study.entries import FACTORIAL
 
-STAGE = "factorial"
 NAME = "factorial-effects"
 TITLE = "Effects of edges, alone and in pairs"
 
@@ -89,7 +89,7 @@ def design_of(trials: pd.DataFrame) -> Design | None:
     """
     if "stage" not in trials:
         return None
-    rows = trials[trials["stage"] == STAGE].drop_duplicates("key")
+    rows = trials[trials["stage"] == FACTORIAL].drop_duplicates("key")
     placements = {text: Placement.parse(text) for text in rows["placement"].unique()}
     found: dict[Edge, dict[Drop, None]] = {}
     for placement in placements.values():
@@ -217,9 +217,11 @@ def effects_caption(part: Combination) -> str:
     if design.lost:
         words = [f"{count} {why}" for why, count in design.lost.items()]
         parts.append(f"Left out: {_listed(words)}.")
-    waiting = len(part.missing[part.missing["stage"] == STAGE]) if "stage" in part.missing else 0
+    waiting = (
+        len(part.missing[part.missing["stage"] == FACTORIAL]) if "stage" in part.missing else 0
+    )
     if waiting:
-        parts.append(f"{waiting} trials of the design have not run yet.")
+        parts.append(f"Not run yet: {waiting}.")
     unknown = rows[rows["valid_nll"].isna()]
     if len(unknown):
         words = _listed([f"{row['effect']} with {row['aliased']}" for _, row in unknown.iterrows()])

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,6 @@ def _draw_row(axes: Axes, row: pd.Series, y: float, end: float) -> None:
     ends = (row["difference_low"], row["difference_high"])
     if np.isfinite(ends).all() and not far:
         axes.plot(ends, [y, y], color=VALID, lw=1.1, zorder=2.5)
-    look = {"mfc": PAPER, "mec": VALID} if far else {"mfc": VALID, "mec": PAPER}
+    look: dict[str, Any] = {"mfc": PAPER, "mec": VALID} if far else {"mfc": VALID, "mec": PAPER}
     mean = min(row["difference"], end)
     axes.plot([mean], [y], ls="", marker="o", ms=6, mew=0.8, zorder=4, **look)

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,18 @@ import pytest
 from design_frames import factorial_part, full, planted
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from written_stores import Point as PlacedPoint
+from written_stores import write_study
 
 from ablate.edges import Edge
-from ablate.report import designs
+from ablate.report import build, designs
 from ablate.report.combination import Combination
 from ablate.report.effect_figures import effects_with_intervals, interaction_map
 from ablate.report.effects import effects_caption, effects_of, effects_panel, name_of
 from ablate.report.figures import caption, draw_figures
+from ablate.store.files import write_table
+from ablate.store.schema import CELLS, table_of
+from ablate.study.entries import FACTORIAL
 from ablate.study.factorial import design
 
 X = "\N{MULTIPLICATION SIGN}"
@@ -169,7 +175,7 @@ def test_lost_trials_unbalance_a_design_and_are_counted() -> None:
     text = effects_caption(part)
     assert "43 finished trials of 16 runs, 3 seeds." in text
     assert "Left out: 2 diverged, 1 failed, 1 without a finite loss." in text
-    assert "1 trials of the design have not run yet." in text
+    assert "Not run yet: 1." in text
 
 
 def test_an_edge_that_always_diverges_is_not_estimated() -> None:
@@ -234,6 +240,16 @@ def test_the_panel_reads_well() -> None:
     ):
         assert words in panel.caption
     assert "Left out" not in panel.caption
+
+
+def test_an_edge_that_drops_in_two_ways_is_said_to() -> None:
+    """On is then either; the rates of a design that was edited between two runs."""
+    part = factorial_part(full((I, C)), planted(5, {I: -0.2}))
+    other = part.trials["placement"].str.replace("INPUT(0.25", "INPUT(0.5", regex=False)
+    other = other.where(part.trials["seed"] == 3, part.trials["placement"])
+    text = effects_caption(replace(part, trials=part.trials.assign(placement=other)))
+    assert "On means input .25 (fresh each step) or .5 (fresh each step); cell .25 (" in text
+    assert "input did not drop alike in all runs." in text
 
 
 def boxes(figure: Figure) -> None:
@@ -332,3 +348,26 @@ def test_a_trial_under_two_names_counts_once() -> None:
     again = part.trials.assign(strategy="copy")
     twice = replace(part, trials=pd.concat([part.trials, again], ignore_index=True))
     assert effects_of(twice)["runs"].unique().tolist() == [12]
+
+
+def test_from_the_store_to_the_files(tmp_path: Path) -> None:
+    """The stage of a store's rows makes the design; its figures lie beside the others."""
+    names = ("input", "cell")
+    given = [dict.fromkeys(names[:count], "step") for count in (0, 1, 2)] + [{"cell": "step"}]
+    points = (PlacedPoint("none"), *(PlacedPoint("free", facts) for facts in given))
+    store = write_study(tmp_path, points=points, seeds=3, diverged=((3, 2),))
+    rows = store.cells().to_pylist()
+    staged = [
+        one | {"label": f"{one['label']} {one['position']}", "stage": FACTORIAL}
+        if one["strategy"] == "free"
+        else one
+        for one in rows
+    ]
+    write_table(table_of(staged, CELLS), store.folder / "cells.parquet")
+    [report] = build(tmp_path)
+    drawn = {path.stem for path in (report.page.parent / "figures").glob("*.svg")}
+    assert {"factorial-effects", "factorial-interactions", "learning-curves"} <= drawn
+    assert "leave-one-out" not in drawn
+    text = report.page.read_text()
+    assert "A two-level design over 2 edges: 11 finished trials of 4 runs, 3 seeds." in text
+    assert "Left out: 1 diverged." in text

@@ -34,8 +34,8 @@ from ablate.report.combination import Combination
 from ablate.report.kinds import mask_lifetime
 from ablate.report.numbers import NOTHING, PLUS_MINUS, percent, rate, seeds, signed_nats
 from ablate.report.panel import Panel
+from ablate.stages import FACTORIAL
 from ablate.status import Status
-from ablate.study.entries import FACTORIAL
 
 NAME = "factorial-effects"
 TITLE = "Effects of edges, alone and in pairs"
@@ -182,10 +182,11 @@ def effects_panel(part: Combination) -> Panel | None:
         Column("gap", "nats", _measured("gap")),
     ]
     if (rows["aliased"] != "").any():
-        columns.append(
-            Column("aliased with", "", lambda r: Entry(r["aliased"] or NOTHING), left=True)
+        aliases = Column(
+            "aliased with", "", lambda r: Entry(r["aliased"] or NOTHING), left=True, terminal=False
         )
-    return Panel(NAME, TITLE, rows, tuple(columns), effects_caption(part))
+        columns.append(aliases)
+    return Panel(NAME, TITLE, rows.drop(columns="term"), tuple(columns), effects_caption(part))
 
 
 def effects_caption(part: Combination) -> str:
@@ -217,9 +218,8 @@ def effects_caption(part: Combination) -> str:
     if design.lost:
         words = [f"{count} {why}" for why, count in design.lost.items()]
         parts.append(f"Left out: {_listed(words)}.")
-    waiting = (
-        len(part.missing[part.missing["stage"] == FACTORIAL]) if "stage" in part.missing else 0
-    )
+    missing = part.missing
+    waiting = int((missing["stage"] == FACTORIAL).sum()) if "stage" in missing else 0
     if waiting:
         parts.append(f"Not run yet: {waiting}.")
     unknown = rows[rows["valid_nll"].isna()]

@@ -84,7 +84,7 @@ def leave_one_out_panel(part: Combination) -> Panel | None:
         Column("bundle", "", lambda row: Entry(str(row["bundle"])), left=True),
         Column("without", "", lambda row: Entry(str(row["edge"])), left=True),
         Column("difference", "ppl", measured("difference", signed)),
-        Column("bundle", "ppl", lambda row: Entry(perplexity(row["bundle_ppl"]))),
+        Column("whole", "ppl", lambda row: Entry(perplexity(row["bundle_ppl"]))),
         Column("pairs", "", lambda row: Entry(f"{row['pairs']:.0f}" if row["pairs"] else NOTHING)),
     ]
     for lost in (Status.DIVERGED, Status.FAILED, "missing"):

@@ -21,9 +21,9 @@ from ablate.report.combination import Combination
 from ablate.report.effect_figures import effects_with_intervals, interaction_map
 from ablate.report.effects import effects_caption, effects_of, effects_panel, name_of
 from ablate.report.figures import caption, draw_figures
+from ablate.stages import FACTORIAL
 from ablate.store.files import write_table
 from ablate.store.schema import CELLS, table_of
-from ablate.study.entries import FACTORIAL
 from ablate.study.factorial import design
 
 X = "\N{MULTIPLICATION SIGN}"
@@ -240,6 +240,7 @@ def test_the_panel_reads_well() -> None:
     ):
         assert words in panel.caption
     assert "Left out" not in panel.caption
+    assert panel.csv().startswith("kind,effect,valid_nll,valid_nll_low,valid_nll_high,gap,")
 
 
 def test_an_edge_that_drops_in_two_ways_is_said_to() -> None:

@@ -128,7 +128,7 @@ def test_what_did_not_finish_is_said() -> None:
     assert rows["p_holm"].isna().all()
     panel = leave_one_out_panel(part)
     assert [column.head for column in panel.columns] == [
-        "bundle", "without", "difference", "bundle", "pairs", "diverged", "failed",
+        "bundle", "without", "difference", "whole", "pairs", "diverged", "failed",
     ]  # fmt: skip
     texts = [
         [column.write(one).whole for column in panel.columns] for _, one in panel.rows.iterrows()

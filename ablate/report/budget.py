@@ -102,7 +102,8 @@ def _ranks(n: int) -> tuple[np.ndarray, np.ndarray]:
     )  # fmt: skip
     budgets = np.arange(1, n + 1)
     # The more of the distribution may lie low, the lower the best may be.
-    return tuple(side.quantile_tuning_curve(budgets, minimize=True) for side in (upper, lower))
+    least, most = (side.quantile_tuning_curve(budgets, minimize=True) for side in (upper, lower))
+    return least, most
 
 
 def losses_of(search: Search, epochs: pd.DataFrame) -> tuple[np.ndarray, float]:

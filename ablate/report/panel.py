@@ -37,4 +37,5 @@ class Panel:
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, what stands small behind the entries goes."""
         heads = frozenset(column.head for column in self.columns)
-        return text_of(self.columns, self.rows, [(heads, frozenset()), (frozenset(),) * 2], width)
+        nothing = frozenset[str]()
+        return text_of(self.columns, self.rows, [(heads, nothing), (nothing, nothing)], width)

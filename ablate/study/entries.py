@@ -175,14 +175,17 @@ def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | Non
     rows = name_rows(entries)
     asked = {_point(row): entry for row, entry in zip(rows, entries, strict=True)}
     labelled = {_labelled(row): entry for row, entry in zip(rows, entries, strict=True)}
+    named = {(row["key"], *_point(row)) for row in rows}
     kept: list[Entry] = []
     earlier: list[Row] = []
     for row in [*store.cells().to_pylist(), *store.earlier().to_pylist()]:
         own = asked.get(_point(row))
         entry = own or labelled.get(_labelled(row))
-        if entry is None:
+        if entry is None or (row["key"], *_point(row)) in named:
             continue
-        present = replace(entry, trial=replace(entry.trial, seed=row["seed"]))
+        # What another seed was there for is its own.
+        plan = {name: row[name] for name in ("stage", "search", "number")}
+        present = replace(entry, trial=replace(entry.trial, seed=row["seed"]), **plan)
         same = present.trial.key == row["key"]
         if same:
             kept.append(present)

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from written_stores import NET, RECIPE, Point, trial_rows, write_rows
 
+from ablate.report.asking import Asked
+from ablate.report.combination import Combination, split
+from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.stages import SEARCH, THEN
 from ablate.store import Store
 from ablate.strategies import get
@@ -42,6 +45,22 @@ class Searched:
     def name(self) -> str:
         words = [f"{name}={value}" for name, value in self.pinned.items()]
         return " ".join([self.strategy, *words])
+
+
+NONE = Searched("none", (Tried(valid=260.0), Tried({}, 250.0, nuisances={RATE: 0.6})), 1)
+ZAREMBA = Searched(
+    "zaremba2014",
+    (
+        Tried({}, 220.0),
+        Tried({"rate": 0.4}, 210.0, nuisances={RATE: 0.7}),
+        Tried({"rate": 0.8}, 210.0, nuisances={RATE: 0.9}),
+        Tried({"rate": 0.1}, 200.0, status="diverged"),
+        Tried({"rate": 0.2}, 190.0, status="pruned"),
+    ),
+    1,
+)
+# Its default point is the best of three.
+GAL = Searched("gal2016", (Tried(valid=205.0), Tried({"recurrent": 0.6}, 240.0)), 0)
 
 
 def write_tuned(
@@ -96,6 +115,15 @@ def _write(
         status = tried.status if seed == 1 else "ok"
         write_rows(store, written, trial, seed, recipe, status=status, valid=level)
     return cell
+
+
+def part_of(store: Store, asked: Asked | None = None) -> Combination:
+    """The one combination of a store."""
+    cells = read_cells(store)
+    if asked:
+        cells = asked.of(cells)
+    [part] = split(read_trials(store, cells), read_epochs(store), cells)
+    return part
 
 
 def sampled_searches(points: int = 16, *, seed: int = 7) -> tuple[Searched, ...]:

@@ -22,7 +22,7 @@ from ablate.report.kinds import edge_group
 from ablate.report.names import short as shorten
 from ablate.report.names import shortened
 from ablate.report.style import DIVERGED, FAINT, INK, PAPER, SMALL, WIDTH, styled
-from ablate.report.tuned import Search, searches_of, seed_words, short, varied
+from ablate.report.tuned import Search, point_of, searches_of, seed_words, short, varied
 from ablate.status import Status
 
 #: A perplexity beyond so many times the lowest of its search is drawn at the axis's end.
@@ -30,7 +30,10 @@ REACH: Final = 2.0
 
 _COLUMNS = 6
 _LONGEST = 18
-# Values further apart than this stand on a logarithmic axis.
+# So many letters stand side by side under a panel.
+_WORDS = 14
+_MOST_TICKS = 4
+# Nuisances further apart than this stand on a logarithmic axis; rates have their own scale.
 _LOG_RATIO = 10.0
 
 
@@ -119,19 +122,26 @@ def _draw(panel: Axes, points: pd.DataFrame, name: str) -> None:
     done = points["known"].to_numpy(dtype=bool)
     for index in np.flatnonzero(done):
         row = points.iloc[index]
-        colour = edge_group(str(row["placement"])).colour
-        look: dict[str, Any] = {"ls": "", "marker": "o", "color": colour, "ms": 3, "mew": 0.5}
-        look |= {"mfc": PAPER if row["far"] else colour, "mec": colour, "alpha": 0.6, "zorder": 2}
-        if row["number"] == 0:
-            look |= {"marker": "s", "ms": 5, "mfc": "none", "mec": INK, "mew": 1.0}
-            look |= {"alpha": 1.0, "zorder": 4}
-            panel.plot([x[index]], [row["shown"]], **look)
-        if row["chosen"]:
-            look |= {"marker": "o", "ms": 5.5 if row["number"] else 3, "mfc": colour, "mec": INK}
-            look |= {"mew": 0.9, "alpha": 1.0, "zorder": 3}
-        panel.plot([x[index]], [row["shown"]], **look)
+        for look in _looks(row):
+            panel.plot([x[index]], [row["shown"]], ls="", **look)
     panel.set_xlabel(shorten(name.removeprefix("recipe."), _LONGEST), fontsize=SMALL, labelpad=1)
     panel.tick_params(labelsize=6.5, pad=1.5, length=2)
+
+
+def _looks(row: pd.Series) -> list[dict[str, Any]]:
+    """The marks of a point: a dot, large if chosen, and a square for the default one."""
+    colour, default = edge_group(str(row["placement"])).colour, row["number"] == 0
+    fill = PAPER if row["far"] else colour
+    square = {"marker": "s", "ms": 5, "mfc": "none", "mec": INK, "mew": 1.0, "zorder": 4}
+    if row["chosen"]:
+        size = 3 if default else 5.5
+        large = {"marker": "o", "ms": size, "mfc": fill, "mec": INK, "mew": 0.9, "zorder": 3}
+        return [large, square] if default else [large]
+    if default:
+        return [square]
+    return [
+        {"marker": "o", "ms": 3, "mfc": fill, "mec": colour, "mew": 0.5, "alpha": 0.6, "zorder": 2}
+    ]
 
 
 def _draw_lost(panels: np.ndarray, points: pd.DataFrame, names: list[str]) -> None:
@@ -150,8 +160,10 @@ def _places(points: pd.DataFrame, name: str) -> tuple[list[float], list[str]]:
     values = [facts.get(name) for facts in points["facts"]]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values], []
-    # In the order of the default point, which comes first.
-    words = list(dict.fromkeys(short(value) for value in values))
+    point = point_of(points.iloc[0])
+    parameter = point.strategy.parameters.get(name) if point else None
+    declared = parameter.choices if parameter else ()
+    words = [word for word in declared if word in values] or sorted({short(v) for v in values})
     # Points of one word stand side by side, so that equal ones are seen.
     spread = [0.12 * (number % 5 - 2) for number in range(len(values))]
     return [words.index(short(v)) + s for v, s in zip(values, spread, strict=True)], words
@@ -162,8 +174,10 @@ def _fit(panel: Axes, points: pd.DataFrame, name: str) -> list[float]:
     low, high = min(x), max(x)
     if texts:
         panel.set(xticks=range(len(texts)), xlim=(-0.6, len(texts) - 0.4))
-        panel.set_xticklabels([shorten(text, 8) for text in texts])
-    elif low > 0 and high > _LOG_RATIO * low:
+        crowded = sum(map(len, texts)) > _WORDS
+        turned: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+        panel.set_xticklabels([shorten(text, 8) for text in texts], **(turned if crowded else {}))
+    elif "." in name and low > 0 and high > _LOG_RATIO * low:
         panel.set_xscale("log")
         margin = (high / low) ** 0.08
         panel.set_xlim(low / margin, high * margin)
@@ -185,9 +199,15 @@ def _tick(value: float) -> str:
 
 
 def _round(low: float, high: float) -> list[float]:
-    """Powers of ten within the limits, every second one where they are many."""
-    powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-    return [10.0**power for power in list(powers)[:: 1 + len(powers) // 4]]
+    """The most round numbers within the limits that an inch can hold."""
+    ticks: list[float] = []
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        finer = [step * 10.0**power for power in powers for step in steps]
+        finer = [tick for tick in finer if low <= tick <= high]
+        if len(finer) <= _MOST_TICKS:
+            ticks = finer
+    return ticks
 
 
 def _few_ticks(panel: Axes) -> None:

@@ -18,7 +18,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ablate.quantities import perplexity
@@ -33,6 +32,8 @@ from ablate.status import Status
 LEVEL: Final = 0.95
 
 _COLUMNS = 4
+# A first point so many times the second says no more than that points may diverge.
+_STEEP = 1.25
 _SHARE = round(100 * LEVEL)
 
 
@@ -102,8 +103,9 @@ def _ranks(n: int) -> tuple[np.ndarray, np.ndarray]:
     )  # fmt: skip
     budgets = np.arange(1, n + 1)
     # The more of the distribution may lie low, the lower the best may be.
-    least, most = (side.quantile_tuning_curve(budgets, minimize=True) for side in (upper, lower))
-    return least, most
+    low = np.asarray(upper.quantile_tuning_curve(budgets, minimize=True), dtype=np.float64)
+    high = np.asarray(lower.quantile_tuning_curve(budgets, minimize=True), dtype=np.float64)
+    return low, high
 
 
 def losses_of(search: Search, epochs: pd.DataFrame) -> tuple[np.ndarray, float]:
@@ -159,12 +161,9 @@ def best_of_k(part: Combination, *, bands: bool) -> Figure:
     searches = {search.name: search for search in searches_of(part)}
     figure, panels = panel_grid(len(found), columns=_COLUMNS, height=1.45)
     titles = shortened([budget.name for budget in found], LONGEST_NAME)
-    heights = [perplexity(budget.line) for budget in found]
-    # The first point of a band is often far above all else.
-    heights += [perplexity(budget.low[np.isfinite(budget.low)]) for budget in found]
-    heights += [perplexity(budget.high[np.isfinite(budget.high)]) for budget in found]
-    defaults = [_default(search) for search in searches.values()]
-    perplexity_axis(panels[0, 0], "y", np.concatenate([*heights, defaults]))
+    heights = [value for budget in found for value in _heights(budget)]
+    defaults = [_default(searches[budget.name]) for budget in found]
+    perplexity_axis(panels[0, 0], "y", [*heights, *defaults])
     for panel, budget in zip(panels.flat, found, strict=False):
         for other in found:
             panel.plot(other.points, perplexity(other.line), color=RULE, lw=0.8, zorder=1.5)
@@ -202,8 +201,8 @@ def words(part: Combination, *, bands: bool) -> str:
     if not bands:
         return f"{text} No bands: they hold for points drawn at random alone."
     text += (
-        f" Shaded: where the median best of k lies, by a {_SHARE} % band that holds for all k at "
-        "once if the points were drawn at random (Lourie et al. 2023)."
+        f" Thin lines bound the median best of k, shaded where both bounds are known: a {_SHARE} % "
+        "band that holds for all k at once if the points were drawn at random (Lourie et al. 2023)."
     )
     return text + _ends(found)
 
@@ -213,13 +212,24 @@ def _ends(found: tuple[Budget, ...]) -> str:
     text = ""
     lasts = [_last(budget.low) for budget in found]
     if any(last < len(budget.line) for last, budget in zip(lasts, found, strict=True)):
+        low, high = min(lasts), max(lasts)
+        upto = f"up to k = {low}" if low == high else f"up to a k of {low} to {high}, by search"
+        if high == 0:
+            upto = "at no k"
         text += (
-            f" So few points bound the best from below only up to k = {_span(lasts)}; beyond, "
-            "nothing says how much better a luckier draw could be, and the shading ends."
+            f" So few points bound it from below only {upto}; beyond, nothing says how much better "
+            "a luckier draw could be."
+        ).replace("only at", "at")
+    late = [budget for budget in found if _first(budget.high) > 1]
+    if late:
+        named = ", ".join(
+            f"{budget.name} from k = {first} on"
+            if (first := _first(budget.high)) <= len(budget.line)
+            else f"{budget.name} at no k"
+            for budget in late
         )
-    firsts = [_first(budget.high) for budget in found]
-    if any(first > 1 for first in firsts):
-        text += f" They bound it from above from k = {_span(firsts)} on."
+        others = ", and the others at every k" if len(late) < len(found) else ""
+        text += f" From above they bound {named}{others}: before, the best may be a diverged point."
     return text
 
 
@@ -235,9 +245,15 @@ def _first(band: np.ndarray) -> int:
     return int(known[0]) + 1 if len(known) else len(band) + 1
 
 
-def _span(numbers: list[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low} to {high}, by search"
+def _heights(budget: Budget) -> list[float]:
+    """The perplexities that an axis must hold: one draw that may diverge leaves it at the top."""
+    shown = []
+    for curve in (budget.line, budget.low, budget.high):
+        values = perplexity(curve)
+        shown += values[1:].tolist()
+        if values[0] < _STEEP * values[1]:
+            shown.append(float(values[0]))
+    return shown
 
 
 def _draw(panel: Axes, budget: Budget, colour: str) -> None:
@@ -268,14 +284,14 @@ def _colour(search: Search) -> str:
     return edge_group(str(row["placement"])).colour
 
 
-def _handles(found: tuple[Budget, ...], defaults: list[float]) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = [
+def _handles(found: tuple[Budget, ...], defaults: list[float]) -> list[Line2D]:
+    handles: list[Line2D] = [
         Line2D([], [], color=FAINT, lw=1.5, label="expected best of k"),
         Line2D([], [], color=RULE, lw=0.8, label="other searches"),
     ]
     if np.isfinite(defaults).any():
         handles.append(Line2D([], [], color=FAINT, lw=0.9, ls=":", label="default point"))
     if any(np.isfinite([*budget.low, *budget.high]).any() for budget in found):
-        label = f"{_SHARE} % band of the median best"
-        handles.append(Patch(color=FAINT, alpha=0.2, lw=0, label=label))
+        label = f"{_SHARE} % bounds of the median best"
+        handles.append(Line2D([], [], color=FAINT, lw=0.7, label=label))
     return handles

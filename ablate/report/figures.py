@@ -20,6 +20,7 @@ from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, baseline_of
 from ablate.report.style import png, svg
 from ablate.report.sweeps import MOST
 from ablate.report.tradeoff import tradeoff
+from ablate.report.tuned import is_tuned
 from ablate.status import Status
 
 _FAINT = " All but the best of each sweep are small and faint."
@@ -35,6 +36,8 @@ PLOTS = (
         "Marks are means over seeds, pale points single seeds; points that would hide one another "
         "stand side by side.",
         lambda part: by_dial(part.trials),
+        # What a search chose differs in more than a dial, and is no sweep.
+        applies=lambda part: not is_tuned(part),
     ),
     Plot(
         "learning-curves",

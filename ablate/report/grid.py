@@ -67,20 +67,29 @@ def text_of(
 ) -> str:
     """Plain text in the first of `layouts` that fits into `width`.
 
-    Where none does, the last one, with the middles of long names left out.
+    Where none does, the last one: what is left-aligned behind the first column goes over several
+    lines, and if that is not enough, the middles of long names are left out.
     """
     entries = entries_of(columns, rows)
     for layout in layouts:
         text = _rendered(columns, entries, layout)
         if _widest(text) <= width:
             return text
+    text = _rendered(columns, entries, layouts[-1], wrapped=width)
+    if _widest(text) <= width:
+        return text
     longest = max(len(row[0].text) for row in entries)
     too_wide = _widest(_rendered(columns, entries, layouts[-1])) - width
     return _rendered(columns, entries, layouts[-1], name=longest - too_wide)
 
 
 def _rendered(
-    columns: Columns, entries: list[list[Entry]], layout: Layout, *, name: int | None = None
+    columns: Columns,
+    entries: list[list[Entry]],
+    layout: Layout,
+    *,
+    name: int | None = None,
+    wrapped: int | None = None,
 ) -> str:
     spreads, left_out = layout
     table = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
@@ -88,7 +97,8 @@ def _rendered(
     for index in kept:
         column = columns[index]
         side = "left" if column.left else "right"
-        table.add_column(f"{column.head}\n{column.unit}", justify=side, no_wrap=True)
+        whole = wrapped is None or not column.left or index == kept[0]
+        table.add_column(f"{column.head}\n{column.unit}", justify=side, no_wrap=whole)
     names = {}
     if name is not None:
         names = shortened((row[0].text for row in entries), max(name, _SHORTEST_NAME))
@@ -96,7 +106,8 @@ def _rendered(
         shown = [(columns[index].head in spreads, row[index]) for index in kept]
         texts = [entry.whole if whole else entry.text for whole, entry in shown]
         table.add_row(*map(Text, [names.get(texts[0], texts[0]), *texts[1:]]))
-    return "".join(f"{line}\n" for line in printed(table).splitlines() if line)
+    text = printed(table) if wrapped is None else printed(table, wrapped)
+    return "".join(f"{line}\n" for line in text.splitlines() if line)
 
 
 def _widest(text: str) -> int:

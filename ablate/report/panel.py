@@ -36,6 +36,6 @@ class Panel:
 
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, what stands small behind the entries goes."""
+        none: frozenset[str] = frozenset()
         heads = frozenset(column.head for column in self.columns)
-        nothing = frozenset[str]()
-        return text_of(self.columns, self.rows, [(heads, nothing), (nothing, nothing)], width)
+        return text_of(self.columns, self.rows, [(heads, none), (none, none)], width)

@@ -155,7 +155,7 @@ def tuned_table(part: Combination) -> Table:
         rows=rows,
         caption=f"{words} {table.caption}".strip(),
         naming=(
-            Column("search", "", lambda row: Entry(row["label"], _text(row["point"])), left=True),
+            Column("search", "", _named, left=True),
             Column("points", "tried", _tried),
             Column("search seed", "valid ppl", lambda row: Entry(_number(row["search_valid_ppl"]))),
         ),
@@ -216,10 +216,11 @@ def findings(part: Combination) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def words_of(row: pd.Series) -> str:
-    """A point's arguments and nuisances in words: `rate .51, sharing window, learning_rate .8`."""
+def words_of(row: pd.Series, names: Iterable[str]) -> str:
+    """A point's values of `names` in words, nuisances last: `rate .51, learning_rate .8`."""
     facts = json.loads(row["arguments"])
-    words = [f"{name.removeprefix(_RECIPE)} {short(value)}" for name, value in facts.items()]
+    ordered = sorted((name for name in names if name in facts), key=lambda name: "." in name)
+    words = [f"{name.removeprefix(_RECIPE)} {short(facts[name])}" for name in ordered]
     return ", ".join(words) or "no arguments"
 
 
@@ -227,6 +228,9 @@ def varied(search: Search) -> list[str]:
     """The arguments and nuisances that differ among the points tried, in their order."""
     facts = [json.loads(arguments) for arguments in search.tried["arguments"]]
     names = dict.fromkeys(name for point in facts for name in point)
+    known = point_of(search.tried.iloc[0]) if facts else None
+    # As the strategy has them; JSON has them by the alphabet.
+    names = dict.fromkeys([*(known.facts if known else ()), *names])
     return [name for name in names if len({json.dumps(point.get(name)) for point in facts}) > 1]
 
 
@@ -303,7 +307,7 @@ def _named_rows(view: Combination, searches: tuple[Search, ...]) -> list[dict[st
                 {
                     **dict(zip(PLACEMENT, name, strict=True)),
                     "search": search.name,
-                    "point": words or words_of(point),
+                    "point": words or words_of(point, varied(search)),
                     "chosen": is_chosen,
                     "search_valid_ppl": point["valid_ppl"],
                     "tried": len(search.tried) if is_chosen else None,
@@ -333,7 +337,8 @@ def _points(search: Search) -> Iterator[tuple[pd.Series, str | None]]:
         for _, row in search.ended.head(1).iterrows():
             yield row, "no point finished"
         return
-    yield chosen, f"{DEFAULT}: {words_of(chosen)}" if search.keeps_default else words_of(chosen)
+    words = words_of(chosen, varied(search))
+    yield chosen, f"{DEFAULT}: {words}" if search.keeps_default else words
     if default is not None and not search.keeps_default:
         yield default, None
 
@@ -350,8 +355,9 @@ def _tried(row: pd.Series) -> Entry:
     return Entry(f"{row['tried']:.0f}", f"({lost})" if lost else "")
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _named(row: pd.Series) -> Entry:
+    known = isinstance(row["point"], str)
+    return Entry(row["label"], f"({row['point']})" if known else "")
 
 
 def _number(value: float | None) -> str:
@@ -382,7 +388,7 @@ def _row(search: Search) -> dict[str, object]:
 
 
 def _chosen_words(search: Search, chosen: pd.Series) -> str:
-    return DEFAULT if search.keeps_default else words_of(chosen)
+    return DEFAULT if search.keeps_default else words_of(chosen, varied(search))
 
 
 def _caption(searches: tuple[Search, ...]) -> str:
@@ -431,7 +437,7 @@ def _order(searches: list[Search]) -> str:
     moved = [name for name in sorted(after, key=after.__getitem__) if after[name] != before[name]]
     if not moved:
         return f"Tuning leaves the order of the default points as it was, {on}."
-    changes = [f"{name} from {before[name]} to {after[name]}" for name in moved]
+    changes = [f"{name} from place {before[name]} to {after[name]}" for name in moved]
     return f"Tuning changes the order of the default points, {on}: {', '.join(changes)}."
 
 

@@ -29,10 +29,11 @@ def results(
     """Return a study's finished trials, one row for each (strategy, arguments, seed).
 
     A row has the names of `cells.parquet` (`strategy`, `arguments`, `label`, `dial`, `dial_value`,
-    `position`, `baseline`, `asked`), the columns of `trials`, and at the headline epoch of its
-    recipe `train_nll`, `valid_nll`, `test_nll` and `gap` (nats per target), `train_ppl`,
-    `valid_ppl`, `test_ppl` (perplexity) and `valid_known_ppl`, `test_known_ppl` (over the words
-    that the vocabulary has). `status` is "ok", "diverged", or "failed" where every attempt failed.
+    `position`, `baseline`, `asked`, and where it is part of a plan `stage`, `search`, `number`),
+    the columns of `trials`, and at the headline epoch of its recipe `train_nll`, `valid_nll`,
+    `test_nll` and `gap` (nats per target), `train_ppl`, `valid_ppl`, `test_ppl` (perplexity) and
+    `valid_known_ppl`, `test_known_ppl` (over the words that the vocabulary has). `status` is "ok",
+    "diverged", "pruned" where a search stopped the trial, or "failed" where every attempt failed.
     A trial known under two names has two rows with one `key`.
 
     `combination` says in a few words what corpus, net, recipe and precision a trial has. A study

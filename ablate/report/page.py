@@ -28,7 +28,7 @@ from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
 from ablate.report.table import Table
 from ablate.report.tuned import findings as tuned_findings
-from ablate.report.tuned import shown
+from ablate.report.tuned import is_tuned, shown
 from ablate.status import Status
 
 
@@ -55,6 +55,16 @@ class Section:
     def name_of(self, table: Table | Panel) -> str:
         """What the files of the main table, or of a panel, are called."""
         return f"{self.prefix}{table.name if isinstance(table, Panel) else 'table'}"
+
+    @property
+    def known(self) -> bool:
+        """Whether the table has perplexities over the words that the vocabulary has."""
+        return any(str(name).endswith("_known_ppl") for name in self.table.rows.columns)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the table's rows are searches."""
+        return is_tuned(self.part)
 
     @property
     def provenance(self) -> list[tuple[str, str]]:

@@ -149,7 +149,7 @@ def test_figures_fit(tuned: Combination):
     _fits(second)
     shown = [axes.get_xlabel() for axes in second.axes if axes.get_visible()]
     assert shown[:3] == ["learning_rate", "rate", "learning_rate"]
-    assert len(shown) == 23
+    assert len(shown) == 24
     titles = {axes.get_title("left") for axes in second.axes} - {""}
     assert len(titles) == 7
     text = " ".join(text.get_text() for text in second.findobj(Text))

@@ -1,10 +1,12 @@
 """The command line: what each command says."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ import pytest
 from tiny import ablate, run, write_study
 
 from ablate.cli import main
-from ablate.store import Store
+from ablate.store import Store, overview
 from ablate.training.fastest_precision import Measured
 
 ROOT = Path(__file__).parents[1]
@@ -285,6 +287,36 @@ def test_status_counts(finished: Path) -> None:
     """One row a profile: trials by how they ended."""
     result = ablate("status", "--results", finished.parent / "results", "--study", "tiny")
     assert result.output.splitlines()[1].split() == ["tiny", "quick", "3", "0", "0", "0", "0", "3"]
+
+
+def test_status_for_scripts(finished: Path) -> None:
+    """One line of JSON; where nothing runs a watch ends at once, with what there is."""
+    where = ("status", "--results", finished.parent / "results", "--study", "tiny")
+    result = ablate(*where, "--json")
+    (store,) = json.loads(result.stdout)["stores"]
+    assert (store["study"], store["profile"], store["running"]) == ("tiny", "quick", False)
+    assert (store["trials"]["ok"], store["trials"]["total"]) == (3, 3)
+    assert result.stdout.count("\n") == 1
+    assert ablate(*where, "--json", "--watch").stdout == result.stdout
+    watched = ablate(*where, "--watch", 0.5)
+    assert (watched.exit_code, watched.stdout) == (0, ablate(*where).stdout)
+
+
+def test_ctrl_c_ends_a_watch_with_130(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something runs it goes on, until it is stopped."""
+
+    def interrupted(seconds: float) -> None:
+        assert seconds == 5.0
+        raise KeyboardInterrupt
+
+    looks = partial(overview.looks, sleep=interrupted, clock=lambda: 0.0)
+    monkeypatch.setattr(overview, "looks", looks)
+    results = finished.parent / "results"
+    with Store(results / "tiny" / "quick").lock():
+        result = ablate("status", "--results", results, "--watch")
+    assert result.exit_code == 130
+    assert "tiny quick: held by process" in result.stdout
+    assert result.stderr == "ablate: stopped\n"
 
 
 def test_studies_are_listed() -> None:

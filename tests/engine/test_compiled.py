@@ -14,7 +14,15 @@ from engine.compiled_cases import CASES, KINDS
 from engine.stepping import by_halves, step_case
 
 from ablate import compiling
-from ablate.compiling import EAGER_NOTE, TRITON_NOTE, can_compile, compiles, eagerly, lowered
+from ablate.compiling import (
+    EAGER_NOTE,
+    TRITON_NOTE,
+    can_compile,
+    compiles,
+    eagerly,
+    lowered,
+    telling,
+)
 from ablate.engine.step import kernels
 
 TESTS = Path(__file__).parents[1]
@@ -150,6 +158,37 @@ def test_a_scope_is_eager_and_leaves_compiling_as_it_was(undecided, monkeypatch)
     monkeypatch.setenv("ABLATE_COMPILE", "1")
     with eagerly():
         assert can_compile()
+
+
+def test_who_listens_hears_what_is_compiled(undecided, monkeypatch):
+    """Once for each kernel, before it is compiled, and within the block alone."""
+    monkeypatch.delenv("ABLATE_COMPILE", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
+    heard = []
+
+    def lower(function, examples):
+        heard.append("lowered")
+        return function
+
+    monkeypatch.setattr("ablate.compiling._lower", lower)
+    calls = [lowered(lambda x: x + 1, _no_examples, what) for what in ("this", "that", "other")]
+    with telling(heard.append):
+        for call in (*calls[:2], calls[0]):
+            assert call(torch.tensor(1)) == 2
+    assert calls[2](torch.tensor(1)) == 2
+    assert heard == ["this", "lowered", "that", "lowered", "lowered"]
+
+
+def test_what_a_listener_raises_is_its_own(undecided, monkeypatch):
+    """It is no failure of the compiler, after which the function would run eagerly."""
+    monkeypatch.delenv("ABLATE_COMPILE", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/c++")
+
+    def raises(what):
+        raise BrokenPipeError(what)
+
+    with telling(raises), pytest.raises(BrokenPipeError, match="the masks"):
+        lowered(lambda x: x + 1, _no_examples, "the masks")(torch.tensor(1))
 
 
 SCOPES = """

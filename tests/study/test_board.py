@@ -44,7 +44,7 @@ def looped(seed: int) -> Entry:
 def ended(entry: Entry, seconds: float, **changed: Any) -> dict[str, Any]:
     """The row of a trial that ended after three epochs."""
     path = Kind.of(entry.trial, SLOT).path
-    row = {"path": path, "epochs": 3, "seconds": seconds, "device": "cpu", "threads": 1}
+    row = {"path": path, "epochs": 3, "seconds": seconds or None, "device": "cpu", "threads": 1}
     return entry.trial.columns() | row | changed
 
 
@@ -98,8 +98,8 @@ def test_a_share_of_an_epoch_counts() -> None:
     first = ahead.running[KEYS[0]]
     assert (first.epoch(), first.company, ahead.left(now=15.0)) == ("1.1/3", 2, None)
     ahead.take(Progressed(epochs, 0.25), now=20.0)
-    # 5 s an eighth, so 40 s an epoch by the clock and 20 s of each: 1.75 epochs are left, and a third
-    # trial of three.
+    # 5 s an eighth, so 40 s an epoch by the clock and 20 s of each: 1.75 epochs are left, and a
+    # third trial of three.
     assert ahead.left_of(ahead.running.values(), now=22.0) == [68.0, 68.0]
     assert ahead.left(now=22.0) == (34 + 34 + 60) / 2
 
@@ -179,7 +179,7 @@ def test_a_pace_is_the_median_of_the_latest_epochs() -> None:
 
 
 def test_another_machine_or_recipe_says_nothing_of_this_one() -> None:
-    """A row of the store is of a trial's kind where path, net, windows, device and threads agree."""
+    """A row is of a trial's kind where path, net, windows, device and threads agree."""
     (entry,) = entries((1,))
     kind = Kind.of(entry.trial, SLOT)
     assert Kind.of_row(ended(entry, 30.0)) == kind
@@ -189,4 +189,4 @@ def test_another_machine_or_recipe_says_nothing_of_this_one() -> None:
     faster = facts_text(RECIPE.model_copy(update={"learning_rate": 9.0, "epochs": 5}))
     assert Kind.of_row(ended(entry, 30.0, recipe=faster)) == kind
     # Rows without a time, such as those of older stores, say nothing.
-    assert Pace.of([ended(entry, 30.0, seconds=None), ended(entry, 30.0, path=None)]).known() == {}
+    assert Pace.of([ended(entry, 0.0), ended(entry, 30.0, path=None)]).known() == {}

@@ -24,12 +24,14 @@ from ablate.study.events import (
     Failed,
     Finished,
     Noted,
+    Progressed,
     Slot,
     Started,
     Train,
 )
 from ablate.study.executors import InProcess, Local
 from ablate.study.slots import Threads, cores, divide, named_threads
+from ablate.study.worker import sparingly
 
 SLOT = Slot("cpu", 1)
 
@@ -361,3 +363,13 @@ def test_slots_that_do_not_exist(
 def test_cores_are_counted() -> None:
     """At least one core, and no more than the machine has."""
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_at_most_one_report_a_second() -> None:
+    """The first one, which says from where a trial goes on, and then one a second."""
+    told: list[Event] = []
+    times = iter((0.0, 0.5, 1.0, 1.9, 2.5))
+    on_share = sparingly(told.append, lambda: next(times))
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        on_share({"k1": 2}, share)
+    assert told == [Progressed({"k1": 2}, share) for share in (0.0, 0.5, 1.0)]

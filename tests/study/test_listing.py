@@ -7,6 +7,7 @@ from typing import Any
 from fake_training import Fake
 from matrix import entries, fill, new_store
 
+from ablate.status import Status
 from ablate.store.listing import count_trials, list_stores
 from ablate.study.entries import name_rows
 
@@ -18,8 +19,11 @@ def test_every_trial_is_counted_once(tmp_path: Path) -> None:
     store.write_cells(name_rows(entries((1, 2, 3, 4, 5, 6))))
 
     counts = count_trials(store)
-    assert (counts.ok, counts.diverged, counts.failed, counts.missing) == (2, 1, 1, 2)
-    assert (counts.total, counts.begun, counts.set_aside) == (6, 1, ())
+    wanted = {"ok": 2, "diverged": 1, "failed": 1, "missing": 2, "begun": 1, "total": 6}
+    # A status that is added has a count of its own.
+    assert counts.columns == dict.fromkeys(Status, 0) | wanted
+    assert list(counts.columns)[-3:] == ["missing", "begun", "total"]
+    assert (counts.ok, counts.set_aside, counts.holder, counts.under_way) == (2, (), None, None)
 
 
 def test_studies_are_narrowed(tmp_path: Path, refused: Callable[..., Any]) -> None:

@@ -135,7 +135,7 @@ def test_a_trial_begun_by_an_earlier_version_is_not_counted(tmp_path: Path) -> N
     register(edited(entries((1, 2))), store)
 
     status = count_trials(store)
-    assert (status.ok, status.failed, status.missing, status.begun) == (0, 0, 2, 0)
+    assert (status.ok, status.ended["failed"], status.missing, status.begun) == (0, 0, 2, 0)
     assert left_out(store) == (
         "1 trial of an earlier version of 'input 0.5' is left out; the store keeps it"
     )

@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from matrix import SLOT, entries, without_clock
@@ -206,12 +207,18 @@ def test_what_is_under_way_lies_in_the_store(tmp_path: Path) -> None:
     """While a run lasts `progress.json` has it; at its end, however it comes, the file is gone."""
     console = Console(file=io.StringIO())
     progress = Progress(console, board(), tmp_path)
-    with pytest.raises(KeyboardInterrupt), progress.shown():
-        progress.show(STORY[0])
-        progress.show(Progressed({KEYS[0]: 2}, 0.25))
-        progress.keep()
-        found = json.loads((tmp_path / "progress.json").read_text())
-        raise KeyboardInterrupt
+    for event in (STORY[0], Progressed({KEYS[0]: 2}, 0.25)):
+        progress.show(event)
+
+    def stopped() -> None:
+        with progress.shown():
+            progress.keep()
+            found.update(json.loads((tmp_path / "progress.json").read_text()))
+            raise KeyboardInterrupt
+
+    found: dict[str, Any] = {}
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert list(tmp_path.iterdir()) == []
     assert found.keys() == {"written", "done", "total", "elapsed", "left", "trials"}
     assert (found["done"], found["total"], found["left"]) == (0, 3, None)

@@ -219,3 +219,40 @@ def test_a_cohort_is_of_one_kind(tmp_path, change, what, refused):
     with refused() as error:
         _together([one, replace(two, **change)], tmp_path)
     assert f"agree in {what}" in str(error.value)
+
+
+def test_how_far_a_cohort_is_is_told(tmp_path):
+    """Each one's epoch and the share that is done, before an epoch and after each update."""
+    trials = _trials(epochs=2)[:2]
+    _stop(trials[1], tmp_path, epoch=1)
+    told = []
+    train_cohort(
+        [Member(trial, tmp_path / trial.key) for trial in trials],
+        toys.corpus(),
+        on_epoch=lambda member, row: told.append(row["epoch"]),
+        on_outcome=lambda member, outcome: None,
+        on_share=lambda epochs, share: told.append((dict(epochs), share)),
+    )
+    one, other = (trial.key for trial in trials)
+    # 71 updates of 28 tokens; both splits of 53 tokens are evaluated, at a third of the cost.
+    shares = [done * 84 / (71 * 84 + 106) for done in range(72)]
+    assert told[:72] == [({one: 1, other: 2}, share) for share in shares]
+    assert told[72:74] == [1, 2]
+    assert told[74:] == [*(({one: 2}, share) for share in shares), 2]
+    assert 0.98 < shares[-1] < 1.0
+
+
+def test_who_listens_changes_no_bit(tmp_path):
+    """The losses are those of a cohort that tells nobody how far it is."""
+    trials = _trials()
+    outcomes = {}
+    train_cohort(
+        [Member(trial, tmp_path / "told" / trial.key) for trial in trials],
+        toys.corpus(),
+        on_epoch=lambda member, row: None,
+        on_outcome=lambda member, outcome: outcomes.setdefault(member.trial.key, outcome),
+        on_share=lambda epochs, share: None,
+    )
+    silent, _ = _together(trials, tmp_path / "silent")
+    for key, outcome in silent.items():
+        assert _timeless(outcomes[key]) == _timeless(outcome)

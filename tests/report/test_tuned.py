@@ -17,11 +17,11 @@ from ablate.report.findings import findings
 from ablate.report.frame import read_cells
 from ablate.report.numbers import NOTHING
 from ablate.report.panels import panels_of
-from ablate.stages import THEN
 from ablate.report.statistics import seed_mean
 from ablate.report.table import make_table
 from ablate.report.tuned import findings as tuned_findings
 from ablate.report.tuned import is_tuned, searches_of, shown, tuned_table
+from ablate.stages import THEN
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     uses += [use for each in profiles for use in _profile(each)]
     uses += [
         Use("the generator of masks and initial weights: Philox", PHILOX),
-        Use("the queue of trials: Optuna", OPTUNA),
+        Use("samplers and pruners of searches: Optuna", OPTUNA),
     ]
     return tuple(dict.fromkeys(uses))
 

@@ -1,5 +1,6 @@
 """How long an epoch takes: learnt for each kind of trial, from this run and from the store."""
 
+import functools
 import json
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from ablate.engine.plan import plan
 from ablate.facts import facts_text
-from ablate.machine import device_name
+from ablate.machine import device_name, gpus
 from ablate.study.events import Row, Slot
 from ablate.training.trial import Trial
 
@@ -47,7 +48,7 @@ class Kind(NamedTuple):
             precision,
             recipe.unroll,
             recipe.batch,
-            device_name(slot.device),
+            _device(slot.device),
             slot.threads,
         )
 
@@ -101,3 +102,9 @@ def expected(kind: Hashable, known: Mapping[Hashable, float]) -> float | None:
     if kind in known:
         return known[kind]
     return fmean(known.values()) if known else None
+
+
+@functools.cache
+def _device(device: str) -> str:
+    """The device as the store names it; as it was asked for where torch finds no GPU here."""
+    return device_name(device) if device == "cpu" or gpus() else device

@@ -215,7 +215,7 @@ def test_below_a_hundred_points_the_caption_says_so(tuned: Combination):
 def test_captions_of_searches_have_corpus_net_and_recipe(tuned: Combination):
     """As all others; they claim no interval."""
     for plot in PLOTS:
-        if plot.says is not None:
+        if plot.tells is not None:
             text = caption(plot, plot.of(tuned))
             assert re.search("seed 1.*the last epoch.*ptb-tenth.*SGD", text)
             assert "t intervals" not in text

@@ -373,7 +373,7 @@ def test_one_epoch_is_a_point(write_few: Callable[..., Store], tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "plot", [plot for plot in PLOTS if plot.says is None], ids=lambda plot: plot.name
+    "plot", [plot for plot in PLOTS if plot.tells is None], ids=lambda plot: plot.name
 )
 def test_captions_say_what_was_measured(plot, three_seeds: Path):
     """Headline epoch, seeds, corpus, net, recipe, and that train is measured with dropout off."""

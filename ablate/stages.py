@@ -2,6 +2,9 @@
 
 from typing import Final
 
+#: The sampler whose points are drawn independently.
+RANDOM: Final = "random"
+
 #: A point that a search tries, on one seed.
 SEARCH: Final = "search"
 #: The point that a search chose, on a later seed.

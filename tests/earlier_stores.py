@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 def make_first_version(folder: Path) -> None:
     """Write each file of the store in `folder` again, without what later ones brought."""
-    later = {"plugin", "text", "asked", "arithmetic", "stage", "search", "number"}
+    later = {"plugin", "text", "asked", "arithmetic", "stage", "search", "number", "sampler"}
     for path in folder.rglob("*.parquet"):
         table = pq.read_table(path)
         metadata = {**table.schema.metadata, b"ablate.schema": b"1"}

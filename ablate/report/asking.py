@@ -17,6 +17,7 @@ from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import all_studies, find_question, is_shipped
 from ablate.study.file import find_study
+from ablate.study.tuning import baseline_search, search_name
 
 Name = tuple[str, str]
 
@@ -130,7 +131,11 @@ def _read(path: Path, store: Store, kept: Asked) -> Asked:
         (point.strategy.name, _canonical(point.facts)): (position, point.label)
         for position, point in enumerate(point for point, _ in profile.points)
     }
-    return Asked(found.question, points, profile.baseline)
+    if profile.tune is None:
+        return Asked(found.question, points, profile.baseline)
+    places = {search_name(choice): place for place, choice in enumerate(profile.strategies)}
+    places = {name: place * profile.tune.trials for name, place in places.items()}
+    return Asked(found.question, points, baseline_search(profile), searches=places)
 
 
 def _filled_by(path: Path, about: About) -> bool:

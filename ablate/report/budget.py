@@ -27,6 +27,7 @@ from ablate.report.kinds import edge_group
 from ablate.report.names import shortened
 from ablate.report.style import FAINT, RULE, SMALL, styled
 from ablate.report.tuned import Search, searches_of, seed_words
+from ablate.stages import RANDOM
 from ablate.status import Status
 
 LEVEL: Final = 0.95
@@ -56,8 +57,10 @@ class Budget:
 
 
 def sampled_at_random(part: Combination) -> bool:
-    """Whether the points were drawn independently, as bands need: none was stopped early."""
-    return not any(search.count(Status.PRUNED) for search in searches_of(part))
+    """Whether the points were drawn independently, as bands need, and none was stopped early."""
+    searches = searches_of(part)
+    samplers = {sampler for search in searches for sampler in search.tried["sampler"].unique()}
+    return samplers == {RANDOM} and not any(search.count(Status.PRUNED) for search in searches)
 
 
 def expected_best(losses: np.ndarray) -> np.ndarray:

@@ -145,6 +145,7 @@ CELLS: Final = _schema(
         "stage": pa.string(),
         "search": pa.string(),
         "number": pa.int32(),
+        "sampler": pa.string(),
     },
 )
 
@@ -160,7 +161,7 @@ _ADDED: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         "cells": ("text", "asked"),
     },
     4: {"trials": ("arithmetic",)},
-    5: {"cells": ("stage", "search", "number")},
+    5: {"cells": ("stage", "search", "number", "sampler")},
 }
 
 # In the order in which an attempt writes them: the row in `trials`, the last, is the commit.

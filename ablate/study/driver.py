@@ -5,7 +5,7 @@ that was stopped at any moment has lost nothing but its place in line.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,6 +122,7 @@ class Known:
     ) -> None:
         self.store, self.entries = store, entries
         self._listed, self._agenda = listed, agenda
+        self._registered: set[Hashable] = set()
         self.curves = curves_of(store)
         self.ended = ended_of(store)
         self.trials: dict[str, Entry] = {}
@@ -135,9 +136,17 @@ class Known:
             self.entries = self._agenda(self.ended)
             # What the file asks is what it leads to.
             self._listed = [entry.label for entry in self.entries if entry.asked]
-        register(self.entries, self.store, self._listed)
+        new = [entry for entry in self.entries if _name(entry) not in self._registered]
+        if new or not self._registered:
+            # The first time all of them; then what is there needs no second look.
+            register(new, self.store, None if self._registered else self._listed)
+        self._registered.update(map(_name, new))
         self.trials = first_names(self.entries)
         return [entry for key, entry in self.trials.items() if key not in self.ended]
+
+
+def _name(entry: Entry) -> Hashable:
+    return entry.trial.key, entry.label, entry.stage
 
 
 class Desk:

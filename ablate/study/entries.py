@@ -37,7 +37,8 @@ class Entry:
     lists the point; one that joined by `--strategies` is no part of what the file asks.
     `shared` is the recipe of the whole table, where a point changes it.
     `stage` (`ablate.stages`) says what the trial is there for where it is part of a plan. `search`
-    names the search, and `number` is the point's in it, counted from 0, the default point.
+    names the search, `number` is the point's in it, counted from 0, the default point, and
+    `sampler` what drew it.
     """
 
     trial: Trial
@@ -53,6 +54,7 @@ class Entry:
     stage: str | None = None
     search: str | None = None
     number: int | None = None
+    sampler: str | None = None
     shared: Recipe | None = None
 
     @property
@@ -184,7 +186,7 @@ def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | Non
         if entry is None or (row["key"], *_point(row)) in named:
             continue
         # What another seed was there for is its own.
-        plan = {name: row[name] for name in ("stage", "search", "number")}
+        plan = {name: row[name] for name in ("stage", "search", "number", "sampler")}
         present = replace(entry, trial=replace(entry.trial, seed=row["seed"]), **plan)
         same = present.trial.key == row["key"]
         if same:
@@ -214,6 +216,7 @@ def name_rows(entries: Sequence[Entry]) -> list[Row]:
             "stage": entry.stage,
             "search": entry.search,
             "number": entry.number,
+            "sampler": entry.sampler,
             **entry.trial.columns(),
             # Trials that differ in what a search draws stand in one table.
             **({"recipe": facts_text(entry.shared)} if entry.shared else {}),

@@ -9,8 +9,8 @@ the table (Melis 2018, arXiv:1707.05589; Dodge 2019, arXiv:1909.03004).
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from optuna.distributions import FloatDistribution
 
@@ -39,7 +39,7 @@ DEFAULT: Final = 0
 _LONGEST: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Search:
     """The search of one strategy in one net: its arguments, but for those that the file pins."""
 
@@ -48,12 +48,12 @@ class Search:
     tune: Tune
     recipe: Recipe
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The strategy's name, and what is pinned: `recurrent sharing=window`."""
         return search_name(self.choice)
 
-    @property
+    @functools.cached_property
     def space(self) -> Space:
         """What is drawn."""
         pinned = self._pinned
@@ -101,9 +101,21 @@ def search_name(choice: Choice) -> str:
     return " ".join([choice.name, *(f"{name}={values[0]}" for name, values in choice.grid)])
 
 
+@dataclass(slots=True)
+class _Line:
+    """The points of a search that are known so far, and the results that led to them."""
+
+    entries: list[Entry] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Agenda:
-    """All trials of a tuned profile that are known by what has ended."""
+    """All trials of a tuned profile that are known by what has ended.
+
+    One is asked again and again with the rows of more and more trials: what it has derived, it
+    keeps. A new one with the same rows derives the same.
+    """
 
     profile: Profile
     corpus: Corpus
@@ -112,90 +124,91 @@ class Agenda:
     def __call__(self, ended: Mapping[str, Row]) -> list[Entry]:
         """The entries known by the rows of trials that ended, by their keys.
 
-        Those that do not depend on results come first, number by number, so that a run that stops
-        early has tried as much of each strategy; the seeds of chosen points come last.
+        Those of searches come first, number by number, so that a run that stops early has tried as
+        much of each strategy; the seeds of chosen points come last.
         """
-        assert self.profile.tune is not None
-        maker = Maker(self.profile, self.corpus)
-        every = list(enumerate(searches(self.profile)))
-        tried = {number: list(self._tried(search, maker, ended)) for number, search in every}
-        rounds = sorted(
-            (entry for entries in tried.values() for entry in entries),
-            key=lambda entry: entry.number or 0,
-        )
+        tried = [list(self._tried(search, line, ended)) for search, line in self._lines]
+        rounds = [entry for entries in tried for entry in entries]
         later = [
             entry
-            for number, search in every
-            if (chosen := chosen_of(tried[number], ended, search.count)) is not None
-            for entry in self._later(chosen, maker)
+            for (search, _), entries in zip(self._lines, tried, strict=True)
+            if (chosen := chosen_of(entries, ended, search.count)) is not None
+            for entry in self._later(chosen)
         ]
-        return [*rounds, *sorted(later, key=lambda entry: entry.trial.seed)]
+        return [
+            *sorted(rounds, key=lambda entry: entry.number or 0),
+            *sorted(later, key=lambda entry: entry.trial.seed),
+        ]
 
     @property
     def total(self) -> int:
         """How many names it will have when all has ended."""
-        assert self.profile.tune is not None
-        return sum(search.count + self.profile.tune.then for search in searches(self.profile))
-
-    def _tried(self, search: Search, maker: Maker, ended: Mapping[str, Row]) -> Iterator[Entry]:
-        """The points that are known, up to the first that waits for results."""
-        position = self.profile.strategies.index(search.choice) * search.tune.trials
-        history: list[Tried] = []
-        for number in range(search.count):
-            point = search.point(self._drawn(search, tuple(history), number))
-            entry = maker.entry(point, search.net, search.tune.seed, position + number)
-            yield replace(
-                entry,
-                label=entry.label if len(entry.label) <= _LONGEST else f"{search.name} #{number}",
-                shared=search.recipe,
-                stage=SEARCH,
-                search=search.name,
-                number=number,
-                baseline=search.name == self._baseline,
-            )
-            row = ended.get(entry.trial.key)
-            if search.tune.sampler in LEARNS:
-                if row is None:
-                    return
-                history.append(_result(search, point, row, len(self.corpus.vocabulary)))
-
-    def _drawn(
-        self, search: Search, history: tuple[Tried, ...], number: int
-    ) -> Mapping[str, Value]:
-        if number == DEFAULT:
-            return search.space.default
-        if search.tune.sampler in LEARNS:
-            return self._proposals(search, history)
-        coordinates = _cube(search.tune.sampler, self.study, search.tune.trials - 1)
-        return search.space.at(*coordinates[number - 1])
+        later = len(self.profile.seeds) - 1
+        return sum(search.count + later for search, _ in self._lines)
 
     @functools.cached_property
-    def _known(self) -> dict[Any, Mapping[str, Value]]:
-        return {}
+    def _lines(self) -> list[tuple[Search, _Line]]:
+        return [(search, _Line()) for search in searches(self.profile)]
 
-    def _proposals(self, search: Search, history: tuple[Tried, ...]) -> Mapping[str, Value]:
-        # A sampler that learns takes up to seconds a point.
-        facts = [(sorted(t.point.items()), t.value, sorted(t.curve.items())) for t in history]
-        asked = (search.name, search.net, repr(facts))
-        if asked not in self._known:
-            sampler = search.tune.sampler
-            self._known[asked] = propose(search.space, sampler, self.study, search.name, history)
-        return self._known[asked]
+    @functools.cached_property
+    def _maker(self) -> Maker:
+        return Maker(self.profile, self.corpus)
 
-    def _later(self, chosen: Entry, maker: Maker) -> Iterator[Entry]:
+    def _tried(self, search: Search, line: _Line, ended: Mapping[str, Row]) -> Iterator[Entry]:
+        """The points that are known, up to the first that waits for results."""
+        for number in range(search.count):
+            if number == len(line.entries):
+                line.entries.append(self._entry(search, line, number))
+            entry = line.entries[number]
+            yield entry
+            if search.tune.sampler not in LEARNS:
+                continue
+            if entry.trial.key not in ended:
+                return
+            if number == len(line.tried):
+                row = ended[entry.trial.key]
+                line.tried.append(_result(search, entry, row, len(self.corpus.vocabulary)))
+
+    def _entry(self, search: Search, line: _Line, number: int) -> Entry:
+        point = search.point(self._drawn(search, line, number))
+        place = self.profile.strategies.index(search.choice) * search.tune.trials + number
+        entry = self._maker.entry(point, search.net, search.tune.seed, place)
+        return replace(
+            entry,
+            label=entry.label if len(entry.label) <= _LONGEST else f"{search.name} #{number}",
+            shared=search.recipe,
+            stage=SEARCH,
+            search=search.name,
+            number=number,
+            sampler=search.tune.sampler,
+            baseline=search.name == self._baseline,
+        )
+
+    def _drawn(self, search: Search, line: _Line, number: int) -> Mapping[str, Value]:
+        sampler = search.tune.sampler
+        if number == DEFAULT:
+            return search.space.default
+        if sampler in LEARNS:
+            return propose(search.space, sampler, self.study, search.name, line.tried)
+        coordinates = _cube(sampler, self.study, search.tune.trials - 1)
+        return search.space.at(*coordinates[number - 1])
+
+    def _later(self, chosen: Entry) -> Iterator[Entry]:
         for seed in self.profile.seeds[1:]:
-            trial = replace(chosen.trial, seed=seed)
-            yield replace(chosen, trial=trial, stage=THEN)
+            yield replace(chosen, trial=replace(chosen.trial, seed=seed), stage=THEN)
 
-    @property
+    @functools.cached_property
     def _baseline(self) -> str | None:
-        """The search to whose chosen point differences are."""
-        for choice in self.profile.strategies:
-            if self.profile.baseline in (search_name(choice), choice.name):
-                return search_name(choice)
-        points = {next(choice.points()).label: choice for choice in self.profile.strategies}
-        found = points.get(self.profile.baseline or "")
-        return search_name(found) if found else None
+        return baseline_search(self.profile)
+
+
+def baseline_search(profile: Profile) -> str | None:
+    """The search to whose chosen point differences are: by its name, its strategy or a point."""
+    for choice in profile.strategies:
+        names = (search_name(choice), choice.name, next(choice.points()).label)
+        if profile.baseline in names:
+            return search_name(choice)
+    return None
 
 
 def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> Entry | None:
@@ -235,7 +248,7 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
     """Yield what a tuned profile may not have."""
     if profile.tune is None:
         return
-    names = set[str]()
+    names, pins = set[str](), dict[str, frozenset[str]]()
     for number, choice in enumerate(profile.strategies):
         where = ("strategies", number)
         lists = [name for name, values in choice.grid if len(values) > 1]
@@ -247,8 +260,13 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
             yield (*where, lists[0]), words
         if choice.without != ():
             yield (*where, "without"), "a search has whole placements; leave it out"
-        if search_name(choice) in names:
-            yield where, f"there are two searches called '{search_name(choice)}'; leave one out"
+        pinned = frozenset(name for name, _ in choice.grid)
+        if search_name(choice) in names or pins.setdefault(choice.name, pinned) != pinned:
+            words = (
+                f"two searches of '{choice.name}' pin the same arguments, at other values: these "
+                "would look through the same points"
+            )
+            yield where, words
         names.add(search_name(choice))
         if len(get(choice.name).parameters) > CUBE[0]:
             words = f"'{choice.name}' has more than {CUBE[0]} arguments, which no search draws"
@@ -277,9 +295,9 @@ def _good(row: Row) -> bool:
     return row["status"] == Status.OK
 
 
-def _result(search: Search, point: Point, row: Row, words: int) -> Tried:
+def _result(search: Search, entry: Entry, row: Row, words: int) -> Tried:
     """What a sampler is told: a diverged trial knows no more of a text than a uniform guess."""
-    drawn = {**search.space.default, **point.facts}
+    drawn = {**search.space.default, **entry.arguments}
     own = {name: drawn[name] for name in search.space.distributions}
     if row["status"] == Status.PRUNED:
         return Tried(own, None, row[CURVE])

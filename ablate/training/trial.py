@@ -1,5 +1,6 @@
 """A trial: one training run, under a key that says all of it and nothing else."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from ablate.placement import Placement
 from ablate.training.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """A net trained by a recipe, with a placement and a seed, on a corpus.
 
@@ -31,7 +32,7 @@ class Trial:
     text: Text = PLAIN
     folder: Path | None = None
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """20 hexadecimal digits: equal for trials whose results would be equal, bit for bit."""
         return _hash(self._facts() | {"precision": self.precision})

@@ -125,7 +125,7 @@ def test_a_machine_settles_the_precision(study: Path, monkeypatch: pytest.Monkey
     assert {row["precision"] for row in rows} == {"fp32", "bf16"}
     assert len({row["pair_key"] for row in rows}) == 1
     status = ablate("status", "--results", results).output
-    assert status.splitlines()[1].split() == ["tiny", "quick", "2", "0", "0", "0", "0", "2"]
+    assert status.splitlines()[1].split() == ["tiny", "quick", "2", "0", "0", "0", "0", "0", "2"]
     report = ablate("report", "--results", results)
     assert report.exit_code == 0, report.output
     titles = re.findall(r"LSTM 1 . 4, (\w+)", report.output)
@@ -286,7 +286,17 @@ def test_report_prints_the_table_and_names_the_page(finished: Path) -> None:
 def test_status_counts(finished: Path) -> None:
     """One row a profile: trials by how they ended."""
     result = ablate("status", "--results", finished.parent / "results", "--study", "tiny")
-    assert result.output.splitlines()[1].split() == ["tiny", "quick", "3", "0", "0", "0", "0", "3"]
+    assert result.output.splitlines()[1].split() == [
+        "tiny",
+        "quick",
+        "3",
+        "0",
+        "0",
+        "0",
+        "0",
+        "0",
+        "3",
+    ]
 
 
 def test_status_for_scripts(finished: Path) -> None:
@@ -323,7 +333,7 @@ def test_studies_are_listed() -> None:
     """The shipped ones, with question, profiles and file."""
     output = ablate("studies").output
     assert "placement\n    Where, how often and how should dropout be placed" in output
-    assert "profiles: quick (default), full; file: " in output
+    assert "profiles: quick (default), tuned, factorial, without, full; file: " in output
 
 
 def test_strategies_are_listed() -> None:

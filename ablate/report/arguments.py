@@ -3,7 +3,6 @@
 How flat an optimum is says how much of a gain is the choice of the point. One chosen number cannot.
 """
 
-import json
 import math
 from typing import Any, Final
 
@@ -108,7 +107,6 @@ def _points_of(search: Search) -> pd.DataFrame:
     end = REACH * float(values.min())
     chosen = search.chosen
     return points.assign(
-        facts=[json.loads(arguments) for arguments in points["arguments"]],
         shown=values.clip(upper=end),
         far=values > end,
         known=points["status"] == Status.OK,

@@ -17,7 +17,7 @@ from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import all_studies, find_question, is_shipped
 from ablate.study.file import find_study
-from ablate.study.tuning import baseline_search, search_name
+from ablate.study.searches import baseline_search, search_name
 
 Name = tuple[str, str]
 

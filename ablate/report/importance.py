@@ -5,7 +5,6 @@ best tenth of the points with where they lie among all. A tenth of fewer than a 
 too few to compare anything.
 """
 
-import json
 from typing import Any, Final
 
 import pandas as pd
@@ -56,7 +55,7 @@ def importances(search: Search, part: Combination) -> dict[str, float]:
 
     names = varied(search)
     points = search.sampled
-    facts = [json.loads(arguments) for arguments in points["arguments"]]
+    facts = list(points["facts"])
     kinds = {name: _distribution(name, points, [point[name] for point in facts]) for name in names}
     losses, _ = losses_of(search, part.epochs)
     verbosity = optuna.logging.get_verbosity()

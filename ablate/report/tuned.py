@@ -37,9 +37,9 @@ _LISTED = 5
 class Search:
     """One search: its points, one a row in the order of their numbers, and the later seeds.
 
-    `ended` are the rows of stage SEARCH, `tried` those of them that did not fail, `then` the rows
-    of stage THEN of the point that is chosen now, `cells` the names of all its trials, finished or
-    not.
+    `ended` are the rows of stage SEARCH, with all `facts` of each point, `tried` those of them that
+    did not fail, `then` the rows of stage THEN of the point that is chosen now, `cells` the names
+    of all its trials, finished or not.
     """
 
     name: str
@@ -218,7 +218,7 @@ def findings(part: Combination) -> list[str]:
 
 def words_of(row: pd.Series, names: Iterable[str]) -> str:
     """A point's values of `names` in words, nuisances last: `rate .51, learning_rate .8`."""
-    facts = json.loads(row["arguments"])
+    facts = row["facts"]
     ordered = sorted((name for name in names if name in facts), key=lambda name: "." in name)
     words = [f"{name.removeprefix(_RECIPE)} {short(facts[name])}" for name in ordered]
     return ", ".join(words) or "no arguments"
@@ -226,7 +226,7 @@ def words_of(row: pd.Series, names: Iterable[str]) -> str:
 
 def varied(search: Search) -> list[str]:
     """The arguments and nuisances that differ among the points tried, in their order."""
-    facts = [json.loads(arguments) for arguments in search.tried["arguments"]]
+    facts = list(search.tried["facts"])
     names = dict.fromkeys(name for point in facts for name in point)
     known = point_of(search.tried.iloc[0]) if facts else None
     # As the strategy has them; JSON has them by the alphabet.
@@ -263,12 +263,24 @@ def _search(name: str, part: Combination) -> Search:
         for frame in (part.trials, part.cells)
     )
     ended = _of(trials, SEARCH).sort_values("number", kind="stable")
+    ended = ended.assign(facts=pd.Series(_facts(ended), index=ended.index, dtype=object))
     search = Search(name, ended, trials.iloc[:0], cells)
     chosen = search.chosen
     if chosen is None:
         return search
     then = _of(trials, THEN)
     return replace(search, then=then[then["number"] == chosen["number"]])
+
+
+def _facts(points: pd.DataFrame) -> list[dict[str, Any]]:
+    """What each point is called by; a nuisance that is the recipe's own is no part of its name."""
+    given = [json.loads(arguments) for arguments in points["arguments"]]
+    nuisances = {name for facts in given for name in facts if name.startswith(_RECIPE)}
+    recipes = {text: json.loads(text) for text in points["recipe"].unique()}
+    return [
+        {name: recipes[recipe][name.removeprefix(_RECIPE)] for name in nuisances} | facts
+        for facts, recipe in zip(given, points["recipe"], strict=True)
+    ]
 
 
 def _of(frame: pd.DataFrame, stage: str) -> pd.DataFrame:

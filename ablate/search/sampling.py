@@ -23,11 +23,9 @@ from optuna.samplers import (
 )
 from optuna.trial import TrialState, create_trial
 
+from ablate.search import CUBE
 from ablate.search.space import Space
 from ablate.strategies.parameters import Value
-
-#: How many arguments a point of the cube has coordinates for, and how many nuisances.
-CUBE: Final = (32, 8)
 
 _MAKE: Final[dict[str, Callable[[int], BaseSampler]]] = {
     "random": lambda seed: RandomSampler(seed),

@@ -43,7 +43,7 @@ from ablate.study.points import (
     unmade,
 )
 from ablate.study.schema import Factorial, Head, Profile, StudyMistakes, value_mistakes
-from ablate.study.tuning import search_mistakes
+from ablate.study.searches import search_mistakes
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'

@@ -7,7 +7,7 @@ where the file is parsed: a mistake in one place hides none in another.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from ablate.data.text import PLAIN, Text
 from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
+from ablate.search import CUBE
 from ablate.stages import FACTORIAL
 from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
@@ -34,7 +35,6 @@ from ablate.study.points import Choice, Mistake, Point, distinct
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
-MOST_NUISANCES: Final = 8
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -154,8 +154,8 @@ def _over(given: Any) -> dict[str, tuple[float, float]]:
     example = 'a table such as {"recipe.learning_rate" = [0.3, 2.0]}'
     if not isinstance(given, dict):
         raise AblateError(f"must be {example}, got {given!r}")
-    if len(given) > MOST_NUISANCES:
-        raise AblateError(f"at most {MOST_NUISANCES} are drawn, got {len(given)}")
+    if len(given) > CUBE[1]:
+        raise AblateError(f"at most {CUBE[1]} are drawn, got {len(given)}")
     ranges: dict[str, tuple[float, float]] = {}
     for path, span in given.items():
         if path not in _NUISANCES:
@@ -379,5 +379,6 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Return the keys that the table at `path` within `model` takes."""
     for part in path:
         inner: Any = model.model_fields[str(part)].annotation
-        model = inner
+        # A table that may be missing: the model, or None.
+        model = next((kind for kind in get_args(inner) if hasattr(kind, "model_fields")), inner)
     return list(model.model_fields)

@@ -16,7 +16,7 @@ from optuna.distributions import FloatDistribution
 
 from ablate.data.corpora import Corpus
 from ablate.model.net import Net
-from ablate.search.sampling import CUBE, LEARNS, Tried, cube, propose
+from ablate.search.sampling import LEARNS, Tried, cube, propose
 from ablate.search.space import Space
 from ablate.stages import SEARCH, THEN
 from ablate.status import Status
@@ -24,9 +24,10 @@ from ablate.store import Row, Store
 from ablate.strategies import get
 from ablate.strategies.parameters import Value
 from ablate.study.entries import Entry, Maker
-from ablate.study.points import Choice, Mistake, Point
+from ablate.study.points import Choice, Point
 from ablate.study.rungs import curve_of
 from ablate.study.schema import Profile, Tune
+from ablate.study.searches import baseline_search, search_name, value_of
 from ablate.training.recipe import Recipe
 
 #: The key of a row under which the agenda finds the trial's curve.
@@ -64,7 +65,7 @@ class Search:
             for path, (low, high) in self.tune.over.items()
         }
         default = strategy.arguments(**pinned)
-        start = {path: float(_of(self.recipe, path)) for path in nuisances}
+        start = {path: float(value_of(self.recipe, path)) for path in nuisances}
         return Space(own, nuisances, {**{name: default[name] for name in own}, **start})
 
     @property
@@ -77,7 +78,7 @@ class Search:
         own = {
             name: value
             for name, value in drawn.items()
-            if name not in self.tune.over or value != _of(self.recipe, name)
+            if name not in self.tune.over or value != value_of(self.recipe, name)
         }
         return Point.of(self.choice.name, {**self._pinned, **own})
 
@@ -94,11 +95,6 @@ def searches(profile: Profile) -> list[Search]:
         for net in profile.net.each
         for choice in profile.strategies
     ]
-
-
-def search_name(choice: Choice) -> str:
-    """What a search is called: its strategy, and what is pinned."""
-    return " ".join([choice.name, *(f"{name}={values[0]}" for name, values in choice.grid)])
 
 
 @dataclass(slots=True)
@@ -202,15 +198,6 @@ class Agenda:
         return baseline_search(self.profile)
 
 
-def baseline_search(profile: Profile) -> str | None:
-    """The search to whose chosen point differences are: by its name, its strategy or a point."""
-    for choice in profile.strategies:
-        names = (search_name(choice), choice.name, next(choice.points()).label)
-        if profile.baseline in names:
-            return search_name(choice)
-    return None
-
-
 def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> Entry | None:
     """The point of the lowest validation loss, the first of equals.
 
@@ -244,51 +231,9 @@ def headline(row: Row) -> float:
     return float(row[f"valid_nll_{row['headline']}"])
 
 
-def search_mistakes(profile: Profile) -> Iterator[Mistake]:
-    """Yield what a tuned profile may not have."""
-    if profile.tune is None:
-        return
-    names, pins = set[str](), dict[str, frozenset[str]]()
-    for number, choice in enumerate(profile.strategies):
-        where = ("strategies", number)
-        lists = [name for name, values in choice.grid if len(values) > 1]
-        if lists:
-            words = (
-                f"a search draws its values: leave {', '.join(lists)} out, or give one value, "
-                "which pins it"
-            )
-            yield (*where, lists[0]), words
-        if choice.without != ():
-            yield (*where, "without"), "a search has whole placements; leave it out"
-        pinned = frozenset(name for name, _ in choice.grid)
-        if search_name(choice) in names or pins.setdefault(choice.name, pinned) != pinned:
-            words = (
-                f"two searches of '{choice.name}' pin the same arguments, at other values: these "
-                "would look through the same points"
-            )
-            yield where, words
-        names.add(search_name(choice))
-        if len(get(choice.name).parameters) > CUBE[0]:
-            words = f"'{choice.name}' has more than {CUBE[0]} arguments, which no search draws"
-            yield (*where, "name"), words
-    for path, (low, high) in profile.tune.over.items():
-        for net in profile.net.each:
-            own = _of(profile.recipe.of(net), path)
-            if not low <= own <= high:
-                words = (
-                    f"the default point, tried first, has {own:g}, which must lie in the range, "
-                    f"got [{low:g}, {high:g}]: widen it, or set {path}"
-                )
-                yield ("tune", "over", path), words
-
-
 @functools.cache
 def _cube(sampler: str, study: str, count: int) -> list[tuple[list[float], list[float]]]:
     return cube(sampler, study, count)
-
-
-def _of(recipe: Recipe, path: str) -> float:
-    return getattr(recipe, path.rpartition(".")[2])
 
 
 def _good(row: Row) -> bool:

@@ -54,7 +54,7 @@ def test_reports_and_status_show_what_is_whole_and_name_what_is_not(damaged: Sto
         assert mend in said
     assert words in report.page.read_text()
     (counts,) = (line for line in status.output.splitlines() if line.startswith("placement"))
-    assert counts.split() == ["placement", "quick", "5", "0", "0", "1", "0", "6"]
+    assert counts.split() == ["placement", "quick", "5", "0", "0", "0", "1", "0", "6"]
     assert _content(damaged.folder) == before
 
 

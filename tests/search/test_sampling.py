@@ -3,7 +3,8 @@
 import pytest
 from optuna.distributions import FloatDistribution
 
-from ablate.search.sampling import CUBE, LEARNS, Tried, cube, propose, seed_of
+from ablate.search import CUBE
+from ablate.search.sampling import LEARNS, Tried, cube, propose, seed_of
 from ablate.search.space import Space
 from ablate.strategies import get
 

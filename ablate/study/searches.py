@@ -1,0 +1,69 @@
+"""What the searches of a tuned profile are called, and what a file may not ask of them.
+
+Apart from `tuning`, which makes trials: whoever reads a study file needs no trainer.
+"""
+
+from collections.abc import Iterator
+
+from ablate.search import CUBE
+from ablate.strategies import get
+from ablate.study.points import Choice, Mistake
+from ablate.study.schema import Profile
+from ablate.training.recipe import Recipe
+
+
+def search_name(choice: Choice) -> str:
+    """What a search is called: its strategy, and what is pinned."""
+    return " ".join([choice.name, *(f"{name}={values[0]}" for name, values in choice.grid)])
+
+
+def baseline_search(profile: Profile) -> str | None:
+    """The search to whose chosen point differences are: by its name, its strategy or a point."""
+    for choice in profile.strategies:
+        names = (search_name(choice), choice.name, next(choice.points()).label)
+        if profile.baseline in names:
+            return search_name(choice)
+    return None
+
+
+def search_mistakes(profile: Profile) -> Iterator[Mistake]:
+    """Yield what a tuned profile may not have."""
+    if profile.tune is None:
+        return
+    names, pins = set[str](), dict[str, frozenset[str]]()
+    for number, choice in enumerate(profile.strategies):
+        where = ("strategies", number)
+        lists = [name for name, values in choice.grid if len(values) > 1]
+        if lists:
+            words = (
+                f"a search draws its values: leave {', '.join(lists)} out, or give one value, "
+                "which pins it"
+            )
+            yield (*where, lists[0]), words
+        if choice.without != ():
+            yield (*where, "without"), "a search has whole placements; leave it out"
+        pinned = frozenset(name for name, _ in choice.grid)
+        if search_name(choice) in names or pins.setdefault(choice.name, pinned) != pinned:
+            words = (
+                f"two searches of '{choice.name}' pin the same arguments, at other values: these "
+                "would look through the same points"
+            )
+            yield where, words
+        names.add(search_name(choice))
+        if len(get(choice.name).parameters) > CUBE[0]:
+            words = f"'{choice.name}' has more than {CUBE[0]} arguments, which no search draws"
+            yield (*where, "name"), words
+    for path, (low, high) in profile.tune.over.items():
+        for net in profile.net.each:
+            own = value_of(profile.recipe.of(net), path)
+            if not low <= own <= high:
+                words = (
+                    f"the default point, tried first, has {own:g}, which must lie in the range, "
+                    f"got [{low:g}, {high:g}]: widen it, or set {path}"
+                )
+                yield ("tune", "over", path), words
+
+
+def value_of(recipe: Recipe, path: str) -> float:
+    """The number of a recipe that a path such as `recipe.learning_rate` names."""
+    return getattr(recipe, path.rpartition(".")[2])

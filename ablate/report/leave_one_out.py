@@ -53,6 +53,8 @@ def bundles_of(trials: pd.DataFrame) -> tuple[Bundle, ...]:
     """The bundles of a combination of which an edge was left out, in the order of the study."""
     facts = [json.loads(arguments) for arguments in trials["arguments"]]
     edges = [str(given.pop(WITHOUT, "")) for given in facts]
+    if not any(edges):
+        return ()
     wholes = [canonical_json(given) for given in facts]
     # A point that a search has drawn twice stands in several rows of one seed.
     rows = trials.assign(edge=edges, whole=wholes).drop_duplicates([*PLACEMENT, "seed"])

@@ -50,7 +50,7 @@ def build(
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
-    begun = [store for store in stores if store.trials().num_rows]
+    begun = [store for store in stores if store.begun]
     asked = {store: asked_of(store, study) for store in begun or stores}
     built = tuple(_build_one(store, found) for store, found in asked.items())
     _warn_of_signs(asked)

@@ -195,6 +195,8 @@ def as_of(schema: pa.Schema, version: int) -> pa.Schema:
 
 def brought_up(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A table of an earlier version in today's `schema`: what it lacks is empty."""
+    if table.schema.equals(schema, check_metadata=True):
+        return table
     columns = [
         table.column(field.name)
         if field.name in table.column_names

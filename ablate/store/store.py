@@ -218,11 +218,18 @@ class Store:
         """One sentence on the damaged files that this store leaves out; None for none."""
         return self._words(self.damaged) if self.damaged else None
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a row of `trials`."""
+        return bool(self._whole_attempts())
+
     def trials(self) -> pa.Table:
         """Every row of `trials`, of failed attempts too, by key and attempt."""
+        return self._read("trials", self._whole_attempts())
+
+    def _whole_attempts(self) -> list[Attempt]:
         left_out = {damage.attempt for damage in self.damaged}
-        attempts = _attempts(self.folder / "trials")
-        return self._read("trials", [each for each in attempts if each not in left_out])
+        return [each for each in _attempts(self.folder / "trials") if each not in left_out]
 
     def committed(self) -> dict[str, Row]:
         """For each key its committed row: the first attempt that ended, well or diverged."""

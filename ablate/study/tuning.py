@@ -124,7 +124,12 @@ class Agenda:
         much of each strategy; the seeds of chosen points come last.
         """
         tried = [list(self._tried(search, line, ended)) for search, line in self._lines]
-        rounds = [entry for entries in tried for entry in entries]
+        # Where a draw repeats a point, the point has the number of its first one.
+        rounds = [
+            entry
+            for entries in tried
+            for entry in {each.trial.key: each for each in reversed(entries)}.values()
+        ]
         later = [
             entry
             for (search, _), entries in zip(self._lines, tried, strict=True)

@@ -75,9 +75,10 @@ def text_of(
         text = _rendered(columns, entries, layout)
         if _widest(text) <= width:
             return text
-    text = _rendered(columns, entries, layouts[-1], wrapped=width)
-    if _widest(text) <= width:
-        return text
+    if any(column.left for column in columns[1:]):
+        text = _rendered(columns, entries, layouts[-1], wrapped=width)
+        if _widest(text) <= width:
+            return text
     longest = max(len(row[0].text) for row in entries)
     too_wide = _widest(_rendered(columns, entries, layouts[-1])) - width
     return _rendered(columns, entries, layouts[-1], name=longest - too_wide)

@@ -36,8 +36,8 @@ PLOTS = (
         "Marks are means over seeds, pale points single seeds; points that would hide one another "
         "stand side by side.",
         lambda part: by_dial(part.trials),
-        # What a search chose differs in more than a dial, and is no sweep.
-        applies=lambda part: not is_tuned(part),
+        # What a search chose differs in more than a dial, and a design's runs have none.
+        applies=lambda part: not is_tuned(part) and bool(part.trials["dial"].notna().any()),
     ),
     Plot(
         "learning-curves",

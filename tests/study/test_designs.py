@@ -1,0 +1,148 @@
+"""Designs in a study file: a bundle less its edges, and the runs of a factorial."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import write_file
+
+from ablate.cells import LSTM
+from ablate.data import load_corpus
+from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.placement import Placement
+from ablate.stages import FACTORIAL
+from ablate.strategies import get
+from ablate.study.changes import change, select
+from ablate.study.entries import enumerate_trials
+from ablate.study.file import find_study, read_study
+from ablate.study.points import Point, distinct, read_choice
+from ablate.study.schema import Profile
+
+WHOLE = get("merity2017").place()
+
+
+def _points(**table: Any) -> list[Point]:
+    choice, mistakes = read_choice({"name": "merity2017", **table})
+    assert mistakes == []
+    assert choice is not None
+    return distinct([choice])
+
+
+def _profile(folder: Path, **profile: str) -> Profile:
+    return read_study(write_file(folder / "mine.toml", "toy", **profile)).profile()
+
+
+def test_each_edge_is_left_out_in_turn():
+    """The whole comes first, then the whole less each edge that it drops at."""
+    first, *others = _points(without="each")
+    assert first.place(LSTM) == WHOLE
+    assert [point.place(LSTM) for point in others] == [WHOLE - edge for edge in WHOLE]
+    assert [point.label for point in others[:2]] == [
+        "merity2017 .4 without embedding",
+        "merity2017 .4 without input",
+    ]
+
+
+def test_named_edges_are_left_out():
+    """One a point; several of them together as one word."""
+    points = _points(without=["weight", "input|output"])
+    assert [point.without for point in points] == [
+        Edge(0),
+        Edge.WEIGHT,
+        Edge.INPUT | Edge.OUTPUT,
+    ]
+    assert points[2].place(LSTM) == WHOLE - (Edge.INPUT | Edge.OUTPUT)
+
+
+@pytest.mark.parametrize("without", ["each", "input", ["weight", "input|output"]])
+def test_a_point_is_read_from_what_a_store_keeps(without: Any):
+    """Its facts are all that it is called by."""
+    for point in _points(without=without, output=[0.2, 0.4]):
+        facts = json.loads(json.dumps(point.facts))
+        assert Point.of("merity2017", facts) == point
+
+
+def test_a_point_is_chosen_by_its_label(tmp_path: Path):
+    """`--strategies` takes one without its whole."""
+    profile = _profile(
+        tmp_path, strategies='[{name = "none"}, {name = "merity2017", without = "each"}]'
+    )
+    chosen = select(profile, ["merity2017 .4 without input"])
+    assert [point.label for point, _ in chosen.points] == ["merity2017 .4 without input"]
+    assert len(select(profile, ["merity2017"]).points) == 6
+
+
+@pytest.mark.parametrize("without", ['"inputt"', "3", '["input", "gate"]'])
+def test_an_edge_that_does_not_exist_has_its_words(tmp_path: Path, refused: Any, without: str):
+    """With the edges that there are."""
+    with refused(AblateError):
+        _profile(tmp_path, strategies=f'[{{name = "merity2017", without = {without}}}]')
+
+
+def test_a_design_is_points_of_free(tmp_path: Path):
+    """The first drops nowhere; all have the stage of a design, those of strategies none."""
+    profile = _profile(
+        tmp_path,
+        factorial='{edges = ["input", "weight", "cell"], rate = 0.3, sharing = "window"}',
+        strategies='[{name = "naive"}]',
+        net="{layers = 2, hidden = 4}",
+    )
+    assert [stage for _, stage in profile.points] == [FACTORIAL] * 8 + [None]
+    placements = [point.place(LSTM) for point, _ in profile.points[:8]]
+    assert placements[0] == Placement()
+    assert len(set(placements)) == 8
+    drops = get("input").place(rate=0.3, sharing="window") | get("weight").place(rate=0.3)
+    assert placements[-1] == drops | get("cell").place(rate=0.3, sharing="window")
+    entries = enumerate_trials(profile, load_corpus("toy"))
+    assert [entry.stage for entry in entries] == [FACTORIAL] * 8 + [None]
+
+
+def test_a_design_stands_alone(tmp_path: Path):
+    """A profile with a design needs no strategies; its baseline may be a run."""
+    path = write_file(tmp_path / "mine.toml", "toy", factorial='{edges = ["input", "output"]}')
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("strategies")]
+    at = lines.index("[profiles.quick]") + 1
+    path.write_text("\n".join([*lines[:at], 'baseline = "free input=step"', *lines[at:]]))
+    profile = read_study(path).profile()
+    assert (profile.strategies, profile.baseline) == ((), "free input=step")
+    assert len(profile.points) == 4
+
+
+@pytest.mark.parametrize(
+    "factorial",
+    [
+        '{edges = ["input"]}',
+        '{edges = ["input", "input"]}',
+        '{edges = ["input", "outputt"]}',
+        '{edges = "input"}',
+        '{edges = ["input", "output"], resolution = 7}',
+        '{edges = ["input", "output"], rate = 1.0}',
+        '{edges = ["input", "output"], sharing = "epoch"}',
+        '{edge = ["input", "output"]}',
+        "{}",
+    ],
+)
+def test_a_mistake_in_a_design_has_its_words(tmp_path: Path, refused: Any, factorial: str):
+    """What is allowed, and what was given."""
+    with refused(AblateError):
+        _profile(tmp_path, factorial=factorial)
+
+
+def test_the_shipped_profiles_have_their_sizes():
+    """48 runs of a design, a bundle of five edges with `none`, and searches of 16 points."""
+    study = find_study("placement")[0]
+    sizes = {name: len(study.profile(name).points) for name in ("factorial", "without", "tuned")}
+    assert sizes == {"factorial": 16, "without": 7, "tuned": 7}
+    tune = study.profile("tuned").tune
+    assert tune is not None
+    assert (tune.trials, tune.then, study.profile("tuned").seeds) == (16, 3, (1, 2, 3, 4))
+
+
+def test_a_search_is_changed_from_the_command_line():
+    """`--set` reaches its keys."""
+    study = change(find_study("placement")[0], "tuned", {"tune.trials": 32, "tune.then": 5})
+    tune = study.profile("tuned").tune
+    assert tune is not None
+    assert (tune.trials, tune.then, tune.sampler) == (32, 5, "random")

@@ -5,11 +5,16 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Final
 
 from ablate.docstrings import docstring
 from ablate.errors import AblateError, WrongValue
 from ablate.strategies.definition import STRATEGIES, Function, Strategy
 from ablate.strategies.parameters import read_cell, read_parameters
+
+
+# Keys of a table in a study file that are no arguments.
+_RESERVED: Final = frozenset({"name", "without"})
 
 
 def strategy(
@@ -40,6 +45,12 @@ def strategy(
 
 def _make(function: Function, paper: str | None, bibtex: str | None, dial: str | None) -> Strategy:
     name, parameters = function.__name__, read_parameters(function)
+    if taken := _RESERVED & parameters.keys():
+        raise AblateError(
+            f"a table of a study file has keys of its own called {', '.join(sorted(_RESERVED))}; "
+            f"call the parameter of strategy '{name}' otherwise than {', '.join(sorted(taken))}",
+            given=tuple(sorted(taken)),
+        )
     if docstring(function) == "":
         raise AblateError(f"strategy '{name}' needs a docstring: its first line is its help")
     if dial is not None:

@@ -142,6 +142,11 @@ def _variadic(*rates: float) -> Placement:
     raise NotImplementedError
 
 
+def _reserved(rate: Rate = 0.1, without: bool = False) -> Placement:
+    """Call a parameter as a study file calls a key of its own."""
+    raise NotImplementedError
+
+
 def _undocumented(rate: Rate = 0.1) -> Placement:
     raise NotImplementedError
 
@@ -154,6 +159,7 @@ def _undocumented(rate: Rate = 0.1) -> Placement:
         pytest.param(_bad_default, id="bad-default"),
         pytest.param(_variadic, id="variadic"),
         pytest.param(_undocumented, id="undocumented"),
+        pytest.param(_reserved, id="reserved"),
     ],
 )
 def test_what_cannot_be_a_strategy_is_refused_at_its_definition(function, own_strategies, refused):

@@ -66,6 +66,22 @@ OPTUNA: Final = """@inproceedings{akiba2019optuna,
   doi       = {10.1145/3292500.3330701}
 }"""
 
+LOURIE: Final = """@inproceedings{lourie2024show,
+  title     = {Show Your Work with Confidence: Confidence Bands for Tuning Curves},
+  author    = {Lourie, Nicholas and Cho, Kyunghyun and He, He},
+  booktitle = {Proceedings of the 2024 Conference of the North {American} Chapter of the
+               Association for Computational Linguistics},
+  year      = {2024},
+  note      = {arXiv:2311.09480}
+}"""
+
+STATSMODELS: Final = """@inproceedings{seabold2010statsmodels,
+  title     = {statsmodels: Econometric and Statistical Modeling with {Python}},
+  author    = {Seabold, Skipper and Perktold, Josef},
+  booktitle = {9th {Python} in Science Conference},
+  year      = {2010}
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -88,8 +104,14 @@ def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     uses += [use for each in profiles for use in _profile(each)]
     uses += [
         Use("the generator of masks and initial weights: Philox", PHILOX),
-        Use("samplers and pruners of searches: Optuna", OPTUNA),
     ]
+    if any(each.tune for each in profiles):
+        uses += [
+            Use("searches: samplers and pruners of Optuna", OPTUNA),
+            Use("best of k against the budget, with bands: opda", LOURIE),
+        ]
+    if any(each.factorial for each in profiles):
+        uses += [Use("effects of a design: the linear model of statsmodels", STATSMODELS)]
     return tuple(dict.fromkeys(uses))
 
 

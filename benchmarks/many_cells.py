@@ -101,7 +101,7 @@ def main() -> None:
     Store.write = timed  # pyright: ignore
     began = time.process_time()
     driver.run(
-        agenda(ended_of(store)),
+        agenda(ended_of(store, pruned=False)),
         store,
         InProcess(invent, SLOT),  # pyright: ignore
         slots=1,
@@ -112,9 +112,8 @@ def main() -> None:
     )
     spent = time.process_time() - began
     print(f"{calls[0]} trials by {given.sampler}")
-    print(
-        f"CPU a trial: {1e3 * spent / calls[0]:.1f} ms, of it files {1e3 * writing[0] / calls[0]:.1f}"
-    )
+    each, files = (1e3 * seconds / calls[0] for seconds in (spent, writing[0]))
+    print(f"CPU a trial: {each:.1f} ms, of it files {files:.1f}")
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "cli.py", "report", "--results", str(given.folder / "results")],

@@ -60,13 +60,14 @@ def test_a_shipped_studys_bibliography_is_valid(name: str) -> None:
 
 
 def test_everything_that_a_study_used_is_cited() -> None:
-    """Its papers' strategies, the noise, the corpus, the recipe, the masks, the queue, ablate."""
+    """Its papers' strategies, noise, corpus, recipe, masks, searches, designs, and ablate."""
     text = bibliography(used_by(find_study("placement")[0]))
     assert set(entries(text)) == {
         "ablate",
         "akiba2019optuna",
         "gal2016theoretically",
         "krueger2017zoneout",
+        "lourie2024show",
         "marcus1993building",
         "melis2018state",
         "merity2018regularizing",
@@ -74,10 +75,14 @@ def test_everything_that_a_study_used_is_cited() -> None:
         "moon2015rnndrop",
         "morerio2017curriculum",
         "salmon2011parallel",
+        "seabold2010statsmodels",
         "semeniuta2016recurrent",
         "srivastava2014dropout",
         "zaremba2014recurrent",
     }
+    # Where nothing is searched, nothing of it is cited.
+    quick = entries(bibliography(used_by(find_study("placement")[0], "quick")))
+    assert not {"akiba2019optuna", "lourie2024show", "seabold2010statsmodels"} & set(quick)
     said = comments(text)
     assert "schedule CURRICULUM" in said
     assert "preset zaremba-medium: net and recipe, by Zaremba's trainer" in said

@@ -96,6 +96,9 @@ def read_trials(store: Store, cells: pd.DataFrame | None = None) -> pd.DataFrame
     cells = read_cells(store) if cells is None else cells
     trials = store.trials().to_pandas(use_threads=False)
     committed = trials[trials["status"].isin(COMMITTED)].sort_values("attempt")
+    # What a search stopped, and another run trained to its end, has ended.
+    stopped = committed["status"] == Status.PRUNED
+    committed = pd.concat([committed[~stopped], committed[stopped]])
     failed = trials[trials["status"] == Status.FAILED].sort_values("attempt", ascending=False)
     # The first attempt that ended counts; where none did, the last failure says why.
     chosen = pd.concat([committed, failed]).drop_duplicates("key")

@@ -232,9 +232,12 @@ class Store:
         return [each for each in _attempts(self.folder / "trials") if each not in left_out]
 
     def committed(self) -> dict[str, Row]:
-        """For each key its committed row: the first attempt that ended, well or diverged."""
+        """For each key its committed row: the first attempt that ended, well or diverged.
+
+        One that a search stopped counts where no other ended.
+        """
         rows = (row for row in self.trials().to_pylist() if row["status"] in COMMITTED)
-        return {row["key"]: row for row in sorted(rows, key=lambda row: -row["attempt"])}
+        return {row["key"]: row for row in sorted(rows, key=_precedence)}
 
     def epochs(self) -> pa.Table:
         """The learning curves of all committed trials."""
@@ -329,6 +332,11 @@ def _attempt_of(trial: Mapping[str, Any], allowed: tuple[Status, ...]) -> Attemp
     if trial["status"] not in allowed:
         raise ValueError(f"status must be one of {', '.join(allowed)}, got {trial['status']!r}")
     return Attempt(trial["key"], trial["attempt"])
+
+
+def _precedence(row: Row) -> tuple[bool, int]:
+    """An order in which the row that counts comes last."""
+    return row["status"] != Status.PRUNED, -row["attempt"]
 
 
 def combination_of(row: Row) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from ablate.errors import AblateError, WrongValue
 from ablate.strategies.definition import STRATEGIES, Function, Strategy
 from ablate.strategies.parameters import read_cell, read_parameters
 
-
 # Keys of a table in a study file that are no arguments.
 _RESERVED: Final = frozenset({"name", "without"})
 

@@ -93,7 +93,7 @@ def run(
             store.claim(about)
         damaged = store.set_damage_aside()
         store.sweep()
-        known = Known(store, entries, listed, agenda)
+        known = Known(store, entries, listed, agenda, pruned=rungs.pruner != "none")
         for key in known.ended.keys() & set(store.checkpointed()):
             store.discard_work(key)
         known.ask()
@@ -119,12 +119,14 @@ class Known:
         entries: Sequence[Entry],
         listed: Sequence[str] | None,
         agenda: Agenda | None,
+        *,
+        pruned: bool,
     ) -> None:
         self.store, self.entries = store, entries
         self._listed, self._agenda = listed, agenda
         self._registered: set[Hashable] = set()
         self.curves = curves_of(store)
-        self.ended = ended_of(store)
+        self.ended = ended_of(store, pruned=pruned)
         self.trials: dict[str, Entry] = {}
 
     def ask(self) -> list[Entry]:
@@ -171,6 +173,7 @@ class Desk:
         # How many rungs a trial has passed, and what those hold that wait at one.
         self._passed: dict[str, int] = {}
         self._paused: dict[str, Paused] = {}
+        self._onward: set[str] = set()
         self._waiting: deque[tuple[Entry, ...]] = deque()
         # Once: whoever holds the lock is the only one who adds to them.
         self._attempts = known.store.last_attempts()
@@ -183,7 +186,7 @@ class Desk:
     @property
     def left(self) -> int:
         """How many trials wait that could not end in time."""
-        return sum(map(len, self._waiting))
+        return sum(map(len, self._waiting)) + len(self._paused)
 
     def advance(self) -> int:
         """Ask what is to be trained by now, and return how many trials of it wait."""
@@ -208,10 +211,11 @@ class Desk:
     def _begun(self, entry: Entry) -> Assignment:
         key = entry.trial.key
         self._running[key] = entry
-        passed = self._passed.setdefault(key, 0)
-        if not passed:
-            self._attempts[key] = self._attempts.get(key, 0) + 1
-        until = self._rungs.until(entry, passed)
+        # Training on from a rung is the same attempt.
+        onward = key in self._onward
+        self._onward.discard(key)
+        self._attempts[key] = self._attempts.get(key, 0) + (not onward)
+        until = self._rungs.until(entry, self._passed.get(key, 0))
         return Assignment(entry.trial, self._attempts[key], self._store.work(key), until)
 
     def emit(self, event: Event) -> None:
@@ -241,7 +245,8 @@ class Desk:
                 self._progress.board.stopped(key)
                 self.pruned += 1
             else:
-                self._passed[key] += 1
+                self._passed[key] = self._passed.get(key, 0) + 1
+                self._onward.add(key)
         if stopped:
             self._progress.say(f"{len(stopped)} of {len(paused)} trials end at their rung")
         left = [known.trials[key] for key in paused if key not in stopped]

@@ -77,8 +77,13 @@ class Job:
 
     def missing(self) -> list[Entry]:
         """The trials that the store does not hold, each under the first of its names."""
-        committed = self.store.whole().committed()
-        return [e for key, e in first_names(self.entries).items() if key not in committed]
+        ended = ended_of(self.store.whole(), pruned=self.prunes)
+        return [e for key, e in first_names(self.entries).items() if key not in ended]
+
+    @property
+    def prunes(self) -> bool:
+        """Whether its searches stop trials early."""
+        return _prunes(self.profile)
 
     def executor(self) -> Executor:
         """The executor on which this job's trials run."""
@@ -129,7 +134,7 @@ def prepare(order: Order) -> Job:
         entries = _as_listed(enumerate_trials(profile, corpus), listed)
     else:
         agenda = Agenda(profile, corpus, f"{study.name}/{name}")
-        entries = tuple(agenda(ended_of(store.whole())))
+        entries = tuple(agenda(ended_of(store.whole(), pruned=_prunes(profile))))
     return Job(
         study=study,
         path=path,
@@ -147,6 +152,10 @@ def prepare(order: Order) -> Job:
         threads=threads,
         agenda=agenda,
     )
+
+
+def _prunes(profile: Profile) -> bool:
+    return profile.tune is not None and profile.tune.prune != "none"
 
 
 def _as_listed(entries: Iterable[Entry], listed: Sequence[str]) -> tuple[Entry, ...]:

@@ -225,10 +225,17 @@ def curves_of(store: Store) -> dict[str, dict[int, float]]:
     return {key: curve_of(own) for key, own in rows.items()}
 
 
-def ended_of(store: Store) -> dict[str, Row]:
-    """The rows of trials that ended, by key, each with its curve: all that an agenda looks at."""
+def ended_of(store: Store, *, pruned: bool) -> dict[str, Row]:
+    """The rows of trials that ended, by key, each with its curve: all that an agenda looks at.
+
+    Where nothing is `pruned` any more, a trial that once was has not ended.
+    """
     curves = curves_of(store)
-    return {key: row | {CURVE: curves.get(key, {})} for key, row in store.committed().items()}
+    return {
+        key: row | {CURVE: curves.get(key, {})}
+        for key, row in store.committed().items()
+        if pruned or row["status"] != Status.PRUNED
+    }
 
 
 def headline(row: Row) -> float:

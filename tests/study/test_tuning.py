@@ -60,7 +60,7 @@ def _run(
     fake = fake or Fake(rates=True)
     prune = agenda.profile.tune.prune if agenda.profile.tune else "none"
     return run(
-        agenda(ended_of(store)),
+        agenda(ended_of(store, pruned=prune != "none")),
         store,
         Local(fake, (SLOT,) * slots) if slots else InProcess(fake, SLOT),
         slots=max(1, slots),
@@ -230,6 +230,29 @@ def test_what_is_pruned_is_counted_and_never_chosen(tmp_path: Path, corpus: Corp
     assert len(later) == 12
     assert not later & pruned
     assert store.checkpointed() == ()
+
+
+def test_without_its_pruner_a_search_trains_to_the_end_what_it_had_stopped(
+    tmp_path: Path, corpus: Corpus
+):
+    """Then it holds what it would have held."""
+    whole, store = _store(tmp_path / "whole"), _store(tmp_path)
+    plain = _profile(tmp_path, "trials = 6, then = 1")
+    _run(whole, _agenda(plain, corpus))
+    _run(store, _agenda(_profile(tmp_path, 'trials = 6, then = 1, prune = "median"'), corpus))
+    assert Status.PRUNED in {row["status"] for row in store.committed().values()}
+    _run(store, _agenda(plain, corpus))
+    assert _results(store) == _results(whole)
+
+
+def test_who_dies_beyond_a_rung_is_another_attempt(tmp_path: Path, corpus: Corpus):
+    """Training on from a rung is the same attempt, and the next worker's is not."""
+    store = _store(tmp_path)
+    agenda = _agenda(_profile(tmp_path, 'trials = 1, then = 1, prune = "median"'), corpus)
+    with pytest.raises(KeyboardInterrupt):
+        _run(store, agenda, _Stops(8), cohort=1)
+    _run(store, _agenda(agenda.profile, corpus), cohort=1)
+    assert {row["attempt"] for row in store.trials().to_pylist()} == {1}
 
 
 def test_a_diverged_point_is_known_and_not_chosen(tmp_path: Path, corpus: Corpus):

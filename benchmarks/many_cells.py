@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from ablate.data import load_corpus
+from ablate.status import Status
 from ablate.store import Store
 from ablate.study import driver
 from ablate.study.cohorts import Cohorts
@@ -39,7 +40,10 @@ def invent(
     for assignment in assignments:
         trial = assignment.trial
         draw = np.random.default_rng(trial.seed)
-        loss = 5.3 + sum((drop.rate - 0.3) ** 2 for drop in trial.placement.values()) / 5
+        loss = (
+            5.3
+            + sum((float(np.mean(drop.rate)) - 0.3) ** 2 for drop in trial.placement.values()) / 5
+        )
         rows = [
             {
                 "epoch": epoch,
@@ -72,7 +76,7 @@ def invent(
             split: draw.normal(-5, 1, size).astype(np.float32)
             for split, size in (("valid", 7376), ("test", 8243))
         }
-        emit(Finished(assignment, "ok", columns, rows, scores))
+        emit(Finished(assignment, Status.OK, columns, rows, scores))
 
 
 def main() -> None:

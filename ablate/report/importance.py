@@ -53,14 +53,14 @@ def importances(search: Search, part: Combination) -> dict[str, float]:
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+    from ablate.search.sampling import quietly
+
     names = varied(search)
     points = search.sampled
     facts = list(points["facts"])
     kinds = {name: _distribution(name, points, [point[name] for point in facts]) for name in names}
     losses, _ = losses_of(search, part.epochs)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quietly():
         study = optuna.create_study()
         study.add_trials(
             optuna.trial.create_trial(
@@ -69,8 +69,6 @@ def importances(search: Search, part: Combination) -> dict[str, float]:
             for point, loss in zip(facts, losses.tolist(), strict=True)
         )
         found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    finally:
-        optuna.logging.set_verbosity(verbosity)
     return dict(found)
 
 

@@ -21,11 +21,21 @@ def write_table(table: pa.Table, path: Path) -> None:
 
     Raises AblateError where the folder cannot be written (no right, no room, not a folder).
     """
+    # Words alone repeat; a dictionary of log-probabilities would be as long as they are. A file has
+    # one row group, which is read whole, so that its least and greatest values skip nothing.
+    words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     with writing(path.parent):
         write_whole(
             path,
             # An open file: a path is read as an address where it looks like one, as `exp:1/...`.
-            lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
+            lambda file: pq.write_table(
+                table,
+                file,
+                compression="zstd",
+                write_page_checksum=True,
+                use_dictionary=words or False,
+                write_statistics=False,
+            ),
         )
 
 

@@ -173,12 +173,18 @@ def balanced(waiting: int, slots: int, most: int) -> int:
 def in_order(entries: Sequence[Entry], kinds: Mapping[str, Hashable]) -> list[Entry]:
     """Seed by seed as given, and within a seed each kind together; `kinds` are those of the keys.
 
-    The kinds stand in the order in which the entries first name them.
+    The kinds stand in the order in which the entries first name them. The points of searches go
+    number by number before that: a run that stops early has tried as much of each.
     """
     seeds = _numbered(entry.trial.seed for entry in entries)
     ranks = _numbered(kinds[entry.trial.key] for entry in entries)
     return sorted(
-        entries, key=lambda entry: (seeds[entry.trial.seed], ranks[kinds[entry.trial.key]])
+        entries,
+        key=lambda entry: (
+            seeds[entry.trial.seed],
+            entry.number or 0,
+            ranks[kinds[entry.trial.key]],
+        ),
     )
 
 

@@ -97,6 +97,13 @@ def test_every_strategy_gets_as_many_points(tmp_path: Path, corpus: Corpus):
     assert len({entry.trial.key for entry in known}) == 20
 
 
+def test_who_stops_early_has_tried_as_much_of_each(tmp_path: Path, corpus: Corpus):
+    """Number by number, whatever kinds of trial the strategies make."""
+    agenda = _agenda(_profile(tmp_path, "trials = 5"), corpus)
+    formed = [cohort for cohort in Cohorts(pinned=1).formed(agenda({}), 1)]
+    assert [entry.number for (entry,) in formed] == [n for n in range(5) for _ in range(4)]
+
+
 def test_without_anything_to_draw_there_is_one_point(tmp_path: Path, corpus: Corpus):
     """`none` has no argument; nothing is repeated to fill a budget."""
     profile = _profile(tmp_path, "trials = 5")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     """
     # Words alone repeat; a dictionary of log-probabilities would be as long as they are. A file has
     # one row group, which is read whole, so that its least and greatest values skip nothing.
-    words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    words: Any = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     with writing(path.parent):
         write_whole(
             path,

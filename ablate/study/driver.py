@@ -30,7 +30,7 @@ _ALONE: Final = Cohorts()
 _NO_RUNGS: Final = Rungs()
 
 #: Which entries there are, by the rows of the trials that have ended.
-Agenda = Callable[[Mapping[str, Row]], Sequence[Entry]]
+Asked = Callable[[Mapping[str, Row]], Sequence[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def run(
     cohorts: Cohorts = _ALONE,
     about: About | None = None,
     listed: Sequence[str] | None = None,
-    agenda: Agenda | None = None,
+    agenda: Asked | None = None,
     foreseen: int = 0,
     hours: Hours | None = None,
     rungs: Rungs = _NO_RUNGS,
@@ -118,7 +118,7 @@ class Known:
         store: Store,
         entries: Sequence[Entry],
         listed: Sequence[str] | None,
-        agenda: Agenda | None,
+        agenda: Asked | None,
         *,
         pruned: bool,
     ) -> None:

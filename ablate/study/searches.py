@@ -30,6 +30,8 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
     """Yield what a tuned profile may not have."""
     if profile.tune is None:
         return
+    if profile.factorial is not None:
+        yield ("factorial",), "a tuned profile has searches alone; give the design a profile"
     names, pins = set[str](), dict[str, frozenset[str]]()
     for number, choice in enumerate(profile.strategies):
         where = ("strategies", number)

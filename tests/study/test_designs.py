@@ -130,6 +130,17 @@ def test_a_mistake_in_a_design_has_its_words(tmp_path: Path, refused: Any, facto
         _profile(tmp_path, factorial=factorial)
 
 
+def test_a_design_within_a_search_is_refused(tmp_path: Path, refused: Any):
+    """None of the two is passed over in silence."""
+    path = write_file(
+        tmp_path / "mine.toml", "toy", tune="{trials = 3}", factorial='{edges = ["input", "cell"]}'
+    )
+    text = path.read_text().replace("rate = [0.25, 0.5]", "rate = 0.5")
+    path.write_text(text.replace("seeds = 1\n", ""))
+    with refused(AblateError):
+        read_study(path)
+
+
 def test_the_shipped_profiles_have_their_sizes():
     """48 runs of a design, a bundle of five edges with `none`, and searches of 16 points."""
     study = find_study("placement")[0]

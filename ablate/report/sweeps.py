@@ -46,9 +46,8 @@ class Curve:
 
 def curves_of(rows: pd.DataFrame) -> list[Curve]:
     """Group placements into sweeps: one strategy with the same choices (all but rates)."""
-    choices = rows["arguments"].map(_choices)
     curves = []
-    for _, group in rows.groupby([rows["strategy"], choices], sort=False):
+    for _, group in rows.groupby(sweep_of(rows), sort=False):
         ordered = group.sort_values("dial_value", kind="stable")
         x = tuple(ordered["dial_value"].astype(float))
         curves.append(Curve(without_dial(ordered["label"].iloc[0], x[0]), ordered, x))
@@ -81,10 +80,19 @@ def spotlight(summary: pd.DataFrame, *, most: int = MOST) -> pd.DataFrame:
     """
     if len(summary) <= most:
         return summary
-    ordered = summary.sort_values("valid_ppl", kind="stable")
-    sweeps = ordered.assign(choices=ordered["arguments"].map(_choices))
-    best = sweeps.drop_duplicates(["strategy", "choices"]).index
-    return summary[summary.index.isin(best) | summary["baseline"].astype(bool)]
+    return summary[best_of_sweeps(summary) | summary["baseline"].astype(bool)]
+
+
+def sweep_of(rows: pd.DataFrame) -> pd.Series:
+    """Which sweep each placement belongs to: its strategy, with the choices that are no rates."""
+    return rows["strategy"] + " " + rows["arguments"].map(_choices)
+
+
+def best_of_sweeps(rows: pd.DataFrame) -> pd.Series:
+    """Which placements have the lowest mean validation perplexity of their sweep, one of each."""
+    ordered = rows.sort_values("valid_ppl", kind="stable")
+    best = ordered[~sweep_of(ordered).duplicated()]
+    return pd.Series(rows.index.isin(best.index), index=rows.index)
 
 
 def without_dial(label: str, dial_value: float | None) -> str:

@@ -1,7 +1,7 @@
 """Headless Chromium by the DevTools protocol over two pipes: nothing to install but the browser.
 
-playwright and selenium were the losers: 45 MB with a Node.js of its own, and a driver that must have
-the browser's version, for the ten commands that these tests send.
+playwright and selenium were the losers: 45 MB with a Node.js of its own, and a driver that must
+have the browser's version, for the ten commands that these tests send.
 """
 
 import base64
@@ -17,9 +17,12 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # So many seconds may an answer take.
-_PATIENCE = 120
+_PATIENCE = 300
 # The browser reads commands from its third descriptor and answers on the fourth.
-_START = "import os, sys; r, w, *c = sys.argv[1:]; os.dup2(int(r), 3); os.dup2(int(w), 4); os.execvp(c[0], c)"
+_START = (
+    "import os, sys; r, w, *command = sys.argv[1:]; "
+    "os.dup2(int(r), 3); os.dup2(int(w), 4); os.execvp(command[0], command)"
+)
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-extensions", "--disable-dev-shm-usage", "--remote-debugging-pipe",

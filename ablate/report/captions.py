@@ -11,7 +11,7 @@ import pandas as pd
 from ablate.report.combination import Combination
 from ablate.report.numbers import seeds
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL
-from ablate.report.sweeps import best_of_sweeps, sweep_of
+from ablate.report.sweeps import curves_of
 from ablate.report.table import Table
 from ablate.report.tuned import is_tuned
 from ablate.report.unknown import unknown_targets
@@ -98,14 +98,13 @@ def _differences(table: Table) -> str:
 
 def _chosen(rows: pd.DataFrame) -> str:
     """What validation chose within each sweep of a rate; a placement of one rate is no choice."""
-    done = rows[rows["n"] > 0]
-    sizes = sweep_of(done).map(sweep_of(done).value_counts())
-    chosen = done[best_of_sweeps(done) & (sizes > 1)]
-    if chosen.empty:
+    sweeps = [curve.rows for curve in curves_of(rows[rows["n"] > 0]) if len(curve.rows) > 1]
+    if not sweeps:
         return "Validation chose nothing: each placement has one rate."
+    chosen = [sweep["label"].iloc[int(sweep["valid_ppl"].to_numpy().argmin())] for sweep in sweeps]
     return (
-        f"Within each sweep of a rate, validation chose {_listed(chosen['label'].tolist())}, by "
-        "the mean over the seeds shown."
+        f"Within each sweep of a rate, validation chose {_listed(chosen)}, by the mean over the "
+        "seeds shown."
     )
 
 

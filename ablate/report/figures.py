@@ -133,7 +133,7 @@ def _drawn(plot: Plot, part: Combination) -> Drawn:
 
 
 def caption(plot: Plot, part: Combination) -> str:
-    """The caption: what is shown, then unknown words, headline epoch, seeds, corpus, net, recipe."""
+    """The caption: what is shown, unknown words, headline epoch, seeds, corpus, net, recipe."""
     if plot.tells is not None:
         words = " ".join(filter(None, [plot.shows, plot.tells(part), unknown_words(part)]))
         return f"{words} {setting_words(part)}"

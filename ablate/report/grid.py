@@ -60,7 +60,8 @@ def latex_of(columns: Columns, rows: pd.DataFrame, caption: str = "") -> str:
     for row in entries_of(columns, rows):
         texts = [(tex(entry.whole), entry.best) for entry in row]
         lines.append([rf"\textbf{{{text}}}" if best else text for text, best in texts])
-    heads = [tex(column.title) for column in columns]
+    # A head beside its unit would be wider than what stands below it.
+    heads = [[tex(column.head) for column in columns], [tex(column.unit) for column in columns]]
     table = latex_table(heads, lines, right=[not column.left for column in columns])
     return (comment(caption) if caption else "") + table
 

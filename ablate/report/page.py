@@ -30,7 +30,7 @@ from ablate.report.kinds import (
 from ablate.report.panel import Panel
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
-from ablate.report.sweeps import best_of_sweeps
+from ablate.report.sweeps import chosen_by_validation
 from ablate.report.table import Table
 from ablate.report.tuned import findings as tuned_findings
 from ablate.report.tuned import is_tuned, shown
@@ -147,7 +147,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a table as the page shows it; `chosen` if validation chose it, or it is compared to."""
+    """A row of a table as the page shows it; `chosen` by validation, or the baseline."""
 
     where: EdgeGroup
     when: MaskLifetime
@@ -165,7 +165,7 @@ def lines_of(table: Table) -> list[Line]:
             edge_group(text),
             mask_lifetime(text),
             mark,
-            chosen or mark,
+            chosen,
             tuple(entries[index] for index in shown),
         )
         for text, mark, chosen, entries in zip(
@@ -237,9 +237,7 @@ def names_of(cells: pd.DataFrame) -> list[str]:
 def _chosen(table: Table) -> pd.Series:
     """Which rows validation chose: of a search its point, of a sweep its lowest mean."""
     rows = table.rows
-    if "chosen" in rows:
-        return rows["chosen"].ne(False)
-    return best_of_sweeps(rows) | (rows["label"] == table.baseline)
+    return rows["chosen"].ne(False) if "chosen" in rows else chosen_by_validation(rows)
 
 
 def _digest(script: str) -> str:

@@ -71,11 +71,11 @@ def paired_rows(trials: pd.DataFrame) -> pd.DataFrame:
     summary = Summary((_METRIC,))(trials)
     own = {key for keys in summary.loc[summary["baseline"].astype(bool), "keys"] for key in keys}
     # Under another name, too, the baseline is no comparison.
-    apart = [not keys or not set(keys) <= own for keys in summary["keys"]]
+    same = summary["keys"].map(lambda keys: bool(keys) and set(keys) <= own)
+    shown = spotlight(summary.assign(same=same | summary["baseline"].astype(bool)))
+    # All placements are the family of the moderated test, whichever are shown.
     found = Differences(_METRIC)(trials).drop(columns="placement")
-    shown = spotlight(summary)
-    rows = shown[pd.Series(apart, index=summary.index)[shown.index] & ~shown["baseline"]]
-    rows = rows.merge(found, on=list(PLACEMENT), how="left")
+    rows = shown[~shown["same"]].drop(columns="same").merge(found, on=list(PLACEMENT), how="left")
     rows["difference"] = rows["difference"].astype(float)
     return rows.sort_values("difference", kind="stable", ignore_index=True, na_position="last")
 

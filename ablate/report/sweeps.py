@@ -46,8 +46,9 @@ class Curve:
 
 def curves_of(rows: pd.DataFrame) -> list[Curve]:
     """Group placements into sweeps: one strategy with the same choices (all but rates)."""
+    choices = rows["arguments"].map(_choices)
     curves = []
-    for _, group in rows.groupby(sweep_of(rows), sort=False):
+    for _, group in rows.groupby([rows["strategy"], choices], sort=False):
         ordered = group.sort_values("dial_value", kind="stable")
         x = tuple(ordered["dial_value"].astype(float))
         curves.append(Curve(without_dial(ordered["label"].iloc[0], x[0]), ordered, x))
@@ -80,19 +81,19 @@ def spotlight(summary: pd.DataFrame, *, most: int = MOST) -> pd.DataFrame:
     """
     if len(summary) <= most:
         return summary
-    return summary[best_of_sweeps(summary) | summary["baseline"].astype(bool)]
+    return summary[chosen_by_validation(summary)]
 
 
-def sweep_of(rows: pd.DataFrame) -> pd.Series:
-    """Which sweep each placement belongs to: its strategy, with the choices that are no rates."""
-    return rows["strategy"] + " " + rows["arguments"].map(_choices)
+def chosen_by_validation(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row has the lowest mean validation perplexity of its sweep, or is the baseline.
 
-
-def best_of_sweeps(rows: pd.DataFrame) -> pd.Series:
-    """Which placements have the lowest mean validation perplexity of their sweep, one of each."""
+    A sweep is one strategy with the same choices (all but rates). Of equal rows it is the first,
+    and so it is where none has finished.
+    """
     ordered = rows.sort_values("valid_ppl", kind="stable")
-    best = ordered[~sweep_of(ordered).duplicated()]
-    return pd.Series(rows.index.isin(best.index), index=rows.index)
+    sweeps = ordered.assign(choices=ordered["arguments"].map(_choices))
+    best = sweeps.drop_duplicates(["strategy", "choices"]).index
+    return rows.index.to_series().isin(best) | rows["baseline"].astype(bool)
 
 
 def without_dial(label: str, dial_value: float | None) -> str:

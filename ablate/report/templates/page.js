@@ -72,5 +72,5 @@ function makeCopyable(source) {
   source.previousElementSibling.append(" ", button, " ", said);
 }
 
-document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("table.ablation, table.beside").forEach(makeSortable);
 document.querySelectorAll("pre.copied").forEach(makeCopyable);

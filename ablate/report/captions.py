@@ -93,7 +93,10 @@ def _differences(table: Table) -> str:
     if not tested:
         return f"{text}."
     many = f"{tested} comparison{'' if tested == 1 else 's'}"
-    return f"{text}; p is on validation, after Holm's correction over {many}."
+    return (
+        f"{text}; their 95 % intervals and p (after Holm's correction over {many}) are of the "
+        "moderated t test."
+    )
 
 
 def _chosen(rows: pd.DataFrame) -> str:

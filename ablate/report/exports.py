@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ablate.report.escape import markdown
 from ablate.report.grid import latex_float, latex_of, markdown_of
 from ablate.report.panel import Panel
 from ablate.report.table import Table
@@ -10,7 +11,9 @@ from ablate.report.table import Table
 SUFFIXES: Final = ("csv", "md", "tex")
 
 #: Columns that a page of a paper has no room for; Markdown has them, and the CSV every number.
-_NOT_PRINTED: Final = frozenset({"train", "test difference", "better", "pairs"})
+_NOT_PRINTED: Final = frozenset(
+    {"train", "test difference", "better", "pairs", "P(better)", "p (paired t)"}
+)
 
 
 def files_of(
@@ -18,17 +21,19 @@ def files_of(
 ) -> Mapping[str, str]:
     """What stands in a table's files, by suffix; `label` is what LaTeX refers to it by.
 
-    `others`, which the study file does not ask for, are in the CSV alone.
+    What the main table decides stands above it. `others`, which the study file does not ask for,
+    are in the CSV alone.
     """
-    columns = table.columns
+    columns, above = table.columns, ""
     if isinstance(table, Table):
-        csv = table.csv(others)
-        columns = tuple(column for column in columns if column.head not in _NOT_PRINTED)
+        csv, above = table.csv(others), table.verdict
+        columns = tuple(c for c in columns if not {c.head, c.title} & _NOT_PRINTED)
     else:
         csv = table.csv()
     texts = (
         csv,
-        markdown_of(table.columns, table.rows, caption),
-        latex_float(latex_of(columns, table.rows), caption, label),
+        (f"{markdown(above)}\n\n" if above else "")
+        + markdown_of(table.columns, table.rows, caption),
+        latex_float(latex_of(columns, table.rows), f"{above} {caption}".strip(), label),
     )
     return dict(zip(SUFFIXES, texts, strict=True))

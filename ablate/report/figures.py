@@ -44,8 +44,8 @@ PLOTS = (
         "table's, bold where p after Holm's correction is below .05.",
         lambda part: paired_differences(part.trials),
         lambda part: paired_rows(part.trials),
-        "Bars are 95 % intervals of the paired difference, as in the table (three pairs or more), "
-        "each on its own.",
+        "Bars are 95 % intervals of the paired difference (moderated t, three pairs or more), as "
+        "in the table, each on its own.",
         _BEST_ONLY,
         applies=lambda part: has_pairs(shown(part).trials),
     ),

@@ -40,33 +40,38 @@ class Report:
 
 
 def build(
-    results: Path, study: str | None = None, profile: str | None = None
+    results: Path,
+    study: str | None = None,
+    profile: str | None = None,
+    *,
+    show_test: bool = False,
 ) -> tuple[Report, ...]:
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
-    what is asked, what comes first and what differences are to. Raises AblateError where there are
+    what is asked, what comes first and what differences are to. Test is shown of what validation
+    chose, or, with `show_test`, of every placement. Raises AblateError where there are
     no results, where the file has mistakes or is another study, or the folder cannot be written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
     begun = [store for store in stores if store.begun]
     asked = {store: asked_of(store, study) for store in begun or stores}
-    built = tuple(_build_one(store, found) for store, found in asked.items())
+    built = tuple(_build_one(store, found, show_test) for store, found in asked.items())
     _warn_of_signs(asked)
     return built
 
 
-def _build_one(store: Store, asked: Asked) -> Report:
+def _build_one(store: Store, asked: Asked, show_test: bool) -> Report:
     cells = asked.of(read_cells(store))
     parts = split(read_trials(store, cells), read_epochs(store), cells, asked.baseline)
     sections = tuple(
         Section(
             f"{store.study}-{store.profile}",
             part,
-            tuned_table(part),
+            tuned_table(part, show_test=show_test),
             draw_figures(part),
-            make_other_table(shown(part)),
+            make_other_table(shown(part), show_test=show_test),
             panels_of(part),
         )
         for part in parts

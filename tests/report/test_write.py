@@ -16,6 +16,7 @@ from earlier_stores import make_first_version
 from ablate.errors import AblateError
 from ablate.report import Report, build
 from ablate.report.inline import inline
+from ablate.report.numbers import NOTHING
 from ablate.store import Store
 
 Write = Callable[..., Store]
@@ -127,7 +128,8 @@ def test_latex_is_a_whole_table(report: Report):
     text = (report.page.parent / "table.tex").read_text(encoding="utf-8")
     assert text.startswith("% \\usepackage{booktabs}\n\\begin{table}[t]\n")
     assert text.endswith("\\end{tabular}\n\\end{table}\n")
-    assert "\\caption{Perplexity per word, mean over 2 to 3 seeds" in text
+    assert "\\caption{Decided at 2 to 3 seeds" in text or "\\caption{Nothing is decided" in text
+    assert "Perplexity per word, mean over 2 to 3 seeds" in text
     assert "\\label{tab:placement-quick}" in text
     heads, units = text.split("\\toprule\n")[1].split("\\midrule")[0].splitlines()
     assert heads.startswith("placement & rate & n & ")
@@ -174,6 +176,20 @@ def test_question_and_provenance(page: Page):
     assert "how should dropout be placed in a recurrent network?" in page.text
     for words in ("2.13.0", "Example CPU", "looped", "5f0c5f0c", "<dd>1, 2, 3</dd>", "41 min"):
         assert words in page.text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_test_is_shown_of_what_validation_chose(write_few: Write, tmp_path: Path):
+    """Of the lower rate of a sweep only where it is asked for; in page and files."""
+    write_few(tmp_path, seeds=3)
+    shown = []
+    for asked in (False, True):
+        [report] = build(tmp_path, show_test=asked)
+        lines = (report.page.parent / "table.md").read_text(encoding="utf-8").splitlines()
+        [row] = [line.split(" | ") for line in lines if line.startswith("| zaremba2014 | .25")]
+        [heads] = [line.split(" | ") for line in lines if line.startswith("| placement")]
+        shown.append(row[heads.index("test (ppl)")] != NOTHING)
+    assert shown == [False, True]
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -128,7 +128,7 @@ def test_latex_is_a_whole_table(report: Report):
     text = (report.page.parent / "table.tex").read_text(encoding="utf-8")
     assert text.startswith("% \\usepackage{booktabs}\n\\begin{table}[t]\n")
     assert text.endswith("\\end{tabular}\n\\end{table}\n")
-    assert "\\caption{Decided at 2 to 3 seeds" in text or "\\caption{Nothing is decided" in text
+    assert "\\caption{Decided at " in text
     assert "Perplexity per word, mean over 2 to 3 seeds" in text
     assert "\\label{tab:placement-quick}" in text
     heads, units = text.split("\\toprule\n")[1].split("\\midrule")[0].splitlines()

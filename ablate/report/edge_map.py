@@ -22,6 +22,7 @@ from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.report.combination import Combination
 from ablate.report.numbers import NOTHING, rate, seeds, signed, signed_nats
+from ablate.report.plot import Plot
 from ablate.report.statistics import (
     PLACEMENT,
     SEEDS_FOR_INTERVAL,
@@ -274,3 +275,14 @@ def _draw_cell(
     change, gap = signed(row["difference"]), signed_nats(row["gap"])
     axes.text(x, y - 0.015, change, va="bottom", fontsize=SMALL * scale, weight=weight, **text)
     axes.text(x, y - 0.015, gap, va="top", fontsize=0.78 * SMALL * scale, **text)
+
+
+PLOT: Final = Plot(
+    "edge-map",
+    "Dropout at one edge alone, on the cell",
+    "",
+    edge_map,
+    lambda part: spots_of(part).assign(edge=[edge.label for edge in spots_of(part)["edge"]]),
+    applies=has_map,
+    tells=words,
+)

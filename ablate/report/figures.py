@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablate.report import designs
+from ablate.report import designs, edge_map
 from ablate.report.arguments import argument_rows, by_argument, has_arguments
 from ablate.report.arguments import words as argument_words
 from ablate.report.budget import best_of_k, budget_rows, has_budgets, sampled_at_random
@@ -121,7 +121,7 @@ class Drawn:
 
 def draw_figures(part: Combination) -> tuple[Drawn, ...]:
     """Draw the figures of one combination; without a finished trial only its learning curves."""
-    plots = (*PLOTS, *designs.PLOTS)
+    plots = (edge_map.PLOT, *PLOTS, *designs.PLOTS)
     return tuple(_drawn(plot, part) for plot in plots if plot.drawable(part))
 
 

@@ -146,10 +146,11 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
     for section in sections:
         part, caption = section.part, section.table.caption
         heading = f"{store.study} ({store.profile}): {part.heading}, {part.headline} epoch"
+        verdict = section.table.verdict
+        above = [heading, verdict, ""] if verdict else [heading, ""]
         below = [caption, ""] if caption else []
-        blocks.append(
-            "\n".join([heading, "", section.table.text(width), *below, *section.findings])
-        )
+        said = [sentence for sentence in section.findings if sentence != verdict]
+        blocks.append("\n".join([*above, section.table.text(width), *below, *said]))
         if len(part.missing):
             blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
         for panel in section.panels:

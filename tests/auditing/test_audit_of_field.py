@@ -4,6 +4,9 @@ import pytest
 from auditing.field.table import SUBJECTS, WORDS, meant
 
 from ablate.auditing import audit
+from ablate.drops import ALL, Drop, Sharing
+from ablate.edges import Edge
+from ablate.placement import Placement
 
 EVERY = (*SUBJECTS, *WORDS)
 MEANT = meant(EVERY)
@@ -23,3 +26,11 @@ def test_a_module_as_it_was_shipped_does_not(subject):
     found = audit(subject.wrong(*sizes), subject.placement)
     assert not found.agrees
     assert any(subject.sentence in sentence for sentence in found.disagreements), found
+
+
+def test_what_an_update_made_of_tied_masks_is_a_placement_too():
+    """Bug 17 is wrong beside what was meant alone: a mask for each gate, where it is said so."""
+    (subject,) = (subject for subject in SUBJECTS if subject.bug == "17")
+    gates = Sharing(time=ALL, gate=1)
+    placement = Placement({Edge.INPUT: Drop(0.3, gates), Edge.RECURRENT: Drop(0.25, gates)})
+    assert audit(subject.wrong(8, 8, 1), placement).agrees

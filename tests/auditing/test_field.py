@@ -132,6 +132,6 @@ def test_with_train_scale_evaluation_is_the_lstm_of_torch(subject):
 
 
 def test_every_bug_of_an_lstm_or_its_words_is_in_the_table():
-    """The bugs 1 to 13 are there, by number."""
+    """All but 14 and 15 are there, by number: these two are a trainer's."""
     numbers = {int("".join(filter(str.isdigit, s.bug[:2]))) for s in (*SUBJECTS, *WORDS)}
-    assert numbers == set(range(1, 14))
+    assert numbers == set(range(1, 19)) - {14, 15}

@@ -75,16 +75,20 @@ def test_one_mask_for_the_batch(bug):
         assert torch.equal(y[:, 0], y[:, 1]) is same
 
 
-def test_recurrent_dropout_unties_the_input_mask():
-    """Bug 7: a column of zeros in a gate's gradient is a dropped input of that gate."""
-    for module, tied in zip(pair("7", 8, 8, 1), (True, False), strict=True):
-        out = called(module, *window(1, 1, 8, 8, 1))
+@pytest.mark.parametrize(
+    ("bug", "state_tied"), [("7", (False, False)), ("17", (True, False))], ids=["7", "17"]
+)
+def test_recurrent_dropout_unties_masks(bug, state_tied):
+    """Bugs 7, 17: a column of zeros in a gate's gradient is a dropped value of that gate."""
+    for module, tied, of_h in zip(pair(bug, 8, 8, 1), (True, False), state_tied, strict=True):
+        out = called(module, *window(1, 1, 8, 8, 1), seed=2)
         own = parameters(module)
         slopes = torch.autograd.grad(out[0].sum(), [own[0, "weight_ih"], own[0, "weight_hh"]])
         of_input, of_state = ((s.unflatten(0, (4, 8)) == 0.0).all(1) for s in slopes)
         assert of_input.any()
+        assert of_state.any()
         assert (of_input == of_input[0]).all().item() is tied
-        assert not (of_state == of_state[0]).all()
+        assert (of_state == of_state[0]).all().item() is of_h
 
 
 @pytest.mark.parametrize(("bug", "again"), [("8", False), ("8b", True)])
@@ -177,3 +181,26 @@ def test_scale_of_the_update():
         sampled, mean = called(module.train(), x, h, c)[2], called(module.eval(), x, h, c)[2]
         found = (sampled / mean).round(decimals=6).unique().tolist()
         assert found == pytest.approx([0.0, wanted], abs=1e-6)
+
+
+def test_input_dropout_in_evaluation():
+    """Bug 16: evaluation drops inputs as training does, a mask a sequence; others in each call."""
+    for module, loud in zip(pair("16", 8, 8, 1), (False, True), strict=True):
+        trained = dropped_inputs(module, 4, 3)
+        one, other = (dropped_inputs(module.eval(), 4, 3, seed) for seed in (0, 1))
+        assert trained.any()
+        assert torch.equal(one, trained) is loud
+        assert one.any().item() is loud
+        assert torch.equal(one, other) is not loud
+
+
+def test_masks_of_the_first_call_stand():
+    """Bug 18: the second call drops what the first one did, whatever the seed and the mode."""
+    for module, stand in zip(pair("18", 8, 8, 1), (False, True), strict=True):
+        first, second = (dropped_inputs(module, 4, 3, seed) for seed in (0, 1))
+        assert first.any()
+        assert torch.equal(first, second) is stand
+        assert dropped_inputs(module.eval(), 4, 3).any().item() is stand
+    silent = BY_BUG["18"].wrong(8, 8, 1).double().eval()
+    assert not dropped_inputs(silent, 4, 3).any()
+    assert not dropped_inputs(silent.train(), 4, 3).any()

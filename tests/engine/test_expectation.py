@@ -22,8 +22,10 @@ from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.layers.reference import LayerWeights
+from ablate.engine.layers.stack import run_cohort
+from ablate.engine.masks.net import NetMasks
 from ablate.engine.plan import Mode
-from ablate.engine.window import Window
+from ablate.engine.window import MaskSpec, Window
 from ablate.placement import Placement
 
 P = 0.3
@@ -108,11 +110,21 @@ def _sampled_in_rows(net, placement, rows_a_mask):
 
 
 def _sampled_in_updates(net, placement):
-    """4,096 masks as so many updates, where a mask reaches over the whole batch."""
+    """4,096 masks as so many updates, where a mask reaches over the whole batch: one cohort."""
     window = Window(seed=6, update=0, time=len(net.x_TBD), batch=1, dtype=torch.float64)
-    each = [_made(net, placement, replace(window, update=update)) for update in range(MASKS)]
-    made = [(one.y_TBX, *one.state) for one in each]
-    return tuple(torch.cat(parts, dim=1) for parts in zip(*made, strict=True))
+    trials = [MaskSpec(placement, replace(window, update=update)) for update in range(MASKS)]
+    masks = NetMasks.of(
+        trials, inputs=INPUTS, hidden=HIDDEN, layers=len(net.weights), cell=net.cell
+    )
+
+    def each(value):
+        return value.expand(MASKS, *value.shape)
+
+    x_KTBD = masks.drop_words(each(net.x_TBD), net.tokens_TB)
+    weights = [LayerWeights(*map(each, own)) for own in net.weights]
+    state = tuple(part.unsqueeze(1).expand(-1, MASKS, -1, -1) for part in net.state)
+    made = run_cohort(x_KTBD, state, weights, masks, cell=net.cell)
+    return made.y_KTBH.squeeze(2).transpose(0, 1), *(part.squeeze(2) for part in made.state)
 
 
 def _assert_mean(net, placement, *, in_updates=False, rows_a_mask=1):

@@ -1,4 +1,4 @@
-"""Fifteen dropout bugs that shipped in libraries, papers' code and ports, and what catches each.
+"""Eighteen dropout bugs that shipped in libraries, papers' code and ports, and what catches each.
 
 Beside them stand mistakes that are nobody's in particular, in what cells, directions and rows of
 different length add.
@@ -331,6 +331,40 @@ BUGS = (
             seams.EVALUATE,
             wrong_training.full_windows_only,
             _law8(_PERPLEXITY, "1", "3"),
+        ),
+    ),
+    bug(
+        16,
+        "The input's dropout stays on in evaluation where a faster kernel runs",
+        "Keras 3.4.0 to 3.8.0 on TensorFlow with cuDNN (pull requests 19645, 20983)",
+        Mutant(
+            "INPUT's and INTERLAYER's coins sampled in evaluation",
+            seams.NET_OF,
+            wrong_engine.inputs_dropped_in_evaluation,
+            _law5("test_evaluation_samples_nothing", "INPUT", "INTERLAYER")
+            + _evaluated("locked", "gal2016-tied"),
+        ),
+    ),
+    bug(
+        17,
+        "An update of the library turns the recurrent mask from tied to one for each gate",
+        "Keras 3.8.0 (pull request 20663)",
+        Mutant(
+            "RECURRENT with gates apart",
+            seams.NET_OF,
+            wrong_engine.recurrent_apart,
+            _trained("gal2016-tied", "naive"),
+        ),
+    ),
+    bug(
+        18,
+        "Masks are kept from the first call on and never sampled anew",
+        "TensorFlow 2.0 before its release, 1.14's layers of 2.0 (issue 29391)",
+        Mutant(
+            "a table's first masks in every window",
+            seams.TABLE_DRAW,
+            wrong_masks.never_again,
+            _specified(_FOLLOWED, "gal2016", "zoneout"),
         ),
     ),
 )

@@ -22,23 +22,30 @@ from ablate.engine.window import MaskSpec
 from ablate.placement import Placement
 
 
-def weights_dropped_in_evaluation(net_masks: Function) -> Function:
-    """Sample WEIGHT's mask in the deterministic evaluation too."""
+def sampled_in_evaluation(edges: Edge) -> Callable[[Function], Function]:
+    """Sample the masks of these edges in the deterministic evaluation too."""
 
-    @wraps(net_masks)
-    def wrong(cls, trials, **options):
-        masks = net_masks(cls, trials, **options)
-        if trials[0].window.mode is Mode.TRAIN:
-            return masks
-        trained = [
-            MaskSpec(placement & Edge.WEIGHT, replace(window, mode=Mode.TRAIN))
-            for placement, window in trials
-        ]
-        sampled = net_masks(cls, trained, **options)
-        both = zip(masks.layers, sampled.layers, strict=True)
-        return replace(masks, layers=tuple(mean + drawn for mean, drawn in both))
+    def make(net_masks: Function) -> Function:
+        @wraps(net_masks)
+        def wrong(cls, trials, **options):
+            masks = net_masks(cls, trials, **options)
+            if trials[0].window.mode is Mode.TRAIN:
+                return masks
+            trained = [
+                MaskSpec(placement & edges, replace(window, mode=Mode.TRAIN))
+                for placement, window in trials
+            ]
+            sampled = net_masks(cls, trained, **options)
+            both = zip(masks.layers, sampled.layers, strict=True)
+            return replace(masks, layers=tuple(mean + drawn for mean, drawn in both))
 
-    return wrong
+        return wrong
+
+    return make
+
+
+weights_dropped_in_evaluation = sampled_in_evaluation(Edge.WEIGHT)
+inputs_dropped_in_evaluation = sampled_in_evaluation(Edge.INPUT | Edge.INTERLAYER)
 
 
 def overwritten(masked: Function) -> Function:
@@ -167,25 +174,32 @@ def new_goes_up(step: Function) -> Function:
     return wrong
 
 
-def inputs_apart_beside_recurrent(net_masks: Function) -> Function:
-    """Give each gate its own mask of the input as soon as RECURRENT drops."""
+def apart_beside_recurrent(edges: Edge) -> Callable[[Function], Function]:
+    """Give each gate its own mask at these edges as soon as RECURRENT drops."""
 
     def apart(placement):
         if Edge.RECURRENT not in placement:
             return placement
-        vertical = {
+        untied = {
             edge: replace(drop, sharing=replace(drop.shared, gate=1))
             for edge, drop in placement.items()
-            if edge in Edge.INPUT | Edge.INTERLAYER
+            if edge in edges
         }
-        return Placement({**placement, **vertical})
+        return Placement({**placement, **untied})
 
-    @wraps(net_masks)
-    def wrong(cls, trials, **options):
-        trials = [MaskSpec(apart(placement), window) for placement, window in trials]
-        return net_masks(cls, trials, **options)
+    def make(net_masks: Function) -> Function:
+        @wraps(net_masks)
+        def wrong(cls, trials, **options):
+            trials = [MaskSpec(apart(placement), window) for placement, window in trials]
+            return net_masks(cls, trials, **options)
 
-    return wrong
+        return wrong
+
+    return make
+
+
+inputs_apart_beside_recurrent = apart_beside_recurrent(Edge.INPUT | Edge.INTERLAYER)
+recurrent_apart = apart_beside_recurrent(Edge.RECURRENT)
 
 
 def new_and_old_exchanged(held: Function) -> Function:

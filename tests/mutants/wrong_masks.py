@@ -43,6 +43,20 @@ def the_same_each_window(given: Function) -> Function:
     return wrong
 
 
+def never_again(draw: Function) -> Function:
+    """Take what a table sampled first for every window that follows; words are dropped as ever."""
+    kept: dict[int, tuple[Any, Any]] = {}
+
+    @wraps(draw)
+    def wrong(self, clock, tokens_TB=None):
+        if tokens_TB is not None:
+            return draw(self, clock, tokens_TB)
+        # The table stays beside what it drew: no other one can come by its number.
+        return kept.setdefault(id(self), (self, draw(self, clock)))[1]
+
+    return wrong
+
+
 def by_position(draw: Function) -> Function:
     """Decide anew at each place of the text, whatever word stands there."""
 

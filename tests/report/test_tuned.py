@@ -158,6 +158,7 @@ def test_seeds_that_have_not_run_are_missing(tmp_path: Path):
     assert len(part.missing) == 2
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_before_any_later_seed(tmp_path: Path):
     """A table of what the searches chose so far, with the seed of the search alone."""
     searches = tuple(replace(one, number=None) for one in (NONE, ZAREMBA))
@@ -170,6 +171,7 @@ def test_before_any_later_seed(tmp_path: Path):
     assert "zaremba2014, default" in report.text
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_nothing_finished(tmp_path: Path):
     """A search whose points all diverged has a row, and no point."""
     lost = Searched(
@@ -185,7 +187,7 @@ def test_nothing_finished(tmp_path: Path):
     assert "no point finished" in report.page.read_text(encoding="utf-8")
 
 
-def test_files_and_page(tmp_path: Path):
+def test_files_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Panels have files beside the table's, and go when there are none any more."""
     store = write_tuned(tmp_path, (NONE, ZAREMBA, GAL), baseline="none")
     [report] = build(tmp_path)
@@ -203,6 +205,7 @@ def test_files_and_page(tmp_path: Path):
     for path in store.folder.glob("*.parquet"):
         path.unlink()
     write_study(tmp_path, profile="tuned", points=QUICK[:2])
+    monkeypatch.setattr("ablate.report.write.draw_figures", lambda part: ())
     build(tmp_path)
     assert not list(folder.glob("tried.*"))
 

@@ -86,8 +86,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
     assert code == 130
     assert "from the last saved epoch); results in" in words
     assert "those under way keep their last saved epoch; the same command goes on" in words
-    code, _ = _run_until(stopped, drawn.randint(5, 8), signal.SIGKILL)
-    assert code == -signal.SIGKILL
     assert ablate(*_options(stopped, "--slots", 0, "--cohort", 2)).exit_code == 0
     return Store.of(whole, "stopping", "quick"), Store.of(stopped, "stopping", "quick")
 

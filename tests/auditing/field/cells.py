@@ -73,21 +73,17 @@ class Cells(nn.Module):
         self, layer: int, x: Tensor | Sequence[Tensor], h: Tensor | Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """i, f, g, o, each [B, H]; x and h may be four, one for each gate."""
-        xs = (x,) * 4 if isinstance(x, Tensor) else x
-        hs = (h,) * 4 if isinstance(h, Tensor) else h
-        w_ih, w_hh = self.of("weight_ih", layer), self.of("weight_hh", layer)
-        b = self.of("bias_ih", layer), self.of("bias_hh", layer)
-        i, f, g, o = (
-            nn.functional.linear(x, *in_part) + nn.functional.linear(h, *state_part)
-            for x, h, in_part, state_part in zip(
-                xs,
-                hs,
-                zip(w_ih.chunk(4), b[0].chunk(4), strict=True),
-                zip(w_hh.chunk(4), b[1].chunk(4), strict=True),
-                strict=True,
-            )
-        )
+        of_x = self._read(x, self.of("weight_ih", layer), self.of("bias_ih", layer))
+        of_h = self._read(h, self.of("weight_hh", layer), self.of("bias_hh", layer))
+        i, f, g, o = (of_x + of_h).chunk(4, dim=-1)
         return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+
+    def _read(self, value: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor) -> Tensor:
+        """What all gates make of a value [B, D], or each of its own."""
+        if isinstance(value, Tensor):
+            return nn.functional.linear(value, weight, bias)
+        parts = zip(value, weight.chunk(4), bias.chunk(4), strict=True)
+        return torch.cat([nn.functional.linear(*part) for part in parts], dim=-1)
 
     def of(self, name: str, layer: int) -> Tensor:
         """A parameter of a layer."""

@@ -7,9 +7,11 @@ from typing import Any
 
 from auditing.field import (
     augmented,
+    cached,
     dynet,
     hidden,
     keras,
+    keras3,
     locked,
     moon,
     seeded,
@@ -278,6 +280,32 @@ SUBJECTS = (
         **_pair(zaremba.ZarembaLSTM, zaremba.NoTopZarembaLSTM, dropout=0.4),
         placement=_ZAREMBA,
         sentence="OUTPUT at layer 0: nothing drops; the placement drops there",
+    ),
+    Subject(
+        "16",
+        "input dropout still on in evaluation where cuDNN runs",
+        "Keras 3.4.0 to 3.8.0 on TensorFlow",
+        **_pair(keras3.CudnnKerasLSTM, keras3.NeverEvaluatedCudnnKerasLSTM, dropout=0.3),
+        placement=Placement({_BELOW: Drop(0.3, VARIATIONAL)}),
+        sentence="two calls in evaluation mode differ: something is still sampled",
+    ),
+    Subject(
+        "17",
+        "recurrent dropout tied until an update of the library",
+        "Keras 3.8.0",
+        **_pair(keras3.TiedKerasLSTM, keras3.ApartKerasLSTM, dropout=0.3, recurrent_dropout=0.25),
+        placement=_DYNET,
+        sentence="RECURRENT at layer 0: its mask is of its own for each gate; the placement says "
+        "the same for the four gates",
+    ),
+    Subject(
+        "18",
+        "masks of the first call stand for good",
+        "TensorFlow, issue 29391",
+        **_pair(cached.CachingLSTM, cached.NeverResetLSTM, dropout=0.3, recurrent_dropout=0.25),
+        placement=_DYNET,
+        sentence="INPUT at layer 0: its mask is the same at every call; the placement says new at "
+        "each call",
     ),
 )
 

@@ -86,9 +86,7 @@ def name_all(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     return names, _numbered([_letters(slug)[:_LONGEST_SLUG].strip("-") for slug in slugs], "-")
 
 
-def differing(
-    here: Mapping[str, Any], there: Mapping[str, Any]
-) -> list[tuple[str, str, str]]:
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What two recipes, nets or the like have otherwise: its name in words, and both values.
 
     What one of them does not state is `unknown`.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import written_stores
+from drawing import seeded
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -74,7 +75,7 @@ def test_no_result_stands_twice() -> None:
 
 
 def test_the_ensembles_are_those_of_the_paper() -> None:
-    """Table 1 of arXiv:1409.2329: each net alone and averaged, and fewer models are never better."""
+    """Table 1 of arXiv:1409.2329: each net alone and averaged; more models are better."""
     table = [row for row in ROWS if row.paper == "arXiv:1409.2329"]
     models = {hidden: [r.models for r in table if r.net.hidden == hidden] for hidden in (200, 650)}
     assert models == {200: [1, 2, 5, 10], 650: [1, 2, 5, 10]}
@@ -253,6 +254,7 @@ LOG_PROBS = arrays.arrays(
 )
 
 
+@seeded(60)
 @given(LOG_PROBS)
 def test_an_ensemble_is_at_most_the_geometric_mean_of_its_models(log_probs: np.ndarray) -> None:
     """Jensen's inequality; of equal models it is each of them; the order of models is nothing."""

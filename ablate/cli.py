@@ -1,7 +1,7 @@
 """The command line: parses and prints, decides nothing."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, TypeVar
@@ -487,7 +487,7 @@ def audit(
     ctx.exit(1 if audited.audit.disagreements else 0)
 
 
-def _each(option: str, given: tuple[Given, ...]) -> tuple[Given, Given]:
+def _each(option: str, given: Sequence[Given]) -> tuple[Given, Given]:
     """What an option gives for A and for B: once for both, or twice."""
     if len(given) > 2:
         raise AblateError(

@@ -261,8 +261,13 @@ def _compare(first: Side, second: Side) -> Comparison:
 
 def _rows(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """One row a placement, the lowest of A first."""
-    summaries = [Summary((METRIC,))(side.finished) for side in (first, second)]
-    indexed = [summary.set_index(list(PLACEMENT)) for summary in summaries]
+    indexed = [
+        {
+            tuple(row[list(PLACEMENT)]): row
+            for _, row in Summary((METRIC,))(side.finished).iterrows()
+        }
+        for side in (first, second)
+    ]
     rows = []
     for placement in common:
         own: dict[str, Any] = {
@@ -272,7 +277,7 @@ def _rows(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.Da
             "b": second.part.name,
         }
         for side, summary in zip("ab", indexed, strict=True):
-            found = summary.loc[placement]
+            found = summary[placement]
             own[f"{side}_n"] = int(found["n"])
             own |= {f"{side}_{METRIC}{end}": found[f"{METRIC}{end}"] for end in _ENDS}
             own[f"{side}_placement"] = found["placement"]

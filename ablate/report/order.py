@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy import stats
@@ -101,7 +101,8 @@ def agreement(names: Sequence[str], first: Sequence[BySeed], second: Sequence[By
         unknown += None in told
         if all(told):
             apart.append(swapped[-1])
-    tau = float(stats.kendalltau(*means).statistic) if len(names) > 1 else float("nan")
+    found: Any = stats.kendalltau(*means) if len(names) > 1 else None
+    tau = float(found.statistic) if found else float("nan")
     pairs = len(names) * (len(names) - 1) // 2
     return Agreement(tuple(names), tau, pairs, tuple(swapped), tuple(apart), unknown)
 

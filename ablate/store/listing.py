@@ -123,16 +123,16 @@ def named_store(name: str, results: str | Path = "results") -> Store:
         study, profile = name, ""
     if name_of(study) not in known and Path(study).is_dir():
         return _in_folder(Path(study), profile)
-    found = list_stores(results, study, profile or None)
-    if len(found) > 1:
-        profiles = tuple(store.profile for store in found)
+    first, *others = list_stores(results, study, profile or None)
+    if others:
+        profiles = tuple(store.profile for store in (first, *others))
         raise AblateError(
             f"study '{study}' has results of several profiles in '{results}' "
             f"({', '.join(profiles)}) and they are never mixed; name one: {study}:{profiles[0]}",
             given=name,
             allowed=profiles,
         )
-    return found[0]
+    return first
 
 
 def _in_folder(folder: Path, profile: str) -> Store:

@@ -6,7 +6,7 @@ is said in the table, and nothing is left out for it.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,7 +41,7 @@ TITLE: Final = "Beside published numbers"
 SPLITS: Final = {
     "valid": ("valid", "valid_nll"),
     "test": ("test", "test_nll"),
-    "running": ("train, dropout on", "running_nll"),
+    "running": ("train", "running_nll"),
 }
 
 # What decides neither a net's weights nor its perplexity over every token.
@@ -129,19 +129,21 @@ class Published(BaseModel):
     def differs(self, recipe: Mapping[str, Any]) -> str:
         """How `recipe` and the source's differ, in words; empty where they do not."""
         if self.preset is None:
-            return "; ".join(filter(None, [f"there {self.recipe}", self.departs]))
+            return f"there {self.recipe}"
         theirs = PRESETS[self.preset].recipe.model_dump()
         ours = {name: value for name, value in recipe.items() if name not in _NO_TRAINING}
         theirs = {name: value for name, value in theirs.items() if name not in _NO_TRAINING}
-        found = [f"{what} {here}, there {there}" for what, here, there in differing(ours, theirs)]
-        return "; ".join(filter(None, [*found, self.departs and f"there {self.departs}"]))
+        return "; ".join(
+            f"{what} {here}, there {there}" for what, here, there in differing(ours, theirs)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
     """A published result, and the finished trials of one placement that it fits, by seed.
 
-    `differs` says how the recipe here is not the source's; empty where it is.
+    `differs` says how the recipe here is not the source's; empty where it is, but for what the
+    source says that it `departs` in.
     """
 
     published: Published
@@ -215,11 +217,14 @@ def panels(part: Combination, tokens: Tokens | None = None) -> tuple[Panel, ...]
         Column("n", "seeds", lambda row: Entry(str(row["n"]))),
         Column("published", "ppl", lambda row: Entry(perplexity(row["published"]))),
         Column("difference", "ppl", measured("difference", signed)),
-        Column("source", "", lambda row: Entry(str(row["source"])), left=True),
+        # In a terminal the table's place would cost the intervals theirs.
+        Column(
+            "source", "", lambda row: Entry(str(row["source"])), left=True, page=False, files=False
+        ),
+        Column("source", "", lambda row: Entry(str(row["citation"])), left=True, terminal=False),
     ]
-    if (frame["differs"] != "").any():
-        column = Column("recipe", "", lambda row: Entry(row["differs"] or "the same"), left=True)
-        columns.append(column)
+    if ((frame["differs"] != "") | (frame["departs"] != "")).any():
+        columns.append(Column("recipe", "", _recipe, left=True))
     return (Panel(NAME, TITLE, frame, tuple(columns), _caption(frame)),)
 
 
@@ -265,10 +270,12 @@ def _rows(match: Match, tokens: Tokens | None) -> list[dict[str, Any]]:
                 "difference_low": change.low,
                 "difference_high": change.high,
                 "difference_values": change.values,
-                "source": one.citation,
+                "source": one.source,
+                "citation": one.citation,
                 "row": one.row,
                 "paper": one.paper,
                 "differs": match.differs,
+                "departs": one.departs or "",
             }
         )
     return rows
@@ -294,12 +301,26 @@ def _caption(rows: pd.DataFrame) -> str:
         )
     if (rows["models"] > 1).any():
         sentences.append("Several models: the mean of the first seeds' probabilities, scored once.")
-    if rows["source"].str.endswith("(quoted)").any():
-        sentences.append("Quoted: read in another text that quotes the row.")
+    quoted = rows.loc[rows["citation"].str.endswith("(quoted)"), "source"].unique()
+    if len(quoted):
+        listed = ", ".join(map(str, quoted))
+        sentences.append(f"Quoted, and not read in the source itself: {listed}.")
     if (rows["split"] == SPLITS["running"][0]).any():
         sentences.append(
-            "Train with dropout on is the mean over the last epoch while the weights change."
+            "Train is measured with dropout on, over the last epoch while the weights change."
         )
-    if (rows["differs"] != "").any():
-        sentences.append("Recipe says what here and there differs: such a row is no replication.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_recipes(rows)])
+
+
+def _recipes(rows: pd.DataFrame) -> Iterator[str]:
+    """How each source's recipe is another, and what of a row is not what its name says."""
+    for source, own in rows.groupby("source", sort=False):
+        for words in filter(None, own["differs"].unique()):
+            yield f"{source}, recipe: {words}."
+        for row, departs in own[["row", "departs"]].drop_duplicates().itertuples(index=False):
+            if departs:
+                yield f"{source}, {row}: there {departs}."
+
+
+def _recipe(row: pd.Series) -> Entry:
+    return Entry("other" if row["differs"] or row["departs"] else "same")

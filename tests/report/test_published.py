@@ -193,7 +193,8 @@ def test_a_recipe_that_is_no_preset_is_said_in_words(write_ptb: Callable[..., St
     alone = rows[(rows["models"] == 1) & (rows["split"] == "valid")]
     zaremba = alone[alone["label"] == "zaremba2014 .5"]
     assert zaremba["published"].tolist() == [86.2, 86.16, 80.40]
-    assert zaremba["differs"].tolist()[0] == ""
+    assert zaremba["differs"].tolist()[:2] == ["", ""]
+    assert "decays by .8" in zaremba["departs"].tolist()[1]
 
 
 def test_ensembles_are_of_the_first_seeds(write_ptb: Callable[..., Store]) -> None:
@@ -242,7 +243,7 @@ def test_the_panel_in_every_form(write_ptb: Callable[..., Store]) -> None:
     (panel,) = panels_of(part_of(store), store)
     assert panel.title == published.TITLE
     assert "Zaremba et al. 2014, table 1 (quoted)" in panel.markdown()
-    assert "Quoted: read in another text" in panel.caption
+    assert "Quoted, and not read in the source itself: Zaremba et al. 2014." in panel.caption
     assert "recipe" not in panel.text()
     assert max(map(len, panel.text(100).splitlines())) <= 100
     assert panel.csv().splitlines()[0].startswith("label,split,models,n,measured,")

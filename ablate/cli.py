@@ -1,9 +1,10 @@
 """The command line: parses and prints, decides nothing."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -11,6 +12,7 @@ from ablate.console import (
     Commands,
     entry,
     new_console,
+    open_pages,
     print_text,
     say,
     say_warnings,
@@ -22,6 +24,7 @@ from ablate.version import __version__
 if TYPE_CHECKING:
     from ablate.store.listing import Counts
 
+Given = TypeVar("Given")
 
 _RESULTS = click.option(
     "--results",
@@ -168,13 +171,70 @@ def rebuild(study: str, profile: str | None, results: Path, plugins: tuple[Path,
 @click.option("--study", help="Only this study; by default every study that has results.")
 @click.option("--profile", help="Only this profile.")
 @_RESULTS
-def report(study: str | None, profile: str | None, results: Path) -> None:
+@click.option("--open", "opening", is_flag=True, help="Open each page in the default browser.")
+def report(study: str | None, profile: str | None, results: Path, opening: bool) -> None:
     """Write each study's page, figures and tables, and print its table."""
     from ablate.report import build
 
-    for built in build(results, study, profile):
+    written = build(results, study, profile)
+    for built in written:
         print_text(built.text)
         print_text(f"page: {built.page}\n")
+    if opening and not open_pages(built.page for built in written):
+        print_text("no browser can be opened here; the page is a file that any browser opens")
+
+
+@main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    default=(Path("results"),),
+    show_default="results",
+    metavar="DIR",
+    help="Folder of the results; twice for that of A and that of B.",
+)
+@click.option(
+    "--combination",
+    "combinations",
+    multiple=True,
+    metavar="NAME",
+    help="A combination's name, or a part of it; twice for that of A and that of B.",
+)
+@click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write it as CSV.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write it as Markdown."
+)
+def compare(
+    a: str,
+    b: str,
+    results: tuple[Path, ...],
+    combinations: tuple[str, ...],
+    csv: Path | None,
+    markdown: Path | None,
+) -> None:
+    """Set two studies, profiles or results folders side by side: is the order the same?
+
+    A and B are each STUDY, STUDY:PROFILE, or a folder such as results/placement/quick. Placements
+    are compared by validation perplexity, in each combination of corpus, net, recipe and precision
+    that both have, or between the only ones that they have.
+    """
+    from ablate.report.compare import compare as compare_stores
+    from ablate.store.listing import named_store
+
+    files = {"--csv": csv, "--markdown": markdown}
+    for option, file in files.items():
+        _check_folder(option, file)
+    here, there = _each("--results", results)
+    stores = named_store(a, here), named_store(b, there)
+    compared = compare_stores(*stores, _each("--combination", combinations or (None,)))
+    print_text(compared.text(get_terminal_size((100, 24)).columns))
+    for (option, file), text in zip(files.items(), (compared.csv, compared.markdown), strict=True):
+        if file is not None:
+            _write(option, file, text())
+            print_text(f"written: {file}")
 
 
 @main.command()
@@ -406,8 +466,7 @@ def audit(
     from ablate.auditing.page import page as page_of
     from ablate.study.changes import read_settings
 
-    if page is not None and not page.parent.is_dir():
-        raise AblateError(f"--page {page}: there is no folder '{page.parent}'; make it first")
+    _check_folder("--page", page)
     _load(plugins)
     audited = run_audit(
         strategy,
@@ -420,15 +479,35 @@ def audit(
     )
     if page is not None:
         text = page_of(audited.audit, title=audited.title, placement=audited.placement)
-        try:
-            page.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise AblateError(f"--page {page} cannot be written: {error.strerror}") from error
+        _write("--page", page, text)
     say(new_console(), [audited.title])
     new_console().print(audited.audit)
     if page is not None:
         print_text(f"page: {page}")
     ctx.exit(1 if audited.audit.disagreements else 0)
+
+
+def _each(option: str, given: Sequence[Given]) -> tuple[Given, Given]:
+    """What an option gives for A and for B: once for both, or twice."""
+    if len(given) > 2:
+        raise AblateError(
+            f"{option} takes one value for A and B, or one for each, got {len(given)}",
+            given=given,
+        )
+    return given[0], given[-1]
+
+
+def _check_folder(option: str, file: Path | None) -> None:
+    """Raise AblateError, before any work, where a file has no folder to be written into."""
+    if file is not None and not file.parent.is_dir():
+        raise AblateError(f"{option} {file}: there is no folder '{file.parent}'; make it first")
+
+
+def _write(option: str, file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AblateError(f"{option} {file} cannot be written: {error.strerror}") from error
 
 
 def _asks() -> bool:

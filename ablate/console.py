@@ -1,10 +1,12 @@
 """How commands speak and how they end: lines, lists, and one sentence with an exit code."""
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -98,6 +100,17 @@ def print_text(text: str, end: str = "\n") -> None:
     To the stream itself: left to find it, click writes UTF-8 where a terminal asks for ASCII.
     """
     click.echo(f"{text}{end}", file=sys.stdout, nl=False)
+
+
+def open_pages(pages: Iterable[Path]) -> bool:
+    """Open pages in the default browser; False where there is none, or no screen to show it on.
+
+    Without a screen some systems would start a browser inside the terminal, or none without a word.
+    """
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
+        return False
+    return not any([click.launch(str(page.absolute())) for page in pages])
 
 
 def say_warnings() -> Callable[[], None]:

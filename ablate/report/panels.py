@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from ablate.report import designs, importance, tuned
+from ablate.report import designs, importance, published, tuned
 from ablate.report.combination import Combination
+from ablate.report.ensemble import tokens_of
 from ablate.report.panel import Panel
+from ablate.store import Store
 
 #: What makes panels; each makes none of a combination to which it does not apply.
 MAKERS: Final[tuple[Callable[[Combination], tuple[Panel, ...]], ...]] = (
@@ -15,9 +17,15 @@ MAKERS: Final[tuple[Callable[[Combination], tuple[Panel, ...]], ...]] = (
 )
 
 #: Every name that a panel may have: files of these names that a report does not write are removed.
-NAMES: Final = ("tried", "importances", "factorial-effects", "leave-one-out")
+NAMES: Final = (
+    "tried", "importances", "factorial-effects", "leave-one-out", published.NAME,
+)  # fmt: skip
 
 
-def panels_of(part: Combination) -> tuple[Panel, ...]:
-    """The tables beside the main one; none of a study that only repeats its placements."""
-    return tuple(panel for panels in MAKERS for panel in panels(part))
+def panels_of(part: Combination, store: Store | None = None) -> tuple[Panel, ...]:
+    """The tables beside the main one; none of a study that only repeats its placements.
+
+    `store` has the tokens from which ensembles are computed; without it none are.
+    """
+    beside = published.panels(part, tokens_of(store) if store else None)
+    return (*(panel for panels in MAKERS for panel in panels(part)), *beside)

@@ -86,6 +86,19 @@ def name_all(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     return names, _numbered([_letters(slug)[:_LONGEST_SLUG].strip("-") for slug in slugs], "-")
 
 
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What two recipes, nets or the like have otherwise: its name in words, and both values.
+
+    What one of them does not state is `unknown`.
+    """
+    names = dict.fromkeys([*here, *there])
+    both = [
+        (name.replace("_", " "), *(_spell(each.get(name, "unknown")) for each in (here, there)))
+        for name in names
+    ]
+    return [(name, ours, theirs) for name, ours, theirs in both if ours != theirs]
+
+
 def _head(row: Row) -> str:
     net = net_words(json.loads(row["net"]))
     return f"{corpus_words(row)}, {net}, {row['precision']}"

@@ -55,11 +55,7 @@ class Counts:
 def list_results(results: Path) -> tuple[Store, ...]:
     """The stores below a results folder, by study and profile; none where there is no folder."""
     folders = (path for path in results.glob("*/*") if path.is_dir())
-    return tuple(
-        Store(folder)
-        for folder in sorted(folders)
-        if (folder / CELLS_FILE).is_file() or (folder / "trials").is_dir()
-    )
+    return tuple(Store(folder) for folder in sorted(folders) if _is_store(folder))
 
 
 def list_stores(
@@ -112,6 +108,55 @@ def open_store(study: str, profile: str | None, results: str | Path) -> Store:
             allowed=tuple(store.profile for store in (first, *others)),
         )
     return first
+
+
+def named_store(name: str, results: str | Path = "results") -> Store:
+    """Return the one store of `STUDY`, `STUDY:PROFILE`, or the path of a folder that holds it.
+
+    A study is named as in `ablate run`, and has its results below `results`; a name that is a study
+    there is never taken for a folder. Raises AblateError where there is none, or several.
+    """
+    known = {store.study for store in list_results(Path(results))}
+    study, colon, profile = name.rpartition(":")
+    # The path of a file may have a colon, and a name without one has no profile.
+    if not colon or name_of(name) in known or Path(name).exists():
+        study, profile = name, ""
+    if name_of(study) not in known and Path(study).is_dir():
+        return _in_folder(Path(study), profile)
+    first, *others = list_stores(results, study, profile or None)
+    if others:
+        profiles = tuple(store.profile for store in (first, *others))
+        raise AblateError(
+            f"study '{study}' has results of several profiles in '{results}' "
+            f"({', '.join(profiles)}) and they are never mixed; name one: {study}:{profiles[0]}",
+            given=name,
+            allowed=profiles,
+        )
+    return first
+
+
+def _in_folder(folder: Path, profile: str) -> Store:
+    """The one store that `folder` is or holds, of one profile where it is named."""
+    # Absolute: the last two parts of a store's path are its names.
+    folder = folder.absolute()
+    each = [folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))]
+    found = [Store(path) for path in each if path.is_dir() and _is_store(path)]
+    found = [store for store in found if profile in ("", store.profile)]
+    if len(found) != 1:
+        listed = tuple(str(store.folder.relative_to(folder)) for store in found)
+        what = f"the results of {', '.join(listed)}" if found else "no results"
+        of = f" of profile '{profile}'" if profile and not found else ""
+        raise AblateError(
+            f"'{folder}' holds {what}{of}; name the folder of one profile, such as "
+            f"{folder / listed[0] if found else 'results/placement/quick'}",
+            given=str(folder),
+            allowed=listed,
+        )
+    return found[0]
+
+
+def _is_store(folder: Path) -> bool:
+    return (folder / CELLS_FILE).is_file() or (folder / "trials").is_dir()
 
 
 def count_trials(store: Store) -> Counts:

@@ -1,7 +1,7 @@
 """What mkdocs asks for while it builds: pages that are made from code or that lie beside the code.
 
-Links between files of the repository are kept as they are on disk; here they become links between pages of
-the site. A link to a file that the site does not have becomes its text.
+Links between files of the repository are kept as they are on disk; here they become links between
+pages of the site. A link to a file that the site does not have becomes its text.
 """
 
 import os

@@ -12,10 +12,11 @@ from reference.markdown import code, table
 
 HEAD = """# Columns of the store
 
-A study's results are Parquet tables below `results/<study>/<profile>/`. nll is a negative log-likelihood in nats
-per target, by the deterministic evaluation (dropout off) unless said otherwise. `_last` and `_best` are the last
-epoch and that of the lowest valid nll. A cell may be empty where the type says so. A
-column that version 1 of the schema did not have says which one brought it. [The store](../../ablate/store/README.md) says why the files look as they do.
+A study's results are Parquet tables below `results/<study>/<profile>/`. nll is a negative
+log-likelihood in nats per target, by the deterministic evaluation (dropout off) unless said
+otherwise. `_last` and `_best` are the last epoch and that of the lowest valid nll. A cell may be
+empty where the type says so. A column that version 1 of the schema did not have says which one
+brought it. [The store](../../ablate/store/README.md) says why the files look as they do.
 """
 NOTE = Path(__file__).parents[2] / "ablate" / "store" / "README.md"
 TABLES = {**schema.ATTEMPT_TABLES, "cells": schema.CELLS}

@@ -7,8 +7,8 @@ from reference.markdown import code, prose, table
 
 HEAD = """# Commands
 
-`ablate --help` and `ablate COMMAND --help` print the same. [Running a study](../guide/running.md) explains
-the options of `ablate run`.
+`ablate --help` and `ablate COMMAND --help` print the same. [Running a study](../guide/running.md)
+explains the options of `ablate run`.
 """
 
 

@@ -7,15 +7,16 @@ from reference.markdown import code, table
 
 HEAD = """# Edges by cell
 
-[Cells](../guide/cells.md) has the equations. ZERO replaces a dropped value by 0, and its scale says where the
-mean is kept. HOLD replaces it by the value of the step before; its scale is always MEAN.
+[Cells](../guide/cells.md) has the equations. ZERO replaces a dropped value by 0, and its scale
+says where the mean is kept. HOLD replaces it by the value of the step before; its scale is always
+MEAN.
 """
 SHARING = """
 ## What each edge allows
 
-The default sharing is that of the papers at that edge: 1 means that each neighbour decides alone, ALL that the
-whole axis shares one decision. A sharing may state the axes of this table and, except on EMBEDDING,
-`direction`. Any noise but BERNOULLI needs the scale TRAIN.
+The default sharing is that of the papers at that edge: 1 means that each neighbour decides alone,
+ALL that the whole axis shares one decision. A sharing may state the axes of this table and,
+except on EMBEDDING, `direction`. Any noise but BERNOULLI needs the scale TRAIN.
 """
 
 

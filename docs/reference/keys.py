@@ -16,10 +16,10 @@ HEAD = """# Keys of a study file
 [Studies](../guide/studies.md) shows a file. An unknown key is an error that names the nearest one.
 """
 PROFILE = """
-A profile is one size of a study. A preset fills `net` and `recipe`, and their keys in the file override it.
-`net.cell` may list cells, each of which is a net that all strategies are tried in. `baseline` is the label of the
-point that differences are to. With `tune` each strategy is tuned and `seeds` is left out; with `factorial` the
-runs of a design are added to the strategies.
+A profile is one size of a study. A preset fills `net` and `recipe`, and their keys in the file
+override it. `net.cell` may list cells, each of which is a net that all strategies are tried in.
+`baseline` is the label of the point that differences are to. With `tune` each strategy is tuned
+and `seeds` is left out; with `factorial` the runs of a design are added to the strategies.
 """
 PARTS: dict[str, tuple[type[BaseModel], str]] = {
     "The file": (Head, "The keys at the top."),

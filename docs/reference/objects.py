@@ -1,7 +1,7 @@
 """The public objects: signatures and docstrings, at the places that `objects.md` marks.
 
-A line `::: ablate.LSTM` becomes a heading, the signature, the docstring, and the public methods that
-ablate defines.
+A line `::: ablate.LSTM` becomes a heading, the signature, the docstring, and the public methods
+that ablate defines.
 """
 
 import enum
@@ -32,7 +32,7 @@ def describe(name: str) -> str:
     elif isinstance(value, (ablate.Sharing, ablate.Layers)):
         # What they say stands at their classes.
         return f"{parts[0]}\n{code(_constant(value))}\n"
-    parts.append(prose(_of_rate if name == "Rate" else value) + "\n")
+    parts.append(prose(_RATE if name == "Rate" else value) + "\n")
     rows = list(_methods(value)) if inspect.isclass(value) else []
     if rows:
         parts.append(table(("method", "what it does"), rows))
@@ -40,7 +40,7 @@ def describe(name: str) -> str:
 
 
 # An annotation has no docstring of its own at run time.
-_of_rate = (
+_RATE = (
     """The annotation of a rate: the probability of dropping, in [0, 1). A search covers [0, .9]."""
 )
 

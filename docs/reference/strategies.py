@@ -7,8 +7,9 @@ from reference.markdown import code, prose, table
 
 HEAD = """# Strategies
 
-`ablate strategies` lists them, with those of plugins and of other installed packages. `ablate explain NAME`
-draws one. The dial is the rate that a sweep changes; the other rates keep their default ratio to it.
+`ablate strategies` lists them, with those of plugins and of other installed packages. `ablate
+explain NAME` draws one. The dial is the rate that a sweep changes; the other rates keep their
+default ratio to it.
 """
 
 

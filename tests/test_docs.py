@@ -154,7 +154,7 @@ def test_the_reference_has_every_public_object_once():
     assert sorted(objects.MARK.findall(page)) == sorted(ablate.__all__)
     expanded = objects.expanded(page)
     assert ":::" not in expanded
-    assert "| `masks(edge, *, layer" in expanded
+    assert "| `masks(edge, *, time=None, " in expanded
     # An address in memory would be another one in the next build.
     assert " at 0x" not in expanded
 

@@ -92,8 +92,10 @@ def _methods(value: type) -> Iterator[tuple[str, str]]:
         own = str(getattr(function, "__module__", "")).startswith("ablate.")
         if name.startswith("_") or not own or not inspect.isfunction(function):
             continue
-        if words := inspect.getdoc(function):
+        # What a method inherits says what its parent does.
+        if words := inspect.cleandoc(function.__doc__ or ""):
             first = " ".join(words.partition("\n\n")[0].split())
-            call = " ".join(_signature(name, function).split()).replace("( ", "(")
-            shown = name if isinstance(member, property) else call.replace(",)", ")")
+            call = " ".join(_signature(name, function).split())
+            call = call.replace("( ", "(").replace(", )", ")")
+            shown = name if isinstance(member, property) else call
             yield code(shown), prose(first)

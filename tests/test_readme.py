@@ -155,6 +155,8 @@ def test_commands_are_ones_that_there_are(page, folder):
                 _check_script(words[1:])
             case "pip":
                 assert words[1] == "install"
+            case "source":
+                assert words[1] == ".venv/bin/activate"
             case other:
                 raise AssertionError(f"what is {other}? {' '.join(words)}")
 

@@ -44,12 +44,12 @@ def markdown_table(
 
 
 def latex_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[bool]
+    heads: Sequence[Sequence[str]], rows: Iterable[Sequence[str]], *, right: Sequence[bool]
 ) -> str:
-    """A `booktabs` tabular of LaTeX texts; `right` as in `markdown_table`."""
+    """A `booktabs` tabular of LaTeX texts; `heads` has its lines, `right` is as in Markdown."""
     shape = "".join("r" if flush else "l" for flush in right)
-    body = "".join(f"{' & '.join(row)} \\\\\n" for row in rows)
+    head, body = ("".join(f"{' & '.join(row)} \\\\\n" for row in part) for part in (heads, rows))
     return (
-        f"\\begin{{tabular}}{{{shape}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
-        f"{body}\\bottomrule\n\\end{{tabular}}\n"
+        f"\\begin{{tabular}}{{{shape}}}\n\\toprule\n{head}\\midrule\n{body}"
+        "\\bottomrule\n\\end{tabular}\n"
     )

@@ -68,6 +68,25 @@ def by_argument(part: Combination) -> Figure:
     return figure
 
 
+def argument_rows(part: Combination) -> pd.DataFrame:
+    """One row a point tried and argument that varied: its value, and how the point came out."""
+    rows = [
+        {
+            "search": search.name,
+            "point": point["number"],
+            "argument": name,
+            "value": point["facts"].get(name),
+            "valid_ppl": point["valid_ppl"],
+            "status": point["status"],
+            "chosen": point["chosen"],
+        }
+        for search, names in _rows(part)
+        for name in names
+        for _, point in _points_of(search).iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
 def has_arguments(part: Combination) -> bool:
     """Whether a search has varied anything and a point of it finished."""
     return bool(_rows(part))

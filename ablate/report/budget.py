@@ -149,6 +149,23 @@ def budgets_of(part: Combination, *, bands: bool) -> tuple[Budget, ...]:
     return tuple(found)
 
 
+def budget_rows(part: Combination, *, bands: bool) -> pd.DataFrame:
+    """One row a search and budget k: the expected best, and its bounds, as perplexities."""
+    parts = [
+        pd.DataFrame(
+            {
+                "search": budget.name,
+                "k": budget.points,
+                "expected_best_ppl": perplexity(budget.line),
+                "median_best_ppl_low": perplexity(budget.low),
+                "median_best_ppl_high": perplexity(budget.high),
+            }
+        )
+        for budget in budgets_of(part, bands=bands)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def has_budgets(part: Combination) -> bool:
     """Whether a search has drawn enough points for a line."""
     return any(len(search.sampled) > 1 for search in searches_of(part))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablate.report.numbers import NOTHING, Writer, perplexity, signed, spread
+from ablate.report.numbers import NOTHING, Writer, perplexity, share, signed, spread
+from ablate.report.statistics import SEEDS_FOR_INTERVAL
 from ablate.report.sweeps import without_dial
 
 
@@ -67,6 +68,22 @@ def measured(name: str, write: Writer, lowest: float | None = None) -> Callable[
         return Entry(write(row[name]), small, row[name] == lowest)
 
     return entry
+
+
+def where(shown: str, write: Callable[[pd.Series], Entry]) -> Callable[[pd.Series], Entry]:
+    """The entry of rows whose column `shown` is true, and a dash in all others."""
+    return lambda row: write(row) if row[shown] else Entry(NOTHING)
+
+
+def probable(row: pd.Series) -> Entry:
+    """The probability that the placement is better than the baseline on a seed, and its interval.
+
+    From three pairs on, as every interval.
+    """
+    if not row["valid_pairs"] >= SEEDS_FOR_INTERVAL or pd.isna(row["valid_improvement"]):
+        return Entry(NOTHING)
+    ends = (row["valid_improvement_low"], row["valid_improvement_high"])
+    return Entry(share(row["valid_improvement"]), f"{share(ends[0])} to {share(ends[1])}")
 
 
 def compared(row: pd.Series) -> Entry:

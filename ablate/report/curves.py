@@ -64,6 +64,18 @@ def learning_curves(trials: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
     return figure
 
 
+def curve_rows(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row a placement that is shown, seed and epoch: perplexities of train and validation."""
+    require_one(trials)
+    shown = spotlight(Summary(("valid_ppl", "gap"))(trials))[list(PLACEMENT)]
+    named = trials.merge(shown, on=list(PLACEMENT))
+    named = named[[*PLACEMENT, "label", "placement", "seed", "status", "key", "best_epoch"]]
+    measured = epochs[["key", "epoch", "train_nll", "valid_nll"]]
+    rows = named.merge(measured, on="key").drop(columns="key")
+    nll = rows[["train_nll", "valid_nll"]].to_numpy(dtype=np.float64)
+    return rows.assign(train_ppl=perplexity(nll[:, 0]), valid_ppl=perplexity(nll[:, 1]))
+
+
 def _curves_of(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """The epochs of trials as perplexities `train` and `valid`, as far as an axis can hold them.
 

@@ -1,5 +1,7 @@
 """What a report shows of designs: a two-level factorial, and edges left out one at a time."""
 
+import pandas as pd
+
 from ablate.report.combination import Combination
 from ablate.report.effect_figures import effects_with_intervals, interaction_map
 from ablate.report.effects import effects_caption, effects_of, effects_panel
@@ -30,6 +32,10 @@ def _has_interactions(part: Combination) -> bool:
     )
 
 
+def _drawn_effects(part: Combination) -> pd.DataFrame:
+    return effects_of(part).drop(columns="term")
+
+
 def _left_out(part: Combination) -> bool:
     rows = differences_of(part)
     return not rows.empty and bool((rows["pairs"] > 0).any())
@@ -48,6 +54,7 @@ PLOTS = (
         "Dots are effects, bars their intervals; left of the dashed line dropping there lowers "
         "the loss, or the gap.",
         lambda part: effects_with_intervals(effects_of(part)),
+        _drawn_effects,
         applies=_has_effects,
         tells=_tell_effects,
     ),
@@ -57,6 +64,7 @@ PLOTS = (
         "The diagonal has the main effects on validation loss, the rest the interactions of row "
         "and column. A frame and a bold number mark intervals that exclude zero.",
         lambda part: interaction_map(effects_of(part)),
+        _drawn_effects,
         applies=_has_interactions,
         tells=effects_caption,
     ),
@@ -65,6 +73,7 @@ PLOTS = (
         "Validation perplexity without each edge of a bundle",
         "Dots are means over pairs, pale ones single seeds; the dashed line is the bundle itself.",
         leave_one_out,
+        differences_of,
         applies=_left_out,
         tells=leave_one_out_caption,
     ),

@@ -44,12 +44,7 @@ def by_dial(trials: pd.DataFrame) -> Figure:
     Placements without a dial stand in a strip of their own; the baseline is the dashed line.
     Bars are 95 % t intervals, from three seeds on. `trials` holds one combination.
     """
-    require_one(trials)
-    summary = Summary(("valid_ppl",))(trials)
-    summary = within_reach(summary[summary["n"] > 0])
-    # A silent placement is every strategy with its dial at zero.
-    dial = summary["dial_value"].mask(summary["placement"] == SILENT, 0.0)
-    summary = summary.assign(dial_value=dial.astype(float))
+    summary = within_reach(dial_rows(trials))
     dialled = curves_of(summary[summary["dial_value"].notna()])
     fixed = [
         Curve(str(row["label"]), summary.loc[[index]], (float(place),))
@@ -59,6 +54,16 @@ def by_dial(trials: pd.DataFrame) -> Figure:
     if len(swept) > SWEEPS_IN_ONE_PANEL:
         return _panel_each(swept, dialled, summary)
     return _one_panel(side_by_side(dialled), fixed, summary)
+
+
+def dial_rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a placement with a finished trial: its dial and its validation perplexities."""
+    require_one(trials)
+    summary = Summary(("valid_ppl",))(trials)
+    summary = summary[summary["n"] > 0]
+    # A silent placement is every strategy with its dial at zero.
+    dial = summary["dial_value"].mask(summary["placement"] == SILENT, 0.0)
+    return summary.assign(dial_value=dial.astype(float))
 
 
 def _one_panel(curves: list[Curve], fixed: list[Curve], summary: pd.DataFrame) -> Figure:

@@ -10,6 +10,8 @@ _TEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"$<$", ">": r"$>$", "|": r"\textbar{}",
+    # An option of a command, and no dash.
+    "--": "-{}-",
     # After the end of a row they would be read as its options.
     "[": "{[}", "*": "{*}",
     MINUS: "$-$", PLUS_MINUS: r"$\pm$", "\N{MULTIPLICATION SIGN}": r"$\times$", NOTHING: "--",

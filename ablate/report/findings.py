@@ -1,78 +1,34 @@
 """What a table says, in sentences that claim no more than its seeds allow.
 
-The first sentence says whether any difference can be told from noise. No lowest perplexity is named
-where its difference cannot, because the lowest of fourteen noisy numbers is low by selection.
+The first sentence says what is decided and what is not (`verdict`). No lowest perplexity is named
+where its difference is not, because the lowest of fourteen noisy numbers is low by selection.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 
 import pandas as pd
 
 from ablate.report.combination import Combination
 from ablate.report.numbers import perplexity, seeds, signed, spread
-from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT
+from ablate.report.statistics import SIGNIFICANT
 from ablate.report.table import Table
+from ablate.report.verdict import names_of, needed
 from ablate.status import Status
-
-_LISTED = 5
-_TEST = f"(paired t test, Holm's correction, p < {SIGNIFICANT:g})".replace("0.", ".")
 
 
 def findings(part: Combination, table: Table) -> list[str]:
-    """Whether anything differs, the lowest if it does, counts of pairs, what pairing bought, what
-    is missing."""
+    """What is decided, the lowest if it is, how many seeds would decide the rest, counts of pairs,
+    what pairing bought, what is missing."""
     done = table.rows[table.rows["n"] > 0]
     sentences: list[str] = []
     if len(done):
-        sentences += [_verdict(table, done), _lowest(table, done), _scope(part, done)]
+        sentences += [table.verdict, _lowest(table, done), _scope(part, done)]
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
-        sentences += [_compared(table.baseline, compared), *_pairing(compared)]
+        sentences += [needed(done, table.baseline), _compared(table.baseline, compared)]
+        sentences += _pairing(compared)
     sentences += [*_same_cells(done), _lost(part), _unpaired(part, table), _unasked(part)]
     return [sentence for sentence in sentences if sentence]
-
-
-def _verdict(table: Table, done: pd.DataFrame) -> str:
-    """Whether a placement can be told from the baseline."""
-    if not table.baseline:
-        return ""
-    compared = done[done["valid_pairs"].fillna(0) > 0]
-    if compared.empty and len(done) == 1:
-        return f"Only the baseline, {table.baseline}, has finished: there is nothing to compare."
-    if compared.empty:
-        return f"No placement shares a seed with {table.baseline}, so nothing is compared."
-    tested = compared[compared["valid_p_holm"].notna()]
-    if tested.empty:
-        return _untested(table.baseline, int(compared["valid_pairs"].max()))
-    noise = f"the noise of {seeds(*_range(tested['valid_pairs']))}"
-    found = tested[tested["valid_p_holm"] < SIGNIFICANT]
-    if found.empty:
-        return f"No placement differs from {table.baseline} beyond {noise} {_TEST}."
-    lower, higher = found[found["valid_difference"] < 0], found[found["valid_difference"] > 0]
-    sides = [
-        f"{word}: {_names(rows['label'])}"
-        for word, rows in (("lower", lower), ("higher", higher))
-        if len(rows)
-    ]
-    differ = "differs" if len(found) == 1 else "differ"
-    placements = f"{len(tested)} placement{'' if len(tested) == 1 else 's'}"
-    return (
-        f"{len(found)} of {placements} {differ} from {table.baseline} in validation "
-        f"perplexity beyond {noise} {_TEST}; {'; '.join(sides)}."
-    )
-
-
-def _untested(baseline: str, pairs: int) -> str:
-    if pairs == 1:
-        return (
-            f"One seed shows nothing: no difference to {baseline} here can be told from the noise "
-            "between seeds."
-        )
-    return (
-        f"{pairs} seeds a placement give no interval and no test: no difference to {baseline} here "
-        f"can be told from noise; {SEEDS_FOR_INTERVAL} are the fewest that can."
-    )
 
 
 def _lowest(table: Table, done: pd.DataFrame) -> str:
@@ -93,7 +49,7 @@ def _lowest(table: Table, done: pd.DataFrame) -> str:
         text += f", {signed(best['valid_difference'])} to {table.baseline}"
     if alone:
         return f"{text}; told apart from every other placement."
-    return f"{text}; not told apart from {_names(lead.rivals)}."
+    return f"{text}; not told apart from {names_of(lead.rivals)}."
 
 
 def _scope(part: Combination, done: pd.DataFrame) -> str:
@@ -188,12 +144,6 @@ def _unasked(part: Combination) -> str:
     if part.cells["asked"].any():
         return ""
     return "The study file asks for none of these: what it asks for has not run yet."
-
-
-def _names(labels: Sequence[str] | pd.Series) -> str:
-    more = len(labels) - _LISTED
-    listed = ", ".join(list(labels)[:_LISTED])
-    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _range(counts: pd.Series) -> tuple[int, int]:

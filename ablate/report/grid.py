@@ -3,6 +3,7 @@
 The main table and the panels beside it are written here, so that a number looks the same in both.
 """
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -21,6 +22,8 @@ Columns = Sequence[Column]
 #: Heads shown with what stands small behind them, and heads left out.
 Layout = tuple[frozenset[str], frozenset[str]]
 
+# What a label of LaTeX is not made of.
+_NO_LETTERS = re.compile(r"[^A-Za-z0-9]+")
 # Where nothing else fits, names in plain text are no longer than this.
 _SHORTEST_NAME = 16
 
@@ -57,9 +60,20 @@ def latex_of(columns: Columns, rows: pd.DataFrame, caption: str = "") -> str:
     for row in entries_of(columns, rows):
         texts = [(tex(entry.whole), entry.best) for entry in row]
         lines.append([rf"\textbf{{{text}}}" if best else text for text, best in texts])
-    heads = [tex(column.title) for column in columns]
+    # A head beside its unit would be wider than what stands below it.
+    heads = [[tex(column.head) for column in columns], [tex(column.unit) for column in columns]]
     table = latex_table(heads, lines, right=[not column.left for column in columns])
     return (comment(caption) if caption else "") + table
+
+
+def latex_float(tabular: str, caption: str, label: str) -> str:
+    """A tabular of `latex_of` in a `table` environment, with caption and label, in small type."""
+    name = _NO_LETTERS.sub("-", label).strip("-")
+    return (
+        "% \\usepackage{booktabs}\n\\begin{table}[t]\n\\centering\n\\small\n"
+        "\\setlength{\\tabcolsep}{4pt}\n"
+        f"\\caption{{{tex(caption)}}}\n\\label{{tab:{name}}}\n{tabular}\\end{{table}}\n"
+    )
 
 
 def text_of(

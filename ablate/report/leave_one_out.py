@@ -104,8 +104,8 @@ def leave_one_out_caption(part: Combination) -> str:
     parts = [
         "Validation perplexity of the bundle less the edge minus that of the bundle, paired by "
         "seed: above zero the edge helps, since leaving it out costs.",
-        "Means over seeds with 95 % Student-t intervals (three pairs or more); p of the paired t "
-        "test after Holm's correction over the edges of one bundle."
+        "Means over seeds with 95 % intervals of the moderated t (three pairs or more), and its p "
+        "after Holm's correction over the edges of one bundle."
         if intervals
         else "Means over seeds; too few seeds for intervals.",
     ]
@@ -123,7 +123,7 @@ def leave_one_out_caption(part: Combination) -> str:
 def leave_one_out(part: Combination) -> Figure:
     """Draw for each bundle and edge the change of validation perplexity when the edge is left out.
 
-    A dot is the mean over pairs, a pale one a seed, a bar the t interval (from three pairs on), the
+    A dot is the mean over pairs, a pale one a seed, a bar the interval (from three pairs on), the
     dashed line no change. An edge without a finished pair has a word in place of a dot. `part` has
     at least one bundle.
     """

@@ -56,6 +56,13 @@ def rate(value: float | None) -> str:
     return f"{value:g}".removeprefix("0") or "0"
 
 
+def share(value: float) -> str:
+    """A probability with two digits: `.67`, `0`, `1`."""
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:.2f}".removeprefix("0") if 0 < value < 1 else f"{value:g}"
+
+
 def p_value(value: float) -> str:
     """A p-value, with as many digits as mean something."""
     if math.isnan(value):

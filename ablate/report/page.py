@@ -1,5 +1,7 @@
 """One self-contained HTML page: question, tables, figures, what is missing, where it comes from."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,8 +10,10 @@ from markupsafe import Markup
 
 from ablate.pages import template
 from ablate.placement import Placement
+from ablate.report.captions import setting_words, table_caption
 from ablate.report.columns import Column, Entry
 from ablate.report.combination import Combination
+from ablate.report.exports import files_of
 from ablate.report.figures import Drawn
 from ablate.report.findings import findings
 from ablate.report.grid import entries_of
@@ -26,6 +30,7 @@ from ablate.report.kinds import (
 from ablate.report.panel import Panel
 from ablate.report.provenance import provenance
 from ablate.report.statistics import PLACEMENT
+from ablate.report.sweeps import chosen_by_validation
 from ablate.report.table import Table
 from ablate.report.tuned import findings as tuned_findings
 from ablate.report.tuned import is_tuned, shown
@@ -34,8 +39,9 @@ from ablate.status import Status
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Section:
-    """One combination as the page shows it, with the names of its files."""
+    """One combination as the page shows it, with its files; `name` is the study's and profile's."""
 
+    name: str
     part: Combination
     table: Table
     figures: tuple[Drawn, ...]
@@ -55,6 +61,31 @@ class Section:
     def name_of(self, table: Table | Panel) -> str:
         """What the files of the main table, or of a panel, are called."""
         return f"{self.prefix}{table.name if isinstance(table, Panel) else 'table'}"
+
+    @property
+    def caption(self) -> str:
+        """The main table's caption."""
+        return table_caption(self.part, self.table)
+
+    def files_of(self, table: Table | Panel) -> Mapping[str, str]:
+        """What stands in the files of the main table, or of a panel, by suffix."""
+        main = isinstance(table, Table)
+        words = self.caption if main else f"{table.title}. {table.caption}".strip()
+        return files_of(
+            table,
+            caption=f"{words} {setting_words(self.part)}",
+            label=f"{self.name}-{self.name_of(table)}".removesuffix("-table"),
+            others=self.others if main else None,
+        )
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All rows, and those that validation chose, in words; empty where they are the same."""
+        if _chosen(self.table).all():
+            return ()
+        if self.searched:
+            return "what validation chose, and default points", "what validation chose"
+        return "every placement", "the best of each sweep, by validation"
 
     @property
     def known(self) -> bool:
@@ -114,13 +145,32 @@ class Section:
         return Markup(inline(figure.svg, name=f"{self.prefix}{figure.name}", title=figure.title))
 
 
-def rows_of(table: Table) -> list[tuple[EdgeGroup, MaskLifetime, bool, list[Entry]]]:
-    """A table's rows as the page shows them: kind, whether it is the baseline, entries."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table as the page shows it; `chosen` by validation, or the baseline."""
+
+    where: EdgeGroup
+    when: MaskLifetime
+    baseline: bool
+    chosen: bool
+    entries: tuple[Entry, ...]
+
+
+def lines_of(table: Table) -> list[Line]:
+    """A table's rows as the page shows them."""
     shown = [index for index, column in enumerate(table.columns) if column.page]
     texts, marks = table.rows["placement"], table.rows["label"] == table.baseline
     return [
-        (edge_group(text), mask_lifetime(text), mark, [entries[index] for index in shown])
-        for text, mark, entries in zip(texts, marks, table.entries, strict=True)
+        Line(
+            edge_group(text),
+            mask_lifetime(text),
+            mark,
+            chosen,
+            tuple(entries[index] for index in shown),
+        )
+        for text, mark, chosen, entries in zip(
+            texts, marks, _chosen(table), table.entries, strict=True
+        )
     ]
 
 
@@ -152,6 +202,7 @@ def render(
     outside the study file the one that drops its trials.
     """
     shown = [table for section in sections for table in section.tables]
+    script = Markup(template("page.js", "ablate.report").render())
     kinds = {kind for table in shown for text in table.rows["placement"] for kind in _kinds(text)}
     return template("page.html.j2", "ablate.report").render(
         study=study,
@@ -162,13 +213,15 @@ def render(
         notes=notes,
         again=again,
         forget=forget,
-        rows_of=rows_of,
+        lines_of=lines_of,
         columns_of=columns_of,
         entries_shown=entries_shown,
         zip=zip,
         wheres=[kind for kind in EDGE_GROUPS if kind in kinds],
         whens=[kind for kind in MASK_LIFETIMES if kind in kinds],
         version=_version(sections),
+        script=script,
+        script_digest=_digest(script),
     )
 
 
@@ -179,6 +232,17 @@ def names_of(cells: pd.DataFrame) -> list[str]:
         f"{label} ({'seeds' if len(group) > 1 else 'seed'} {_listed(group['seed'])})"
         for (_, _, label), group in groups
     ]
+
+
+def _chosen(table: Table) -> pd.Series:
+    """Which rows validation chose: of a search its point, of a sweep its lowest mean."""
+    rows = table.rows
+    return rows["chosen"].ne(False) if "chosen" in rows else chosen_by_validation(rows)
+
+
+def _digest(script: str) -> str:
+    """What the page's policy knows its script by: whatever a name or an error holds, runs not."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _listed(seeds: pd.Series) -> str:

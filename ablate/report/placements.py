@@ -15,13 +15,12 @@ from ablate.report.axes import (
     perplexity_axis,
     seed_values,
 )
-from ablate.report.combination import require_one
 from ablate.report.kinds import edge_group
 from ablate.report.names import shortened
 from ablate.report.reach import within_reach
-from ablate.report.statistics import Summary
 from ablate.report.style import WIDTH, styled
 from ablate.report.sweeps import spotlight
+from ablate.report.tradeoff import tradeoff_rows
 
 
 @styled
@@ -31,10 +30,7 @@ def gap_by_placement(trials: pd.DataFrame) -> Figure:
     A tick is the mean, a pale point a seed, a bar a 95 % t interval (from three seeds on); dashed
     lines are the baseline. `trials` holds one combination.
     """
-    require_one(trials)
-    summary = Summary(("gap", "valid_ppl"))(trials)
-    summary = spotlight(within_reach(summary[summary["n"] > 0]))
-    rows = summary.sort_values("gap", kind="stable", ignore_index=True)
+    rows = within_reach(gap_rows(trials))
     figure = Figure(figsize=(WIDTH, 1.0 + 0.21 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, metric in ((left, "gap"), (right, "valid_ppl")):
@@ -52,6 +48,12 @@ def gap_by_placement(trials: pd.DataFrame) -> Figure:
     right.tick_params(axis="y", length=0)
     key_to_kinds(figure, rows["placement"])
     return figure
+
+
+def gap_rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a placement that is shown: its gaps and validation perplexities, least gap first."""
+    shown = spotlight(tradeoff_rows(trials))
+    return shown.sort_values("gap", kind="stable", ignore_index=True)
 
 
 def _draw_row(axes: Axes, row: pd.Series, metric: str, y: float) -> None:

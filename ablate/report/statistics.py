@@ -2,8 +2,9 @@
 
 The rule (a percentile bootstrap, seaborn's default, covers .74 at three seeds; Student's t about
 .95): from three seeds on a t interval, with two seeds both values and no interval, with one seed
-the value alone. Trials of one seed share initial weights, so differences are
-paired by seed. No stars: a p-value is printed as a number, after Holm's correction, or not at all.
+the value alone. Trials of one seed share initial weights, so differences are paired by seed, and
+their t is moderated (`moderation`). No stars: a p-value is printed as a number, after Holm's
+correction, or not at all.
 """
 
 from collections.abc import Hashable, Sequence
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from ablate.errors import AblateError, WrongValue, quoted
+from ablate.report.moderation import Floats, moderated
 from ablate.status import Status
 
 # With two seeds t's factor is 12.7, and the interval says nothing.
@@ -26,7 +28,8 @@ PLACEMENT = ("strategy", "arguments")
 
 _DIFFERENCES = [
     *PLACEMENT, "placement", "pairs", "difference", "difference_low", "difference_high",
-    "difference_values", "p", "p_holm", "better", "equal", "improvement", "variance_ratio",
+    "difference_values", "variance", "df", "p", "p_holm", "p_plain", "better", "equal",
+    "improvement", "improvement_low", "improvement_high", "variance_ratio",
 ]  # fmt: skip
 
 
@@ -75,15 +78,29 @@ def _mean(array: np.ndarray) -> float:
         return float(array.mean())
 
 
+def two_sided(means: Floats, errors: Floats, freedom: Floats) -> Floats:
+    """Two-sided p-values of t tests against 0: means, standard errors and degrees of freedom, [M].
+
+    Without an error a mean is certain: p is 1 where it is 0, and else 0.
+    """
+    certain = errors == 0
+    t = np.abs(means) / np.where(certain, 1.0, errors)
+    return np.where(certain, np.where(means == 0, 1.0, 0.0), 2 * special.stdtr(freedom, -t))
+
+
 def paired_p(differences: Sequence[float]) -> float:
     """Two-sided p-value of the paired t test; nan below three pairs, and of infinite ones."""
     array = np.asarray(differences, dtype=np.float64)
-    if array.size < SEEDS_FOR_INTERVAL or not np.isfinite(array).all():
+    if not _testable(array):
         return float("nan")
     error = float(array.std(ddof=1)) / np.sqrt(array.size)
-    if error == 0.0:
-        return 0.0 if array.mean() else 1.0
-    return float(2 * stats.t.sf(abs(array.mean()) / error, array.size - 1))
+    return float(
+        two_sided(np.array([array.mean()]), np.array([error]), np.array([array.size - 1]))[0]
+    )
+
+
+def _testable(differences: np.ndarray) -> bool:
+    return differences.size >= SEEDS_FOR_INTERVAL and bool(np.isfinite(differences).all())
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -100,14 +117,28 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def improvement(differences: Sequence[float]) -> float:
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """The probability that the placement is better on a seed, and its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+def improvement(differences: Sequence[float], *, level: float = 0.95) -> Improvement:
     """Share of the pairs, those of difference 0 left out, in which the placement is better.
 
-    nan where every pair is equal: equal is neither better nor worse.
+    The interval is the exact one of a binomial share (Clopper and Pearson 1934). All are nan where
+    every pair is equal: equal is neither better nor worse.
     """
     array = np.asarray(differences, dtype=np.float64)
     unequal = array[array != 0]
-    return float((unequal < 0).mean()) if unequal.size else float("nan")
+    if not unequal.size:
+        return Improvement(float("nan"), float("nan"), float("nan"))
+    better = int((unequal < 0).sum())
+    found = stats.binomtest(better, unequal.size).proportion_ci(level)
+    return Improvement(better / unequal.size, float(found.low), float(found.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +180,13 @@ class Summary:
 class Differences:
     """Trials of one combination -> one row a placement: `metric` minus the baseline's, by seed.
 
-    Columns: `pairs`, `difference`, `_low`, `_high`, `_values`, `p` (paired t), `p_holm` (over all
-    placements compared here), in how many pairs the placement is `better` and in how many exactly
-    `equal`, `improvement`, and `variance_ratio`: the variance of the paired difference over that of
-    an unpaired one (below 1: pairing helped; nan below three pairs).
+    Columns: `pairs`, `difference`, `_low`, `_high`, `_values`; the `variance` of one pair's
+    difference and its degrees of freedom `df`, both of the moderated t (`moderation`; the family
+    are the placements compared here), of which the interval and `p` are; `p_holm` (over the same
+    family); `p_plain`, of the plain paired t test; in how many pairs the placement is `better` and
+    in how many exactly `equal`; `improvement`, `_low`, `_high`; and `variance_ratio`: the variance
+    of the paired difference over that of an unpaired one (below 1: pairing helped).
+    From three pairs on; below them, and with an infinite one, intervals and tests are nan.
     Empty where the combination has no baseline or no finished trial of it. Raises AblateError for
     a name that has two placements, or two trials of one seed.
     """
@@ -172,8 +206,31 @@ class Differences:
             if not (group["key"].isin(reference["key"])).all():
                 names: dict[str, object] = {"strategy": strategy, "arguments": arguments}
                 rows.append(names | self._row(group.set_index("seed"), reference))
-        frame = pd.DataFrame(rows, columns=_DIFFERENCES)
+        frame = self._tested(pd.DataFrame(rows, columns=_DIFFERENCES))
         return frame.assign(p_holm=_holm_by_placement(frame))
+
+    def _tested(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Add interval and p-value; a placement shown under two names is one of the family."""
+        values = [np.array(own, dtype=np.float64) for own in rows["difference_values"]]
+        testable = np.array([_testable(own) for own in values], dtype=bool)
+        family = rows[testable].drop_duplicates("placement")
+        counts = family["pairs"].to_numpy(dtype=np.float64)
+        own = [float(np.var(pair, ddof=1)) for pair in family["difference_values"]]
+        variance, df = moderated(np.array(own, dtype=np.float64), counts - 1)
+        error = np.sqrt(variance / counts)
+        means = family["difference"].to_numpy(dtype=np.float64)
+        half = special.stdtrit(df, (1 + self.level) / 2) * error
+        tested = pd.DataFrame(
+            {
+                "variance": variance, "df": df, "p": two_sided(means, error, df),
+                "difference_low": means - half, "difference_high": means + half,
+            },
+            index=pd.Index(family["placement"]),
+        )  # fmt: skip
+        found = {name: rows["placement"].map(column) for name, column in tested.items()}
+        return rows.assign(
+            **{str(name): column.astype(np.float64) for name, column in found.items()}
+        )
 
     def _row(self, group: pd.DataFrame, reference: pd.DataFrame) -> dict[str, object]:
         both = group[[self.metric, "placement"]].join(
@@ -182,18 +239,19 @@ class Differences:
         # Of two infinite perplexities neither is known to be the better one.
         both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
-        found = seed_mean(change.to_list(), level=self.level)
+        values = change.to_list()
+        share = improvement(values, level=self.level)
         return {
             "placement": group["placement"].iloc[0],
-            "pairs": found.n,
-            "difference": found.mean,
-            "difference_low": found.low,
-            "difference_high": found.high,
-            "difference_values": found.values,
-            "p": paired_p(found.values),
-            "better": sum(value < 0 for value in found.values),
-            "equal": sum(value == 0 for value in found.values),
-            "improvement": improvement(found.values),
+            "pairs": len(values),
+            "difference": seed_mean(values).mean,
+            "difference_values": tuple(values),
+            "p_plain": paired_p(values),
+            "better": sum(value < 0 for value in values),
+            "equal": sum(value == 0 for value in values),
+            "improvement": share.share,
+            "improvement_low": share.low,
+            "improvement_high": share.high,
             "variance_ratio": _variance_ratio(both[self.metric], both["reference"]),
         }
 
@@ -202,8 +260,8 @@ class Differences:
 class Lead:
     """The placement of lowest mean, and the labels of those from which it cannot be told apart.
 
-    Told apart is a paired t test against each other placement with p < `SIGNIFICANT` after Holm's
-    correction over them all; fewer than three pairs tell nothing apart.
+    Told apart is a moderated t test of the paired differences against each other placement, with
+    p < `SIGNIFICANT` after Holm's correction over them all; fewer than three pairs tell nothing.
     """
 
     strategy: str

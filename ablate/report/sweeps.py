@@ -81,10 +81,19 @@ def spotlight(summary: pd.DataFrame, *, most: int = MOST) -> pd.DataFrame:
     """
     if len(summary) <= most:
         return summary
-    ordered = summary.sort_values("valid_ppl", kind="stable")
+    return summary[chosen_by_validation(summary)]
+
+
+def chosen_by_validation(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row has the lowest mean validation perplexity of its sweep, or is the baseline.
+
+    A sweep is one strategy with the same choices (all but rates). Of equal rows it is the first,
+    and so it is where none has finished.
+    """
+    ordered = rows.sort_values("valid_ppl", kind="stable")
     sweeps = ordered.assign(choices=ordered["arguments"].map(_choices))
     best = sweeps.drop_duplicates(["strategy", "choices"]).index
-    return summary[summary.index.isin(best) | summary["baseline"].astype(bool)]
+    return rows.index.to_series().isin(best) | rows["baseline"].astype(bool)
 
 
 def without_dial(label: str, dial_value: float | None) -> str:

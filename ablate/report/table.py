@@ -9,16 +9,35 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ablate.report.columns import Column, Entry, compared, counted, labelled, measured, paired
+from ablate.report.columns import (
+    Column,
+    Entry,
+    compared,
+    counted,
+    labelled,
+    measured,
+    paired,
+    probable,
+    where,
+)
 from ablate.report.combination import Combination
+from ablate.report.escape import comment
+from ablate.report.escape import markdown as escaped
 from ablate.report.grid import Layout, csv_of, entries_of, latex_of, markdown_of, text_of
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
+from ablate.report.sweeps import chosen_by_validation
 from ablate.report.unknown import UnknownTargets, caption, unknown_targets
+from ablate.report.verdict import verdict
 from ablate.status import Status
 
 # What did not finish; a column that would be all zero is left out.
 LOST = (Status.DIVERGED, Status.FAILED)
+
+_CHOSEN = (
+    "Test is shown of what validation chose within a sweep, and of the baseline; --show-test all "
+    "shows the rest."
+)
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
 _LAYOUTS: tuple[Layout, ...] = (
@@ -55,6 +74,11 @@ class Table:
         return frozenset(metric for metric, lead in self.leads.items() if not lead.rivals)
 
     @property
+    def verdict(self) -> str:
+        """What is decided and what is not, in a sentence; it stands above the table."""
+        return verdict(self.rows, self.baseline)
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns to read, left to right."""
         against = f"to {self.baseline}"
@@ -71,26 +95,35 @@ class Table:
             columns += [
                 Column("valid difference", against, measured("valid_difference", signed)),
                 Column(
-                    "test difference", against, measured("test_difference", signed),
+                    "test difference", against,
+                    where("test_shown", measured("test_difference", signed)),
                     terminal=False, page=False,
                 ),
                 Column("better", "pairs", compared, terminal=False),
+                Column("P(better)", "95 %", probable, terminal=False),
             ]  # fmt: skip
             if self._unpaired:
                 columns.append(Column("pairs", "", paired, page=False, files=False))
         if self.rows["valid_p_holm"].notna().any():
-            holm = Column("p", "Holm", lambda r: Entry(p_value(r["valid_p_holm"])), terminal=False)
-            columns.append(holm)
+            columns += [
+                Column("p", "Holm", lambda r: Entry(p_value(r["valid_p_holm"])), terminal=False),
+                Column(
+                    "p", "paired t", lambda r: Entry(p_value(r["valid_p_plain"])), terminal=False
+                ),
+            ]
         return tuple(columns)
 
     def _perplexities(self, split: str) -> list[Column]:
         """A split's perplexity, and that over known words where others were counted."""
         name, known = f"{split}_ppl", f"{split}_known_ppl"
-        lowest = self.rows[name].min() if name in self.leading else None
-        columns = [Column(split, "ppl", measured(name, perplexity, lowest))]
+        rows = self.rows[self.rows["test_shown"]] if split == "test" else self.rows
+        lowest = rows[name].min() if name in self.leading else None
+        metrics = {split: measured(name, perplexity, lowest)}
         if known in self.rows:
-            columns.append(Column(f"known {split}", "ppl", measured(known, perplexity)))
-        return columns
+            metrics[f"known {split}"] = measured(known, perplexity)
+        if split == "test":
+            metrics = {head: where("test_shown", write) for head, write in metrics.items()}
+        return [Column(head, "ppl", write) for head, write in metrics.items()]
 
     @property
     def _unpaired(self) -> bool:
@@ -116,12 +149,17 @@ class Table:
         return csv_of(pd.concat(parts).drop(columns="position"))
 
     def markdown(self) -> str:
-        """A Markdown table, and its caption; what leads is bold."""
-        return markdown_of(self.columns, self.rows, self.caption)
+        """What is decided, a Markdown table and its caption; what leads is bold."""
+        above = f"{escaped(self.verdict)}\n\n" if self.verdict else ""
+        return above + markdown_of(self.columns, self.rows, self.caption)
 
     def latex(self) -> str:
-        """A tabular for the package `booktabs`, its caption in a comment; what leads is bold."""
-        return latex_of(self.columns, self.rows, self.caption)
+        """A tabular for the package `booktabs`; what leads is bold.
+
+        What is decided and the caption stand in comments above it.
+        """
+        above = comment(self.verdict) if self.verdict else ""
+        return above + latex_of(self.columns, self.rows, self.caption)
 
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, seeds and intervals go, then columns, and then
@@ -129,10 +167,11 @@ class Table:
         return text_of(self.columns, self.rows, _LAYOUTS, width)
 
 
-def make_table(combination: Combination) -> Table:
+def make_table(combination: Combination, *, show_test: bool = False) -> Table:
     """Count and compare the trials of one combination that the study file asks for.
 
-    They are the family of Holm's correction. Raises AblateError where none has run.
+    They are the family of Holm's correction. Test is shown of what validation chose in each sweep
+    and of the baseline, or, with `show_test`, of all. Raises AblateError where none has run.
     """
     trials = combination.trials
     found = unknown_targets(trials)
@@ -140,16 +179,18 @@ def make_table(combination: Combination) -> Table:
     missing = combination.missing.groupby(list(PLACEMENT)).size().rename("missing")
     rows = rows.merge(missing, on=list(PLACEMENT), how="left")
     rows["missing"] = rows["missing"].fillna(0).astype(int)
-    leads = {
-        metric: lead
-        for metric in ("valid_ppl", "test_ppl")
-        if (lead := lead_of(trials, metric)) is not None
-    }
-    return Table(rows, _label(trials), leads, caption(found))
+    rows["test_shown"] = show_test | chosen_by_validation(rows)
+    tested = trials.merge(rows.loc[rows["test_shown"], list(PLACEMENT)], on=list(PLACEMENT))
+    found_leads = {"valid_ppl": lead_of(trials), "test_ppl": lead_of(tested, "test_ppl")}
+    leads = {metric: lead for metric, lead in found_leads.items() if lead is not None}
+    hidden = "" if rows["test_shown"].all() else _CHOSEN
+    return Table(rows, _label(trials), leads, f"{hidden} {caption(found)}".strip())
 
 
-def make_other_table(combination: Combination) -> Table | None:
+def make_other_table(combination: Combination, *, show_test: bool = False) -> Table | None:
     """The trials that the study file does not ask for, with no p-value; None where there are none.
+
+    Their test is shown with `show_test` alone: nothing was chosen among them.
 
     They are in no family: whatever was tried beside the study must not change what it finds.
     """
@@ -159,9 +200,9 @@ def make_other_table(combination: Combination) -> Table | None:
     against = baseline_of(combination.trials[combination.trials["status"] == Status.OK])
     trials = others if against is None else pd.concat([others, against])
     rows = _rows(others, trials, known=unknown_targets(others))
-    tests = [f"{split}_{name}" for split in ("valid", "test") for name in ("p", "p_holm")]
+    tests = [f"{split}_{p}" for split in ("valid", "test") for p in ("p", "p_holm", "p_plain")]
     rows[tests] = float("nan")
-    return Table(rows.assign(missing=0), _label(trials))
+    return Table(rows.assign(missing=0, test_shown=show_test), _label(trials))
 
 
 def _rows(

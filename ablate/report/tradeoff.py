@@ -39,9 +39,7 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
     95 % t intervals, from three seeds on. Where there are too many placements to name, all but the
     best of each sweep are small and faint. `trials` holds one combination.
     """
-    require_one(trials)
-    summary = Summary(METRICS)(trials)
-    summary = within_reach(summary[summary["n"] > 0])
+    summary = within_reach(tradeoff_rows(trials))
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     axes = figure.subplots()
     perplexity_axis(axes, "y", seed_values(summary, "valid_ppl"))
@@ -73,6 +71,13 @@ def tradeoff(trials: pd.DataFrame) -> Figure:
     lines += _across(axes, summary) + _crosses(named)
     write_names(axes, names, points=np.concatenate(points), lines=lines)
     return figure
+
+
+def tradeoff_rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a placement with a finished trial: its gaps and its validation perplexities."""
+    require_one(trials)
+    summary = Summary(METRICS)(trials)
+    return summary[summary["n"] > 0]
 
 
 def _means(rows: pd.DataFrame) -> np.ndarray:

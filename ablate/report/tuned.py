@@ -135,19 +135,22 @@ def shown(part: Combination) -> Combination:
     )
 
 
-def tuned_table(part: Combination) -> Table:
+def tuned_table(part: Combination, *, show_test: bool = False) -> Table:
     """The main table of any combination; of a tuned one a row a search, and its default point's.
+
+    `show_test` shows the test of rows that validation did not choose within a sweep.
 
     A default point's row has its validation on the seed of the search and no test: test is shown
     of what validation chose, and of nothing else.
     """
     if not is_tuned(part):
-        return make_table(part)
+        return make_table(part, show_test=show_test)
     view, searches = shown(part), searches_of(part)
     named = _named_rows(view, searches)
     trials = pd.concat([view.trials, *(row["trial"] for row in named)])
     known = _named_columns(named)
-    table = make_table(replace(view, trials=trials.sort_values("position", kind="stable")))
+    ordered = replace(view, trials=trials.sort_values("position", kind="stable"))
+    table = make_table(ordered, show_test=True)
     rows = table.rows.merge(known, on=list(PLACEMENT), how="left")
     words = _caption(searches)
     return replace(

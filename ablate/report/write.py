@@ -10,20 +10,20 @@ from ablate.errors import AblateError, AblateWarning
 from ablate.files import write_whole
 from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
+from ablate.report.exports import SUFFIXES
 from ablate.report.figures import draw_figures
 from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.report.page import Section, render
-from ablate.report.panel import Panel
 from ablate.report.panels import NAMES, panels_of
 from ablate.report.style import lacking
-from ablate.report.table import Table, make_other_table
+from ablate.report.table import make_other_table
 from ablate.report.tuned import shown, tuned_table
 from ablate.store import Store, left_out
 from ablate.store.listing import list_stores
 
 FOLDER = "report"
 
-_SUFFIXES = ("csv", "md", "tex")
+_FIGURES = ("svg", "png", "csv")
 
 # So many signs that the typeface lacks are named.
 _SIGNS = 5
@@ -40,32 +40,38 @@ class Report:
 
 
 def build(
-    results: Path, study: str | None = None, profile: str | None = None
+    results: Path,
+    study: str | None = None,
+    profile: str | None = None,
+    *,
+    show_test: bool = False,
 ) -> tuple[Report, ...]:
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
-    what is asked, what comes first and what differences are to. Raises AblateError where there are
+    what is asked, what comes first and what differences are to. Test is shown of what validation
+    chose, or, with `show_test`, of every placement. Raises AblateError where there are
     no results, where the file has mistakes or is another study, or the folder cannot be written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
     begun = [store for store in stores if store.begun]
     asked = {store: asked_of(store, study) for store in begun or stores}
-    built = tuple(_build_one(store, found) for store, found in asked.items())
+    built = tuple(_build_one(store, found, show_test) for store, found in asked.items())
     _warn_of_signs(asked)
     return built
 
 
-def _build_one(store: Store, asked: Asked) -> Report:
+def _build_one(store: Store, asked: Asked, show_test: bool) -> Report:
     cells = asked.of(read_cells(store))
     parts = split(read_trials(store, cells), read_epochs(store), cells, asked.baseline)
     sections = tuple(
         Section(
+            f"{store.study}-{store.profile}",
             part,
-            tuned_table(part),
+            tuned_table(part, show_test=show_test),
             draw_figures(part),
-            make_other_table(shown(part)),
+            make_other_table(shown(part), show_test=show_test),
             panels_of(part),
         )
         for part in parts
@@ -115,29 +121,19 @@ def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
     figures.mkdir(parents=True, exist_ok=True)
     written = {folder / "index.html"}
     for section in sections:
-        for suffix, text in _tables(section).items():
-            written.add(_put(folder / f"{section.name_of(section.table)}.{suffix}", text.encode()))
-        for panel in section.panels:
-            for suffix, text in _forms(panel, panel.csv()).items():
-                written.add(_put(folder / f"{section.name_of(panel)}.{suffix}", text.encode()))
+        for table in (section.table, *section.panels):
+            for suffix, text in section.files_of(table).items():
+                written.add(_put(folder / f"{section.name_of(table)}.{suffix}", text.encode()))
         for figure in section.figures:
             name = f"{section.prefix}{figure.name}"
             written.add(_put(figures / f"{name}.svg", figure.svg.encode()))
             written.add(_put(figures / f"{name}.png", figure.png))
+            written.add(_put(figures / f"{name}.csv", figure.csv.encode()))
     _put(folder / "index.html", page.encode())
-    tables = [f"*{name}.{suffix}" for name in ("table", *NAMES) for suffix in _SUFFIXES]
-    for pattern in (*tables, "figures/*.svg", "figures/*.png"):
+    tables = [f"*{name}.{suffix}" for name in ("table", *NAMES) for suffix in SUFFIXES]
+    for pattern in (*tables, *(f"figures/*.{suffix}" for suffix in _FIGURES)):
         for path in set(folder.glob(pattern)) - written:
             path.unlink()
-
-
-def _tables(section: Section) -> dict[str, str]:
-    return _forms(section.table, section.table.csv(section.others))
-
-
-def _forms(table: Table | Panel, csv: str) -> dict[str, str]:
-    """What stands in a table's files, by suffix."""
-    return dict(zip(_SUFFIXES, (csv, table.markdown(), table.latex()), strict=True))
 
 
 def _put(path: Path, content: bytes) -> Path:

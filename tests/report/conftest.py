@@ -28,7 +28,9 @@ def squares_for_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A square for each figure: for what becomes of the files, whatever they show."""
     square = '<svg width="1pt" height="1pt"><path d="M 0 0 H 1 V 1 H 0 z"/></svg>'
     plots = [plot for plot in PLOTS if plot.tells is None]
-    drawn = tuple(Drawn(plot.name, plot.title, "A square.", square, b"square") for plot in plots)
+    drawn = tuple(
+        Drawn(plot.name, plot.title, "A square.", square, b"square", "x\n1\n") for plot in plots
+    )
     monkeypatch.setattr("ablate.report.write.draw_figures", lambda part: drawn)
 
 

@@ -1,5 +1,6 @@
 """Figures: nothing cut off, no key over data, one combination, honest captions."""
 
+import io
 import math
 import warnings
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from read_stores import combinations_of, epochs_of, trials_of
-from written_stores import QUICK, rewrite, write_study
+from written_stores import QUICK, Point, rewrite, write_study
 
 from ablate.errors import AblateError, AblateWarning
 from ablate.report import build, epochs, results
@@ -24,6 +25,8 @@ from ablate.report.curves import learning_curves
 from ablate.report.dial import by_dial
 from ablate.report.figures import PLOTS, caption, draw_figures
 from ablate.report.names import ELLIPSIS
+from ablate.report.numbers import signed
+from ablate.report.paired import paired_differences, paired_rows
 from ablate.report.placements import gap_by_placement
 from ablate.report.statistics import Summary
 from ablate.report.style import png, svg
@@ -35,7 +38,14 @@ from ablate.store.files import write_table
 from ablate.store.schema import CELLS, table_of
 
 FOLDERS = ("three_seeds", "two_seeds", "one_seed", "sweeps")
-KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff")
+KINDS = ("by_dial", "learning_curves", "gap_by_placement", "tradeoff", "paired_differences")
+DRAW = {
+    "by_dial": by_dial,
+    "gap_by_placement": gap_by_placement,
+    "tradeoff": tradeoff,
+    "paired_differences": paired_differences,
+}
+PLOT_OF = {plot.name: plot for plot in PLOTS}
 
 
 @cache
@@ -43,9 +53,7 @@ def draw(kind: str, folder: Path) -> Figure:
     trials = trials_of(folder)
     if kind == "learning_curves":
         return learning_curves(trials, epochs_of(folder))
-    return {"by_dial": by_dial, "gap_by_placement": gap_by_placement, "tradeoff": tradeoff}[kind](
-        trials
-    )
+    return DRAW[kind](trials)
 
 
 @pytest.fixture(params=[f"{folder}/{kind}" for folder in FOLDERS for kind in KINDS])
@@ -275,8 +283,10 @@ def test_a_perplexity_that_no_axis_holds_stands_at_its_end(kind: str, far: Path)
     figure.draw_without_rendering()
     panels = [axes for axes in figure.axes if axes.get_visible()]
     axes = panels[1] if kind == "gap_by_placement" else panels[0]
-    low, high = axes.get_xlim() if kind == "gap_by_placement" else axes.get_ylim()
-    assert 0 < low < high < 2700
+    rows = kind in ("gap_by_placement", "paired_differences")
+    low, high = axes.get_xlim() if rows else axes.get_ylim()
+    assert low < high < 2700
+    assert low > (-2700 if kind == "paired_differences" else 0)
     words = {text.get_text() for text in figure.findobj(Text)}
     assert {"locked .5", "locked"} & words
 
@@ -284,11 +294,12 @@ def test_a_perplexity_that_no_axis_holds_stands_at_its_end(kind: str, far: Path)
 def test_the_table_has_what_the_axis_has_not(far: Path, two_seeds: Path):
     """Captions say so, and the table has each number."""
     [part] = combinations_of(far)
-    assert "drawn at the axis's end" in caption(PLOTS[3], part)
+    assert "drawn at the axis's end" in caption(PLOT_OF["gap-by-placement"], part)
     table = make_table(part).text(200)
     assert "5.2e21" in table
     assert "inf" in table
-    assert "axis's end" not in caption(PLOTS[3], combinations_of(two_seeds)[0])
+    other = combinations_of(two_seeds)[0]
+    assert "axis's end" not in caption(PLOT_OF["gap-by-placement"], other)
 
 
 def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
@@ -298,6 +309,50 @@ def test_all_at_inf(write: Callable[..., Store], tmp_path: Path):
         rewrite(store, "trials", key, lambda _: {"valid_nll_last": math.inf, "gap_last": math.inf})
     [part] = combinations_of(tmp_path)
     assert len(draw_figures(part)) == 4
+
+
+def test_paired_differences_are_the_tables(three_seeds: Path):
+    """Row by row the numbers of the table, the lowest first, and no row of the baseline."""
+    trials = trials_of(three_seeds)
+    rows = paired_rows(trials)
+    [part] = combinations_of(three_seeds)
+    table = make_table(part).rows.set_index("label")
+    assert "none" not in rows["label"].tolist()
+    assert rows["difference"].dropna().is_monotonic_increasing
+    for _, row in rows[rows["difference"].notna()].iterrows():
+        known = table.loc[row["label"]]
+        for name in ("difference", "difference_low", "difference_high", "difference_values"):
+            assert row[name] == known[f"valid_{name}"] or np.isnan(row[name])
+    texts = [text.get_text() for text in draw("paired_differences", three_seeds).axes[0].texts]
+    assert len(texts) == len(rows)
+    assert texts[0].startswith(signed(rows["difference"].iloc[0]))
+
+
+def test_a_placement_without_a_pair_has_a_word(write: Callable[..., Store], tmp_path: Path):
+    """What diverged, and what shares no seed with the baseline, says so in its row."""
+    write(tmp_path, seeds=2, points=QUICK[:4], diverged=((1, 1), (1, 2)), pending=((0, 2), (3, 1)))
+    axes = paired_differences(trials_of(tmp_path)).axes[0]
+    assert [text.get_text() for text in axes.texts][1:] == ["2 diverged", "no pair yet"]
+
+
+def test_the_baseline_under_another_name_is_no_row(write: Callable[..., Store], tmp_path: Path):
+    """A placement with the very cells of the baseline has no difference to it."""
+    write(tmp_path, seeds=3, points=(*QUICK[:2], Point("zaremba2014", {"rate": 0.0}, 76, 262)))
+    assert paired_rows(trials_of(tmp_path))["label"].tolist() == ["zaremba2014 .25"]
+
+
+def test_each_figure_has_its_numbers(three_seeds: Path):
+    """A CSV a figure: every placement that is drawn, in full."""
+    [part] = combinations_of(three_seeds)
+    frames = {drawn.name: pd.read_csv(io.StringIO(drawn.csv)) for drawn in draw_figures(part)}
+    assert set(frames) == {plot.name for plot in PLOTS if plot.tells is None}
+    labels = set(make_table(part).rows["label"])
+    for name, frame in frames.items():
+        assert set(frame["label"]) == labels - ({"none"} if name == "paired-differences" else set())
+    curves = frames["learning-curves"]
+    one = curves[(curves["label"] == "none") & (curves["seed"] == 1)]
+    assert one["epoch"].tolist() == [*range(1, 9)]
+    assert np.allclose(np.log(one["valid_ppl"]), one["valid_nll"])
 
 
 def test_loss_that_overflows(write_few: Callable[..., Store], tmp_path: Path):
@@ -321,12 +376,7 @@ def test_long_names_fit_and_stay_apart(kind: str, three_seeds: Path):
     label = [f"{name}{LONG.format(number=at)}" for name, at in trials[["label", "position"]].values]
     trials = trials.assign(label=label)
     curves = epochs_of(three_seeds)
-    figure = {
-        "by_dial": lambda: by_dial(trials),
-        "learning_curves": lambda: learning_curves(trials, curves),
-        "gap_by_placement": lambda: gap_by_placement(trials),
-        "tradeoff": lambda: tradeoff(trials),
-    }[kind]()
+    figure = learning_curves(trials, curves) if kind == "learning_curves" else DRAW[kind](trials)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     box = figure.get_tightbbox(canvas.get_renderer())
@@ -357,10 +407,10 @@ def test_signs_without_a_glyph_are_said_once(
 def test_a_curve_on_fewer_tokens_is_said_to_be(two_seeds: Path):
     """Where the curve's train loss is not the headline's, the caption says what it is of."""
     [part] = combinations_of(two_seeds)
-    words = "as many as the validation split has"
-    assert words not in caption(PLOTS[1], part)
+    words, curves = "as many as the validation split has", PLOT_OF["learning-curves"]
+    assert words not in caption(curves, part)
     shorter = part.epochs.assign(train_nll=part.epochs["train_nll"] + 0.01)
-    assert words in caption(PLOTS[1], replace(part, epochs=shorter))
+    assert words in caption(curves, replace(part, epochs=shorter))
 
 
 def test_one_epoch_is_a_point(write_few: Callable[..., Store], tmp_path: Path):
@@ -389,15 +439,18 @@ def test_captions_say_what_was_measured(plot, three_seeds: Path):
         "dropout off",
     ):
         assert words in text
-    assert ("t intervals" in text) == (plot.name != "learning-curves")
+    unpaired = plot.name not in ("learning-curves", "paired-differences")
+    assert ("t intervals of each mean by itself" in text) == unpaired
+    assert ("intervals of the paired difference" in text) == (plot.name == "paired-differences")
 
 
 def test_captions_admit_what_is_left_out(sweeps: Path, two_seeds: Path):
     """A figure that shows a choice of placements says so, and so does one without intervals."""
     [many], [few] = combinations_of(sweeps), combinations_of(two_seeds)
-    assert "Only the best of each sweep" in caption(PLOTS[2], many)
-    assert "Only the best" not in caption(PLOTS[2], few)
-    assert "Too few seeds for intervals" in caption(PLOTS[2], few)
+    plot = PLOT_OF["gap-by-placement"]
+    assert "Only the best of each sweep" in caption(plot, many)
+    assert "Only the best" not in caption(plot, few)
+    assert "Too few seeds for intervals" in caption(plot, few)
 
 
 def test_figures_are_functions_of_a_frame(two_seeds: Path):

@@ -8,6 +8,7 @@ import pytest
 from design_frames import part as combination
 from design_frames import row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import stats
 
 from ablate.report import designs
 from ablate.report.combination import Combination
@@ -18,7 +19,8 @@ from ablate.report.leave_one_out import (
     leave_one_out,
     leave_one_out_panel,
 )
-from ablate.report.statistics import holm, paired_p, seed_mean
+from ablate.report.moderation import moderated
+from ablate.report.statistics import holm, paired_p
 
 WHOLE = (200.0, 202.0, 198.0)
 # By seed, without each edge: input helps a lot, weight a little, output harms.
@@ -58,16 +60,13 @@ def test_differences_are_paired_by_seed() -> None:
     values = [(15.0, 16.0, 14.0), (3.0, 2.0, 4.0), (-3.0, -2.5, -2.0)]
     for found, expected in zip(rows["difference_values"], values, strict=True):
         assert found == pytest.approx(expected)
-    # 15 ± t(.975, 2) / sqrt(3), of a standard deviation of 1.
-    half = 4.302653 / math.sqrt(3)
-    first = rows.iloc[0]
-    assert first[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(
-        [15.0, 15.0 - half, 15.0 + half], rel=1e-6
-    )
-    assert first["difference"] == pytest.approx(seed_mean(values[0]).mean)
-    p = [paired_p(one) for one in values]
-    assert rows["p"].tolist() == pytest.approx(p)
-    assert rows["p_holm"].tolist() == pytest.approx(holm(p).tolist())
+    variance, df = moderated(np.array([1.0, 1.0, 0.25]), np.full(3, 2.0))
+    assert rows["variance"].to_numpy() == pytest.approx(variance)
+    half = stats.t.ppf(0.975, df) * np.sqrt(variance / 3)
+    assert rows["difference_high"].to_numpy() == pytest.approx(np.array([15.0, 3.0, -2.5]) + half)
+    assert rows["difference"].tolist() == pytest.approx([15.0, 3.0, -2.5])
+    assert rows["p_plain"].tolist() == pytest.approx([paired_p(one) for one in values])
+    assert rows["p_holm"].tolist() == pytest.approx(holm(rows["p"].tolist()).tolist())
 
 
 def test_each_bundle_is_a_family_of_its_own() -> None:
@@ -207,7 +206,12 @@ def test_it_stands_among_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     part: Combination = combination(bundle())
     [drawn] = draw_figures(part)
     assert drawn.name == "leave-one-out"
-    for words in ("above zero the edge helps", "Holm's correction", "95 % Student-t", "last epoch"):
+    for words in (
+        "above zero the edge helps",
+        "Holm's correction",
+        "95 % intervals of the moderated t",
+        "last epoch",
+    ):
         assert words in drawn.caption
     assert drawn.caption == caption(designs.PLOTS[2], part)
     [panel] = designs.panels(part)
@@ -216,8 +220,8 @@ def test_it_stands_among_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first == [
         "merity2017 .4",
         "input",
-        "+15.0 \N{PLUS-MINUS SIGN} 2.5",
+        "+15.0 \N{PLUS-MINUS SIGN} 1.9",
         "200.0",
         "3",
-        ".004",
+        "< .001",
     ]

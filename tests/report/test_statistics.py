@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ablate.errors import AblateError, WrongValue
+from ablate.report.moderation import moderated
 from ablate.report.statistics import (
     Differences,
     Summary,
@@ -164,11 +165,21 @@ def test_no_p_below_three_pairs():
 
 def test_equal_is_neither_better_nor_worse():
     """Of four pairs two are better, one is equal and one worse: 2 / 3; equal ones are no share."""
-    assert improvement([-1.0, -2.0, 0.0, 3.0]) == pytest.approx(2 / 3)
-    assert math.isnan(improvement([0.0, 0.0]))
-    assert math.isnan(improvement([]))
+    assert improvement([-1.0, -2.0, 0.0, 3.0]).share == pytest.approx(2 / 3)
+    assert math.isnan(improvement([0.0, 0.0]).share)
+    assert math.isnan(improvement([]).low)
     row = Differences()(trials(none=[100.0, 200.0, 300.0], b=[100.0, 190.0, 300.0])).iloc[0]
     assert (row["better"], row["equal"], row["pairs"]) == (1, 2, 3)
+
+
+def test_the_interval_of_an_improvement_is_the_exact_binomial_one():
+    """Better in 3 of 3 leaves anything from .025 ** (1 / 3) on; a worse one mirrors it."""
+    found = improvement([-1.0, -2.0, -3.0])
+    assert (found.share, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / 3))
+    worse = improvement([1.0, 2.0, 3.0])
+    assert (worse.share, worse.low) == (0.0, 0.0)
+    assert worse.high == pytest.approx(1 - found.low)
 
 
 def test_summary_counts_and_never_averages_the_lost():
@@ -204,6 +215,39 @@ def test_differences_are_paired_by_seed():
     assert row["difference_high"] == pytest.approx(-10 + 4.30265273 * 5 / math.sqrt(3))
     assert row["improvement"] == 1.0
     assert row["p"] == pytest.approx(stats.ttest_rel([90, 195, 285], [100, 200, 300]).pvalue)
+
+
+def test_placements_of_a_family_lend_each_other_degrees_of_freedom():
+    """Interval and p are of the moderated variance; the plain test of the pair stands beside it."""
+    frame = trials(
+        none=[100.0, 200.0, 300.0], a=[90.0, 195.0, 285.0], b=[80.0, 178.0, 279.0],
+        c=[110.0, 204.0, 302.0],
+    )  # fmt: skip
+    found = Differences()(frame).set_index("strategy")
+    values = np.array([found.loc[name, "difference_values"] for name in "abc"])
+    variance, df = moderated(values.var(axis=1, ddof=1), np.full(3, 2.0))
+    assert found["variance"].to_numpy() == pytest.approx(variance)
+    assert found["df"].tolist() == df.tolist() == [3.0] * 3
+    half = stats.t.ppf(0.975, df) * np.sqrt(variance / 3)
+    assert found["difference_high"].to_numpy() == pytest.approx(values.mean(axis=1) + half)
+    p = 2 * stats.t.sf(np.abs(values.mean(axis=1)) / np.sqrt(variance / 3), df)
+    assert found["p"].to_numpy() == pytest.approx(p)
+    plain = stats.ttest_1samp(values, 0.0, axis=1).pvalue
+    assert found["p_plain"].to_numpy() == pytest.approx(plain)
+    # What has two pairs is in no family, and borrows nothing.
+    two = Differences()(trials(none=[1.0, 2.0, 4.0], a=[1.5, 2.6, 4.4], b=[1.0, 2.5, "failed"]))
+    assert two["df"].tolist()[0] == 2.0
+    assert two[["variance", "p", "difference_low"]].iloc[1].isna().all()
+
+
+def test_a_second_name_lends_nothing():
+    """A placement under two names is one of the family."""
+    values = {"none": [100.0, 200.0, 300.0], "b": [90.0, 195.0, 285.0], "c": [99.0, 202.0, 297.0]}
+    once = Differences()(trials(**values)).set_index("strategy")
+    twice = Differences()(trials(**values, b_again=values["b"])).set_index("strategy")
+    for name in ("variance", "df", "p", "difference_low"):
+        assert twice.loc[["b", "c"], name].tolist() == once[name].tolist()
+        assert twice.loc["b_again", name] == twice.loc["b", name]
 
 
 def test_differences_leave_out_seeds_without_partner():

@@ -124,12 +124,37 @@ def test_csv_has_every_number_in_full(three: Table):
 
 
 def test_markdown_is_a_table(two: Table):
-    """Every row has as many entries as the head; two seeds make nothing bold."""
-    lines = two.markdown().splitlines()
+    """Every row has as many entries as the head; two seeds make nothing bold.
+
+    What is decided stands above it, and the caption below.
+    """
+    above, _, *lines, _, below = two.markdown().splitlines()
+    assert above == two.verdict.replace("_", r"\_")
+    assert below.startswith("Test is shown of what validation chose within a sweep")
     assert len(lines) == 16
     assert len({line.count("|") for line in lines}) == 1
     assert lines[0].startswith("| placement | rate (dial) | n (seeds) | train (ppl) |")
     assert "**" not in two.markdown()
+
+
+def test_test_is_shown_of_what_validation_chose(three: Table):
+    """In a sweep of three the lowest validation, and the baseline; the file has every number."""
+    shown = three.rows.set_index("label")["test_shown"]
+    sweep = three.rows[three.rows["strategy"] == "zaremba2014"].set_index("label")
+    chosen = sweep["valid_ppl"].idxmin()
+    for label in sweep.index:
+        expected = label in (chosen, three.baseline)
+        assert shown[label] == expected
+        assert (entry(three, label, "test") != "\N{EN DASH}") == expected
+    assert three.rows["test_ppl"].notna().all()
+    assert "--show-test all" in three.caption
+
+
+def test_all_tests_are_shown_where_asked(three_seeds: Path):
+    """`--show-test all`: every finished row has its test, and no word is said of it."""
+    table = make_table(combination(three_seeds), show_test=True)
+    assert table.rows["test_shown"].all()
+    assert "--show-test" not in table.caption
 
 
 def test_bold_is_what_can_be_told_apart_from_all_others(write: Write, tmp_path: Path):
@@ -165,12 +190,13 @@ def test_pairs_are_shown_where_they_differ_from_seeds(write: Write, tmp_path: Pa
 
 def test_latex_is_escaped(two: Table):
     """Signs are LaTeX's own, and rows have as many entries as columns."""
-    text = two.latex()
-    assert text.startswith("\\begin{tabular}{lrrrrrrrrr}\n\\toprule\n")
+    above, caption, text = two.latex().split("\n", 2)
+    assert (above, caption) == (f"% {two.verdict}", f"% {two.caption}")
+    assert text.startswith("\\begin{tabular}{lrrrrrrrrrr}\n\\toprule\n")
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
     assert MINUS not in text
     assert "$-$6.1" in text
-    assert all(line.count("&") == 9 for line in text.splitlines() if line.endswith("\\\\"))
+    assert all(line.count("&") == 10 for line in text.splitlines() if line.endswith("\\\\"))
 
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60])
@@ -228,8 +254,11 @@ def test_findings_name_what_differs_beyond_noise(three_seeds: Path):
     said = findings(part, table)
     significant = table.rows[table.rows["valid_p_holm"] < 0.05]
     tested = int(table.rows["valid_p_holm"].notna().sum())
-    assert said[0].startswith(f"{len(significant)} of {tested} placements differ from none")
+    decided = f"Decided at 3 seeds for {len(significant)} of {tested} placements, by validation"
+    assert said[0].startswith(decided)
+    assert said[0] == table.verdict
     assert "Holm" in said[0]
+    assert "Not decided: " in said[0]
     assert said[1].startswith("Lowest validation perplexity: merity2017 .4, ")
     assert "not told apart from" in said[1]
     assert any("better in 3 of 3 pairs" in line for line in said)
@@ -244,7 +273,8 @@ def test_findings_name_no_lowest_where_nothing_differs(write: Write, tmp_path: P
     part = combination(tmp_path)
     table = make_table(part)
     said = findings(part, table)
-    assert said[0].startswith("No placement differs from none beyond the noise of 3 seeds")
+    assert said[0].startswith("Nothing is decided at 3 seeds: no placement differs from none")
+    assert any(line.startswith("Seeds that would decide the rest") for line in said)
     assert not any("Lowest" in line for line in said)
     assert not table.leading
 
@@ -277,7 +307,8 @@ def test_another_name_of_the_baselines_trials_is_called_so(write: Write, tmp_pat
     said = findings(part, table)
     assert any(line.startswith("interlayer .5 has the same cells as none") for line in said)
     assert entry(table, "interlayer .5", "valid difference") == "\N{EN DASH}"
-    assert said[0].startswith("1 of 1 placement differs")
+    assert said[0].startswith("Decided at 3 seeds for 1 of 1 placement, ")
+    assert said[0].endswith("Not decided: none.")
 
 
 UNKNOWN = {
@@ -297,13 +328,13 @@ def test_unknown_words_are_counted_beside_the_headline(write: Write, tmp_path: P
     words = "906 of 7,376 validation targets (12 %) are words that the training vocabulary lacks"
     assert words in table.caption
     assert words in table.markdown()
-    assert table.latex().startswith("% 906 of 7,376 validation targets")
+    assert words in table.latex().splitlines()[1]
     assert "valid_known_ppl" in table.csv().splitlines()[0]
 
 
 def test_nobody_counted_unknown_words(two: Table):
     """A store from before they were counted says nothing of them."""
-    assert two.caption == ""
+    assert "targets" not in two.caption
     assert not [column.head for column in two.columns if "known" in column.head]
 
 

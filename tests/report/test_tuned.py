@@ -192,12 +192,12 @@ def test_files_and_page(tmp_path: Path):
     folder = report.page.parent
     assert {path.name for path in folder.glob("tried.*")} == {"tried.csv", "tried.md", "tried.tex"}
     assert {path.stem for path in (folder / "figures").glob("*.svg")} == {
-        "learning-curves", "gap-by-placement", "gap-against-perplexity", "best-of-k",
-        "validation-by-argument",
+        "paired-differences", "learning-curves", "gap-by-placement", "gap-against-perplexity",
+        "best-of-k", "validation-by-argument",
     }  # fmt: skip
     page = report.page.read_text(encoding="utf-8")
     assert 'href="tried.csv"' in page
-    assert "<h3>What was tried</h3>" in page
+    assert ">What was tried</h3>" in page
     assert '<small class="point">(rate .4, learning_rate .7)</small>' in page
     assert "What was tried:" in report.text
     for path in store.folder.glob("*.parquet"):

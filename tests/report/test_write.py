@@ -1,5 +1,7 @@
 """`ablate report`: the files that it writes, the page, and what it says of what is missing."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -14,6 +16,7 @@ from earlier_stores import make_first_version
 from ablate.errors import AblateError
 from ablate.report import Report, build
 from ablate.report.inline import inline
+from ablate.report.numbers import NOTHING
 from ablate.store import Store
 
 Write = Callable[..., Store]
@@ -56,10 +59,11 @@ def test_files(report: Report, three_seeds: Path):
     assert (report.study, report.profile) == ("placement", "quick")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     figures = (
-        "gap-against-perplexity", "gap-by-placement", "learning-curves", "perplexity-by-dial",
+        "gap-against-perplexity", "gap-by-placement", "learning-curves", "paired-differences",
+        "perplexity-by-dial",
     )  # fmt: skip
     assert names == [
-        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")),
+        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("csv", "png", "svg")),
         "index.html",
         "table.csv",
         "table.md",
@@ -78,13 +82,59 @@ def test_text_is_the_terminals_table(report: Report):
 
 
 def test_the_page_needs_nothing_else(page: Page):
-    """No script, and no address outside the report's folder."""
-    assert not page.all("script")
+    """One script, which stands in it; no address outside the report's folder."""
+    assert page.all("script") == [{}]
     assert not page.all("link")
     assert not re.search(r"@import|url\((?!#)", page.text)
     addresses = [tag[key] or "" for _, tag in page.tags for key in ("href", "src") if key in tag]
     assert len(addresses) > 8
     assert not [address for address in addresses if "//" in address]
+
+
+def test_nothing_runs_but_the_pages_own_script(page: Page):
+    """The page's policy forbids requests, and every script but that of the digest it names."""
+    [policy] = [tag["content"] or "" for tag in page.all("meta") if "http-equiv" in tag]
+    script = page.text.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.split("; ")[0] == "default-src 'none'"
+    assert policy.split("; ")[-1] == f"script-src 'sha256-{digest}'"
+
+
+def test_contents_lead_to_each_part(page: Page):
+    """Table, figures, placements, provenance and the words to read them by, in their order."""
+    contents = page.text.split('<nav class="contents"')[1].split("</nav>")[0]
+    assert re.findall(r'href="#([a-z0-9-]+)"', contents) == [
+        "part-1", "table-1", *(f"figure-1-{number}" for number in range(1, 6)), "placements-1",
+        "provenance-1", "reading",
+    ]  # fmt: skip
+
+
+def test_the_caption_says_what_was_measured(report: Report, page: Page):
+    """Seeds, interval, comparisons and what validation chose; beside the table and in its files."""
+    words = (
+        "mean over 2 to 3 seeds a placement with its 95 % Student-t interval",
+        "Differences are to none, paired by seed",
+        "Within each sweep of a rate, validation chose zaremba2014 .5, recurrent .5",
+    )
+    markdown = (report.page.parent / "table.md").read_text(encoding="utf-8")
+    for sentence in words:
+        assert sentence in page.text
+        assert sentence in markdown
+    assert "Corpus ptb-tenth" in markdown
+
+
+def test_latex_is_a_whole_table(report: Report):
+    """Caption, label and two lines of heads; what a page of a paper has no room for is left out."""
+    text = (report.page.parent / "table.tex").read_text(encoding="utf-8")
+    assert text.startswith("% \\usepackage{booktabs}\n\\begin{table}[t]\n")
+    assert text.endswith("\\end{tabular}\n\\end{table}\n")
+    assert "\\caption{Decided at " in text
+    assert "Perplexity per word, mean over 2 to 3 seeds" in text
+    assert "\\label{tab:placement-quick}" in text
+    heads, units = text.split("\\toprule\n")[1].split("\\midrule")[0].splitlines()
+    assert heads.startswith("placement & rate & n & ")
+    assert units.startswith(" & dial & seeds & ")
+    assert "train" not in heads
 
 
 def test_every_link_leads_somewhere(page: Page, three_seeds: Path):
@@ -94,20 +144,21 @@ def test_every_link_leads_somewhere(page: Page, three_seeds: Path):
     for link in page.all("a"):
         address = link["href"] or ""
         assert address[1:] in ids if address.startswith("#") else (folder / address).is_file()
+    assert len([link for link in page.all("a") if "download" in link]) == 3 + 3 * 5
 
 
 def test_ids_are_unique(page: Page):
-    """Four figures on one page share no id, and each reference finds its own."""
+    """The figures of one page share no id, and each reference finds its own."""
     ids = [tag["id"] for _, tag in page.tags if "id" in tag]
     assert len(ids) == len(set(ids))
     references = re.findall(r'(?:xlink:href="|url\()#([^")]+)', page.text)
     assert set(references) <= set(ids)
-    assert len(page.all("figure")) == 4
+    assert len(page.all("figure")) == 5
 
 
 def test_figures_follow_the_pages_colours(page: Page):
     """Ink, paper and the kinds are the page's variables, so that a dark page has dark figures."""
-    figures = page.text[page.text.index("<figure>") :]
+    figures = page.text[page.text.index("<figure ") :]
     for name, colour in (("paper", "#ffffff"), ("ink", "#1f2328"), ("between", "#0072b2")):
         assert f"var(--{name}, {colour})" in figures
     assert "prefers-color-scheme: dark" in page.text
@@ -125,6 +176,20 @@ def test_question_and_provenance(page: Page):
     assert "how should dropout be placed in a recurrent network?" in page.text
     for words in ("2.13.0", "Example CPU", "looped", "5f0c5f0c", "<dd>1, 2, 3</dd>", "41 min"):
         assert words in page.text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_test_is_shown_of_what_validation_chose(write_few: Write, tmp_path: Path):
+    """Of the lower rate of a sweep only where it is asked for; in page and files."""
+    write_few(tmp_path, seeds=3)
+    shown = []
+    for asked in (False, True):
+        [report] = build(tmp_path, show_test=asked)
+        lines = (report.page.parent / "table.md").read_text(encoding="utf-8").splitlines()
+        [row] = [line.split(" | ") for line in lines if line.startswith("| zaremba2014 | .25")]
+        [heads] = [line.split(" | ") for line in lines if line.startswith("| placement")]
+        shown.append(row[heads.index("test (ppl)")] != NOTHING)
+    assert shown == [False, True]
 
 
 @pytest.mark.usefixtures("without_figures")
@@ -196,7 +261,7 @@ def test_combinations_are_never_mixed(two_combinations: Path):
     assert large["n"].tolist() == [1, 1, 1]
     page = Page(report.page)
     assert len([tag for tag in page.all("table") if tag.get("class") == "ablation"]) == 2
-    assert len(list((folder / "figures").glob("*.svg"))) == 8
+    assert len(list((folder / "figures").glob("*.svg"))) == 10
     assert report.text.count("finished trials: 3 placements") == 2
 
 
@@ -228,7 +293,7 @@ def test_errors_are_escaped(write_few: Write, tmp_path: Path):
     lost = row | {"key": cell["key"], "status": "failed", "error": "<script>alert(1)</script>"}
     store.write_failure(lost)
     page = Page(build(tmp_path)[0].page)
-    assert not page.all("script")
+    assert page.all("script") == [{}]
     assert "&lt;script&gt;" in page.text
 
 
@@ -242,7 +307,7 @@ def test_again_leaves_nothing_stale(write_few: Write, tmp_path: Path):
     build(tmp_path)
     tables = sorted(path.name for path in folder.glob("*.csv"))
     assert tables == ["ptb-tenth-2x200-bf16-table.csv", "ptb-tenth-2x200-fp32-table.csv"]
-    assert len(list((folder / "figures").iterdir())) == 16
+    assert len(list((folder / "figures").iterdir())) == 2 * 5 * 3
     assert (folder / "notes.txt").read_text() == "mine"
 
 

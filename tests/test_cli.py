@@ -61,7 +61,7 @@ def test_every_command_and_option_has_help(name: str, command: click.Command) ->
 @pytest.mark.parametrize(("name", "command"), COMMANDS)
 def test_every_command_and_option_stands_in_the_readme(name: str, command: click.Command) -> None:
     """The README or a page of docs documents each, as a separate word."""
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     readme = "\n".join(page.read_text() for page in pages)
     assert f"`ablate {name}" in readme
     for parameter in command.params:

@@ -1,47 +1,212 @@
-"""What the README and docs/audit.md show of audits and mutants is what they say today."""
+"""Every snippet and every command of README and `docs/` is one that works."""
 
-import re
+import os
+import sys
+import tomllib
+import types
 from pathlib import Path
 
-import proof
-import torch
+import click
+import pytest
 from click.testing import CliRunner
+from snippets import DOCUMENTS, PAGES, ROOT, Block, blocks, files, inline_commands, shell_lines
 
-import ablate
+from ablate.cells import CELLS
 from ablate.cli import main
-from ablate.study.file import find_study
+from ablate.store import Store
+from ablate.strategies.plugins import load_file
+from ablate.study.changes import change, read_settings, select
+from ablate.study.file import find_study, parse_study
 from ablate.study.points import distinct
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-AUDIT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+# What the guide says of commands that another change brings.
+SOON = ("compare", "--show-test", "--open")
+
+SHOWN = [block for page in DOCUMENTS for block in blocks(page, "python")]
+TABLES = [block for page in DOCUMENTS for block in blocks(page, "toml")]
+# Commands that answer at once.
+QUICK = ("studies", "strategies", "explain", "cite")
 
 
-def test_the_table_of_bugs_is_the_one_that_the_tests_make():
-    """Every bug, where it shipped, what catches it."""
-    assert proof.table() in AUDIT
+def _place(block: Block) -> str:
+    return f"{block.page.stem}-{block.name or block.text.split(maxsplit=1)[0]}"
 
 
-def test_the_audit_of_the_stock_module_is_the_one_that_is_shown():
-    """`print(ablate.audit(torch.nn.LSTM(6, 8, 2, dropout=0.5)))`."""
-    assert str(ablate.audit(torch.nn.LSTM(6, 8, 2, dropout=0.5))) in README
+@pytest.fixture
+def folder(tmp_path, monkeypatch, own_strategies):
+    """A working directory with every file that the pages show."""
+    files(tmp_path)
+    for split in ("train", "valid", "test"):
+        text = tmp_path / "my-text" / f"{split}.txt"
+        text.parent.mkdir(exist_ok=True)
+        text.write_text("a word and another word\n" * 20)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with CELLS.isolated():
+        yield tmp_path
 
 
-def test_the_audit_of_a_strategy_is_the_one_that_is_shown():
-    """`ablate audit zoneout`, in a terminal of 80 columns."""
-    ran = CliRunner().invoke(main, ["audit", "zoneout"], env={"COLUMNS": "80"})
-    assert ran.exit_code == 0
-    shown = "\n".join(line.rstrip() for line in ran.output.splitlines()).strip()
-    assert f"$ ablate audit zoneout\n{shown}\n" in AUDIT
+@pytest.mark.parametrize("block", SHOWN, ids=_place)
+def test_python_runs(block, folder, monkeypatch):
+    """A block by itself, as it is copied into a file; what is under `__main__` is left out."""
+    if "ablate.results(" in block.text:
+        _store_of_placement(folder)
+    for shown in SHOWN:
+        if shown.page == block.page and shown.name and shown is not block:
+            monkeypatch.setitem(sys.modules, Path(shown.name).stem, _run(shown, monkeypatch))
+    _run(block, monkeypatch)
 
 
-def test_the_study_and_the_plugin_that_are_shown_work(tmp_path, own_strategies):
-    """The plugin's file and the study's, as a reader copies them."""
-    for name, language in (("sandwich.py", "python"), ("mine.toml", "toml")):
-        block = re.search(rf"```{language}\n(# {re.escape(name)}.*?)```", README, re.DOTALL)
-        (tmp_path / name).write_text(block[1], encoding="utf-8")
-    ran = CliRunner().invoke(main, ["cite", "--study", str(tmp_path / "mine.toml")])
-    assert ran.exit_code == 0, ran.output
-    study, _ = find_study(str(tmp_path / "mine.toml"))
+def _run(block: Block, monkeypatch) -> types.ModuleType:
+    path = Path(block.name or f"shown_{abs(hash(block.text))}.py")
+    path.write_text(block.text, encoding="utf-8")
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path.resolve())
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    exec(compile(block.text, module.__file__, "exec"), vars(module))
+    return module
+
+
+def _store_of_placement(folder: Path) -> None:
+    """Two trials of study `placement`, as a reference run has them."""
+    sys.path.insert(0, str(ROOT / "results/reference"))
+    try:
+        import store as reference_store
+    finally:
+        sys.path.pop(0)
+    kept = ROOT / "results/reference/placement-quick"
+    rows = reference_store._rows(kept, "trials")[:2]
+    cells = reference_store._rows(kept, "cells")
+    written = Store.of(folder / "results", "placement", "quick")
+    written.write_cells([cell for cell in cells if cell["key"] in {row["key"] for row in rows}])
+    for row in rows:
+        written.write(row, [], tokens={})
+
+
+@pytest.mark.parametrize("block", TABLES, ids=_place)
+def test_toml_is_a_study_file_or_a_part_of_one(block, folder):
+    """Read by the schema: a whole file, the keys at its top, or those of a profile."""
+    table = tomllib.loads(block.text)
+    if "project" in table:
+        assert table["project"]["entry-points"]["ablate.strategies"] == {"sandwich": "sandwich"}
+        return
+    whole = {
+        "question": "?",
+        "plugins": table.pop("plugins", []),
+        "profiles": table.pop("profiles", None),
+    }
+    if whole["profiles"] is None:
+        own = {"corpus": "toy", "preset": "zaremba-small", "seeds": 1} | table
+        own |= (
+            {} if "factorial" in own else {"strategies": own.get("strategies", [{"name": "none"}])}
+        )
+        if "tune" in own:
+            del own["seeds"]
+        whole["profiles"] = {"quick": own}
+    study = parse_study(
+        whole | table if block.name else whole, name="shown", where="what is shown", folder=folder
+    )
+    assert study.profile("quick").points
+
+
+def test_the_study_that_is_shown_asks_for_what_it_says(folder):
+    """The plugin's strategy among ours, at its rates."""
+    study, _ = find_study("mine.toml")
     labels = [point.label for point in distinct(study.profile().strategies)]
     assert labels == ["none", "zaremba2014 .5", "sandwich .1", "sandwich .3"]
+
+
+def _parsed(words: list[str], *, whole: bool) -> click.Context | None:
+    """What click reads of a command without `ablate`; None where a needed option is left out."""
+    if any(each in words for each in SOON if each not in _offered()):
+        return None
+    assert words[0] in main.commands, words[0]
+    try:
+        return main.commands[words[0]].make_context(words[0], list(words[1:]))
+    except click.MissingParameter:
+        if whole:
+            raise
+        return None
+
+
+def _offered() -> set[str]:
+    options = (name for each in main.commands.values() for own in each.params for name in own.opts)
+    return {*main.commands, *options}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_ones_that_there_are(page, folder):
+    """Options are parsed; studies, profiles, strategies and settings exist; scripts and targets."""
+    for words in inline_commands(page):
+        context = _parsed(words[1:], whole=False)
+        if context is not None:
+            _check(context)
+    for words in shell_lines(page):
+        while "=" in words[0]:
+            words = words[1:]
+        match Path(words[0]).name:
+            case "ablate":
+                context = _parsed(words[1:], whole=True)
+                if context is not None:
+                    _check(context)
+            case "make":
+                assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+            case "python" | "python3":
+                _check_script(words[1:])
+            case "pip":
+                assert words[1] == "install"
+            case "source":
+                assert words[1] == ".venv/bin/activate"
+            case other:
+                raise AssertionError(f"what is {other}? {' '.join(words)}")
+
+
+def _check_script(words: list[str]) -> None:
+    if words[0] == "-m":
+        top = words[1].partition(".")[0]
+        assert top in ("venv", "pip", "pytest", "mkdocs") or (ROOT / "benchmarks" / top).is_dir(), (
+            words
+        )
+    else:
+        assert (ROOT / words[0]).exists() or (ROOT / "results/reference" / words[0]).exists(), words
+
+
+def _check(context: click.Context) -> None:
+    """What click does not know: names of studies, profiles, strategies, settings."""
+    given = context.params
+    for plugin in given.get("plugins", ()):
+        load_file(Path(plugin))
+    # A letter alone stands for a name.
+    if given.get("study") and len(given["study"]) > 1:
+        study, _ = find_study(given["study"])
+        profile = given["profile"] or study.default_profile
+        if len(profile) > 1 and profile != "NAME":
+            study.profile(profile)
+            changes = read_settings(given.get("settings", ()))
+            seeds = {"seeds": given["seeds"]} if given.get("seeds") else {}
+            chosen = change(study, profile, changes | seeds, fit=False).profile(profile)
+            if given.get("strategies"):
+                select(chosen, given["strategies"].split(","))
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted(
+        {
+            tuple(words[1:])
+            for page in DOCUMENTS
+            for words in (*inline_commands(page), *shell_lines(page))
+            # NAME stands for a name; `cite` alone is a command's, not what is typed.
+            if Path(words[0]).name == "ablate"
+            and words[1] in QUICK
+            and "NAME" not in words
+            and words[1:] != ["cite"]
+        }
+    ),
+    ids=" ".join,
+)
+def test_quick_commands_run(command, folder):
+    """Those that train nothing, beside the files that the pages show."""
+    ran = CliRunner().invoke(main, list(command), env=dict(os.environ, COLUMNS="80"))
+    assert ran.exit_code == 0, ran.output
+    assert ran.output

@@ -1,8 +1,7 @@
 """The speed figures of the documents, from `results/reference/bench/*.json`.
 
 `python -m bench.documents` writes them: all tables into `results/reference/bench/README.md`, the
-parts of an update into the design note beside the code of training. A test holds the documents to
-the files.
+parts of an update into `docs/evidence/speed.md`. A test holds the documents to the files.
 """
 
 import re
@@ -14,7 +13,7 @@ from bench.tables import to_the_best
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/reference/bench"
 WHOLE = FOLDER / "README.md"
-NOTE = ROOT / "ablate/training/README.md"
+NOTE = ROOT / "docs/evidence/speed.md"
 
 _BLOCK = re.compile(
     r"(<!-- figures of results/reference/bench.*?-->\n).*?(<!-- end of figures -->)", re.S
@@ -29,7 +28,7 @@ Each section is what `make bench ARGS="--from FILE --markdown"` prints of a file
 
 
 def note(text: str, folder: Path = FOLDER) -> str:
-    """The design note with the parts of an update by vocabulary.
+    """The page of speed with the parts of an update by vocabulary.
 
     The best of its kind is in bold, with what the spreads cannot tell from it.
     """

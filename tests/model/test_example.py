@@ -1,4 +1,4 @@
-"""The README's worked example: what it shows is what runs, and it trains."""
+"""The guide's worked example: what it shows is what runs, and it trains."""
 
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from ablate.drops import VARIATIONAL, Drop
 from ablate.edges import Edge
 from ablate.placement import Placement
 
+PAGE = "docs/guide/your-model.md"
 DROPPED = Placement({Edge.RECURRENT: Drop(0.25, VARIATIONAL)})
 
 
-def test_the_readme_shows_it():
+def test_the_guide_shows_it():
     """Word for word."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"```python\n{Path(forecaster.__file__).read_text()}```" in readme
+    page = (Path(__file__).parents[2] / PAGE).read_text(encoding="utf-8")
+    assert f"```python\n{Path(forecaster.__file__).read_text()}```" in page
 
 
 @pytest.mark.parametrize("placement", [Placement(), DROPPED], ids=["none", "dropped"])

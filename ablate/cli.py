@@ -171,12 +171,20 @@ def rebuild(study: str, profile: str | None, results: Path, plugins: tuple[Path,
 @click.option("--study", help="Only this study; by default every study that has results.")
 @click.option("--profile", help="Only this profile.")
 @_RESULTS
+@click.option(
+    "--show-test",
+    type=click.Choice(["chosen", "all"]),
+    default="chosen",
+    help="Of which placements test is shown: what validation chose in each sweep, or all.",
+)
 @click.option("--open", "opening", is_flag=True, help="Open each page in the default browser.")
-def report(study: str | None, profile: str | None, results: Path, opening: bool) -> None:
+def report(
+    study: str | None, profile: str | None, results: Path, show_test: str, opening: bool
+) -> None:
     """Write each study's page, figures and tables, and print its table."""
     from ablate.report import build
 
-    written = build(results, study, profile)
+    written = build(results, study, profile, show_test=show_test == "all")
     for built in written:
         print_text(built.text)
         print_text(f"page: {built.page}\n")

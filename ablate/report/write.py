@@ -72,7 +72,7 @@ def _build_one(store: Store, asked: Asked, show_test: bool) -> Report:
             tuned_table(part, show_test=show_test),
             draw_figures(part),
             make_other_table(shown(part), show_test=show_test),
-            panels_of(part),
+            panels_of(part, store),
         )
         for part in parts
         if len(part.trials)

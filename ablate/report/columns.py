@@ -83,7 +83,7 @@ def probable(row: pd.Series) -> Entry:
     if not row["valid_pairs"] >= SEEDS_FOR_INTERVAL or pd.isna(row["valid_improvement"]):
         return Entry(NOTHING)
     ends = (row["valid_improvement_low"], row["valid_improvement_high"])
-    return Entry(share(row["valid_improvement"]), f"{share(ends[0])} to {share(ends[1])}")
+    return Entry(share(row["valid_improvement"]), f"({share(ends[0])} to {share(ends[1])})")
 
 
 def compared(row: pd.Series) -> Entry:

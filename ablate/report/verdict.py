@@ -44,11 +44,11 @@ def verdict(rows: pd.DataFrame, baseline: str | None) -> str:
             f"Nothing is decided at {at}: no placement differs from {baseline} in validation "
             f"perplexity beyond noise {_TEST}."
         )
-    undecided = names_of(tested[~found]["label"]) if not found.all() else "none"
+    undecided = names_of(tested[~found]["label"])
+    rest = f"Not decided: {undecided}." if undecided else "Nothing is left undecided."
     many = f"{found.sum()} of {len(tested)} placement{'' if len(tested) == 1 else 's'}"
     return (
-        f"Decided at {at} for {many}, by validation perplexity {_TEST}: {'; '.join(sides)}. "
-        f"Not decided: {undecided}."
+        f"Decided at {at} for {many}, by validation perplexity {_TEST}: {'; '.join(sides)}. {rest}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Make every page, table and figure of the committed results again, and what Markdown shows of them.
+"""Make every page, table and figure of the committed results again, and the blocks of Markdown.
 
     python results/reference/evidence.py            # `make evidence`: write what has changed
     python results/reference/evidence.py --check    # name what would change, and end with 1
@@ -27,7 +27,6 @@ ROOT = HERE.parents[1]
 #: Which study and profile a folder's tables are of.
 SOURCES = {
     "placement-quick": ("placement", "quick"),
-    "placement-tuned": ("placement", "tuned"),
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
     "cells": ("cells", "quick"),

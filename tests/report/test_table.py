@@ -308,7 +308,7 @@ def test_another_name_of_the_baselines_trials_is_called_so(write: Write, tmp_pat
     assert any(line.startswith("interlayer .5 has the same cells as none") for line in said)
     assert entry(table, "interlayer .5", "valid difference") == "\N{EN DASH}"
     assert said[0].startswith("Decided at 3 seeds for 1 of 1 placement, ")
-    assert said[0].endswith("Not decided: none.")
+    assert said[0].endswith("Nothing is left undecided.")
 
 
 UNKNOWN = {

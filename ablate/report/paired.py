@@ -71,8 +71,8 @@ def paired_rows(trials: pd.DataFrame) -> pd.DataFrame:
     summary = Summary((_METRIC,))(trials)
     own = {key for keys in summary.loc[summary["baseline"].astype(bool), "keys"] for key in keys}
     # Under another name, too, the baseline is no comparison.
-    same = summary["keys"].map(lambda keys: bool(keys) and set(keys) <= own)
-    shown = spotlight(summary.assign(same=same | summary["baseline"].astype(bool)))
+    same = [bool(keys) and set(keys) <= own for keys in summary["keys"]]
+    shown = spotlight(summary.assign(same=summary["baseline"].astype(bool) | same))
     # All placements are the family of the moderated test, whichever are shown.
     found = Differences(_METRIC)(trials).drop(columns="placement")
     rows = shown[~shown["same"]].drop(columns="same").merge(found, on=list(PLACEMENT), how="left")

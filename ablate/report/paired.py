@@ -71,8 +71,11 @@ def paired_rows(trials: pd.DataFrame) -> pd.DataFrame:
     summary = Summary((_METRIC,))(trials)
     own = {key for keys in summary.loc[summary["baseline"].astype(bool), "keys"] for key in keys}
     # Under another name, too, the baseline is no comparison.
-    same = np.array([bool(keys) and set(keys) <= own for keys in summary["keys"].tolist()])
-    shown = spotlight(summary.assign(same=same | summary["baseline"].to_numpy(dtype=bool)))
+    same = [
+        bool(baseline) or (len(keys) > 0 and own.issuperset(keys))
+        for baseline, keys in zip(summary["baseline"], summary["keys"], strict=True)
+    ]
+    shown = spotlight(summary.assign(same=same))
     # All placements are the family of the moderated test, whichever are shown.
     found = Differences(_METRIC)(trials).drop(columns="placement")
     rows = shown[~shown["same"]].drop(columns="same").merge(found, on=list(PLACEMENT), how="left")

@@ -17,7 +17,7 @@ the identity at an edge that the placement does not drop; b = b_ih + b_hh.
 HIDDEN holds s_{t-1}, the state that a call carries. It equals h_{t-1} unless RECURRENT holds too.
 With both, a loop of one-step calls still equals one long call.
 
-The default of each rule is that of the papers named in the README at that edge. CELL and CARRY have
+The default of each rule is that of the papers that its strategy names. CELL and CARRY have
 the scale TEST because a division by 1 - p compounds along the cell (x 9e8 in 35 steps at p = .5,
 f = .9).
 """

@@ -60,7 +60,7 @@ class Recipe(Founded):
         return Windows(*(getattr(self, name) for name in Windows._fields))
 
     def rate_of(self, epoch: int) -> float:
-        """The rate of learning in `epoch`, counted from 1."""
+        """The learning rate in `epoch`, counted from 1."""
         return self.learning_rate / self.divide ** max(0, epoch - self.hold)
 
 

@@ -28,6 +28,11 @@ def smyth(variances, freedom):
     return weight * prior.scale + (1 - weight) * variances, pooled
 
 
+def pooled(variances, freedom):
+    """One variance for all."""
+    return np.full_like(variances, variances.mean()), np.full_like(freedom, freedom.sum())
+
+
 def simulate(scenario: str, placements: int, seeds: int, test=moderated):
     """Family-wise error after Holm, and each placement's coverage, where no placement differs."""
     wide, baseline = SCENARIOS[scenario]
@@ -71,6 +76,12 @@ def test_the_paper_s_own_test_does_not_hold():
     assert error > 0.12
     _, coverage = simulate("a baseline at three times", 13, 3, smyth)
     assert coverage.mean() < 0.9
+
+
+def test_pooling_all_variances_does_not_hold():
+    """Where three placements spread three times as wide, one variance is too small for them."""
+    error, _ = simulate(HARDEST, 13, 3, pooled)
+    assert error > 0.2
 
 
 def test_the_prior_is_found_again():

@@ -38,10 +38,5 @@ def markdown(text: str) -> str:
     )
 
 
-def comment(text: str) -> str:
-    """The text as one line of comment in LaTeX."""
-    return f"% {_one_line(text)}\n"
-
-
 def _one_line(text: str) -> str:
     return _BREAKS.sub(" ", text)

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ablate.report.columns import Column, Entry
-from ablate.report.escape import comment, markdown, tex
+from ablate.report.escape import markdown, tex
 from ablate.report.names import shortened
 from ablate.tables import latex_table, markdown_table, printed
 
@@ -53,8 +53,8 @@ def markdown_of(columns: Columns, rows: pd.DataFrame, caption: str = "") -> str:
     return f"{table}\n{markdown(caption)}\n" if caption else table
 
 
-def latex_of(columns: Columns, rows: pd.DataFrame, caption: str = "") -> str:
-    """A tabular for the package `booktabs`, its caption in a comment; what leads is bold."""
+def latex_of(columns: Columns, rows: pd.DataFrame) -> str:
+    """A tabular for the package `booktabs`; what leads is bold."""
     columns = [column for column in columns if column.files]
     lines = []
     for row in entries_of(columns, rows):
@@ -62,8 +62,7 @@ def latex_of(columns: Columns, rows: pd.DataFrame, caption: str = "") -> str:
         lines.append([rf"\textbf{{{text}}}" if best else text for text, best in texts])
     # A head beside its unit would be wider than what stands below it.
     heads = [[tex(column.head) for column in columns], [tex(column.unit) for column in columns]]
-    table = latex_table(heads, lines, right=[not column.left for column in columns])
-    return (comment(caption) if caption else "") + table
+    return latex_table(heads, lines, right=[not column.left for column in columns])
 
 
 def latex_float(tabular: str, caption: str, label: str) -> str:

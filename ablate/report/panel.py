@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablate.report.columns import Column
-from ablate.report.grid import csv_of, latex_of, markdown_of, text_of
+from ablate.report.grid import csv_of, markdown_of, text_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,10 +29,6 @@ class Panel:
     def markdown(self) -> str:
         """A Markdown table, and its caption."""
         return markdown_of(self.columns, self.rows, self.caption)
-
-    def latex(self) -> str:
-        """A tabular for the package `booktabs`, its caption in a comment."""
-        return latex_of(self.columns, self.rows, self.caption)
 
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, what stands small behind the entries goes."""

@@ -1,7 +1,8 @@
-"""The ablation table of one combination: as CSV, Markdown, LaTeX and terminal text.
+"""The ablation table of one combination: its rows, its columns, and both as CSV and plain text.
 
-CSV holds every number in full; the others are for reading. How an uncertain number is written is
-the rule of `statistics`: a mean with its t interval from three seeds on, with both values at two.
+CSV holds every number in full; plain text is for reading, and so are the forms of `exports`. How an
+uncertain number is written is the rule of `statistics`: a mean with its t interval from three seeds
+on, with both values at two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,7 @@ from ablate.report.columns import (
     where,
 )
 from ablate.report.combination import Combination
-from ablate.report.escape import comment
-from ablate.report.escape import markdown as escaped
-from ablate.report.grid import Layout, csv_of, entries_of, latex_of, markdown_of, text_of
+from ablate.report.grid import Layout, csv_of, entries_of, text_of
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
 from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
 from ablate.report.sweeps import chosen_by_validation
@@ -147,19 +146,6 @@ class Table:
         parts = [self.rows.assign(asked=True)]
         parts += [others.rows.assign(asked=False)] if others else []
         return csv_of(pd.concat(parts).drop(columns="position"))
-
-    def markdown(self) -> str:
-        """What is decided, a Markdown table and its caption; what leads is bold."""
-        above = f"{escaped(self.verdict)}\n\n" if self.verdict else ""
-        return above + markdown_of(self.columns, self.rows, self.caption)
-
-    def latex(self) -> str:
-        """A tabular for the package `booktabs`; what leads is bold.
-
-        What is decided and the caption stand in comments above it.
-        """
-        above = comment(self.verdict) if self.verdict else ""
-        return above + latex_of(self.columns, self.rows, self.caption)
 
     def text(self, width: int = 100) -> str:
         """Plain text; where `width` is too small, seeds and intervals go, then columns, and then

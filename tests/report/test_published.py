@@ -247,7 +247,6 @@ def test_the_panel_in_every_form(write_ptb: Callable[..., Store]) -> None:
     assert "recipe" not in panel.text()
     assert max(map(len, panel.text(100).splitlines())) <= 100
     assert panel.csv().splitlines()[0].startswith("label,split,models,n,measured,")
-    assert r"\begin{tabular}" in panel.latex()
 
 
 LOG_PROBS = arrays.arrays(

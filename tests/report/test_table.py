@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from read_stores import combinations_of
 from written_stores import QUICK, Point
 
 from ablate.report.combination import Combination
+from ablate.report.escape import tex
+from ablate.report.exports import files_of
 from ablate.report.findings import findings
 from ablate.report.numbers import (
     MINUS,
@@ -26,6 +28,11 @@ from ablate.report.table import Table, make_table
 from ablate.store import Store
 
 Write = Callable[..., Store]
+
+
+def written(table: Table) -> Mapping[str, str]:
+    """What stands in the table's files, with its own caption."""
+    return files_of(table, caption=table.caption, label="study")
 
 
 def combination(folder: Path) -> Combination:
@@ -75,7 +82,7 @@ def test_one_seed_shows_the_value_alone(write: Write, tmp_path: Path):
     row = table.rows.set_index("label").loc["locked .5"]
     assert entry(table, "locked .5", "valid") == f"{row['valid_ppl']:.1f}"
     assert entry(table, "locked .5", "better") == "1 of 1"
-    assert "**" not in table.markdown()
+    assert "**" not in written(table)["md"]
 
 
 def test_lost_trials_are_counted(three: Table):
@@ -128,13 +135,13 @@ def test_markdown_is_a_table(two: Table):
 
     What is decided stands above it, and the caption below.
     """
-    above, _, *lines, _, below = two.markdown().splitlines()
+    above, _, *lines, _, below = written(two)["md"].splitlines()
     assert above == two.verdict.replace("_", r"\_")
     assert below.startswith("Test is shown of what validation chose within a sweep")
     assert len(lines) == 16
     assert len({line.count("|") for line in lines}) == 1
     assert lines[0].startswith("| placement | rate (dial) | n (seeds) | train (ppl) |")
-    assert "**" not in two.markdown()
+    assert "**" not in written(two)["md"]
 
 
 def test_test_is_shown_of_what_validation_chose(three: Table):
@@ -162,11 +169,11 @@ def test_bold_is_what_can_be_told_apart_from_all_others(write: Write, tmp_path: 
     write(tmp_path, seeds=3, points=(Point("none"), Point("naive", {"rate": 0.25}, 100, 150)))
     table = make_table(combination(tmp_path))
     assert table.leading == {"valid_ppl", "test_ppl"}
-    bold = [line for line in table.markdown().splitlines() if "**" in line]
+    bold = [line for line in written(table)["md"].splitlines() if "**" in line]
     assert len(bold) == 1
     assert bold[0].startswith("| naive |")
     assert bold[0].count("**") == 4
-    assert table.latex().count("\\textbf") == 2
+    assert written(table)["tex"].count("\\textbf") == 2
 
 
 def test_what_is_all_zero_has_no_column(two: Table, three: Table):
@@ -190,13 +197,14 @@ def test_pairs_are_shown_where_they_differ_from_seeds(write: Write, tmp_path: Pa
 
 def test_latex_is_escaped(two: Table):
     """Signs are LaTeX's own, and rows have as many entries as columns."""
-    above, caption, text = two.latex().split("\n", 2)
-    assert (above, caption) == (f"% {two.verdict}", f"% {two.caption}")
-    assert text.startswith("\\begin{tabular}{lrrrrrrrrrr}\n\\toprule\n")
-    assert text.endswith("\\bottomrule\n\\end{tabular}\n")
+    text = written(two)["tex"]
+    assert f"\\caption{{{tex(two.verdict)} {tex(two.caption)}}}" in text
+    text = text[text.index("\\begin{tabular}") :]
+    assert text.startswith("\\begin{tabular}{lrrrrrr}\n\\toprule\n")
+    assert text.endswith("\\bottomrule\n\\end{tabular}\n\\end{table}\n")
     assert MINUS not in text
     assert "$-$6.1" in text
-    assert all(line.count("&") == 10 for line in text.splitlines() if line.endswith("\\\\"))
+    assert all(line.count("&") == 6 for line in text.splitlines() if line.endswith("\\\\"))
 
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60])
@@ -327,8 +335,8 @@ def test_unknown_words_are_counted_beside_the_headline(write: Write, tmp_path: P
     assert entry(table, "none", "known valid") == "138.0 (138.0, 138.0)"
     words = "906 of 7,376 validation targets (12 %) are words that the training vocabulary lacks"
     assert words in table.caption
-    assert words in table.markdown()
-    assert words in table.latex().splitlines()[1]
+    assert words in written(table)["md"]
+    assert tex(words) in written(table)["tex"]
     assert "valid_known_ppl" in table.csv().splitlines()[0]
 
 

@@ -84,7 +84,7 @@ def test_compare_refuses(results: Path, arguments: tuple[str, ...], wording: Any
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a browser was asked to open, on a machine with a screen; the reports are written."""
     reports = tuple(Report("s", "quick", page, f"text of {page}") for page in PAGES)
-    monkeypatch.setattr("ablate.report.build", lambda *_: reports)
+    monkeypatch.setattr("ablate.report.build", lambda *_, **__: reports)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":0")
     asked: list[str] = []

@@ -4,9 +4,8 @@
     python results/reference/evidence.py --check    # name what would change, and end with 1
 
 A folder's `tables/*.parquet` are the measurements; its page, tables and figures follow from them.
-In Markdown a block between `<!-- evidence: FILE -->` and `<!-- end -->` is the text of FILE, a path
-from the folder of the Markdown file: what a report wrote, or the tables of a bench's JSON. Nothing
-between the two is written by hand.
+In Markdown a block between `<!-- evidence: FILE -->` and `<!-- end -->` is the text of FILE, which
+a report wrote beside it. The tables of speed follow from `bench/*.json`, as `bench.documents` says.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import store
-from bench import files, show
+from bench import documents as speed
 
 from ablate.report import build
 
@@ -52,25 +51,20 @@ def reports() -> dict[Path, bytes]:
 
 def documents(made: dict[Path, bytes]) -> dict[Path, bytes]:
     """Every Markdown file that has blocks, with the blocks as they are of `made`."""
-    found: dict[Path, bytes] = {}
+    note = speed.note(speed.NOTE.read_text(encoding="utf-8"))
+    found = {speed.WHOLE: speed.whole().encode(), speed.NOTE: note.encode()}
     for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *HERE.glob("*/*.md")]):
         text = path.read_text(encoding="utf-8")
         if _BLOCK.search(text):
 
             def block(match: re.Match[str], folder: Path = path.parent) -> str:
-                return f"{match[1]}{_text((folder / match[2]).resolve(), made)}{match[3]}"
+                source = (folder / match[2]).resolve()
+                if source not in made:
+                    sys.exit(f"a block names {source}, and no report makes it")
+                return f"{match[1]}{made[source].decode()}{match[3]}"
 
             found[path] = _BLOCK.sub(block, text).encode()
     return found
-
-
-def _text(source: Path, made: dict[Path, bytes]) -> str:
-    """The text of a block: a report's file, or the tables of a bench's JSON."""
-    if source.suffix == ".json":
-        return show.markdown(files.read(source))
-    if source not in made:
-        sys.exit(f"{source} is named by a block, and no report makes it")
-    return made[source].decode()
 
 
 def changed(made: dict[Path, bytes]) -> Iterator[Path]:

@@ -78,7 +78,7 @@ def test_baseline_question_and_order_are_those_of_the_file_as_it_is(store: Store
     assert table.baseline == "zaremba2014 .5"
     assert others is None
     lines = report.text.splitlines()
-    assert [line.split()[0] for line in lines[5:8]] == ["zaremba2014", "zaremba2014", "none"]
+    assert [line.split()[0] for line in lines[6:9]] == ["zaremba2014", "zaremba2014", "none"]
 
 
 def test_the_store_keeps_the_question_of_the_file_that_filled_it(store: Store):

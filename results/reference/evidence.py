@@ -26,6 +26,7 @@ ROOT = HERE.parents[1]
 #: Which study and profile a folder's tables are of.
 SOURCES = {
     "placement-quick": ("placement", "quick"),
+    "placement-tuned": ("placement", "tuned"),
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
     "cells": ("cells", "quick"),

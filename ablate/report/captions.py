@@ -4,11 +4,10 @@ A figure's own words come first; these follow. Table, page, Markdown and LaTeX s
 number is described in one way wherever it stands.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from ablate.report.combination import Combination
+from ablate.report.names import names_of
 from ablate.report.numbers import seeds
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL
 from ablate.report.sweeps import curves_of
@@ -106,12 +105,6 @@ def _chosen(rows: pd.DataFrame) -> str:
         return "Validation chose nothing: each placement has one rate."
     chosen = [sweep["label"].iloc[int(sweep["valid_ppl"].to_numpy().argmin())] for sweep in sweeps]
     return (
-        f"Within each sweep of a rate, validation chose {_listed(chosen)}, by the mean over the "
-        "seeds shown."
+        f"Within each sweep of a rate, validation chose {names_of(chosen, most=_LISTED)}, by the "
+        "mean over the seeds shown."
     )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = len(labels) - _LISTED
-    listed = ", ".join(labels[:_LISTED])
-    return f"{listed} and {more} more" if more > 0 else listed

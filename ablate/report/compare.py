@@ -17,6 +17,7 @@ from ablate.report.combination import COMBINATION, Combination, split
 from ablate.report.escape import markdown
 from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.report.grid import csv_of
+from ablate.report.names import names_of
 from ablate.report.numbers import MINUS, NOTHING, PLUS_MINUS, perplexity, signed
 from ablate.report.order import BySeed, agreement, ranks
 from ablate.report.panel import Panel
@@ -353,7 +354,7 @@ def _caption(rows: pd.DataFrame) -> str:
             "trials are not paired."
         )
     if rows["paired"].any():
-        which = "" if unpaired.empty else f" of {_names(rows.loc[rows['paired'], 'label'])}"
+        which = "" if unpaired.empty else f" of {names_of(rows.loc[rows['paired'], 'label'])}"
         sentences.append(
             f"The trials{which} are the same on both sides, of one key and from one machine, and "
             "are compared seed by seed."
@@ -383,7 +384,7 @@ def _notes(first: Side, second: Side, rows: pd.DataFrame) -> Iterable[str]:
     for one, other in ((first, second), (second, first)):
         only = [label for placement, label in one.labels.items() if placement not in other.labels]
         if only:
-            yield f"Only {one.name} has a finished trial of {_names(only, most=None)}."
+            yield f"Only {one.name} has a finished trial of {names_of(only, most=None)}."
     for side in (first, second):
         lost = side.trials[side.trials["status"] != Status.OK].drop_duplicates("key")
         counts = lost["status"].value_counts(sort=False)
@@ -401,7 +402,7 @@ def _notes(first: Side, second: Side, rows: pd.DataFrame) -> Iterable[str]:
     moved = apart.loc[apart["a_placement"] != apart["b_placement"], "label"]
     # A strategy may make another placement for each cell; that is one method all the same.
     if len(moved) and first.part.net.get("cell") == second.part.net.get("cell"):
-        yield f"Of another placement in A than in B, under one name: {_names(moved, most=None)}."
+        yield f"Of another placement in A than in B, under one name: {names_of(moved, most=None)}."
 
 
 def _machines(first: Side, second: Side) -> str:
@@ -431,12 +432,4 @@ def _list(sides: Sequence[Side]) -> str:
 
 def _quoted(labels: Sequence[str]) -> str:
     """Labels in quotes, since one of them may be `none`."""
-    return _names([f"'{label}'" for label in labels]) or "no finished trial of a placement"
-
-
-def _names(labels: Iterable[str], most: int | None = 5) -> str:
-    """Labels in words; more than `most` are counted."""
-    labels = list(labels)
-    listed = ", ".join(labels[:most])
-    more = len(labels) - len(labels[:most])
-    return f"{listed} and {more} more" if more else listed
+    return names_of([f"'{label}'" for label in labels]) or "no finished trial of a placement"

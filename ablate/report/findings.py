@@ -9,10 +9,11 @@ from collections import Counter
 import pandas as pd
 
 from ablate.report.combination import Combination
+from ablate.report.names import names_of
 from ablate.report.numbers import perplexity, seeds, signed, spread
 from ablate.report.statistics import SIGNIFICANT
 from ablate.report.table import Table
-from ablate.report.verdict import names_of, needed
+from ablate.report.verdict import needed
 from ablate.status import Status
 
 

@@ -47,3 +47,11 @@ def _alike(found: dict[str, str]) -> dict[str, list[str]]:
     for name, taken in found.items():
         groups.setdefault(taken, []).append(name)
     return {taken: group for taken, group in groups.items() if len(group) > 1}
+
+
+def names_of(labels: Iterable[object], most: int | None = 5) -> str:
+    """`a, b, c, d, e and 3 more`: labels in words, of which more than `most` are counted."""
+    listed = [str(label) for label in labels]
+    more = len(listed) - len(listed[:most])
+    text = ", ".join(listed[:most])
+    return f"{text} and {more} more" if more else text

@@ -15,6 +15,7 @@ import pandas as pd
 from ablate.errors import AblateError
 from ablate.report.columns import Column, Entry
 from ablate.report.combination import Combination
+from ablate.report.names import names_of
 from ablate.report.numbers import NOTHING, perplexity, seeds, signed
 from ablate.report.panel import Panel
 from ablate.report.statistics import PLACEMENT
@@ -30,7 +31,6 @@ TRIED = (Status.OK, Status.DIVERGED, Status.PRUNED)
 _NO_SEED = "no seed"
 DEFAULT = "the default point"
 _RECIPE = "recipe."
-_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +202,9 @@ def findings(part: Combination) -> list[str]:
     sentences = [_extent(searches), _order(searches)]
     kept = [search.name for search in searches if search.keeps_default]
     if kept:
-        sentences.append(f"Nothing that was tried is better than the default point: {_list(kept)}.")
+        sentences.append(
+            f"Nothing that was tried is better than the default point: {names_of(kept)}."
+        )
     lost = [
         f"{count} {status}"
         for status in (Status.DIVERGED, Status.PRUNED)
@@ -430,9 +432,9 @@ def _extent(searches: list[Search]) -> str:
         text += f"; {whose} trained on {further}"
     waiting = [name for name, count in later.items() if not count]
     if waiting:
-        text += f"; no further seed yet of what was chosen by {_list(waiting)}"
+        text += f"; no further seed yet of what was chosen by {names_of(waiting)}"
     none = [search.name for search in searches if search.chosen is None]
-    return f"{text}{f'; no point finished of {_list(none)}' if none else ''}."
+    return f"{text}{f'; no point finished of {names_of(none)}' if none else ''}."
 
 
 def _order(searches: list[Search]) -> str:
@@ -465,9 +467,3 @@ def _old(search: Search, part: Combination) -> int:
     """Trials of points that are chosen no more."""
     trials = _of(part.trials, THEN)
     return int((trials["search"] == search.name).sum()) - len(search.then)
-
-
-def _list(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    listed = ", ".join(names[:_LISTED])
-    return f"{listed} and {more} more" if more > 0 else listed

@@ -1,15 +1,11 @@
 """What a table decides and what it does not, in one sentence; and how many seeds would."""
 
-from collections.abc import Iterable, Sequence
-
 import pandas as pd
 
+from ablate.report.names import names_of
 from ablate.report.numbers import seeds
 from ablate.report.power import MOST, POWER, more_seeds
 from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT
-
-# So many names are listed, and the rest counted.
-_LISTED = 5
 
 _TEST = f"(moderated t test, Holm's correction, p < {SIGNIFICANT:g})".replace("0.", ".")
 
@@ -75,14 +71,6 @@ def needed(rows: pd.DataFrame, baseline: str | None) -> str:
         f"Seeds that would decide the rest with a probability of {f'{POWER:g}'.lstrip('0')}, were "
         f"the differences seen the true ones: {'; '.join(parts)}."
     )
-
-
-def names_of(labels: Iterable[object]) -> str:
-    """`a, b, c, d, e and 3 more`."""
-    listed: Sequence[str] = [str(label) for label in labels]
-    more = len(listed) - _LISTED
-    text = ", ".join(listed[:_LISTED])
-    return f"{text} and {more} more" if more > 0 else text
 
 
 def _untested(baseline: str, pairs: int) -> str:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablate.report.names import names_of
 from ablate.report.power import MOST, more_seeds
-from ablate.report.verdict import names_of, needed, verdict
+from ablate.report.verdict import needed, verdict
 
 
 def rows(**placements: tuple[float, float]) -> pd.DataFrame:

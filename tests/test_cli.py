@@ -333,7 +333,7 @@ def test_studies_are_listed() -> None:
     """The shipped ones, with question, profiles and file."""
     output = ablate("studies").output
     assert "placement\n    Where, how often and how should dropout be placed" in output
-    profiles = "profiles: quick (default), tuned, factorial, without, map, edges, full; file: "
+    profiles = "profiles: quick (default), tenth, tuned, factorial, without, map, edges, full; file: "
     assert profiles in " ".join(output.split())
 
 

@@ -71,7 +71,7 @@ def _store_of_placement(folder: Path) -> None:
         import store as reference_store
     finally:
         sys.path.pop(0)
-    kept = ROOT / "results/reference/placement-quick"
+    kept = ROOT / "results/reference/placement-tenth"
     rows = reference_store._rows(kept, "trials")[:2]
     cells = reference_store._rows(kept, "cells")
     written = Store.of(folder / "results", "placement", "quick")

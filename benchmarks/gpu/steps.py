@@ -69,9 +69,9 @@ def _study(name: str, seconds: int, *arguments: str) -> Step:
 
 
 STUDIES: Final = (
-    _study("placement", 200, "run", "--study", "placement", "--profile", "quick",
+    _study("placement", 200, "run", "--study", "placement", "--profile", "tenth",
            "--device", "cuda", "--set", "precision=bf16", "--cohort", "16"),
-    _study("placement-report", 60, "report", "--study", "placement"),
+    _study("placement-report", 60, "report", "--study", "placement", "--profile", "tenth"),
     # Ten seeds at once, 39 epochs.
     _study("medium", 3600, "run", "--study", "zaremba2014", "--profile", "medium",
            "--device", "cuda", "--set", "precision=bf16", "--cohort", "10"),

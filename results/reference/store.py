@@ -1,8 +1,8 @@
 """Keep a store's tables, or write the store again that they came from; without single tokens.
 
     cd results/reference
-    python store.py keep ../placement/quick placement-quick
-    python store.py write placement-quick placement quick ..
+    python store.py keep ../placement/tenth placement-tenth
+    python store.py write placement-tenth placement tenth ..
 
 Each table is one file in `tables` of the folder. After `write`, `ablate report --study placement`
 makes page, tables and figures of them again.

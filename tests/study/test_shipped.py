@@ -33,9 +33,26 @@ def test_shipped_studies_are_read_and_start_quick(name: str, here: Path) -> None
     assert study.default_profile == "quick"
 
 
-def test_placement_quick_is_the_matrix_of_42_trials(here: Path) -> None:
-    """The default run has fourteen points, three seeds each, and takes minutes."""
-    profile = find_study("placement")[0].profile("quick")
+def test_placement_quick_is_six_of_the_placements_of_tenth(here: Path) -> None:
+    """The default run has 18 trials, each of which the larger run has too; Zaremba's come first."""
+    study = find_study("placement")[0]
+    quick, tenth = study.profile("quick"), study.profile("tenth")
+    assert labels(quick) == [
+        "none",
+        "zaremba2014 .5",
+        "locked .5",
+        "recurrent window .25",
+        "naive .25",
+        "zoneout .5",
+    ]
+    assert set(labels(quick)) < set(labels(tenth))
+    assert (quick.corpus, quick.net, quick.recipe) == (tenth.corpus, tenth.net, tenth.recipe)
+    assert len(labels(quick)) * len(quick.seeds) == 18
+
+
+def test_placement_tenth_is_the_matrix_of_42_trials(here: Path) -> None:
+    """The run behind the README's figure: fourteen points, three seeds each."""
+    profile = find_study("placement")[0].profile("tenth")
     assert labels(profile) == [
         "none",
         "zaremba2014 .25",

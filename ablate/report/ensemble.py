@@ -28,7 +28,7 @@ def ensemble_perplexity(log_probs_KN: Sequence[NDArray[np.float64]]) -> float:
 def tokens_of(store: Store) -> Tokens:
     """What reads the tokens of `store`; a trial without tokens, or with damaged ones, is left out.
 
-    Tables that were copied without tokens (`results/reference`) have none.
+    Most tables below `results/reference` were kept without tokens.
     """
 
     # Several published ensembles are of the same trials.

@@ -54,15 +54,6 @@ class Commands(click.Group):
         terminal.prepare()
         return super().main(*args, **extra)
 
-    def command(self, *args: Any, **extra: Any) -> Any:
-        """Add a command whose help is its docstring, under `python -OO` too."""
-        add = super().command
-
-        def decorate(function: Callable[..., Any]) -> click.Command:
-            return add(*args, help=docstring(function), **extra)(function)
-
-        return decorate
-
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with one_sentence():
             return super().make_context(*args, **extra)
@@ -70,6 +61,15 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with one_sentence(ctx):
             return super().invoke(ctx)
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command whose help is its docstring, under `python -OO` too."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        return click.command(name, help=docstring(function))(function)
+
+    return decorate
 
 
 @contextmanager

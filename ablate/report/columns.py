@@ -1,10 +1,11 @@
 """A table's entries as they are read: what stands in a column, large and small."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from ablate.errors import UnknownName
 from ablate.report.numbers import NOTHING, Writer, perplexity, share, signed, spread
 from ablate.report.statistics import SEEDS_FOR_INTERVAL
 from ablate.report.sweeps import without_dial
@@ -43,6 +44,21 @@ class Column:
     def title(self) -> str:
         """Head and unit in one line."""
         return f"{self.head} ({self.unit})" if self.unit else self.head
+
+
+def named(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of Markdown and LaTeX that are called so, by head or title, in that order.
+
+    Several columns of one head come together. Raises UnknownName for any other name.
+    """
+    files = [column for column in columns if column.files]
+    found: list[Column] = []
+    for name in names:
+        called = [column for column in files if name in (column.head, column.title)]
+        if not called:
+            raise UnknownName("column of the table", name, dict.fromkeys(c.head for c in files))
+        found += called
+    return tuple(dict.fromkeys(found))
 
 
 def labelled(row: pd.Series) -> Entry:

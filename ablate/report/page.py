@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -67,8 +67,11 @@ class Section:
         """The main table's caption."""
         return table_caption(self.part, self.table)
 
-    def files_of(self, table: Table | Panel) -> Mapping[str, str]:
-        """What stands in the files of the main table, or of a panel, by suffix."""
+    def files_of(self, table: Table | Panel, printed: Sequence[str] = ()) -> Mapping[str, str]:
+        """What stands in the files of the main table, or of a panel, by suffix.
+
+        `printed` names the columns of the main table in LaTeX.
+        """
         main = isinstance(table, Table)
         words = self.caption if main else f"{table.title}. {table.caption}".strip()
         return files_of(
@@ -76,6 +79,7 @@ class Section:
             caption=f"{words} {setting_words(self.part)}",
             label=f"{self.name}-{self.name_of(table)}".removesuffix("-table"),
             others=self.others if main else None,
+            printed=printed,
         )
 
     @property

@@ -33,10 +33,7 @@ from ablate.status import Status
 # What did not finish; a column that would be all zero is left out.
 LOST = (Status.DIVERGED, Status.FAILED)
 
-_CHOSEN = (
-    "Test is shown of what validation chose within a sweep, and of the baseline; --show-test all "
-    "shows the rest."
-)
+_CHOSEN = "Test is shown of what validation chose within a sweep, and of the baseline."
 
 # What plain text shows in full, and what it leaves out, from the widest layout to the narrowest.
 _LAYOUTS: tuple[Layout, ...] = (
@@ -76,6 +73,11 @@ class Table:
     def verdict(self) -> str:
         """What is decided and what is not, in a sentence; it stands above the table."""
         return verdict(self.rows, self.baseline)
+
+    @property
+    def hides_test(self) -> bool:
+        """Whether a row's test is not shown, because validation did not choose it."""
+        return not self.rows["test_shown"].all()
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -2,7 +2,7 @@
 
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,24 +45,29 @@ def build(
     profile: str | None = None,
     *,
     show_test: bool = False,
+    latex_columns: Sequence[str] = (),
 ) -> tuple[Report, ...]:
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
     what is asked, what comes first and what differences are to. Test is shown of what validation
-    chose, or, with `show_test`, of every placement. Raises AblateError where there are
-    no results, where the file has mistakes or is another study, or the folder cannot be written.
+    chose, or, with `show_test`, of every placement. `latex_columns` names the columns of the LaTeX
+    table by their heads, in their order. Raises AblateError where there are no results, where the
+    file has mistakes or is another study, a table has no such column, or the folder cannot be
+    written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun must not keep the others from being reported.
     begun = [store for store in stores if store.begun]
     asked = {store: asked_of(store, study) for store in begun or stores}
-    built = tuple(_build_one(store, found, show_test) for store, found in asked.items())
+    built = tuple(
+        _build_one(store, found, show_test, latex_columns) for store, found in asked.items()
+    )
     _warn_of_signs(asked)
     return built
 
 
-def _build_one(store: Store, asked: Asked, show_test: bool) -> Report:
+def _build_one(store: Store, asked: Asked, show_test: bool, latex_columns: Sequence[str]) -> Report:
     cells = asked.of(read_cells(store))
     parts = split(read_trials(store, cells), read_epochs(store), cells, asked.baseline)
     sections = tuple(
@@ -89,8 +94,9 @@ def _build_one(store: Store, asked: Asked, show_test: bool) -> Report:
         notes=notes,
     )
     folder = store.folder / FOLDER
+    files = _files(sections, latex_columns)
     try:
-        _write(folder, sections, page)
+        _write(folder, files, page)
     except OSError as error:
         raise AblateError(
             f"the report cannot be written into {folder}: {error.strerror or error}; "
@@ -115,30 +121,30 @@ def _warn_of_signs(stores: Iterable[Store]) -> None:
         )
 
 
-def _write(folder: Path, sections: tuple[Section, ...], page: str) -> None:
-    """Write all files, the page last; what an earlier report left under other names goes."""
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    written = {folder / "index.html"}
+def _files(sections: tuple[Section, ...], latex_columns: Sequence[str]) -> Mapping[str, bytes]:
+    """Every file beside the page, by its path below the report's folder."""
+    files: dict[str, bytes] = {}
     for section in sections:
         for table in (section.table, *section.panels):
-            for suffix, text in section.files_of(table).items():
-                written.add(_put(folder / f"{section.name_of(table)}.{suffix}", text.encode()))
+            for suffix, text in section.files_of(table, latex_columns).items():
+                files[f"{section.name_of(table)}.{suffix}"] = text.encode()
         for figure in section.figures:
-            name = f"{section.prefix}{figure.name}"
-            written.add(_put(figures / f"{name}.svg", figure.svg.encode()))
-            written.add(_put(figures / f"{name}.png", figure.png))
-            written.add(_put(figures / f"{name}.csv", figure.csv.encode()))
-    _put(folder / "index.html", page.encode())
+            name = f"figures/{section.prefix}{figure.name}"
+            files[f"{name}.svg"] = figure.svg.encode()
+            files[f"{name}.png"] = figure.png
+            files[f"{name}.csv"] = figure.csv.encode()
+    return files
+
+
+def _write(folder: Path, files: Mapping[str, bytes], page: str) -> None:
+    """Write all files, the page last; what an earlier report left under other names goes."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in {**files, "index.html": page.encode()}.items():
+        write_whole(folder / name, lambda file, content=content: file.write(content))
     tables = [f"*{name}.{suffix}" for name in ("table", *NAMES) for suffix in SUFFIXES]
     for pattern in (*tables, *(f"figures/*.{suffix}" for suffix in _FIGURES)):
-        for path in set(folder.glob(pattern)) - written:
+        for path in set(folder.glob(pattern)) - {folder / name for name in files}:
             path.unlink()
-
-
-def _put(path: Path, content: bytes) -> Path:
-    write_whole(path, lambda file: file.write(content))
-    return path
 
 
 def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], width: int) -> str:
@@ -148,6 +154,9 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
         heading = f"{store.study} ({store.profile}): {part.heading}, {part.headline} epoch"
         verdict = section.table.verdict
         above = [heading, verdict, ""] if verdict else [heading, ""]
+        if section.table.hides_test:
+            again = store.command("report", "--show-test", "all")
+            caption = f"{caption} `{again}` shows the rest."
         below = [caption, ""] if caption else []
         said = [sentence for sentence in section.findings if sentence != verdict]
         blocks.append("\n".join([*above, section.table.text(width), *below, *said]))

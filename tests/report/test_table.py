@@ -5,12 +5,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from read_stores import combinations_of
 from written_stores import QUICK, Point
 
+from ablate.errors import UnknownName
 from ablate.report.combination import Combination
 from ablate.report.escape import tex
 from ablate.report.exports import files_of
@@ -154,14 +156,33 @@ def test_test_is_shown_of_what_validation_chose(three: Table):
         assert shown[label] == expected
         assert (entry(three, label, "test") != "\N{EN DASH}") == expected
     assert three.rows["test_ppl"].notna().all()
-    assert "--show-test all" in three.caption
+    assert three.hides_test
+    assert three.caption.startswith("Test is shown of what validation chose within a sweep")
 
 
 def test_all_tests_are_shown_where_asked(three_seeds: Path):
     """`--show-test all`: every finished row has its test, and no word is said of it."""
     table = make_table(combination(three_seeds), show_test=True)
     assert table.rows["test_shown"].all()
-    assert "--show-test" not in table.caption
+    assert not table.hides_test
+    assert "Test is shown" not in table.caption
+
+
+def test_latex_has_the_columns_that_are_named(three: Table):
+    """By head or title, in that order; a head of two columns is both, and none stands twice."""
+    names = ("placement", "gap", "p", "train (ppl)", "gap")
+    texts = files_of(three, caption="", label="study", printed=names)
+    heads, units = texts["tex"].split("\\toprule\n")[1].split("\\midrule")[0].splitlines()
+    assert heads == "placement & gap & p & p & train \\\\"
+    assert units == " & nats & Holm & paired t & ppl \\\\"
+    assert texts["md"] == written(three)["md"].replace(f"\n{three.caption}\n", "")
+
+
+@pytest.mark.parametrize("name", ["vaild", "", "pairs"])
+def test_a_column_that_the_table_lacks_is_refused(three: Table, name: str, refused: Any):
+    """The sentence names those that there are; what the terminal alone has is none of them."""
+    with refused(UnknownName, given=name):
+        files_of(three, caption="", label="study", printed=("placement", name))
 
 
 def test_bold_is_what_can_be_told_apart_from_all_others(write: Write, tmp_path: Path):

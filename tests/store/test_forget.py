@@ -254,7 +254,7 @@ def test_the_command_asks_on_a_terminal(
     store: Store, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
 ) -> None:
     """Only a yes deletes."""
-    monkeypatch.setattr("ablate.cli._asks", lambda: True)
+    monkeypatch.setattr("ablate.command_line.stores._asks", lambda: True)
     code, said = _run(store, "single .25", input=f"{answer}\n")
     assert "Delete them?" in said
     assert code == (0 if answer == "y" else 1)

@@ -59,6 +59,7 @@ def test_the_audit_of_the_stock_module_is_the_one_that_is_shown():
     assert str(ablate.audit(torch.nn.LSTM(6, 8, 2, dropout=0.5))) in AUDIT
 
 
+@pytest.mark.slow
 def test_the_audit_of_a_strategy_is_the_one_that_is_shown():
     """`ablate audit zoneout`, in a terminal of 80 columns."""
     ran = CliRunner().invoke(main, ["audit", "zoneout"], env={"COLUMNS": "80"})

@@ -61,6 +61,7 @@ def test_a_wheel_has_every_file_of_the_package(site):
         assert wanted <= {str(path.relative_to(site)) for path in site.rglob("*")}
 
 
+@pytest.mark.slow
 def test_what_a_wheel_holds_works_elsewhere(site, tmp_path):
     """Every module can be imported; studies, pictures and templates are found."""
     environment = os.environ | {

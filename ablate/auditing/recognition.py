@@ -4,11 +4,11 @@ Shapes: T time, B batch, D input, H hidden, L layers.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ablate.auditing.biases import with_biases
 from ablate.auditing.calling import CallForm, call_forms, parts, readers, reason_of, y_layout
@@ -20,6 +20,7 @@ from ablate.auditing.wrappers import FORWARD_WITH_STATE, LOOP, STATE, looped, sh
 from ablate.errors import AblateError
 
 _TIME, _BATCH = 2, 3  # of the first call: unequal, so that layouts differ in shape
+_REGISTERED = ("_parameters", "_buffers", "_modules")  # what a module holds by torch's own rules
 
 
 def find_subject(
@@ -168,6 +169,13 @@ def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str
         return f"an audit reads one direction; this module has two. {shown(FORWARD_WITH_STATE)}"
     if isinstance(subject.module, nn.LSTMCell) or _is_cell(subject):
         return f"{start}this module makes one step. {shown(LOOP)}"
+    held = _held_tensors(subject.module)
+    if held and said[0].startswith("RuntimeError"):
+        return (
+            f"{start}this module would not: {said[0]}. It holds tensors that are neither "
+            f"parameters nor buffers ({', '.join(held)}), as an earlier call leaves them; give it "
+            "one that was not called yet"
+        )
     missing = (
         f"{start}this module would not: {said[0]}. What is missing is a state that goes in and "
         "comes out: its forward begins from (h, c), zeros by default, and returns (y, (h, c)). "
@@ -178,6 +186,20 @@ def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str
             f"{missing}Its loop, with your masks where they stand in it: {shown(looped(cells[0]))}"
         )
     return f"{missing}Where it does both in another form: {shown(STATE)}"
+
+
+def _held_tensors(module: nn.Module) -> list[str]:
+    """The attributes that hold tensors, alone or in a collection, beside those registered."""
+    held = []
+    for path, each in module.named_modules():
+        for name, value in vars(each).items():
+            if name in _REGISTERED:
+                continue
+            inside = value.values() if isinstance(value, dict) else value
+            some = inside if isinstance(inside, Collection) else (inside,)
+            if any(isinstance(one, Tensor) for one in some):
+                held.append(f"{path}.{name}".lstrip("."))
+    return held
 
 
 def _is_stock_cell(module: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from auditing.field.cached import NeverResetLSTM
 from torch import nn
 
 import ablate
@@ -164,6 +165,14 @@ def test_batch_first_is_found_out(batch_first):
 )
 def test_what_cannot_be_audited_is_refused_with_the_reason(module, refused):
     """A module with another interface is one sentence."""
+    with refused(AblateError):
+        audit(module)
+
+
+def test_a_module_that_keeps_an_earlier_call_is_told_by_what_it_holds(refused):
+    """Masks of another batch fit no audit's call; one that was not called is audited (bug 18)."""
+    module = NeverResetLSTM(dropout=0.3, recurrent_dropout=0.25)
+    module(torch.zeros(5, 4, 8))
     with refused(AblateError):
         audit(module)
 

@@ -131,7 +131,8 @@ def _lost(part: Combination) -> str:
 
 
 def _unpaired(part: Combination, table: Table) -> str:
-    if table.baseline:
+    # One placement has nothing that it could be compared with.
+    if table.baseline or part.cells["label"].nunique() == 1:
         return ""
     if part.asked_baseline:
         return f"No trial of the baseline, {part.asked_baseline}, has finished here yet."

@@ -258,6 +258,13 @@ def test_long_names_lose_their_middle_where_nothing_else_fits(two: Table):
     assert len(text.splitlines()) == 3 + len(rows)
 
 
+def test_one_placement_alone_misses_no_baseline(write: Write, tmp_path: Path):
+    """A study of one placement, as a published net's, asks for no comparison."""
+    write(tmp_path, baseline="something else", points=QUICK[:1])
+    part = combination(tmp_path)
+    assert not any("baseline" in line for line in findings(part, make_table(part)))
+
+
 def test_findings_of_two_seeds_claim_nothing(two_seeds: Path):
     """The first sentence says that nothing can be told; no lowest value is named."""
     part = combination(two_seeds)

@@ -30,6 +30,7 @@ SOURCES = {
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
     "cells": ("cells", "quick"),
+    "zaremba2014-small": ("zaremba2014", "small"),
 }
 
 _BLOCK = re.compile(r"(<!-- evidence: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -66,7 +66,12 @@ class Table:
 
     @property
     def leading(self) -> frozenset[str]:
-        """The perplexities whose lowest value is told apart from every other; no other is bold."""
+        """The perplexities whose lowest value is told apart from every other; no other is bold.
+
+        A placement alone leads nothing.
+        """
+        if len(self.rows) == 1:
+            return frozenset()
         return frozenset(metric for metric, lead in self.leads.items() if not lead.rivals)
 
     @property

@@ -262,7 +262,9 @@ def test_one_placement_alone_misses_no_baseline(write: Write, tmp_path: Path):
     """A study of one placement, as a published net's, asks for no comparison."""
     write(tmp_path, baseline="something else", points=QUICK[:1])
     part = combination(tmp_path)
-    assert not any("baseline" in line for line in findings(part, make_table(part)))
+    table = make_table(part)
+    assert not any("baseline" in line for line in findings(part, table))
+    assert table.leading == frozenset()
 
 
 def test_findings_of_two_seeds_claim_nothing(two_seeds: Path):

@@ -19,6 +19,7 @@ FLOORS = (
     "study",
     "auditing explain report testing cite",
     "running",
+    "command_line",
     "cli",
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -19,6 +19,8 @@ from ablate.status import Status
 # So many chosen points are named.
 _LISTED = 8
 
+_TRAIN = "Train measured with dropout off."
+
 
 def table_caption(part: Combination, table: Table) -> str:
     """The main table's caption; `part` is the whole combination, with its searches.
@@ -34,9 +36,13 @@ def table_caption(part: Combination, table: Table) -> str:
     return " ".join(filter(None, sentences))
 
 
-def setting_words(part: Combination) -> str:
-    """Headline epoch, corpus, net, precision and recipe, as sentences."""
-    return f"{headline_words(part)}. {measured_words(part)}"
+def setting_words(part: Combination, *, train: bool = True) -> str:
+    """Headline epoch, corpus, net, precision and recipe, as sentences.
+
+    `train` says that there may be a train loss, measured with dropout off.
+    """
+    words = f"{headline_words(part)}. {measured_words(part)}"
+    return words if train else words.removesuffix(f" {_TRAIN}")
 
 
 def headline_words(part: Combination) -> str:
@@ -48,8 +54,7 @@ def headline_words(part: Combination) -> str:
 def measured_words(part: Combination) -> str:
     """Corpus, net, precision and recipe."""
     return (
-        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. "
-        "Train measured with dropout off."
+        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. {_TRAIN}"
     )
 
 

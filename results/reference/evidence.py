@@ -1,7 +1,7 @@
 """Make every page, table and figure of the committed results again, and the blocks of Markdown.
 
-    python results/reference/evidence.py            # `make evidence`: write what has changed
-    python results/reference/evidence.py --check    # name what would change, and end with 1
+    make evidence                 # write what has changed
+    make evidence ARGS=--check    # name what would change, and end with 1
 
 A folder's `tables/*.parquet` are the measurements; its page, tables and figures follow from them.
 In Markdown a block between `<!-- evidence: FILE -->` and `<!-- end -->` is the text of FILE, which

@@ -25,6 +25,7 @@ ROOT = HERE.parents[1]
 
 #: Which study and profile a folder's tables are of.
 SOURCES = {
+    "placement-quick": ("placement", "quick"),
     "placement-tenth": ("placement", "tenth"),
     "placement-tuned": ("placement", "tuned"),
     "placement-factorial": ("placement", "factorial"),

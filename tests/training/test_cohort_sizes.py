@@ -71,15 +71,15 @@ def test_sizes_that_are_tried(most: int, limit: int, sizes: list[int]) -> None:
     ("milliseconds", "size"),
     [
         pytest.param({1: 20.0, 2: 14.0, 4: 11.0, 8: 12.0}, 4, id="least"),
-        pytest.param({1: 20.0, 2: 11.25, 4: 11.0, 8: 10.97}, 2, id="a-tie-of-3-percent"),
-        pytest.param({1: 20.0, 2: 11.4, 4: 11.0}, 4, id="no-tie"),
+        pytest.param({1: 20.0, 2: 11.8, 4: 11.0, 8: 10.97}, 2, id="a-tie-of-8-percent"),
+        pytest.param({1: 20.0, 2: 12.0, 4: 11.0}, 4, id="no-tie"),
         pytest.param({1: 20.0, 2: 21.0}, 1, id="alone"),
     ],
 )
 def test_the_best_size_takes_the_least_time_a_trial(
     milliseconds: dict[int, float], size: int
 ) -> None:
-    """Within 3 % of the least the smaller cohort is taken."""
+    """Within 8 % of the least the smaller cohort is taken."""
     assert probing.best(milliseconds) == size
 
 

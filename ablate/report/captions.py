@@ -39,7 +39,7 @@ def table_caption(part: Combination, table: Table) -> str:
 def setting_words(part: Combination, *, train: bool = True) -> str:
     """Headline epoch, corpus, net, precision and recipe, as sentences.
 
-    `train` says that there may be a train loss, measured with dropout off.
+    `train` says how a train loss was measured; not where there are others.
     """
     words = f"{headline_words(part)}. {measured_words(part)}"
     return words if train else words.removesuffix(f" {_TRAIN}")

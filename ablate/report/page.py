@@ -76,7 +76,7 @@ class Section:
         words = self.caption if main else f"{table.title}. {table.caption}".strip()
         return files_of(
             table,
-            caption=f"{words} {setting_words(self.part, train=main)}",
+            caption=f"{words} {setting_words(self.part, train=main or not table.dropout_on)}",
             label=f"{self.name}-{self.name_of(table)}".removesuffix("-table"),
             others=self.others if main else None,
             printed=printed,

@@ -13,7 +13,8 @@ class Panel:
     """A small table with a title of its own.
 
     `name` begins its files' names, `rows` have the numbers in full, `columns` say what is read of
-    them, and `caption` says what was measured and how.
+    them, and `caption` says what was measured and how. `dropout_on` says that its train losses were
+    measured with dropout on.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Panel:
     rows: pd.DataFrame
     columns: tuple[Column, ...]
     caption: str = ""
+    dropout_on: bool = False
 
     def csv(self) -> str:
         """Every number in full."""

@@ -225,7 +225,7 @@ def panels(part: Combination, tokens: Tokens | None = None) -> tuple[Panel, ...]
     ]
     if ((frame["differs"] != "") | (frame["departs"] != "")).any():
         columns.append(Column("recipe", "", _recipe, left=True))
-    return (Panel(NAME, TITLE, frame, tuple(columns), _caption(frame)),)
+    return (Panel(NAME, TITLE, frame, tuple(columns), _caption(frame), dropout_on=True),)
 
 
 def _same_text(part: Combination, published: Published) -> bool:

@@ -65,6 +65,7 @@ def test_a_busy_machine_is_asked_again(
     ("cpuinfo", "precision"),
     [
         pytest.param("flags\t\t: fpu avx512f amx_bf16 amx_tile\n", "bf16", id="x86-units"),
+        pytest.param("flags\t\t: fpu avx512f avx512_bf16\n", "fp32", id="x86-dot-products"),
         pytest.param("flags\t\t: fpu avx2\n", "fp32", id="x86"),
         pytest.param("Features\t: fp asimd bf16\n", "bf16", id="arm-units"),
         pytest.param("Features\t: fp asimd\n", "fp32", id="arm"),

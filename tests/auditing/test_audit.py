@@ -235,6 +235,7 @@ def _with_hook():
         pytest.param(
             lambda: ablate.LSTM(6, 8, batch_first=True, bias=False, placement=BOTH, seed=1),
             BOTH,
+            marks=pytest.mark.slow,
             id="batch-first-no-bias",
         ),
         # Two layers are gal2016's above.

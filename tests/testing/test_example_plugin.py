@@ -52,6 +52,7 @@ def test_an_installed_strategy_is_explained(example):
     assert "INTERLAYER" in shown
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_keeps_the_contracts(example):
     """Its own tests, which subclass the shipped contracts, pass in a process of their own."""
     told = _python(example, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")

@@ -63,13 +63,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
-def command(name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+def command(function: Callable[..., Any]) -> click.Command:
     """A command whose help is its docstring, under `python -OO` too."""
-
-    def decorate(function: Callable[..., Any]) -> click.Command:
-        return click.command(name, help=docstring(function))(function)
-
-    return decorate
+    return click.command(help=docstring(function))(function)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Shapes: T time, B batch, D input, H hidden, L layers.
 """
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -189,14 +189,14 @@ def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str
 
 
 def _held_tensors(module: nn.Module) -> list[str]:
-    """The attributes that hold tensors, alone or in a collection, beside those registered."""
+    """The attributes beside those registered that hold tensors, alone or in a container."""
     held = []
     for path, each in module.named_modules():
         for name, value in vars(each).items():
             if name in _REGISTERED:
                 continue
             inside = value.values() if isinstance(value, dict) else value
-            some = inside if isinstance(inside, Collection) else (inside,)
+            some = inside if isinstance(value, dict | list | tuple) else (inside,)
             if any(isinstance(one, Tensor) for one in some):
                 held.append(f"{path}.{name}".lstrip("."))
     return held

@@ -9,7 +9,7 @@ from ablate.console import command, entry, new_console, print_text, say
 from ablate.errors import AblateError
 
 
-@command()
+@command
 def studies() -> None:
     """List the studies that a name alone finds: the shipped ones and those in ./studies."""
     from ablate.store.studies import all_studies
@@ -29,7 +29,7 @@ def studies() -> None:
         entry(console, name, study.question, profiles=", ".join(profiles), file=str(path))
 
 
-@command()
+@command
 @PLUGINS
 def strategies(plugins: tuple[Path, ...]) -> None:
     """List the strategies, those of plugins and of other installed packages included."""
@@ -50,7 +50,7 @@ def strategies(plugins: tuple[Path, ...]) -> None:
         )
 
 
-@command()
+@command
 @click.option("--study", required=True, help="Name of a study, or the path of a study file.")
 @click.option("--profile", help="Only this profile; by default every one of the study.")
 @PLUGINS

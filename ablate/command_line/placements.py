@@ -8,7 +8,7 @@ from ablate.command_line.options import PLUGINS, SETTINGS, check_folder, load_pl
 from ablate.console import command, new_console, print_text, say
 
 
-@command()
+@command
 @click.argument("strategy")
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers.")
 @click.option("--cell", default="lstm", show_default=True, help="lstm, gru, rnn or rnn_relu.")
@@ -39,7 +39,7 @@ def explain(
     render(strategy, given, console=new_console(), n=steps, **net)
 
 
-@command()
+@command
 @click.argument("strategy", required=False)
 @click.option(
     "--module",

@@ -14,7 +14,7 @@ from ablate.errors import AblateError
 Given = TypeVar("Given")
 
 
-@command()
+@command
 @click.option("--study", help="Only this study; by default every study that has results.")
 @click.option("--profile", help="Only this profile.")
 @RESULTS
@@ -52,7 +52,7 @@ def report(
         print_text("no browser can be opened here; the page is a file that any browser opens")
 
 
-@command()
+@command
 @click.argument("a")
 @click.argument("b")
 @click.option(

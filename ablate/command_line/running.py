@@ -8,7 +8,7 @@ from ablate.command_line.options import PLUGINS, RESULTS, listed
 from ablate.console import command, new_console, say
 
 
-@command()
+@command
 @click.option("--study", required=True, help="Name of a study, or the path of a study file.")
 @click.option("--profile", help="Profile of the study; by default its own default, `quick`.")
 @click.option(
@@ -99,7 +99,7 @@ def run(
     ctx.exit(1 if summary.failures else 0)
 
 
-@command()
+@command
 @click.option("--study", required=True, help="Name of a study, or the path of a study file.")
 @click.option("--profile", help="Profile of the study; by default its own default, `quick`.")
 @RESULTS

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ablate.store.listing import Counts
 
 
-@command()
+@command
 @click.option("--study", help="Only this study; by default every study that has results.")
 @click.option("--profile", help="Only this profile.")
 @RESULTS
@@ -44,7 +44,7 @@ def status(
         overview.show(new_console(), overview.looks(look, watch))
 
 
-@command()
+@command
 @click.option("--study", required=True, help="Name of a study, or the path of a study file.")
 @click.option("--profile", help="Profile of the study; needed where several have results.")
 @RESULTS

@@ -19,8 +19,6 @@ from ablate.status import Status
 # So many chosen points are named.
 _LISTED = 8
 
-_TRAIN = "Train measured with dropout off."
-
 
 def table_caption(part: Combination, table: Table) -> str:
     """The main table's caption; `part` is the whole combination, with its searches.
@@ -41,8 +39,7 @@ def setting_words(part: Combination, *, train: bool = True) -> str:
 
     `train` says how a train loss was measured; not where there are others.
     """
-    words = f"{headline_words(part)}. {measured_words(part)}"
-    return words if train else words.removesuffix(f" {_TRAIN}")
+    return f"{headline_words(part)}. {measured_words(part, train=train)}"
 
 
 def headline_words(part: Combination) -> str:
@@ -51,11 +48,10 @@ def headline_words(part: Combination) -> str:
     return f"Headline numbers are those of {epoch}"
 
 
-def measured_words(part: Combination) -> str:
-    """Corpus, net, precision and recipe."""
-    return (
-        f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}. {_TRAIN}"
-    )
+def measured_words(part: Combination, *, train: bool = True) -> str:
+    """Corpus, net, precision and recipe; and how a train loss was measured."""
+    words = f"Corpus {part.corpus}, {part.net_words}, {part.precision}; {part.recipe_words}."
+    return f"{words} Train measured with dropout off." if train else words
 
 
 def unknown_words(part: Combination) -> str:

@@ -156,7 +156,7 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
         above = [heading, verdict, ""] if verdict else [heading, ""]
         if section.table.hides_test:
             again = store.command("report", "--show-test", "all")
-            caption = f"{caption} `{again}` shows the rest."
+            caption = f"{caption} `{again}` shows every test."
         below = [caption, ""] if caption else []
         said = [sentence for sentence in section.findings if sentence != verdict]
         blocks.append("\n".join([*above, section.table.text(width), *below, *said]))

@@ -30,7 +30,7 @@ from ablate.training.update import TrialPlan, Update
 MOST: Final = 16
 
 # A gain below this is none: smaller cohorts end sooner, balance better and lose less in a failure.
-# Repeated probes of one kind and size on two cores differed by 4, 4 and 9 %, and once by 39.
+# What runs printed of one kind and size on two cores differed by 4, 4 and 9 %, and once by 39.
 _TIE: Final = 0.08
 # Timed updates of one cohort: fewer where they are slow.
 _FEWEST, _TIMED, _SLOW = 2, 5, 0.5

@@ -23,6 +23,7 @@ from ablate.report.table import Table, make_table
 from ablate.stages import SEARCH, THEN
 from ablate.status import Status
 from ablate.study.points import Point
+from ablate.study.searches import lowest
 
 #: What a search has tried: a failed trial says nothing of its point.
 TRIED = (Status.OK, Status.DIVERGED, Status.PRUNED)
@@ -54,11 +55,10 @@ class Search:
 
     @property
     def chosen(self) -> pd.Series | None:
-        """The point of lowest headline validation nll, of equal ones the first; None for none."""
+        """The point that the search chose so far; None where none ended well."""
         done = self.tried[self.tried["status"] == Status.OK]
-        if done.empty:
-            return None
-        return done.sort_values(["valid_nll", "number"], kind="stable").iloc[0]
+        place = lowest(dict(enumerate(done["valid_nll"])))
+        return None if place is None else done.iloc[place]
 
     @property
     def default(self) -> pd.Series | None:

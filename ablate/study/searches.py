@@ -1,9 +1,9 @@
-"""What the searches of a tuned profile are called, and what a file may not ask of them.
+"""What the searches of a tuned profile are called and choose, and what a file may not ask of them.
 
 Apart from `tuning`, which makes trials: whoever reads a study file needs no trainer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ablate.search import CUBE
 from ablate.strategies import get
@@ -15,6 +15,15 @@ from ablate.training.recipe import Recipe
 def search_name(choice: Choice) -> str:
     """What a search is called: its strategy, and what is pinned."""
     return " ".join([choice.name, *(f"{name}={values[0]}" for name, values in choice.grid)])
+
+
+def lowest(losses: Mapping[int, float]) -> int | None:
+    """Which point a search chooses: that of the lowest headline validation loss.
+
+    `losses`, in nats per target, are those of the points that ended well, by their places in the
+    order in which they were tried; of equal ones the first counts. None where there is none.
+    """
+    return min(losses, key=lambda place: (losses[place], place), default=None)
 
 
 def baseline_search(profile: Profile) -> str | None:

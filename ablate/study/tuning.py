@@ -27,7 +27,7 @@ from ablate.study.entries import Entry, Maker
 from ablate.study.points import Choice, Point
 from ablate.study.rungs import curve_of
 from ablate.study.schema import Profile, Tune
-from ablate.study.searches import baseline_search, search_name, value_of
+from ablate.study.searches import baseline_search, lowest, search_name, value_of
 from ablate.training.recipe import Recipe
 
 #: The key of a row under which the agenda finds the trial's curve.
@@ -204,17 +204,12 @@ class Agenda:
 
 
 def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> Entry | None:
-    """The point of the lowest validation loss, the first of equals.
-
-    None while a point has not ended, and where none ended well.
-    """
+    """The point that the search chose; None while one has not ended, and where none ended well."""
     if len(tried) < count or any(entry.trial.key not in ended for entry in tried):
         return None
-    values = {e.number: headline(row) for e in tried if _good(row := ended[e.trial.key])}
-    if not values:
-        return None
-    best = min(values, key=lambda number: (values[number], number))
-    return next(entry for entry in tried if entry.number == best)
+    rows = [(entry, ended[entry.trial.key]) for entry in tried]
+    place = lowest({n: headline(row) for n, (_, row) in enumerate(rows) if _good(row)})
+    return None if place is None else tried[place]
 
 
 def curves_of(store: Store) -> dict[str, dict[int, float]]:

@@ -62,7 +62,7 @@ PLOTS = (
         "factorial-interactions",
         "Main effects and interactions of edges",
         "The diagonal has the main effects on validation loss, the rest the interactions of row "
-        "and column. A frame and a bold number mark intervals that exclude zero.",
+        "and column. A frame and a bold number: p < .05 after Holm's correction over all effects.",
         lambda part: interaction_map(effects_of(part)),
         _drawn_effects,
         applies=_has_interactions,

@@ -13,6 +13,7 @@ from ablate.report.axes import key
 from ablate.report.effects import MAIN, RESPONSES, name_of
 from ablate.report.kinds import EDGE_GROUPS, group_of
 from ablate.report.numbers import signed_nats
+from ablate.report.statistics import SIGNIFICANT
 from ablate.report.style import FAINT, PAPER, SMALL, WIDTH, styled
 from ablate.report.sweeps import MOST
 
@@ -68,17 +69,17 @@ def interaction_map(effects: pd.DataFrame) -> Figure:
     """Draw the effects on the loss as a symmetric map of the edges: [edges, edges].
 
     The diagonal has the main effects, the rest the interactions; a cell is framed, and its number
-    bold, where the interval excludes zero, and empty where the effect is aliased.
+    bold, where the effect is told apart from zero, and empty where it is aliased.
     """
     edges = [edge for edge in Edge if edge in set(effects["term"])]
     names = [name_of(edge) for edge in edges]
     values = np.full((len(edges), len(edges)), np.nan)
-    beyond = np.zeros(values.shape, dtype=bool)
+    decided = np.zeros(values.shape, dtype=bool)
     for _, row in effects.iterrows():
         at = [edges.index(edge) for edge in row["term"]]
         first, last = at[0], at[-1]
         values[[first, last], [last, first]] = row["valid_nll"]
-        beyond[[first, last], [last, first]] = row["valid_nll_low"] > 0 or row["valid_nll_high"] < 0
+        decided[[first, last], [last, first]] = row["p_holm"] < SIGNIFICANT
     side = 0.62 * len(edges)
     size = (min(WIDTH, 2.4 + side), max(2.7, 1.1 + 0.8 * side))
     figure = Figure(figsize=size, layout="constrained")
@@ -96,7 +97,7 @@ def interaction_map(effects: pd.DataFrame) -> Figure:
     for text in numbers.values():
         # White proper is the page's paper, which may be dark; the cells' colours stay.
         text.set_color(_BRIGHT if text.get_color() == "w" else _DARK)
-    for row, column in zip(*np.nonzero(beyond), strict=True):
+    for row, column in zip(*np.nonzero(decided), strict=True):
         frame = Rectangle(
             (column + 0.04, row + 0.06), 0.92, 0.88, fill=False, lw=1.1, zorder=4,
             edgecolor=numbers[column + 0.5, row + 0.5].get_color(),

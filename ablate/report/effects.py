@@ -32,16 +32,26 @@ from ablate.quantities import perplexity
 from ablate.report.columns import Column, Entry
 from ablate.report.combination import Combination
 from ablate.report.kinds import mask_lifetime
-from ablate.report.numbers import NOTHING, PLUS_MINUS, percent, rate, seeds, signed_nats
+from ablate.report.numbers import (
+    NOTHING,
+    PLUS_MINUS,
+    p_value,
+    percent,
+    rate,
+    seeds,
+    signed_nats,
+)
 from ablate.report.panel import Panel
+from ablate.report.statistics import SIGNIFICANT, Floats, holm, two_sided
 from ablate.stages import FACTORIAL
 from ablate.status import Status
 
 NAME = "factorial-effects"
 TITLE = "Effects of edges, alone and in pairs"
 
+_LOSS, _GAP = "valid_nll", "gap"
 #: What is measured of each trial, in nats per token.
-RESPONSES = ("valid_nll", "gap")
+RESPONSES = (_LOSS, _GAP)
 MAIN, PAIR = "main", "interaction"
 
 _LEVEL = 0.95
@@ -119,9 +129,10 @@ def estimate(design: Design) -> pd.DataFrame:
 
     Columns: `kind` ("main" or "interaction"), `effect` (its name), `term` (an Edge, one or two),
     of each of `RESPONSES` the effect in nats under its name with `_low` and `_high` (the model's
-    95 % t interval), `factor` (exp of the effect on the loss: that on perplexity), `aliased` (what
-    it cannot be told from), `runs` and `freedom` (residual degrees of freedom). An interaction that
-    is aliased has no numbers, nor has a main effect that the other mains, the mean or the seeds
+    95 % t interval), `p` of the effect on the loss and `p_holm`, corrected over all effects that
+    have numbers, `factor` (exp of the effect on the loss: that on perplexity), `aliased` (what it
+    cannot be told from), `runs` and `freedom` (residual degrees of freedom). An interaction that is
+    aliased has no numbers, nor has a main effect that the other mains, the mean or the seeds
     already explain; a main effect that is aliased with interactions takes them for zero.
     """
     if not len(design.levels):
@@ -148,12 +159,14 @@ def estimate(design: Design) -> pd.DataFrame:
             "effect": name_of(term),
             "term": term,
         }
-        for name, fit in fits.items():
+        for name, (fit, _) in fits.items():
             mean, low, high = (np.nan, np.nan, np.nan) if at is None else 2 * fit[at]
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+        row["p"] = np.nan if at is None else fits[_LOSS][1][at]
         row |= {"aliased": _names(tied), "runs": len(model), "freedom": freedom}
         rows.append(row)
     frame = pd.DataFrame(rows)
+    frame["p_holm"] = holm(frame["p"].to_list())
     frame["factor"] = perplexity(frame["valid_nll"].to_numpy())
     frame["size"] = frame["valid_nll"].abs()
     frame["last"] = frame["kind"] == PAIR
@@ -179,6 +192,7 @@ def effects_panel(part: Combination) -> Panel | None:
         Column("kind", "", lambda row: Entry(str(row["kind"])), left=True),
         Column("validation loss", "nats", _measured("valid_nll")),
         Column("perplexity", "%", lambda row: Entry(percent(row["factor"]))),
+        Column("p", "Holm", lambda row: Entry(p_value(row["p_holm"]))),
         Column("gap", "nats", _measured("gap")),
     ]
     if (rows["aliased"] != "").any():
@@ -186,7 +200,26 @@ def effects_panel(part: Combination) -> Panel | None:
             "aliased with", "", lambda r: Entry(r["aliased"] or NOTHING), left=True, terminal=False
         )
         columns.append(aliases)
-    return Panel(NAME, TITLE, rows.drop(columns="term"), tuple(columns), effects_caption(part))
+    caption = f"{effects_verdict(rows)} {effects_caption(part)}".strip()
+    return Panel(NAME, TITLE, rows.drop(columns="term"), tuple(columns), caption)
+
+
+def effects_verdict(rows: pd.DataFrame) -> str:
+    """Which effects on the loss differ from zero, and which are undecided; empty without any."""
+    tested = rows[rows["p_holm"].notna()]
+    if tested.empty:
+        return ""
+    found = tested["p_holm"] < SIGNIFICANT
+    sides = [
+        f"{word} the loss: {', '.join(tested['effect'][found & side])}"
+        for word, side in (("lower", tested[_LOSS] < 0), ("raise", tested[_LOSS] > 0))
+        if (found & side).any()
+    ]
+    undecided = ", ".join(tested["effect"][~found]) or "none"
+    return (
+        f"Decided of {len(tested)} effects (t test, Holm's correction, p < .05): "
+        f"{'; '.join(sides) or 'none'}. Not decided: {undecided}."
+    )
 
 
 def effects_caption(part: Combination) -> str:
@@ -208,7 +241,8 @@ def effects_caption(part: Combination) -> str:
         "Perplexity is the effect as a factor, exp(effect) \N{MINUS SIGN} 1.",
         "A linear model of main effects and interactions of two, by ordinary least squares, with "
         f"seeds as blocks; intervals are its 95 % t intervals of {rows['freedom'].iloc[0]} "
-        "residual degrees of freedom, each on its own.",
+        "residual degrees of freedom, each on its own; p is that of the loss, corrected over all "
+        "effects.",
     ]
     if len(design.edges) > 2:
         parts.append("Interactions of three and more edges are taken to be zero.")
@@ -270,13 +304,15 @@ def _measured(name: str) -> Callable[[pd.Series], Entry]:
     return entry
 
 
-def _fit(response: np.ndarray, model: np.ndarray) -> np.ndarray:
-    """Coefficients and the ends of their intervals, [columns, 3]."""
+def _fit(response: np.ndarray, model: np.ndarray) -> tuple[Floats, Floats]:
+    """Coefficients and the ends of their intervals, [columns, 3]; two-sided p-values, [columns]."""
     # Statsmodels takes most of a second to import.
     from statsmodels.regression.linear_model import OLS
 
     fitted = OLS(response, model).fit()
-    return np.column_stack([fitted.params, fitted.conf_int(alpha=1 - _LEVEL)])
+    values = np.column_stack([fitted.params, fitted.conf_int(alpha=1 - _LEVEL)])
+    freedom = np.full(len(values), fitted.df_resid)
+    return values, two_sided(fitted.params, fitted.bse, freedom)
 
 
 def _independent(design: Design) -> tuple[Edge, ...]:

@@ -12,6 +12,7 @@ import pytest
 from design_frames import factorial_part, full, planted
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy import stats
 from written_stores import Point as PlacedPoint
 from written_stores import write_study
 
@@ -19,7 +20,13 @@ from ablate.edges import Edge
 from ablate.report import build, designs
 from ablate.report.combination import Combination
 from ablate.report.effect_figures import effects_with_intervals, interaction_map
-from ablate.report.effects import effects_caption, effects_of, effects_panel, name_of
+from ablate.report.effects import (
+    effects_caption,
+    effects_of,
+    effects_panel,
+    effects_verdict,
+    name_of,
+)
 from ablate.report.figures import caption, draw_figures
 from ablate.stages import FACTORIAL
 from ablate.store.files import write_table
@@ -85,6 +92,32 @@ def test_intervals_are_those_of_student() -> None:
     assert rows.loc["input", ["valid_nll", "valid_nll_low", "valid_nll_high"]].tolist() == (
         pytest.approx([effect, effect - half, effect + half], rel=1e-6)
     )
+    p = 2 * stats.t.sf(abs(effect) / half * 2.262157, 9)
+    assert rows.loc["input", "p"] == pytest.approx(p, rel=1e-5)
+    # The smallest of three p-values.
+    assert rows.loc["input", "p_holm"] == pytest.approx(3 * p, rel=1e-5)
+
+
+def test_what_is_decided_is_said_and_framed() -> None:
+    """By Holm's correction over the effects: an interval that leaves zero out can be undecided."""
+    part = factorial_part(design(FIVE, 5), noisy(planted(5, EFFECTS), 0.03, 3))
+    rows = effects_of(part)
+    beyond = (rows["valid_nll_low"] > 0) | (rows["valid_nll_high"] < 0)
+    found = rows["p_holm"] < 0.05
+    assert set(rows["effect"][found]) < set(rows["effect"][beyond])
+    assert effects_verdict(rows).startswith(
+        "Decided of 15 effects (t test, Holm's correction, p < .05): lower the loss: input, "
+        f"output, interlayer; raise the loss: recurrent, input {X} output, output {X} recurrent. "
+        f"Not decided: cell, interlayer {X} cell, "
+    )
+    assert effects_panel(part).caption.startswith(effects_verdict(rows))
+
+
+def test_nothing_decided() -> None:
+    """Noise alone."""
+    rows = effects_of(factorial_part(full((I, C)), noisy(planted(5, {}), 0.02, 1)))
+    said = "Decided of 3 effects (t test, Holm's correction, p < .05): none. Not decided: "
+    assert effects_verdict(rows) == f"{said}cell, input, input {X} cell."
 
 
 @pytest.mark.parametrize("resolution", [None, 5])
@@ -224,12 +257,15 @@ def test_the_panel_reads_well() -> None:
     [panel] = designs.panels(part)
     assert panel.name == "factorial-effects"
     heads = [column.title for column in panel.columns]
-    assert heads == ["effect", "kind", "validation loss (nats)", "perplexity (%)", "gap (nats)"]
+    assert heads == [
+        "effect", "kind", "validation loss (nats)", "perplexity (%)", "p (Holm)", "gap (nats)",
+    ]  # fmt: skip
     first = [column.write(panel.rows.iloc[0]).whole for column in panel.columns]
     assert first[:2] == ["input", "main"]
     assert first[2].startswith("\N{MINUS SIGN}0.2")
     assert "\N{PLUS-MINUS SIGN} 0.0" in first[2]
-    assert first[4].startswith("+0.4")
+    assert first[4] == "< .001"
+    assert first[5].startswith("+0.4")
     for words in (
         "over 5 edges: 48 finished trials of 16 runs, 3 seeds",
         "On means input, interlayer, output, recurrent, cell .25 (fresh each step).",
@@ -277,7 +313,7 @@ def test_the_figure_of_effects() -> None:
 
 
 def test_the_map_of_interactions() -> None:
-    """Symmetric, mains on the diagonal, frames where intervals exclude zero."""
+    """Symmetric, mains on the diagonal, frames where p is below .05 after Holm's correction."""
     part = factorial_part(design(FIVE, 5), noisy(planted(5, EFFECTS), 0.004, 1))
     rows = effects_of(part)
     figure = interaction_map(rows)
@@ -288,7 +324,7 @@ def test_the_map_of_interactions() -> None:
     mains = rows.set_index("term")["valid_nll"]
     assert np.diag(values).tolist() == [mains[edge] for edge in FIVE]
     assert values[0, 2] == mains[I | O]
-    beyond = (rows["valid_nll_low"] > 0) | (rows["valid_nll_high"] < 0)
+    beyond = rows["p_holm"] < 0.05
     pairs = rows["kind"] == "interaction"
     bold = [text for text in axes.texts if text.get_fontweight() == "bold"]
     assert "#ffffff" not in {text.get_color() for text in axes.texts}

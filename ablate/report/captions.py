@@ -92,10 +92,12 @@ def _differences(table: Table) -> str:
     tested = table.rows[table.rows["valid_p_holm"].notna()]["placement"].nunique()
     if not tested:
         return f"{text}."
-    many = f"{tested} comparison{'' if tested == 1 else 's'}"
+    text = f"{text}, with 95 % intervals of the moderated t test"
+    if tested == 1:
+        return f"{text}, of which p is too."
     return (
-        f"{text}; their 95 % intervals and p (after Holm's correction over {many}) are of the "
-        "moderated t test."
+        f"{text}, each on its own; p is of that test after Holm's correction over {tested} "
+        "comparisons, so that an interval can leave out zero where nothing is decided."
     )
 
 

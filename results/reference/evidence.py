@@ -30,6 +30,7 @@ SOURCES = {
     "placement-tuned": ("placement", "tuned"),
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
+    "placement-map": ("placement", "map"),
     "cells": ("cells", "quick"),
     "zaremba2014-small": ("zaremba2014", "small"),
 }

@@ -92,12 +92,12 @@ def _differences(table: Table) -> str:
     tested = table.rows[table.rows["valid_p_holm"].notna()]["placement"].nunique()
     if not tested:
         return f"{text}."
-    text = f"{text}, with 95 % intervals of the moderated t test"
     if tested == 1:
-        return f"{text}, of which p is too."
+        return f"{text}, with 95 % interval and p of the moderated t test."
     return (
-        f"{text}, each on its own; p is of that test after Holm's correction over {tested} "
-        "comparisons, so that an interval can leave out zero where nothing is decided."
+        f"{text}, with 95 % intervals of the moderated t test, each on its own; p is of that test "
+        f"after Holm's correction over {tested} comparisons, so that an interval can leave out "
+        "zero where nothing is decided."
     )
 
 

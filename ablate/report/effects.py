@@ -49,9 +49,9 @@ from ablate.status import Status
 NAME = "factorial-effects"
 TITLE = "Effects of edges, alone and in pairs"
 
-_LOSS, _GAP = "valid_nll", "gap"
+_LOSS = "valid_nll"
 #: What is measured of each trial, in nats per token.
-RESPONSES = (_LOSS, _GAP)
+RESPONSES = (_LOSS, "gap")
 MAIN, PAIR = "main", "interaction"
 
 _LEVEL = 0.95
@@ -159,10 +159,10 @@ def estimate(design: Design) -> pd.DataFrame:
             "effect": name_of(term),
             "term": term,
         }
-        for name, (fit, _) in fits.items():
-            mean, low, high = (np.nan, np.nan, np.nan) if at is None else 2 * fit[at]
+        for name, fit in fits.items():
+            mean, low, high = (np.nan, np.nan, np.nan) if at is None else 2 * fit[at, :3]
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
-        row["p"] = np.nan if at is None else fits[_LOSS][1][at]
+        row["p"] = np.nan if at is None else fits[_LOSS][at, 3]
         row |= {"aliased": _names(tied), "runs": len(model), "freedom": freedom}
         rows.append(row)
     frame = pd.DataFrame(rows)
@@ -217,7 +217,7 @@ def effects_verdict(rows: pd.DataFrame) -> str:
     ]
     undecided = ", ".join(tested["effect"][~found]) or "none"
     return (
-        f"Decided of {len(tested)} effects (t test, Holm's correction, p < .05): "
+        f"Decided of {len(tested)} effects (t test, Holm's correction, p < {rate(SIGNIFICANT)}): "
         f"{'; '.join(sides) or 'none'}. Not decided: {undecided}."
     )
 
@@ -304,15 +304,15 @@ def _measured(name: str) -> Callable[[pd.Series], Entry]:
     return entry
 
 
-def _fit(response: np.ndarray, model: np.ndarray) -> tuple[Floats, Floats]:
-    """Coefficients and the ends of their intervals, [columns, 3]; two-sided p-values, [columns]."""
+def _fit(response: np.ndarray, model: np.ndarray) -> Floats:
+    """Coefficients, the ends of their intervals and two-sided p-values, [columns, 4]."""
     # Statsmodels takes most of a second to import.
     from statsmodels.regression.linear_model import OLS
 
     fitted = OLS(response, model).fit()
-    values = np.column_stack([fitted.params, fitted.conf_int(alpha=1 - _LEVEL)])
-    freedom = np.full(len(values), fitted.df_resid)
-    return values, two_sided(fitted.params, fitted.bse, freedom)
+    # The library's own p-values are nan where nothing is left unexplained.
+    p = two_sided(fitted.params, fitted.bse, np.full(len(fitted.params), fitted.df_resid))
+    return np.column_stack([fitted.params, fitted.conf_int(alpha=1 - _LEVEL), p])
 
 
 def _independent(design: Design) -> tuple[Edge, ...]:

@@ -333,7 +333,7 @@ def test_studies_are_listed() -> None:
     """The shipped ones, with question, profiles and file."""
     output = ablate("studies").output
     assert "placement\n    Where, how often and how should dropout be placed" in output
-    profiles = "quick (default), tenth, tuned, factorial, without, map, edges, full"
+    profiles = "quick (default), tenth, tuned, factorial, without, map, edges, medium, full"
     assert f"profiles: {profiles}; file: " in " ".join(output.split())
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ablate.cells import CELLS, LSTM, Cell
 from ablate.compiling import can_compile
+from ablate.edges import Edge
 from ablate.engine.plan import Path
 from ablate.placement import Placement
 from ablate.strategies import get, names
@@ -22,14 +23,30 @@ from gpu.cases import NEAR, Row, is_gpu, on
 _OTHERS: Final = ("none", "naive", "gal2016", "everywhere")
 
 
-def compiled_fp32(device: str) -> Iterator[Row]:
-    """Every strategy, compiled, alone and through the captured update, in float32."""
-    yield from placements(device, "fp32")
+def _alone(alone: bool) -> list[str]:
+    """The strategies named after an edge, which drop there and nowhere else; or all others."""
+    edges = {edge.label.lower() for edge in Edge}
+    return [name for name in names() if (name in edges) is alone]
 
 
-def compiled_bf16(device: str) -> Iterator[Row]:
-    """Every strategy, compiled, alone and through the captured update, in bfloat16."""
-    yield from placements(device, "bf16")
+def edges_fp32(device: str) -> Iterator[Row]:
+    """Every edge alone, compiled, a window and through the captured update, in float32."""
+    yield from placements(device, "fp32", _alone(True))
+
+
+def edges_bf16(device: str) -> Iterator[Row]:
+    """As `edges_fp32`, in bfloat16."""
+    yield from placements(device, "bf16", _alone(True))
+
+
+def schemes_fp32(device: str) -> Iterator[Row]:
+    """Every other strategy, compiled, a window and through the captured update, in float32."""
+    yield from placements(device, "fp32", _alone(False))
+
+
+def schemes_bf16(device: str) -> Iterator[Row]:
+    """As `schemes_fp32`, in bfloat16."""
+    yield from placements(device, "bf16", _alone(False))
 
 
 def eager(device: str) -> Iterator[Row]:

@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from gpu.steps import LISTS, MACHINE, Step  # noqa: E402
 
-# What takes time in a check is compiling, on one core.
-_JOBS: Final = 4
+# What takes time in a check is compiling, on one core each.
+_JOBS: Final = max(1, 3 * (os.cpu_count() or 1) // 4)
 # Below this a step is not begun: Python and PyTorch alone take some of it.
 _LEAST: Final = 15.0
 _GRACE: Final = 5.0
@@ -75,20 +75,17 @@ class Run:
         with contextlib.suppress(OSError, ValueError, KeyError):
             first = (self._out / f"{MACHINE.name}.jsonl").read_text().splitlines()[0]
             self._lacks = json.loads(first)["lacks"]
-        jobs = min(_JOBS, max(1, (os.cpu_count() or 1) // 3))
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(_JOBS) as pool:
             list(pool.map(self._one, [step for step in steps if not step.alone]))
-        alone = [step for step in steps if step.alone]
-        for step in alone:
-            behind = alone[alone.index(step) + 1 :]
-            self._one(step, kept=sum(own.seconds for own in behind if own.kept))
+        for step in steps:
+            if step.alone:
+                self._one(step)
         return self._ended
 
-    def _one(self, step: Step, *, kept: float = 0.0) -> None:
-        """Run a step, and leave so many seconds to others."""
+    def _one(self, step: Step) -> None:
         began = time.monotonic()
         lacks = [self._lacks[need] for need in step.needs if need in self._lacks]
-        left = self._ends - began - kept
+        left = self._ends - began
         if lacks:
             self._tell(Ended(step.name, "lacks", 0.0, f"this step lacks {' and '.join(lacks)}"))
         elif left < min(_LEAST, step.seconds):

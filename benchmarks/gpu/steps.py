@@ -16,8 +16,7 @@ class Step:
     """One process: what it runs, how many seconds it may take, and what it needs.
 
     `runs` is `module:function`, or the arguments of `ablate`, to which the folder of the results is
-    added. Who lacks one of `needs` is not started. What is timed runs `alone`. A step that is
-    `kept` its seconds is begun however long those before it would have taken.
+    added. Who lacks one of `needs` is not started. What is timed runs `alone`.
     """
 
     name: str
@@ -25,19 +24,26 @@ class Step:
     runs: str | tuple[str, ...]
     needs: tuple[str, ...] = _GPU
     alone: bool = False
-    kept: bool = False
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 MACHINE: Final = Step(name="machine", seconds=60, runs="gpu.machine:describe", needs=(), alone=True)
 
+
+def _study(name: str, seconds: int, options: str) -> Step:
+    given = ("run", "--study", "placement", *options.split(), "--device", "cuda")
+    return Step(name=name, seconds=seconds, runs=given, needs=_STUDY, alone=True)
+
+
 CHECKS: Final = (
     Step(name="masks", seconds=90, runs="gpu.drawing:equal"),
     Step(name="updates", seconds=90, runs="gpu.updates:equal"),
-    Step(name="placements-fp32", seconds=200, runs="gpu.placements:compiled_fp32"),
-    Step(name="placements-bf16", seconds=200, runs="gpu.placements:compiled_bf16"),
+    Step(name="edges-fp32", seconds=150, runs="gpu.placements:edges_fp32"),
+    Step(name="edges-bf16", seconds=150, runs="gpu.placements:edges_bf16"),
+    Step(name="schemes-fp32", seconds=150, runs="gpu.placements:schemes_fp32"),
+    Step(name="schemes-bf16", seconds=150, runs="gpu.placements:schemes_bf16"),
     Step(
-        name="placements-eager",
+        name="eager",
         seconds=120,
         runs="gpu.placements:eager",
         environment={"ABLATE_COMPILE": "0"},
@@ -52,6 +58,7 @@ CHECKS: Final = (
     Step(name="plain-noise", seconds=90, runs="gpu.updates:plain_noise"),
     Step(name="fallback", seconds=60, runs="gpu.updates:fallback"),
     Step(name="graph-off", seconds=90, runs="gpu.updates:graph_off"),
+    _study("trains", 90, "--profile quick --seeds 1 --cohort 6"),
 )
 
 PARTS: Final = (
@@ -63,20 +70,11 @@ PARTS: Final = (
 )
 
 
-def _study(name: str, seconds: int, *arguments: str) -> Step:
-    report = arguments[0] == "report"
-    return Step(name=name, seconds=seconds, runs=arguments, needs=_STUDY, alone=True, kept=report)
-
-
+# As many trials at once as there are, since a probe of the best number compiles each size.
 STUDIES: Final = (
-    _study("placement", 200, "run", "--study", "placement", "--profile", "tenth",
-           "--device", "cuda", "--set", "precision=bf16", "--cohort", "16"),
-    _study("placement-report", 60, "report", "--study", "placement", "--profile", "tenth"),
-    # Ten seeds at once, 39 epochs.
-    _study("medium", 3600, "run", "--study", "zaremba2014", "--profile", "medium",
-           "--device", "cuda", "--set", "precision=bf16", "--cohort", "10"),
-    _study("medium-report", 60, "report", "--study", "zaremba2014"),
-)  # fmt: skip
+    _study("edges", 600, "--profile edges --set precision=fp32 --cohort 12"),
+    _study("medium", 3600, "--profile medium --seeds 1 --set precision=bf16 --cohort 6"),
+)
 
 #: By name: the steps, and the seconds that they have together unless said otherwise.
 LISTS: Final[Mapping[str, tuple[tuple[Step, ...], int]]] = {

@@ -5,7 +5,8 @@
 
 A folder's `tables/*.parquet` are the measurements; its page, tables and figures follow from them.
 In Markdown a block between `<!-- evidence: FILE -->` and `<!-- end -->` is the text of FILE, which
-a report wrote beside it. The tables of speed follow from `bench/*.json`, as `bench.documents` says.
+a report wrote beside it. The tables of speed follow from `bench/*.json`, as `bench.documents` says,
+those of a GPU from the files in `gpu`, as `gpu.documents` says.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import store
 from bench import documents as speed
+from gpu import documents as gpu
 
 from ablate.report import build
 
@@ -31,6 +33,7 @@ SOURCES = {
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
     "placement-map": ("placement", "map"),
+    "placement-medium": ("placement", "medium"),
     "cells": ("cells", "quick"),
     "zaremba2014-small": ("zaremba2014", "small"),
 }
@@ -92,7 +95,7 @@ def _comparable(content: bytes) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write what has changed; with `--check`, name it alone."""
-    made = reports()
+    made = reports() | gpu.tables()
     made |= documents(made)
     if arguments == ["--check"]:
         different = [path.relative_to(ROOT).as_posix() for path in changed(made)]

@@ -18,7 +18,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from ablate.cells import LSTM
 from ablate.drops import PER_STEP, VARIATIONAL, Drop
-from ablate.edges import Edge
+from ablate.edges import RULES, Edge
 from ablate.placement import Placement
 from ablate.report.combination import Combination
 from ablate.report.numbers import NOTHING, rate, seeds, signed, signed_nats
@@ -129,8 +129,10 @@ def edge_map(part: Combination) -> Figure:
     `part` has a map (`has_map`). What the study does not have stays empty.
     """
     rows = spots_of(part)
-    sharings = [name for name in (STEP, WINDOW) if name in set(rows["sharing"])]
-    grid = _Grid(tuple(sorted(set(rows["rate"]))), tuple(sharings))
+    chosen = rows[[len(_drops(edge, 0.0)) > 1 for edge in rows["edge"]]]
+    found = set(chosen["sharing"]) or set(rows["sharing"])
+    sharings = tuple(name for name in (STEP, WINDOW) if name in found)
+    grid = _Grid(tuple(sorted(set(rows["rate"]))), sharings)
     scale = WIDTH / grid.width
     figure = Figure(figsize=(WIDTH, (grid.height + _BAR) * scale))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -155,14 +157,17 @@ def _spot(text: str) -> tuple[Edge, str, float] | None:
     edge = next(iter(placement), None)
     if edge is None or not isinstance(given := placement[edge].rate, float):
         return None
-    if edge is Edge.WEIGHT:
-        alone = {WINDOW: Drop(given)}
-    else:
-        alone = {STEP: Drop(given, PER_STEP), WINDOW: Drop(given, VARIATIONAL)}
-    for sharing, drop in alone.items():
+    for sharing, drop in _drops(edge, given).items():
         if placement == Placement({edge: drop}):
             return edge, sharing, given
     return None
+
+
+def _drops(edge: Edge, rate: float) -> dict[str, Drop]:
+    """By sharing what acts at the edge; weights have one mask for the window and no choice."""
+    if "time" not in RULES[edge].axes:
+        return {WINDOW: Drop(rate)}
+    return {STEP: Drop(rate, PER_STEP), WINDOW: Drop(rate, VARIATIONAL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +249,12 @@ def _draw_tile(
     axes.text(x + wide - 0.06, top - 0.055, _WHAT[edge], **told, **head)
     faint: dict[str, Any] = {"fontsize": tiny, "color": FAINT, "va": "center", "zorder": 4}
     found = {(row["sharing"], row["rate"]): row for _, row in rows.iterrows()}
+    can = _drops(edge, 0.0)
+    sharings = [name for name in grid.sharings if name in can] or [*can]
     for column, value in enumerate(grid.rates):
         left = x + _SIDE + column * _CELL_WIDTH
         axes.text(left + _CELL_WIDTH / 2, top - _HEAD + 0.07, rate(value), ha="center", **faint)
-        for line, sharing in enumerate(grid.sharings):
+        for line, sharing in enumerate(sharings):
             low = top - _HEAD - (line + 1) * _CELL_HEIGHT
             if column == 0:
                 axes.text(x + 0.06, low + _CELL_HEIGHT / 2, sharing, **faint)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ablate.edges import Edge
 from ablate.report.combination import Combination
 from ablate.report.edge_map import STEP, WINDOW, edge_map, has_map, spots_of, words
+from ablate.report.numbers import NOTHING
 
 EDGES = (
     "embedding", "input", "interlayer", "output", "recurrent", "hidden", "update", "cell", "carry",
@@ -102,3 +103,15 @@ def test_the_figure_has_every_number_within_its_paper(part: Combination):
     for index, box in enumerate(boxes):
         over = [said[other] for other in range(index) if box.overlaps(boxes[other].padded(-2))]
         assert not over, (said[index], over)
+
+
+@pytest.mark.parametrize(("sharings", "step", "window"), [((STEP, WINDOW), 9, 10), ((STEP,), 9, 1)])
+def test_a_tile_has_the_rows_that_its_edge_can_have(part: Combination, sharings, step, window):
+    """The weights have one mask for the window, alone; that row adds none to the other tiles."""
+    spots = spots_of(part)
+    wanted = spots[spots["sharing"].isin(sharings) | (spots["edge"] == Edge.WEIGHT)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablate.report.edge_map.spots_of", lambda _: wanted)
+        figure = edge_map(part)
+    said = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert (said.count(STEP), said.count(WINDOW), said.count(NOTHING)) == (step, window, 0)

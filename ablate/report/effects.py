@@ -206,8 +206,7 @@ def effects_panel(part: Combination) -> Panel | None:
 
 def effects_verdict(rows: pd.DataFrame) -> str:
     """Which effects on the loss differ from zero, and which are undecided; empty without any."""
-    tested = rows[rows["p_holm"].notna()]
-    if tested.empty:
+    if rows.empty or (tested := rows[rows["p_holm"].notna()]).empty:
         return ""
     found = tested["p_holm"] < SIGNIFICANT
     sides = [

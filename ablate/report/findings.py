@@ -9,6 +9,7 @@ from collections import Counter
 import pandas as pd
 
 from ablate.report.combination import Combination
+from ablate.report.effects import effects_of, effects_verdict
 from ablate.report.names import names_of
 from ablate.report.numbers import perplexity, seeds, signed, spread
 from ablate.report.statistics import SIGNIFICANT
@@ -18,12 +19,13 @@ from ablate.status import Status
 
 
 def findings(part: Combination, table: Table) -> list[str]:
-    """What is decided, the lowest if it is, how many seeds would decide the rest, counts of pairs,
-    what pairing bought, what is missing."""
+    """What is decided, a design's effects first, the lowest if it is, how many seeds would decide
+    the rest, counts of pairs, what pairing bought, what is missing."""
     done = table.rows[table.rows["n"] > 0]
     sentences: list[str] = []
     if len(done):
-        sentences += [table.verdict, _lowest(table, done), _scope(part, done)]
+        effects = effects_verdict(effects_of(part))
+        sentences += [effects, table.verdict, _lowest(table, done), _scope(part, done)]
     compared = done[done["valid_pairs"].fillna(0) > 0]
     if table.baseline and len(compared):
         sentences += [needed(done, table.baseline), _compared(table.baseline, compared)]

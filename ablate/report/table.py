@@ -24,7 +24,15 @@ from ablate.report.columns import (
 from ablate.report.combination import Combination
 from ablate.report.grid import Layout, csv_of, entries_of, text_of
 from ablate.report.numbers import nats, p_value, perplexity, rate, signed
-from ablate.report.statistics import PLACEMENT, Differences, Lead, Summary, baseline_of, lead_of
+from ablate.report.statistics import (
+    PLACEMENT,
+    SEEDS_FOR_INTERVAL,
+    Differences,
+    Lead,
+    Summary,
+    baseline_of,
+    lead_of,
+)
 from ablate.report.sweeps import chosen_by_validation
 from ablate.report.unknown import UnknownTargets, caption, unknown_targets
 from ablate.report.verdict import verdict
@@ -106,8 +114,9 @@ class Table:
                     terminal=False, page=False,
                 ),
                 Column("better", "pairs", compared, terminal=False),
-                Column("P(better)", "95 %", probable, terminal=False),
             ]  # fmt: skip
+            if self.rows["valid_pairs"].ge(SEEDS_FOR_INTERVAL).any():
+                columns.append(Column("P(better)", "95 %", probable, terminal=False))
             if self._unpaired:
                 columns.append(Column("pairs", "", paired, page=False, files=False))
         if self.rows["valid_p_holm"].notna().any():

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ablate.report.numbers import NOTHING, signed
 from gpu.predictions import predictions
 from gpu.steps import CHECKS, PARTS
 
@@ -108,7 +109,7 @@ def _edges(frame: pd.DataFrame) -> Iterator[str]:
     yield from _head(("placement", "train (ppl)", "valid (ppl)", "to none"), ":-- --: --: --:")
     for row in last.itertuples(index=False):
         apart = row.valid - none
-        told = "–" if row.label == "none" else f"{apart:+.1f}".replace("-", "−")
+        told = NOTHING if row.label == "none" else signed(apart)
         yield _line((row.label, f"{row.train:.1f}", f"{row.valid:.1f}", told))
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpu import placements, step
+from gpu import documents, placements, step
 from gpu.predictions import beside, predictions
 from gpu.run import ROOT, Run, copy_new
 from gpu.steps import CHECKS, LISTS, PARTS, STUDIES, Step
@@ -162,3 +162,37 @@ def test_the_page_names_every_check():
         if isinstance(each.runs, tuple):
             given = dict(zip(each.runs[1::2], each.runs[2::2], strict=True))
             assert find_study(given["--study"])[0].profiles[given["--profile"]].strategies
+
+
+def test_what_was_kept_of_a_run_is_told(tmp_path):
+    """A step's rows and how it ended; perplexities of the lines that `ablate run` prints."""
+    (tmp_path / "machine.jsonl").write_text('{"gpu": "H100"}\n')
+    (tmp_path / "masks.jsonl").write_text('{"golden": 61}\n{"told": "equal"}\n')
+    (tmp_path / "masks.json").write_text(
+        '{"step": "masks", "state": "ok", "seconds": 3.5, "told": "equal", "why": null}'
+    )
+    assert documents.kept(tmp_path) == {
+        "machine": [{"gpu": "H100"}],
+        "steps": {
+            "masks": {
+                "state": "ok",
+                "seconds": 3.5,
+                "told": "equal",
+                "rows": [{"golden": 61}, {"told": "equal"}],
+            }
+        },
+    }
+    said = (
+        "17:33:19 [0/12] none, seed 1: started on cuda:0, 16 thread(s)\n"
+        "17:33:19 [0/12] output .25, seed 2: epoch 12/13, perplexity train 193.3 valid 189.2, 2 s\n"
+    )
+    (row,) = documents.curves(said).to_dict("records")
+    assert row == {"label": "output .25", "seed": 2, "epoch": 12, "train": 193.3, "valid": 189.2}
+
+
+def test_tables_stand_in_the_pages():
+    """Each that is made is shown, and committed as it is made."""
+    page = (documents.FOLDER / "README.md").read_text()
+    for path, content in documents.tables().items():
+        assert path.read_bytes() == content
+        assert f"<!-- evidence: {path.name} -->\n{content.decode()}<!-- end -->" in page

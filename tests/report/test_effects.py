@@ -28,6 +28,8 @@ from ablate.report.effects import (
     name_of,
 )
 from ablate.report.figures import caption, draw_figures
+from ablate.report.findings import findings
+from ablate.report.table import make_table
 from ablate.stages import FACTORIAL
 from ablate.store.files import write_table
 from ablate.store.schema import CELLS, table_of
@@ -111,6 +113,7 @@ def test_what_is_decided_is_said_and_framed() -> None:
         f"Not decided: cell, interlayer {X} cell, "
     )
     assert effects_panel(part).caption.startswith(effects_verdict(rows))
+    assert findings(part, make_table(part))[0] == effects_verdict(rows)
 
 
 def test_nothing_decided() -> None:

@@ -206,6 +206,12 @@ def test_what_is_all_zero_has_no_column(two: Table, three: Table):
         assert "diverged" in table.csv()
 
 
+def test_the_probability_of_improvement_has_a_column_from_three_pairs_on(two: Table, three: Table):
+    """Of fewer there is no interval."""
+    assert "P(better)" not in [column.head for column in two.columns]
+    assert "P(better)" in [column.head for column in three.columns]
+
+
 def test_pairs_are_shown_where_they_differ_from_seeds(write: Write, tmp_path: Path, two: Table):
     """A baseline that lacks a seed leaves its partners unpaired, which the text says."""
     write(tmp_path, seeds=3, diverged=((0, 2),), points=QUICK[:3])

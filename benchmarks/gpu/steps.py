@@ -62,11 +62,11 @@ CHECKS: Final = (
 )
 
 PARTS: Final = (
-    Step(name="times", seconds=150, runs="gpu.figures:times", alone=True),
     Step(name="pieces", seconds=60, runs="gpu.figures:pieces", alone=True),
     Step(name="launches", seconds=60, runs="gpu.figures:launches", alone=True),
     Step(name="stock", seconds=40, runs="gpu.figures:stock", alone=True),
     Step(name="scoring", seconds=60, runs="gpu.figures:scoring", alone=True),
+    Step(name="times", seconds=150, runs="gpu.figures:times", alone=True),
 )
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pandas as pd
 
+from ablate import quantities
 from ablate.report.combination import Combination
 from ablate.report.effects import effects_of, effects_verdict
 from ablate.report.names import names_of
@@ -16,6 +17,9 @@ from ablate.report.statistics import SIGNIFICANT
 from ablate.report.table import Table
 from ablate.report.verdict import needed
 from ablate.status import Status
+
+# Of a placement's perplexity after the last epoch, to its lowest.
+_RISE = 1.01
 
 
 def findings(part: Combination, table: Table) -> list[str]:
@@ -30,7 +34,8 @@ def findings(part: Combination, table: Table) -> list[str]:
     if table.baseline and len(compared):
         sentences += [needed(done, table.baseline), _compared(table.baseline, compared)]
         sentences += _pairing(compared)
-    sentences += [*_same_cells(done), _lost(part), _unpaired(part, table), _unasked(part)]
+    sentences += [*_same_cells(done), _passed(part), _lost(part)]
+    sentences += [_unpaired(part, table), _unasked(part)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -123,6 +128,28 @@ def _same_cells(done: pd.DataFrame) -> list[str]:
         for key in row["keys"]:
             seen.setdefault(key, row["label"])
     return sentences
+
+
+def _passed(part: Combination) -> str:
+    """Which placements were lower before the last epoch, and would compare better stopped there."""
+    if part.headline != "last":
+        return ""
+    trials = part.trials[part.trials["status"] == Status.OK]
+    told: list[tuple[float, str]] = []
+    for label, own in trials.groupby("label", sort=False):
+        lowest = float(quantities.perplexity(own["valid_nll_best"]).mean())
+        rise = float(own["valid_ppl"].mean()) / lowest
+        if rise > _RISE:
+            first, last = int(own["best_epoch"].min()), int(own["best_epoch"].max())
+            at = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+            told.append((-rise, f"{label} ({perplexity(lowest)} after {at})"))
+    if not told:
+        return ""
+    names = names_of(name for _, name in sorted(told))
+    return (
+        f"Headline numbers are those of the last epoch, and validation perplexity was lower before "
+        f"by more than {100 * (_RISE - 1):.0f} %: {names}."
+    )
 
 
 def _lost(part: Combination) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from read_stores import combinations_of
@@ -308,6 +309,20 @@ def test_findings_name_what_differs_beyond_noise(three_seeds: Path):
     assert any("better in 3 of 3 pairs" in line for line in said)
     assert any("variance of a paired difference" in line for line in said)
     assert said[-1] == "2 diverged and 1 failed: counted in the table, in no mean."
+
+
+def test_findings_name_what_was_lower_before_the_last_epoch(three_seeds: Path):
+    """Mean of each seed's lowest, largest rise first; a rise of one in a hundred is none."""
+    part = combination(three_seeds)
+    (said,) = (line for line in findings(part, make_table(part)) if "was lower before" in line)
+    done = part.trials[part.trials["status"] == "ok"]
+    lowest = np.exp(done["valid_nll_best"]).groupby(done["label"]).mean()
+    rise = done["valid_ppl"].groupby(done["label"]).mean() / lowest
+    names = rise[rise > 1.01].sort_values(ascending=False).index
+    assert 0 < len(names) < len(rise)
+    named = said.partition("by more than 1 %: ")[2]
+    assert named.startswith(f"{names[0]} ({perplexity(lowest[names[0]])} after epoch")
+    assert all((f"{name} (" in named) == (name in names[:5]) for name in rise.index)
 
 
 def test_findings_name_no_lowest_where_nothing_differs(write: Write, tmp_path: Path):

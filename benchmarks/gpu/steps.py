@@ -49,6 +49,8 @@ CHECKS: Final = (
         environment={"ABLATE_COMPILE": "0"},
     ),
     Step(name="cells", seconds=120, runs="gpu.placements:other_cells"),
+    Step(name="modules", seconds=150, runs="gpu.modules:equal"),
+    Step(name="audit", seconds=90, runs="gpu.modules:audited"),
     Step(name="schedules", seconds=90, runs="gpu.updates:schedules"),
     Step(name="cohort", seconds=120, runs="gpu.training:cohort"),
     Step(name="divergence", seconds=90, runs="gpu.training:divergence"),

@@ -16,7 +16,7 @@ from ablate.study.file import find_study
 # In a process of its own, where nothing was compiled before; those that go through everything.
 _SLOW = {
     "edges-fp32", "edges-bf16", "schemes-fp32", "schemes-bf16", "eager", "cells", "cohort",
-    "launches", "memory", "scoring",
+    "launches", "memory", "scoring", "modules", "audit",
 }  # fmt: skip
 _APART = {"fallback"}
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -43,16 +45,27 @@ class Stopped(click.ClickException):
         say_error(f"ablate: {self.format_message()}")
 
 
+class Terminated(Stopped):
+    """SIGTERM, which a queue sends where a job's time is over, and `timeout` and `kill` do."""
+
+    exit_code = 143
+
+
+class _Signal(KeyboardInterrupt):
+    """SIGTERM, where it was heard."""
+
+
 class Commands(click.Group):
     """A group whose commands end in one sentence, whatever a user or a system does to them.
 
-    An AblateError, or a file that the system refuses, is a `Refusal`, and Ctrl-C is `Stopped`, from
-    the first import on.
+    An AblateError, or a file that the system refuses, is a `Refusal`, Ctrl-C is `Stopped` and
+    SIGTERM `Terminated`, from the first import on.
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
         terminal.prepare()
-        return super().main(*args, **extra)
+        with _terminated():
+            return super().main(*args, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with one_sentence():
@@ -80,9 +93,28 @@ def one_sentence(ctx: click.Context | None = None) -> Iterator[None]:
             raise
         where = "standard output" if error.filename is None else error.filename
         raise Refusal(f"{where}: {error.strerror}") from error
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         running = ctx is not None and ctx.invoked_subcommand == "run"
-        raise Stopped(_STOPPED_RUN if running else _STOPPED) from None
+        stopped = Terminated if isinstance(error, _Signal) else Stopped
+        raise stopped(_STOPPED_RUN if running else _STOPPED) from None
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Let SIGTERM raise where Ctrl-C would, unless whoever calls has a way of their own with it."""
+
+    def heard(*_: object) -> None:
+        raise _Signal
+
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def say_error(line: str) -> None:

@@ -142,8 +142,11 @@ def test_ctrl_c_is_one_sentence_and_130(
     assert ("the same command goes on from there" in sentence) == (command == "run")
 
 
-def test_a_signal_while_modules_are_imported_is_130(tmp_path: Path) -> None:
-    """A run is interrupted most often while it seems to do nothing."""
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_while_modules_are_imported_is_a_sentence(
+    tmp_path: Path, name: str, code: int
+) -> None:
+    """A run is interrupted most often while it seems to do nothing; a queue sends the other."""
     (tmp_path / "ablate").symlink_to(ROOT / "ablate")
     slow = tmp_path / "torch"
     slow.mkdir()
@@ -151,14 +154,14 @@ def test_a_signal_while_modules_are_imported_is_130(tmp_path: Path) -> None:
     (slow / "__init__.py").write_text(
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.raise_signal(signal.SIGINT)\n"
+        f"signal.raise_signal(signal.{name})\n"
     )
     ended = subprocess.run(
         [sys.executable, str(ROOT / "cli.py"), "run", "--study", "smoke"],
         capture_output=True, text=True, check=False,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
-    assert ended.returncode == 130
+    assert ended.returncode == code
     assert ended.stderr.startswith("ablate: stopped")
     assert len(ended.stderr.splitlines()) == 1
 

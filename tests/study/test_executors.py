@@ -243,7 +243,11 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lists children through /proc")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGKILL, signal.SIGINT, signal.SIGTERM],
+    ids=["killed", "interrupted", "terminated"],
+)
 def test_no_worker_outlives_its_driver(tmp_path: Path, how: signal.Signals) -> None:
     """Killed or interrupted, a driver takes its workers with it, within moments."""
     script = tmp_path / "driver.py"

@@ -82,6 +82,7 @@ def _assert_equal(names, folder):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_a_compiled_mask_and_one_pair_of_kernels_equal_eager_ones(tmp_path):
     """The mask bit for bit; outputs and gradients to float32's tolerance."""
     _assert_equal(QUICK, tmp_path)

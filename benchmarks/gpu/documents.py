@@ -1,6 +1,7 @@
 """What a machine with a GPU found, kept in one file, and the tables that are made of it.
 
-    python -m gpu.documents DIR results/reference/gpu/NAME.json
+    python -m gpu.documents DIR results/reference/gpu/NAME.json    # the rows of `run.py`
+    python -m gpu.documents LOG results/reference/gpu/NAME.csv     # the epochs that `ablate run` printed
 
 `results/reference/evidence.py` writes the tables; README.md beside the file shows them.
 """
@@ -134,5 +135,8 @@ def _line(cells: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    _, source, target = sys.argv
-    Path(target).write_text(json.dumps(kept(Path(source)), indent=1) + "\n", encoding="utf-8")
+    source, target = map(Path, sys.argv[1:])
+    if source.is_dir():
+        target.write_text(json.dumps(kept(source), indent=1) + "\n", encoding="utf-8")
+    else:
+        curves(source.read_text(encoding="utf-8")).to_csv(target, index=False)

@@ -131,8 +131,8 @@ def test_a_step_that_fails_or_hangs_stops_no_other(tmp_path, monkeypatch):
 def test_results_are_copied_without_checkpoints(tmp_path):
     """Files that are new or changed, none that is half written."""
     source, target = tmp_path / "source", tmp_path / "target"
-    for name in ("s/p/trials/a.parquet", "s/p/.lock", "s/p/work/a/checkpoint.pt"):
-        path = source / name
+    for name in ("trials/a.parquet", ".lock", "work/a/checkpoint.pt"):
+        path = source / "s/p" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     copy_new(source, target)

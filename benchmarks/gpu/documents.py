@@ -1,7 +1,7 @@
 """What a machine with a GPU found, kept in one file, and the tables that are made of it.
 
     python -m gpu.documents DIR results/reference/gpu/NAME.json    # the rows of `run.py`
-    python -m gpu.documents LOG results/reference/gpu/NAME.csv     # the epochs that `ablate run` printed
+    python -m gpu.documents LOG results/reference/gpu/NAME.csv # epochs that `ablate run` printed
 
 `results/reference/evidence.py` writes the tables; README.md beside the file shows them.
 """

@@ -61,6 +61,9 @@ TOP: Final = Layers.TOP
 BOTTOM: Final = Layers.BOTTOM
 GROWING: Final = Layers.GROWING
 
+# No axis of a mask's address is longer.
+_TOO_FAR: Final = 2**32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
@@ -90,8 +93,10 @@ class Sharing:
         for axis, extent in self.items():
             if extent is None or extent is ALL:
                 continue
-            if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-                raise WrongValue(f"sharing over {axis}", "a whole number from 1 or ALL", extent)
+            whole = isinstance(extent, int) and not isinstance(extent, bool)
+            if not whole or not 1 <= extent < _TOO_FAR:
+                allowed = "a whole number from 1 to 2**32 - 1 or ALL"
+                raise WrongValue(f"sharing over {axis}", allowed, extent)
             if axis in ("word", "gate", "direction") and extent != 1:
                 raise WrongValue(f"sharing over {axis}", "1 or ALL", extent)
         if self.direction == 1:

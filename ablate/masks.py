@@ -119,6 +119,17 @@ def check_types(sharing: Sharing, types: int) -> None:
         )
 
 
+def check_units(sharing: Sharing, units: int) -> None:
+    """Raise AblateError where one of `units` units, or of the groups that share, has no address."""
+    per_unit = sharing.divisor("unit")
+    if per_unit is not None and -(-units // per_unit) > LIMITS["unit"]:
+        raise AblateError(
+            f"masks have addresses for {LIMITS['unit']:,} units, got {units:,}; share them, as in "
+            f"Sharing(unit={-(-units // LIMITS['unit'])}) or Sharing(unit=ALL)",
+            given=units,
+        )
+
+
 def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
     """Philox4x32-10 on int64 tensors that hold 32-bit words; `key` is [2], counters broadcast.
 
@@ -180,7 +191,7 @@ class Coordinates:
         of one table share their units alike. Raises AblateError for a coordinate without an
         address.
         """
-        check("unit", units - 1)
+        check_units(sharings[0], units)
         for address in addresses:
             check("time", address.start + time - 1)
             check("batch", address.batch_offset + batch - 1)
@@ -226,8 +237,8 @@ class Coordinates:
             return lanes[..., :1]
         if self.per_unit == 1:
             return lanes[..., : self.units]
-        count = -(-self.units // self.per_unit)
-        return lanes[..., :count].repeat_interleave(self.per_unit, dim=-1)[..., : self.units]
+        count, per_unit = -(-self.units // self.per_unit), min(self.per_unit, self.units)
+        return lanes[..., :count].repeat_interleave(per_unit, dim=-1)[..., : self.units]
 
     def words(self, updates_K: Tensor, tokens_TB: Tensor | None = None) -> Tensor:
         """The words at all coordinates, [K, T, B, G, U]."""

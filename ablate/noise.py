@@ -148,6 +148,8 @@ def check(noise: Noise, rate: float) -> None:
     words = torch.linspace(0, 2**32 - 1, 4096, dtype=torch.float64).long().view(64, 64)
     try:
         made, mean, variance = noise.multiplier(words, rate), noise.mean(rate), noise.variance(rate)
+    except AblateError:
+        raise
     except Exception as error:  # a plugin may raise anything
         raise AblateError(f"{where} raises {in_words(error)}") from error
     if not isinstance(made, torch.Tensor) or made.shape != words.shape:

@@ -8,8 +8,10 @@ from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge, layers_of
 from ablate.errors import AblateError, UnknownName, WrongValue
+from ablate.noise import check as check_noise
 from ablate.rules import complete
 from ablate.schedules import CONSTANT, Schedule, factor_at, parse_schedule
+from ablate.sources import built_in
 
 _EXAMPLE: Final = "{Edge.RECURRENT: Drop(0.3)}"
 
@@ -47,6 +49,9 @@ class Placement(Mapping[Edge, Drop]):
         self._schedule = schedule if live else CONSTANT
 
     def __getitem__(self, edge: Edge) -> Drop:
+        if isinstance(edge, Edge) and len(edge) != 1:
+            mend = "`placement & edges` has the drops of a union"
+            raise WrongValue("a placement's lookup", "one edge", edge.label, mend=mend)
         return self._drops[edge]
 
     def __iter__(self) -> Iterator[Edge]:
@@ -65,6 +70,8 @@ class Placement(Mapping[Edge, Drop]):
 
     def __or__(self, other: "Placement") -> "Placement":
         """Join two placements; raises AblateError if both set an edge, or schedules differ."""
+        if not isinstance(other, Placement):
+            return NotImplemented
         for edge in other:
             _refuse_overlap(self._drops, edge)
         # A silent placement has no rates, so its schedule does not count.
@@ -197,6 +204,14 @@ class Placement(Mapping[Edge, Drop]):
                     allowed=places,
                 )
 
+    def check_noises(self, layers: int) -> None:
+        """Raise AblateError if a plugin's noise fails at a rate of a net of `layers` layers."""
+        for drop in self.within(layers).values():
+            rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
+            for rate in filter(None, rates):
+                if not built_in(type(drop.noise).__module__):
+                    check_noise(drop.noise, rate)
+
 
 def _parse_part(text: str) -> tuple[Edge, Drop]:
     """The edge and the drop of `CELL(0.3;...)`; raises AblateError for any other text."""
@@ -220,6 +235,9 @@ def _checked(drops: Mapping[Edge, Drop] | None) -> Mapping[Edge, Drop]:
         if not isinstance(edges, Edge):
             allowed = f"an Edge or a union of them as key, as in {_EXAMPLE}"
             raise WrongValue("a placement", allowed, edges)
+        if not edges:
+            mend = "a union of edges is written with |"
+            raise WrongValue("a placement", "one or more edges as key", edges, mend=mend)
         if not isinstance(drop, Drop):
             raise WrongValue(f"a placement at {edges.label}", f"a Drop, as in {_EXAMPLE}", drop)
     return drops

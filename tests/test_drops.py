@@ -199,7 +199,7 @@ def test_the_two_famous_sharings():
 @pytest.mark.parametrize(
     "axis", ["time", "word", "batch", "source", "unit", "gate", "update", "direction"]
 )
-@pytest.mark.parametrize("extent", [0, -1, 1.0, True, "ALL"])
+@pytest.mark.parametrize("extent", [0, -1, 1.0, True, "ALL", 2**32])
 def test_an_extent_is_a_whole_number_or_all(axis, extent, refused):
     """The message names the axis, what it takes and what was given."""
     with refused():

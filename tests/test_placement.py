@@ -111,6 +111,7 @@ def test_an_edge_takes_one_drop(build, refused):
             id="a-drop",
         ),
         pytest.param(0, id="a-number"),
+        pytest.param({Edge.INPUT & Edge.OUTPUT: Drop(0.3)}, id="no-edge"),
     ],
 )
 def test_another_type_is_refused(drops, refused):
@@ -149,6 +150,14 @@ def test_a_placement_reads_as_a_mapping():
     assert placement[Edge.CARRY].rate == 0.2
     with pytest.raises(KeyError):
         _ = placement[Edge.CELL]
+
+
+@pytest.mark.parametrize("ask", [Placement.__contains__, Placement.get, Placement.__getitem__])
+@pytest.mark.parametrize("edges", [Edge.VERTICAL, Edge.INPUT | Edge.CELL, Edge(0)])
+def test_a_placement_is_asked_for_one_edge(ask, edges, refused):
+    """A union is a key of the constructor; looked up, it would be in no placement."""
+    with refused():
+        ask(Placement({Edge.VERTICAL: Drop(0.5)}), edges)
 
 
 def test_a_placement_cannot_be_written():

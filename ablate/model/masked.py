@@ -155,14 +155,13 @@ class Masked(nn.Module):
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
         """Continue from a `mask_state`; raises AblateError for any other mapping."""
-        if set(state) != {"seed", "update", "stack"}:
-            raise AblateError(
-                f"a mask state has seed, update and stack, got {', '.join(map(str, state))}",
-                given=", ".join(map(str, state)),
-            )
-        self.seed = coordinate("seed", state["seed"])
-        self.next_update = coordinate("update", state["update"])
-        self.stack = coordinate("stack", state["stack"])
+        names = ("seed", "update", "stack")
+        if not isinstance(state, Mapping) or set(state) != set(names):
+            got = ", ".join(map(str, state)) if isinstance(state, Mapping) else repr(state)
+            raise AblateError(f"a mask state has seed, update and stack, got {got}", given=got)
+        # All are checked before one is set.
+        seed, update, stack = (coordinate(name, state[name]) for name in names)
+        self.seed, self.next_update, self.stack = seed, update, stack
 
     def _window(
         self, time: int, batch: int, update: int, start: int, batch_offset: int, like: Tensor

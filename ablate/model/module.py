@@ -151,6 +151,9 @@ class LanguageModel(nn.Module):
         where = {"update": number, "start": start, "batch_offset": batch_offset}
         y, after = self.lstm(self.embedding(tokens_TB, **where), state, **where)
         for each in (self.embedding, self.lstm):
+            if update is None:
+                # A part that was in evaluation mode is behind.
+                each.next_update = number
             advance(each, update)
         return self.decoder(y), after
 
@@ -161,12 +164,19 @@ class LanguageModel(nn.Module):
 
     def hook(self, edge: Edge, fn: Callable[..., Tensor]) -> RemovableHandle:
         """Add a hook to the module that owns `edge`."""
+        if isinstance(edge, Edge) and Edge.EMBEDDING in edge and edge != Edge.EMBEDDING:
+            raise AblateError(
+                "EMBEDDING belongs to the model's embedding and the other edges to its layers: add "
+                f"one hook at Edge.EMBEDDING and one at Edge.{(edge & ~Edge.EMBEDDING).label}"
+            )
         owner = self.embedding if edge is Edge.EMBEDDING else self.lstm
         return owner.hook(edge, fn)
 
     def mask_state(self) -> dict[str, int]:
         """What a checkpoint needs besides `state_dict` to continue with the same masks."""
-        return self.lstm.mask_state()
+        # A part in evaluation mode counts no update.
+        update = max(self.embedding.next_update, self.lstm.next_update)
+        return self.lstm.mask_state() | {"update": update}
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
         """Continue from a `mask_state`; raises AblateError for any other mapping."""

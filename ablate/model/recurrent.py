@@ -24,6 +24,7 @@ from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.window import Window
 from ablate.errors import AblateError
+from ablate.masks import check_units
 from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
@@ -114,6 +115,9 @@ class Recurrent(Masked, nn.RNNBase):
         nowhere, before = Edge(0), Edge(0)
         for placement in by_direction(placed, self.directions):
             placement.check(self.num_layers, self.cell)
+            placement.check_noises(self.num_layers)
+            for edge, drop in placement.items():
+                check_units(drop.shared, self._units(edge))
             nowhere |= idle(placement, self.num_layers)
         # Warn only about newly idle edges: a schedule sets the placement at each update.
         for placement in by_direction(getattr(self, "_placement", Placement()), self.directions):
@@ -179,6 +183,11 @@ class Recurrent(Masked, nn.RNNBase):
         if not time:
             raise AblateError("a sequence has at least one step, got none")
         batched = isinstance(x, PackedSequence) or x.dim() == 3
+        if state is not None and hx is not None:
+            raise AblateError(
+                f"{called.kind} takes one initial state, got both state and hx, which is torch's "
+                "name for it; leave one out"
+            )
         state = hx if state is None else state
         parts = check_state(state, self.cell.state, called, x_TBD, batch=batched)
         window = self._window(time, rows, number, start, batch_offset, x_TBD)
@@ -304,13 +313,15 @@ class Recurrent(Masked, nn.RNNBase):
         placement = placement_of(self.placements, direction, edge)
         layer = layer_of(edge, layer, self.num_layers, kind_of(self))
         number = self.next_update if update is None else coordinate("update", update)
-        if edge is not Edge.WEIGHT and (time is None or batch is None):
+        lengths = (1, 1) if edge is Edge.WEIGHT else (time, batch)
+        if not all(isinstance(length, int) and length > 0 for length in lengths):
             raise AblateError(
                 f"the masks of {edge.label} differ by step and row: give `time` and `batch`, the "
-                "window's lengths"
+                f"window's lengths, as whole numbers from 1, got time={time!r} and batch={batch!r}"
             )
+        steps, rows = map(int, lengths)
         like = self._weights()[0].w_ih
-        window = self._window(time or 1, batch or 1, number, start, batch_offset, like)
+        window = self._window(steps, rows, number, start, batch_offset, like)
         window = replace(window, direction=direction)
         drop = placement.within(self.num_layers)[edge]
         return mask(drop, edge, layer, self._units(edge), window, cell=self.cell)

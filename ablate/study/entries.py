@@ -7,7 +7,6 @@ entries with one trial, which is trained once and shown under both.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ablate import noise
 from ablate.cells import LSTM
 from ablate.data.corpora import Corpus
 from ablate.data.windows import training_updates
@@ -17,7 +16,6 @@ from ablate.facts import canonical_json, facts_text
 from ablate.masks import LIMITS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
-from ablate.sources import built_in
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
@@ -237,11 +235,7 @@ def _in_net(placement: Placement, net: Net) -> Placement:
 def _check(placement: Placement, layers: int, updates: int) -> None:
     for update in (0, updates // 2, updates):
         placement.at(update, updates)
-    for drop in placement.within(layers).values():
-        rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-        for rate in filter(None, rates):
-            if not built_in(type(drop.noise).__module__):
-                noise.check(drop.noise, rate)
+    placement.check_noises(layers)
 
 
 def _check_words(placement: Placement, label: str, corpus: Corpus) -> None:

@@ -1,12 +1,16 @@
 """What `ablate.LSTM` refuses, and that each refusal says what to do."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
 
 import ablate
-from ablate.drops import Drop
+from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
+from ablate.errors import AblateError
+from ablate.noise import Noise
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
 
@@ -71,6 +75,66 @@ def test_dropout_that_is_set_afterwards(refused):
     lstm.dropout = 0.5
     with refused():
         lstm(torch.zeros(T, B, D))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(Noise):
+    """A noise of one's own that fails in one way."""
+
+    name: str = "BROKEN"
+    how: str = "nan"
+
+    def mean(self, rate):
+        return float("nan") if self.how == "mean" else 1.0
+
+    def variance(self, rate):
+        return 1.0
+
+    def multiplier(self, word, rate):
+        if self.how == "raises":
+            raise KeyError(rate)
+        made = torch.full(word.shape, float("nan") if self.how == "nan" else 1.0)
+        return made.long() if self.how == "whole" else made
+
+
+@pytest.mark.parametrize("how", ["nan", "mean", "raises", "whole"])
+def test_a_noise_that_cannot_multiply(how):
+    """It would train to NaN without a word; a module looks at it as a study does."""
+    placement = Placement({Edge.RECURRENT: Drop(0.3, noise=Broken(how=how))})
+    with pytest.raises(AblateError, match=r"noise BROKEN at rate 0\.3"):
+        ablate.LSTM(D, H, L, placement=placement)
+
+
+WIDE = 2**14 + 1
+
+
+def test_more_units_than_masks_have_addresses(refused):
+    """Refused when the module is made, with the sharing that has addresses."""
+    with refused():
+        ablate.RNN(WIDE, 1, placement=Placement({Edge.INPUT: Drop(0.3)}))
+
+
+@pytest.mark.parametrize("unit", [2, 2**31, ALL])
+def test_units_that_share_may_be_more(unit):
+    """An address is that of a group; one that is larger than the layer is the whole layer."""
+    wide = Placement({Edge.INPUT: Drop(0.5, Sharing(unit=unit, batch=ALL))})
+    masks = ablate.RNN(WIDE, 1, placement=wide, seed=3).masks(Edge.INPUT, time=9, batch=1)
+    assert masks.shape[-1] == (1 if unit is ALL else WIDE)
+    pairs = masks[..., : WIDE - 1].unflatten(-1, (-1, 2)) if unit == 2 else masks
+    assert (pairs == pairs[..., :1]).all()
+
+
+def test_two_names_of_one_state(refused):
+    """One of them would be forgotten."""
+    with refused():
+        ablate.LSTM(D, H, L)(torch.zeros(T, B, D), (_GOOD, _GOOD), hx=(_GOOD, _GOOD))
+
+
+@pytest.mark.parametrize("sizes", [{}, {"time": 0, "batch": 1}, {"time": 2.0, "batch": 1}])
+def test_masks_of_no_window(sizes, refused):
+    """A window has a step and a row."""
+    with refused():
+        ablate.LSTM(D, H, placement=Placement({Edge.CELL: Drop(0.3)})).masks(Edge.CELL, **sizes)
 
 
 def _packed(width: int = D, dtype: torch.dtype = torch.float32) -> nn.utils.rnn.PackedSequence:

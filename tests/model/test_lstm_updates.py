@@ -69,12 +69,17 @@ def test_the_mask_state_resumes(x):
     [
         {"seed": 1, "update": 2},
         {"seed": 1, "update": -1, "stack": 0},
+        {"seed": 1, "update": 2, "stack": 256},
+        None,
     ],
 )
 def test_another_mask_state_is_refused(state, refused):
-    """What is missing, or has no address, is named."""
+    """What is missing, or has no address, is named, and nothing is taken."""
+    own = module()
+    before = own.mask_state()
     with refused():
-        module().load_mask_state(state)
+        own.load_mask_state(state)
+    assert own.mask_state() == before
 
 
 def test_one_step_calls_are_one_long_call(x):

@@ -125,6 +125,23 @@ def test_one_call_is_one_update():
     assert model.lstm.next_update == 4
 
 
+def test_a_hook_has_one_owner(refused):
+    """EMBEDDING is the embedding's and the rest the layers'."""
+    with refused():
+        module().hook(Edge.EMBEDDING | Edge.INPUT, lambda value, **where: value)
+
+
+def test_a_part_in_evaluation_leaves_the_count_to_the_other():
+    """The mask state of a model is that of the part that counts, so that no mask comes twice."""
+    model = module()
+    model.lstm.eval()
+    model(TOKENS)
+    assert model.mask_state()["update"] == 1
+    model.train().embedding.eval()
+    model(TOKENS)
+    assert model.mask_state()["update"] == 2
+
+
 def test_a_sequence_token_by_token():
     """Unbatched decoding in training, one `update`, `start` counting."""
     model = module()

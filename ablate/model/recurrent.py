@@ -313,13 +313,12 @@ class Recurrent(Masked, nn.RNNBase):
         placement = placement_of(self.placements, direction, edge)
         layer = layer_of(edge, layer, self.num_layers, kind_of(self))
         number = self.next_update if update is None else coordinate("update", update)
-        lengths = (1, 1) if edge is Edge.WEIGHT else (time, batch)
-        if not all(isinstance(length, int) and length > 0 for length in lengths):
+        steps, rows = (1, 1) if edge is Edge.WEIGHT else (time, batch)
+        if not (isinstance(steps, int) and isinstance(rows, int) and min(steps, rows) > 0):
             raise AblateError(
                 f"the masks of {edge.label} differ by step and row: give `time` and `batch`, the "
                 f"window's lengths, as whole numbers from 1, got time={time!r} and batch={batch!r}"
             )
-        steps, rows = map(int, lengths)
         like = self._weights()[0].w_ih
         window = self._window(steps, rows, number, start, batch_offset, like)
         window = replace(window, direction=direction)

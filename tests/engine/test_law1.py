@@ -16,29 +16,13 @@ from hypothesis import strategies as st
 from ablate.cells import CELLS, GRU, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
-from ablate.engine.plan import Path, Reach, plan
+from ablate.engine.plan import Path
 from ablate.placement import Placement
+from ablate.testing.paths import MODE, SIZES, assert_paths_equal
 
-SIZES = [
-    pytest.param(7, torch.float64, id="T7-float64"),
-    pytest.param(1, torch.float64, id="T1-float64"),
-    pytest.param(7, torch.float32, id="T7-float32"),
-    pytest.param(1, torch.float32, id="T1-float32"),
-]
-MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
 PATHS = [pytest.param(path, id=path.value) for path in Path]
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
 OTHERS = (GRU, RNN, RNN_RELU)
-
-
-def _assert_paths_equal(case, placement, window):
-    """Compare looped, and fused where nothing is inside the loop, with the reference."""
-    expected = everything(case, placement, window, Path.REFERENCE)
-    reaches = plan(placement, len(case.weights), mode=window.mode, cell=case.cell).reaches
-    inside = any(reached.reach is Reach.INSIDE for reached in reaches)
-    for path in (Path.LOOPED,) if inside else (Path.LOOPED, Path.LIBRARY):
-        found = everything(case, placement, window, path)
-        assert_close(found, expected, f"{path.value}, {window.mode.value}: {placement.text}")
 
 
 @pytest.mark.parametrize("mode", MODE)
@@ -59,7 +43,7 @@ def test_every_edge_alone(edge, steps, dtype, mode):
         place = others.index((steps, dtype)) + MODES.index(mode)
         placements = placements[place % len(others) :: len(others)]
     for placement in placements:
-        _assert_paths_equal(case, placement, window)
+        assert_paths_equal(case, placement, window)
 
 
 @pytest.mark.parametrize("mode", MODE)
@@ -76,7 +60,7 @@ def test_every_edge_of_another_cell_alone(cell, steps, dtype, mode):
         own = [each for each in placements if edge in each][place :: 2 * len(deals)]
         assert own
         for placement in own:
-            _assert_paths_equal(case, placement, window_of(case, mode=mode))
+            assert_paths_equal(case, placement, window_of(case, mode=mode))
 
 
 @pytest.mark.parametrize(("steps", "dtype"), SIZES)
@@ -110,7 +94,7 @@ def _windows(draw, most=4):
 def test_drawn_placements(drawn: Drawn, window, steps, bias):
     """Any edges together, any rates by layer, one to three layers, with biases and without."""
     case = make_case(drawn.layers, steps=steps, bias=bias)
-    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
+    assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
 @given(stacks(), _windows(), st.sampled_from((7, 1)))
@@ -118,7 +102,7 @@ def test_drawn_placements(drawn: Drawn, window, steps, bias):
 def test_drawn_placements_in_single_precision(drawn: Drawn, window, steps):
     """As above in float32."""
     case = make_case(drawn.layers, steps=steps, dtype=torch.float32)
-    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
+    assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
 @given(stacks(cells=OTHERS), _windows(), st.sampled_from((7, 1, 2)), st.booleans())
@@ -126,7 +110,7 @@ def test_drawn_placements_in_single_precision(drawn: Drawn, window, steps):
 def test_drawn_placements_of_other_cells(drawn: Drawn, window, steps, bias):
     """As above with the edges and fills of a GRU and of plain recurrent nets."""
     case = make_case(drawn.layers, steps=steps, bias=bias, cell=drawn.cell)
-    _assert_paths_equal(case, drawn.placement, window_of(case, **window))
+    assert_paths_equal(case, drawn.placement, window_of(case, **window))
 
 
 @given(RATES, RATES, st.sampled_from(MODES))
@@ -148,7 +132,7 @@ def test_all_edges_at_once(rate, other, mode):
         }
     )
     case = make_case(3)
-    _assert_paths_equal(case, placement, window_of(case, mode=mode))
+    assert_paths_equal(case, placement, window_of(case, mode=mode))
 
 
 @pytest.mark.parametrize("mode", MODE)
@@ -159,7 +143,7 @@ def test_both_states_held(cell, mode):
         {Edge.HIDDEN: Drop(0.4, fill=Fill.HOLD), Edge.RECURRENT: Drop(0.3, fill=Fill.HOLD)}
     )
     case = make_case(cell=cell)
-    _assert_paths_equal(case, placement, window_of(case, mode=mode))
+    assert_paths_equal(case, placement, window_of(case, mode=mode))
 
 
 @pytest.mark.parametrize("path", [Path.LOOPED, Path.LIBRARY], ids=lambda path: path.value)

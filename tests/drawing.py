@@ -29,11 +29,11 @@ TORTURE = int(os.environ.get("ABLATE_TORTURE", "1"))
 # How many placements each law draws, by the name of its test.
 PLACEMENTS = MappingProxyType(
     {
-        "test_drawn_placements": 400,
-        "test_drawn_placements_in_single_precision": 150,
+        "test_drawn_placements": 250,
+        "test_drawn_placements_in_single_precision": 100,
         "test_gradients_of_drawn_placements_are_derivatives": 60,
         "test_drawn_placements_evaluate_alike": 100,
-        "test_a_drawn_placement_may_be_cut_anywhere": 150,
+        "test_a_drawn_placement_may_be_cut_anywhere": 100,
         "test_drawn_placements_of_other_cells": 32,
         "test_drawn_placements_of_two_directions": 25,
         "test_gradients_of_drawn_placements_of_other_cells_are_derivatives": 8,

@@ -49,23 +49,18 @@ def reported(
     return results, digests(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "configuration"),
     [
         pytest.param(
             {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
             "",
-            marks=pytest.mark.slow,
             id="in a notebook",
         ),
         pytest.param({"MPLBACKEND": "nonsense", **ASCII}, "", id="no such backend, in ASCII"),
         pytest.param({"MPLBACKEND": ""}, ODD, id="a matplotlibrc of one's own"),
-        pytest.param(
-            {},
-            b"font.family: caf\xe9\n",
-            marks=pytest.mark.slow,
-            id="a matplotlibrc that is not UTF-8",
-        ),
+        pytest.param({}, b"font.family: caf\xe9\n", id="a matplotlibrc that is not UTF-8"),
     ],
 )
 def test_a_report_is_the_same_in_every_environment(

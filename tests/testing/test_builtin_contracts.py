@@ -7,6 +7,9 @@ from ablate.strategies import all_strategies
 from ablate.testing import NoiseContract, ScheduleContract, StrategyContract
 
 STRATEGIES = [each.name for each in all_strategies() if each.origin.startswith("ablate")]
+# One of each kind: a mask a step, words and gates apart, held values, weights, a noise, a schedule.
+# An edge alone is law 1's.
+FAST = ("zaremba2014", "gal2016", "zoneout", "merity2017", "gaussian", "morerio2017")
 NOISES = [each for each in vars(noise).values() if isinstance(each, noise.Noise)]
 SCHEDULES = [each for each in vars(schedules).values() if isinstance(each, schedules.Schedule)]
 
@@ -14,7 +17,13 @@ SCHEDULES = [each for each in vars(schedules).values() if isinstance(each, sched
 class TestStrategies(StrategyContract):
     """Every strategy that ablate brings."""
 
-    @pytest.fixture(autouse=True, params=STRATEGIES)
+    @pytest.fixture(
+        autouse=True,
+        params=[
+            pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+            for name in STRATEGIES
+        ],
+    )
     def named(self, request):
         """Name the strategy under test."""
         self.strategy = request.param

@@ -1,4 +1,4 @@
-"""Shared by all tests: NaN-filled memory, and every single-edge placement."""
+"""Shared by all tests: eager kernels, one thread, NaN-filled memory, no waiting for the disk."""
 
 import os
 
@@ -6,18 +6,10 @@ os.environ.setdefault("ABLATE_COMPILE", "0")
 # A run heeds it and says so: a shell that sets it would change what the tests of runs read.
 os.environ.pop("OMP_NUM_THREADS", None)
 
-import itertools
-
 import pytest
 import torch
 
-from ablate.cells import LSTM, Cell
-from ablate.drops import ALL, Drop, Fill, Sharing
-from ablate.edges import Edge
-from ablate.noise import GAUSSIAN
-from ablate.placement import Placement
 from ablate.strategies import STRATEGIES
-from ablate.testing import assert_close  # noqa: F401
 
 pytest_plugins = ["wording"]
 
@@ -45,28 +37,3 @@ def own_strategies():
     """What a test registers or loads is gone after it."""
     with STRATEGIES.isolated():
         yield
-
-
-def single_edge_placements(rate: float = 0.3, cell: Cell = LSTM) -> list[Placement]:
-    """Every edge alone, with every fill, scale and noise, per step, per window and in bursts."""
-    placements = []
-    for edge in cell.has:
-        rule = cell.rule(edge)
-        axes = [axis for axis in ("time", "batch", "gate", "unit") if axis in rule.axes]
-        choices = {
-            "time": (1, 3, ALL),
-            "batch": (1, ALL),
-            "gate": (1, ALL),
-            "unit": (1, 2),
-        }
-        for extents in itertools.product(*(choices[axis] for axis in axes)):
-            sharing = Sharing(**dict(zip(axes, extents, strict=True)))
-            if sharing.unit == 2 and sharing.time == 3:
-                continue
-            drops = [Drop(rate, sharing, scale=scale) for scale in rule.scales]
-            if rule.noise:
-                drops.append(Drop(rate, sharing, noise=GAUSSIAN))
-            if Fill.HOLD in rule.fills and not (edge is Edge.RECURRENT and sharing.gate == 1):
-                drops.append(Drop(rate, sharing, fill=Fill.HOLD))
-            placements += [Placement({edge: drop}) for drop in drops]
-    return placements

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import assert_close
 from engine.compiled_cases import CASES, KINDS
 from engine.stepping import by_halves, step_case
 
@@ -24,6 +23,7 @@ from ablate.compiling import (
     telling,
 )
 from ablate.engine.step import kernels
+from ablate.testing import assert_close
 
 TESTS = Path(__file__).parents[1]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import assert_close
 from drawing import law
 from drawing import placements as drawn_placements
 from engine.case import B, D, H, T, everything, layer_factors, make_case, outputs, window_of
@@ -24,6 +23,7 @@ from ablate.engine.layers.stack import StackOutput, run_stack
 from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 CELL = [pytest.param(cell, id=name) for name, cell in CELLS.items()]
 # Of a rectified net all but its step is the plain one's.

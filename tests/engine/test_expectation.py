@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from conftest import single_edge_placements
 from drawing import EDGES
 from engine.case import forward
+from single_edges import single_edge_placements
 
 from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing

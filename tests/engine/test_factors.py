@@ -9,9 +9,9 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from conftest import single_edge_placements
 from drawing import EDGES
 from engine.case import B, D, H, T, layer_factors
+from single_edges import single_edge_placements
 
 from ablate.cells import CELLS
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing

@@ -7,17 +7,18 @@ import random
 
 import pytest
 import torch
-from conftest import assert_close, single_edge_placements
 from drawing import EDGES, RATES, Drawn, law, seeded, stacks
 from engine.case import MODES, everything, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
+from single_edges import single_edge_placements
 
 from ablate.cells import CELLS, GRU, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path
 from ablate.placement import Placement
+from ablate.testing import assert_close
 from ablate.testing.paths import MODE, SIZES, assert_paths_equal
 
 PATHS = [pytest.param(path, id=path.value) for path in Path]

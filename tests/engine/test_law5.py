@@ -5,10 +5,10 @@ That it is the mean over masks, where the design says so, is held by `test_expec
 
 import pytest
 import torch
-from conftest import assert_close, single_edge_placements
 from drawing import Drawn, law, stacks
 from engine.case import everything, make_case, outputs, window_of
 from hypothesis import given
+from single_edges import single_edge_placements
 
 import ablate.masks
 from ablate.cells import GRU, LSTM, RNN, RNN_RELU
@@ -17,6 +17,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 EDGE_OF = [
     pytest.param(cell, edge, id=edge.label if cell is LSTM else f"{cell.name}-{edge.label}")

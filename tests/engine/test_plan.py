@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import single_edge_placements
 from drawing import EDGES, Drawn, seeded, stacks
 from engine.case import MODES, H, forward, layer_factors, make_case, window_of
 from hypothesis import given
 from hypothesis import strategies as st
+from single_edges import single_edge_placements
 
 from ablate.cells import CELLS, GRU, LSTM
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing

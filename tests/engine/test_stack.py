@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import assert_close, single_edge_placements
 from drawing import EDGES, Drawn, law, stacks
 from engine.case import MODES, H, T, forward, make_case, outputs, window_of
 from hypothesis import given
 from hypothesis import strategies as st
+from single_edges import single_edge_placements
 
 from ablate.cells import GRU, LSTM, RNN, RNN_RELU
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
@@ -16,6 +16,7 @@ from ablate.edges import Edge
 from ablate.engine.masks.net import mask
 from ablate.engine.plan import Mode, Path
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
 PATHS = [pytest.param(path, id=path.value) for path in (Path.REFERENCE, Path.LOOPED)]

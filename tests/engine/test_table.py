@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import single_edge_placements
 from drawing import EDGES, seeded
 from engine.case import B, D, H, T, make_case
 from hypothesis import given
 from hypothesis import strategies as st
+from single_edges import single_edge_placements
 
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import RULES, Edge

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import assert_close
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
@@ -28,6 +27,7 @@ from ablate.model import masked
 from ablate.placement import Placement
 from ablate.schedules import CURRICULUM
 from ablate.strategies import get
+from ablate.testing import assert_close
 
 V, D, H, T, B = 11, 5, 4, 6, 3
 

@@ -4,7 +4,6 @@ import pickle
 
 import pytest
 import torch
-from conftest import assert_close
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -12,6 +11,7 @@ import ablate
 from ablate.drops import ALL, Drop, Scale, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 V, D, T, B = 11, 5, 9, 3
 

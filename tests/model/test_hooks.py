@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import assert_close, single_edge_placements
+from single_edges import single_edge_placements
 from torch import nn
 
 import ablate
@@ -11,6 +11,7 @@ from ablate.drops import ALL, VARIATIONAL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 T, B, D, H, L = 5, 3, 5, 13, 2
 

@@ -5,7 +5,6 @@ import pickle
 
 import pytest
 import torch
-from conftest import assert_close
 from torch import nn
 
 import ablate
@@ -13,6 +12,7 @@ from ablate.drops import VARIATIONAL, Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.model.copies import same_stacks
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 T, B, D, H, L = 7, 3, 5, 13, 2
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import assert_close
 from engine.case import H, everything, make_case, window_of
 from torch import nn
 
@@ -11,6 +10,7 @@ from ablate.drops import ALL, VARIATIONAL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Path
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 T, B, D, L = 7, 3, 5, 2
 

@@ -4,13 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from conftest import assert_close, single_edge_placements
+from single_edges import single_edge_placements
 from torch.utils.checkpoint import checkpoint
 
 import ablate
 from ablate.drops import VARIATIONAL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 T, B, D, H, L = 7, 3, 5, 13, 2
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import assert_close
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from waits import NoWaiting
@@ -20,6 +19,7 @@ from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED
 from ablate.strategies import get
+from ablate.testing import assert_close
 
 V, H, D, T, B = 11, 13, 5, 7, 3
 NET = Net(layers=2, hidden=H, embedding=D)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import assert_close
 from recurrent import (
     EVERYWHERE,
     KINDS,
@@ -25,6 +24,7 @@ from torch.nn.utils.rnn import pad_packed_sequence
 from ablate.drops import ALL, VARIATIONAL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 CELLS = pytest.mark.parametrize("cell", list(KINDS))
 BOTH = pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])

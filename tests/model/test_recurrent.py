@@ -6,7 +6,6 @@ import pickle
 
 import pytest
 import torch
-from conftest import assert_close
 from recurrent import (
     EVERYWHERE,
     KINDS,
@@ -36,6 +35,7 @@ from ablate.drops import VARIATIONAL, Drop, Fill
 from ablate.edges import Edge
 from ablate.model.copies import same_stacks
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 CELLS = pytest.mark.parametrize("cell", list(KINDS))
 BOTH = pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])

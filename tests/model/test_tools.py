@@ -6,7 +6,6 @@ import warnings
 
 import pytest
 import torch
-from conftest import assert_close
 from torch import nn
 from torch.autograd import forward_ad
 
@@ -14,6 +13,7 @@ import ablate
 from ablate.drops import VARIATIONAL, Drop, Fill, Scale
 from ablate.edges import Edge
 from ablate.placement import Placement
+from ablate.testing import assert_close
 
 V, D, H, T, B = 11, 4, 4, 5, 3
 

@@ -12,6 +12,7 @@ from ablate.strategies import STRATEGIES, get, names
 from ablate.study.file import Study, parse_study
 from ablate.study.points import Choice, distinct
 from ablate.study.schema import Factorial, Nets, Profile, Recipes, Tune
+from ablate.study.searches import search_name
 
 _TABLES: Final = {
     "text": Text,
@@ -79,29 +80,54 @@ def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool 
 def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     """Return `profile` with just the strategies that `wanted` names, in the order of the file.
 
-    A name stands for all points of that strategy, a label (`zaremba2014 .5`) for one. A strategy
-    that the profile does not list joins after the others at its default point. The baseline stays
-    only if it is wanted; without it there are no differences. Raises AblateError for a name that
-    nothing has.
+    A name stands for all points of that strategy, a label (`zaremba2014 .5`) for one; of a tuned
+    profile, which has no points of its own, a label is refused, and a search has its name. A
+    strategy that the profile does not list joins after the others at its default point. The
+    baseline stays only if it is wanted; without it there are no differences. Raises AblateError for
+    a name that nothing has.
     """
-    of_choice = {choice: distinct([choice]) for choice in profile.strategies}
-    labels = [point.label for point in distinct(profile.strategies)]
+    names_of = {choice: _names_of(profile, choice) for choice in profile.strategies}
+    known = [name for own in names_of.values() for name in own]
     listed = {choice.name for choice in profile.strategies}
     for name in wanted:
-        if name not in labels and name not in names():
-            raise STRATEGIES.unknown(name, labels)
+        if name not in known and name not in names():
+            raise _unknown(profile, name, known)
     kept: list[Choice] = []
-    for choice, points in of_choice.items():
+    for choice, own in names_of.items():
         if choice.name in wanted:
             kept.append(choice)
         else:
-            kept += [point.alone for point in points if point.label in wanted]
-    joined = [Choice(get(name).name) for name in wanted if name not in listed.union(labels)]
+            kept += [part for name, part in own.items() if name in wanted]
+    joined = [Choice(get(name).name) for name in wanted if name not in listed.union(known)]
     if not kept and not joined:
+        words = "searches" if profile.tune else "points"
         raise AblateError(
-            f"no strategy is named; the points are {quoted(labels)}", allowed=tuple(labels)
+            f"no strategy is named; the {words} are {quoted(known)}", allowed=tuple(known)
         )
     return profile.model_copy(update={"strategies": tuple(dict.fromkeys([*kept, *joined]))})
+
+
+def _names_of(profile: Profile, choice: Choice) -> dict[str, Choice]:
+    """What parts of a table are called, beside its strategy: its search, or else its points."""
+    if profile.tune:
+        return {search_name(choice): choice}
+    return {point.label: point.alone for point in distinct([choice])}
+
+
+def _unknown(profile: Profile, name: str, known: Sequence[str]) -> AblateError:
+    drawn = [
+        choice
+        for choice in profile.strategies
+        if any(point.label == name for point in choice.points())
+    ]
+    if profile.tune and drawn:
+        return AblateError(
+            f"'{name}' is one point, and this profile is tuned: each of its searches draws its own "
+            f"points; name the search, '{search_name(drawn[0])}'",
+            given=name,
+            allowed=tuple(known),
+        )
+    return STRATEGIES.unknown(name, known)
 
 
 def _value(text: str) -> Any:

@@ -11,7 +11,7 @@ from ablate.errors import AblateError, UnknownName, WrongValue, quoted
 from ablate.strategies import STRATEGIES, get, names
 from ablate.study.file import Study, parse_study
 from ablate.study.points import Choice, distinct
-from ablate.study.schema import Factorial, Nets, Profile, Recipes, Tune
+from ablate.study.schema import DESIGNED, Factorial, Nets, Profile, Recipes, Tune
 from ablate.study.searches import search_name
 
 _TABLES: Final = {
@@ -80,31 +80,37 @@ def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool 
 def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     """Return `profile` with just the strategies that `wanted` names, in the order of the file.
 
-    A name stands for all points of that strategy, a label (`zaremba2014 .5`) for one; of a tuned
-    profile, which has no points of its own, a label is refused, and a search has its name. A
-    strategy that the profile does not list joins after the others at its default point. The
-    baseline stays only if it is wanted; without it there are no differences. Raises AblateError for
-    a name that nothing has.
+    A name stands for all points of that strategy, a label (`zaremba2014 .5`) for one; `free` is the
+    whole of a design, and each of its runs has its label. Of a tuned profile, which has no points
+    of its own, a label is refused, and a search has its name. A strategy that the profile does not
+    list joins after the others at its default point. The baseline stays only if it is wanted;
+    without it there are no differences. Raises AblateError for a name that nothing has.
     """
-    names_of = {choice: _names_of(profile, choice) for choice in profile.strategies}
+    runs = [run.alone for run in profile.factorial.points] if profile.factorial else []
+    tables = [*runs, *profile.strategies]
+    names_of = {choice: _names_of(profile, choice) for choice in tables}
     known = [name for own in names_of.values() for name in own]
-    listed = {choice.name for choice in profile.strategies}
+    listed = {choice.name for choice in tables}
     for name in wanted:
         if name not in known and name not in names():
             raise _unknown(profile, name, known)
+    design = profile.factorial if DESIGNED in wanted else None
     kept: list[Choice] = []
     for choice, own in names_of.items():
+        if design and choice in runs:
+            continue
         if choice.name in wanted:
             kept.append(choice)
         else:
             kept += [part for name, part in own.items() if name in wanted]
     joined = [Choice(get(name).name) for name in wanted if name not in listed.union(known)]
-    if not kept and not joined:
+    if not kept and not joined and not design:
         words = "searches" if profile.tune else "points"
         raise AblateError(
             f"no strategy is named; the {words} are {quoted(known)}", allowed=tuple(known)
         )
-    return profile.model_copy(update={"strategies": tuple(dict.fromkeys([*kept, *joined]))})
+    strategies = tuple(dict.fromkeys([*kept, *joined]))
+    return profile.model_copy(update={"strategies": strategies, "factorial": design})
 
 
 def _names_of(profile: Profile, choice: Choice) -> dict[str, Choice]:

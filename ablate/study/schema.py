@@ -36,6 +36,9 @@ from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
 
+#: The strategy of which the runs of a design are points.
+DESIGNED: Final = "free"
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 _EXPECTED = {
@@ -229,7 +232,7 @@ class Factorial(BaseModel):
     @property
     def points(self) -> list[Point]:
         """The runs, the one that drops nowhere first."""
-        return [Point.of("free", self._facts(run)) for run in self._runs(self.resolution)]
+        return [Point.of(DESIGNED, self._facts(run)) for run in self._runs(self.resolution)]
 
     def _facts(self, run: Edge) -> dict[str, Any]:
         over_time = {name_of(e): self.sharing if timed(e) else "window" for e in run}

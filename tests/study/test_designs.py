@@ -13,10 +13,12 @@ from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.placement import Placement
 from ablate.stages import FACTORIAL
+from ablate.store import Store
 from ablate.strategies import get
 from ablate.study.changes import change, select
-from ablate.study.entries import enumerate_trials
+from ablate.study.entries import enumerate_trials, register
 from ablate.study.file import find_study, read_study
+from ablate.study.listed import Listed
 from ablate.study.points import Point, distinct, read_choice
 from ablate.study.schema import Profile
 
@@ -72,6 +74,50 @@ def test_a_point_is_chosen_by_its_label(tmp_path: Path):
     chosen = select(profile, ["merity2017 .4 without input"])
     assert [point.label for point, _ in chosen.points] == ["merity2017 .4 without input"]
     assert len(select(profile, ["merity2017"]).points) == 6
+
+
+DESIGN = {"free": "free", "input": "free input=step", "both": "free input=step output=step"}
+WITH_DESIGN = {
+    "factorial": '{edges = ["input", "output"]}',
+    "strategies": '[{name = "none"}, {name = "locked", rate = [0.25, 0.5]}]',
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labels", "whole"),
+    [
+        pytest.param(["locked"], ["locked .25", "locked .5"], False, id="strategy"),
+        pytest.param(["locked .5", "none"], ["none", "locked .5"], False, id="label"),
+        pytest.param(["naive"], ["naive .25"], False, id="not-listed"),
+        pytest.param(["none", DESIGN["input"]], [DESIGN["input"], "none"], False, id="run"),
+        pytest.param([DESIGN["both"]], [DESIGN["both"]], False, id="run-alone"),
+        pytest.param(["free"], [*DESIGN.values(), "free output=step"], True, id="design"),
+        pytest.param(
+            ["free", "none", DESIGN["input"]],
+            [*DESIGN.values(), "free output=step", "none"],
+            True,
+            id="design-and-run",
+        ),
+    ],
+)
+def test_a_profile_with_a_design_is_selected_from(
+    tmp_path: Path, wanted: list[str], labels: list[str], whole: bool
+):
+    """Only what is named: a design by `free`, a run of it by its label."""
+    selected = select(_profile(tmp_path, **WITH_DESIGN), wanted)
+    assert sorted(point.label for point, _ in selected.points) == sorted(labels)
+    assert [stage for _, stage in selected.points].count(FACTORIAL) == (4 if whole else 0)
+
+
+@pytest.mark.parametrize("wanted", [[DESIGN["input"]], ["none"], ["free"], ["naive"]])
+def test_a_run_of_a_design_stays_one(tmp_path: Path, wanted: list[str]):
+    """Effects are estimated from it, whichever part of the profile was run alone."""
+    profile, store = _profile(tmp_path, **WITH_DESIGN), Store.of(tmp_path, "mine", "quick")
+    for part in (profile, select(profile, wanted)):
+        register(enumerate_trials(part, load_corpus("toy")), store, Listed.of(profile))
+    rows = [row for row in store.cells().to_pylist() if row["stage"] == FACTORIAL]
+    assert {row["label"] for row in rows} == {*DESIGN.values(), "free output=step"}
+    assert sorted(row["position"] for row in rows) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("without", ['"inputt"', "3", '["input", "gate"]'])

@@ -86,7 +86,7 @@ def select(profile: Profile, wanted: Sequence[str]) -> Profile:
     list joins after the others at its default point. The baseline stays only if it is wanted;
     without it there are no differences. Raises AblateError for a name that nothing has.
     """
-    runs = [run.alone for run in profile.factorial.points] if profile.factorial else []
+    runs = [run.alone for run in profile.runs]
     tables = [*runs, *profile.strategies]
     names_of = {choice: _names_of(profile, choice) for choice in tables}
     known = [name for own in names_of.values() for name in own]

@@ -146,7 +146,7 @@ def parse_study(
         path = _corpus_path(key, folder, typed)
         profile, found = _read_profile(own, table.get("baseline"), path, complete=complete)
         if fit and profile is not None:
-            found += dict.fromkeys(misfits(profile.strategies, profile.net.each))
+            found += _misfits(profile)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
@@ -159,8 +159,13 @@ def parse_study(
 
 def require_fit(profile: Profile, where: str) -> None:
     """Raise AblateError that names every placement of a profile that does not fit a net of it."""
-    if mistakes := list(dict.fromkeys(misfits(profile.strategies, profile.net.each))):
+    if mistakes := _misfits(profile):
         raise StudyMistakes(where, mistakes)
+
+
+def _misfits(profile: Profile) -> list[Mistake]:
+    """What does not fit, once each: nets often agree in it."""
+    return list(dict.fromkeys(misfits(profile.strategies, profile.runs, profile.net.each)))
 
 
 def _read_table(path: Path) -> dict[str, Any]:

@@ -107,9 +107,7 @@ class Point:
         try:
             return self.strategy.place(cell, **self.arguments) - self.without
         except AblateError as error:
-            at = ", ".join(f"{name}={_short(value)}" for name, value in self.pairs)
-            name = self.strategy.name
-            raise AblateError(f"'{name}' at {at or 'its one point'}: {error}") from error
+            raise AblateError(f"'{self.label}': {error}") from error
 
     @property
     def arguments(self) -> dict[str, Value]:
@@ -236,16 +234,29 @@ def _read_without(given: Any) -> tuple[tuple[Edge, ...] | None, list[Mistake]]:
     return tuple(edges), []
 
 
-def misfits(choices: Sequence[Choice], nets: Iterable[Net]) -> Iterator[Mistake]:
-    """Yield a mistake for each placement that there is none of, or that does not fit a net."""
+def misfits(
+    choices: Sequence[Choice], runs: Sequence[Point], nets: Iterable[Net]
+) -> Iterator[Mistake]:
+    """Yield a mistake for each placement that there is none of, or that does not fit a net.
+
+    `runs` are those of a design: what does not fit in one of them is a mistake of the design.
+    """
     for net in nets:
         broken = list(unmade(choices, net.of_cell))
         yield from broken
         for point in () if broken else distinct(choices):
-            try:
-                point.place(net.of_cell).check(net.layers, net.of_cell)
-            except AblateError as error:
-                yield ("strategies",), f"{point.label}: {error}"
+            for words in _misfit(point, net):
+                yield ("strategies",), f"{point.label}: {words}"
+        for run in runs:
+            for words in _misfit(run, net):
+                yield ("factorial",), words
+
+
+def _misfit(point: Point, net: Net) -> Iterator[str]:
+    try:
+        point.place(net.of_cell).check(net.layers, net.of_cell)
+    except AblateError as error:
+        yield str(error)
 
 
 def unmade(choices: Sequence[Choice], cell: Cell) -> Iterator[Mistake]:

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ablate.cells import CELLS
 from ablate.data.text import PLAIN, Text
+from ablate.drops import Drop
 from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
@@ -207,6 +208,13 @@ def _edges(given: Any) -> tuple[Edge, ...]:
     return tuple(map(edges_named, given))
 
 
+@_in_words
+def _rate(given: float) -> float:
+    """Check a rate as a drop does."""
+    Drop(given)
+    return given
+
+
 class Factorial(BaseModel):
     """A two-level design over edges: each drops at `rate` in half of the runs, in the others not.
 
@@ -217,7 +225,7 @@ class Factorial(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     edges: Annotated[tuple[Edge, ...], BeforeValidator(_edges)]
-    rate: float = Field(default=RATE, gt=0, lt=1)
+    rate: Annotated[float, Field(gt=0, lt=1), AfterValidator(_rate)] = RATE
     sharing: Literal["step", "window"] = "step"
     resolution: int | None = None
 
@@ -272,10 +280,14 @@ class Profile(BaseModel):
 
         Those of a search are the defaults, where it begins.
         """
-        runs = self.factorial.points if self.factorial else []
-        labels = {run.label for run in runs}
+        labels = {run.label for run in self.runs}
         others = [point for point in distinct(self.strategies) if point.label not in labels]
-        return [*((run, FACTORIAL) for run in runs), *((point, None) for point in others)]
+        return [*((run, FACTORIAL) for run in self.runs), *((point, None) for point in others)]
+
+    @property
+    def runs(self) -> list[Point]:
+        """The runs of its design; none without one."""
+        return self.factorial.points if self.factorial else []
 
     @model_validator(mode="before")
     @classmethod

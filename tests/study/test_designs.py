@@ -20,7 +20,7 @@ from ablate.study.entries import enumerate_trials, register
 from ablate.study.file import find_study, read_study
 from ablate.study.listed import Listed
 from ablate.study.points import Point, distinct, read_choice
-from ablate.study.schema import Profile
+from ablate.study.schema import Profile, StudyMistakes
 
 WHOLE = get("merity2017").place()
 
@@ -174,6 +174,22 @@ def test_a_mistake_in_a_design_has_its_words(tmp_path: Path, refused: Any, facto
     """What is allowed, and what was given."""
     with refused(AblateError):
         _profile(tmp_path, factorial=factorial)
+
+
+@pytest.mark.parametrize(
+    ("factorial", "cells", "path"),
+    [
+        pytest.param('edges = ["input", "hidden"]', '["gru", "lstm"]', "", id="fill"),
+        pytest.param('edges = ["input", "cell"], rate = 1e-12', '"lstm"', ".rate", id="rate"),
+    ],
+)
+def test_what_does_not_fit_in_a_design_is_a_mistake_of_the_file(
+    tmp_path: Path, refused: Any, factorial: str, cells: str, path: str
+):
+    """In the design's words, once, whatever the number of runs and nets."""
+    net = f"{{layers = 1, hidden = 4, cell = {cells}}}"
+    with refused(StudyMistakes, paths=(f"profiles.quick.factorial{path}",)):
+        _profile(tmp_path, factorial=f"{{{factorial}}}", net=net)
 
 
 def test_a_design_within_a_search_is_refused(tmp_path: Path, refused: Any):

@@ -171,11 +171,15 @@ def distinct(choices: Iterable[Choice]) -> list[Point]:
 
     Two strategies, or two points of one, that make equal placements are two points.
     """
-    points: dict[str, Point] = {}
-    for choice in choices:
-        for point in choice.points():
-            points.setdefault(point.label, point)
-    return list(points.values())
+    return once(point for choice in choices for point in choice.points())
+
+
+def once(points: Iterable[Point]) -> list[Point]:
+    """Return each point once, at its first place: a label is one point's."""
+    found: dict[str, Point] = {}
+    for point in points:
+        found.setdefault(point.label, point)
+    return list(found.values())
 
 
 def baseline_of(name: str, points: Iterable[Point]) -> Point | None:

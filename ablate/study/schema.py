@@ -32,7 +32,7 @@ from ablate.stages import FACTORIAL
 from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.factorial import design
-from ablate.study.points import Choice, Mistake, Point, distinct
+from ablate.study.points import Choice, Mistake, Point, distinct, once
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
@@ -280,9 +280,9 @@ class Profile(BaseModel):
 
         Those of a search are the defaults, where it begins.
         """
-        labels = {run.label for run in self.runs}
-        others = [point for point in distinct(self.strategies) if point.label not in labels]
-        return [*((run, FACTORIAL) for run in self.runs), *((point, None) for point in others)]
+        stages = dict.fromkeys((run.label for run in self.runs), FACTORIAL)
+        points = once([*self.runs, *distinct(self.strategies)])
+        return [(point, stages.get(point.label)) for point in points]
 
     @property
     def runs(self) -> list[Point]:

@@ -192,6 +192,42 @@ def test_what_does_not_fit_in_a_design_is_a_mistake_of_the_file(
         _profile(tmp_path, factorial=f"{{{factorial}}}", net=net)
 
 
+@pytest.mark.parametrize(
+    ("baseline", "factorial", "strategies", "path"),
+    [
+        ("free", '{edges = ["input"]}', '[{name = "none"}]', "factorial"),
+        ("free input=step", "{}", '[{name = "none"}]', "factorial.edges"),
+        ("free", '{edges = "input"}', '[{name = "free", input = ["step", "window"]}]', ".edges"),
+        ("zaremba2014", "", '[{name = "zaremba2014", rate = [0.1, 0.2, 2]}]', "strategies[0].rate"),
+    ],
+)
+def test_a_baseline_beside_another_mistake_is_no_second_one(
+    tmp_path: Path, baseline: str, factorial: str, strategies: str, path: str
+):
+    """Which points there will be is not known yet."""
+    given = {"baseline": f'"{baseline}"', "strategies": strategies}
+    with pytest.raises(StudyMistakes) as raised:
+        _profile(tmp_path, **given, **({"factorial": factorial} if factorial else {}))
+    (found,) = raised.value.paths
+    assert path in found
+
+
+@pytest.mark.parametrize("own", ["{}", '{input = "step"}', '{output = ["off", "window"]}'])
+@pytest.mark.parametrize("baseline", ["free", "free input=step input_rate=.5"])
+def test_a_run_that_is_listed_too_is_one_point(tmp_path: Path, own: str, baseline: str):
+    """It has one label, which may be the baseline's."""
+    table = own.replace("{", '{name = "free", input_rate = 0.5, ', 1).replace(", }", "}")
+    profile = _profile(
+        tmp_path,
+        baseline=f'"{baseline}"',
+        factorial='{edges = ["input", "output"], rate = 0.5}',
+        strategies=f'[{{name = "free"}}, {table}]',
+    )
+    labels = [point.label for point, _ in profile.points]
+    assert profile.baseline == baseline
+    assert len(set(labels)) == len(labels)
+
+
 def test_a_design_within_a_search_is_refused(tmp_path: Path, refused: Any):
     """None of the two is passed over in silence."""
     path = write_file(

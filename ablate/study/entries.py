@@ -4,6 +4,7 @@ A trial's names (strategy, arguments, label) are no part of it: two names for on
 entries with one trial, which is trained once and shown under both.
 """
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,8 +60,7 @@ class Entry:
     @property
     def title(self) -> str:
         """The label, and the cell in front where it is no LSTM: `gru recurrent .25`."""
-        name = self.trial.net.cell
-        return self.label if name == LSTM.name else f"{name} {self.label}"
+        return _title(self.label, self.trial.net)
 
     @property
     def name(self) -> str:
@@ -152,6 +152,28 @@ def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
         if nowhere := placement.edges & ~left.edges:
             found.setdefault((nowhere, len(left) > 0), []).append(point.label)
     return found
+
+
+def without_effect(profile: Profile) -> dict[bool, list[str]]:
+    """The titles of points that leave out what their net's placement does not drop, or all of it.
+
+    By whether anything of the placement is left.
+    """
+    found: dict[bool, list[str]] = {}
+    for net, (point, _) in itertools.product(profile.net.each, profile.points):
+        if not point.without:
+            continue
+        left, whole = (
+            each.place(net.of_cell).within(net.layers)
+            for each in (point, replace(point, without=Edge(0)))
+        )
+        if left == whole or not left:
+            found.setdefault(len(left) > 0, []).append(_title(point.label, net))
+    return found
+
+
+def _title(label: str, net: Net) -> str:
+    return label if net.cell == LSTM.name else f"{net.cell} {label}"
 
 
 def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:

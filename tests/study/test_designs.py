@@ -120,7 +120,25 @@ def test_a_run_of_a_design_stays_one(tmp_path: Path, wanted: list[str]):
     assert sorted(row["position"] for row in rows) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("without", ['"inputt"', "3", '["input", "gate"]'])
+@pytest.mark.parametrize(
+    ("strategy", "without"),
+    [
+        ('name = "recurrent"', '"input"'),
+        ('name = "zaremba2014", rate = [0, 0.5]', '["input", "output|cell"]'),
+        ('name = "free", input = "step"', '"output"'),
+        ('name = "none"', '"each"'),
+        ('name = "recurrent", rate = 0', '"recurrent"'),
+    ],
+)
+def test_an_edge_where_nothing_drops_is_not_left_out(
+    tmp_path: Path, refused: Any, strategy: str, without: str
+):
+    """The point would claim an ablation, and be the whole again."""
+    with refused(StudyMistakes, paths=("profiles.quick.strategies[0].without",)):
+        _profile(tmp_path, strategies=f"[{{{strategy}, without = {without}}}]")
+
+
+@pytest.mark.parametrize("without", ['"inputt"', "3", '["input", "gate"]', '""', '["input", "|"]'])
 def test_an_edge_that_does_not_exist_has_its_words(tmp_path: Path, refused: Any, without: str):
     """With the edges that there are."""
     with refused(AblateError):

@@ -380,6 +380,22 @@ def test_a_point_of_a_tuned_profile_is_not_selected(tmp_path: Path, refused: Any
         pytest.param("trials = 3", '[{name = "zaremba2014", rate = [0.2, 0.4]}]', id="grid"),
         pytest.param("trials = 3", '[{name = "merity2017", without = "each"}]', id="without"),
         pytest.param("trials = 3", '[{name = "none"}, {name = "none"}]', id="twice"),
+        pytest.param(
+            "trials = 3",
+            '[{name = "recurrent", sharing = "step"}, {name = "recurrent"}]',
+            id="pinned-and-not",
+        ),
+        pytest.param(
+            "trials = 3",
+            '[{name = "locked", rate = 0}, {name = "none"}, {name = "locked", rate = 0.0}]',
+            id="equal-values",
+        ),
+        pytest.param(
+            "trials = 3",
+            '[{name = "recurrent", sharing = "step", rate = 0.5},'
+            ' {name = "recurrent", rate = 0.5, sharing = "step"}]',
+            id="another-order",
+        ),
     ],
 )
 def test_a_mistake_in_a_search_has_its_words(

@@ -54,14 +54,16 @@ def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool 
 
     Each key is one of `KEYS`, such as `recipe.epochs` or `corpus`. The path of a changed corpus
     begins at the working directory. Unless `fit`, whether placements fit the nets is left to
-    `parse.require_fit`. Raises AblateError for a key or a value that is not allowed,
-    and for an unknown profile.
+    `file.require_fit`. Raises AblateError for a key or a value that is not allowed, for a search
+    of a profile that is not tuned, and for an unknown profile.
     """
-    study.profile(profile)
+    tuned = study.profile(profile).tune is not None
     table: dict[str, Any] = copy.deepcopy(dict(study.table))
     for path, value in changes.items():
         if path not in KEYS:
             raise UnknownName("setting", path, KEYS)
+        if not tuned and path.partition(".")[0] == "tune":
+            raise _untuned(study, profile, path)
         outer, _, inner = path.rpartition(".")
         own = table["profiles"][profile]
         if outer:
@@ -74,6 +76,21 @@ def change(study: Study, profile: str, changes: Mapping[str, Any], *, fit: bool 
     typed = study.typed | ({profile} if "corpus" in changes else set())
     return parse_study(
         table, name=study.name, where=where, folder=study.folder, typed=typed, fit=fit
+    )
+
+
+def _untuned(study: Study, profile: str, path: str) -> AblateError:
+    """What to say where a search is changed that a profile does not have.
+
+    Its seeds would have to go, and lists of its strategies: that is another profile.
+    """
+    tuned = tuple(name for name, own in study.profiles.items() if own.tune)
+    instead = f"tuned are {quoted(tuned)}" if tuned else "no profile of it is tuned"
+    return AblateError(
+        f"{path} changes searches, and profile '{profile}' of study '{study.name}' has none; "
+        f"{instead}; a study file tunes a profile by `tune`, in place of `seeds`",
+        given=path,
+        allowed=tuned,
     )
 
 

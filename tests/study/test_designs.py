@@ -58,6 +58,24 @@ def test_named_edges_are_left_out():
     assert points[2].place(LSTM) == WHOLE - (Edge.INPUT | Edge.OUTPUT)
 
 
+@pytest.mark.parametrize(
+    ("word", "edges"),
+    [
+        ("vertical", Edge.VERTICAL),
+        ("VERTICAL|recurrent", Edge.VERTICAL | Edge.RECURRENT),
+        ("input|vertical", Edge.VERTICAL),
+    ],
+)
+def test_a_union_with_a_name_is_left_out(word: str, edges: Edge):
+    """The documents call it an edge; a store keeps its edges."""
+    choice, mistakes = read_choice({"name": "naive", "without": [word]})
+    assert mistakes == []
+    assert choice is not None
+    _, point = choice.points()
+    assert point.without == edges
+    assert Point.of("naive", point.facts) == point
+
+
 @pytest.mark.parametrize("without", ["each", "input", ["weight", "input|output"]])
 def test_a_point_is_read_from_what_a_store_keeps(without: Any):
     """Its facts are all that it is called by."""

@@ -61,9 +61,11 @@ class Edge(enum.Flag):
 def edges_named(text: str) -> Edge:
     """The union of the edges that `text` names, as in `input|output`; none for an empty one.
 
+    `vertical` is a name too, that of a union.
+
     Raises AblateError for a name that is no edge's.
     """
-    known = {edge.label.lower(): edge for edge in Edge}
+    known = {name.lower(): edge for name, edge in Edge.__members__.items()}
     union = Edge(0)
     for name in filter(None, str(text).lower().split("|")):
         if name not in known:

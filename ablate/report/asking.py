@@ -17,7 +17,8 @@ from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import all_studies, find_question, is_shipped
 from ablate.study.file import find_study
-from ablate.study.searches import baseline_search, search_name
+from ablate.study.listed import Listed
+from ablate.study.searches import baseline_search
 
 Name = tuple[str, str]
 
@@ -133,9 +134,8 @@ def _read(path: Path, store: Store, kept: Asked) -> Asked:
     }
     if profile.tune is None:
         return Asked(found.question, points, profile.baseline)
-    places = {search_name(choice): place for place, choice in enumerate(profile.strategies)}
-    places = {name: place * profile.tune.trials for name, place in places.items()}
-    return Asked(found.question, points, baseline_search(profile), searches=places)
+    searches = Listed.of(profile).searches
+    return Asked(found.question, points, baseline_search(profile), searches=searches)
 
 
 def _filled_by(path: Path, about: About) -> bool:

@@ -124,9 +124,13 @@ class Store:
         known, new = self.cells().to_pylist(), table_of(rows, CELLS).to_pylist()
         gone = {_identity(row): row for row in earlier}
         # A study whose baseline moved has one all the same: the old one's flag goes.
-        moved = {combination_of(row) for row in new if row["baseline"]}
+        present = {combination_of(row): _compared(row) for row in new if row["baseline"]}
         merged = {
-            _identity(row): row | {"baseline": row["baseline"] and combination_of(row) not in moved}
+            _identity(row): row
+            | {
+                "baseline": row["baseline"]
+                and present.get(combination_of(row), _compared(row)) == _compared(row)
+            }
             for row in known
             if _identity(row) not in gone
         }
@@ -342,6 +346,11 @@ def _precedence(row: Row) -> tuple[bool, int]:
 def combination_of(row: Row) -> tuple[str, ...]:
     """What a table never mixes, and has one baseline in."""
     return row["corpus_digest"], row["net"], row["recipe"], row["precision"]
+
+
+def _compared(row: Row) -> tuple[str, str]:
+    """What a table has one row of: a point, by its label, or all that a search has tried."""
+    return row["strategy"], row["search"] or row["label"]
 
 
 def _identity(row: Row) -> tuple[str, str, str]:

@@ -71,8 +71,9 @@ class Strategy:
         defaults = {name: parameter.default for name, parameter in self.parameters.items()}
         if self.dial in given:
             defaults |= self._along_the_dial(float(given[self.dial]))
+        # -0.0 is 0.0 under another name.
         return {
-            name: float(value) if self.parameters[name].kind == "rate" else value
+            name: float(value) + 0.0 if self.parameters[name].kind == "rate" else value
             for name, value in (defaults | given).items()
         }
 

@@ -20,6 +20,7 @@ from ablate.study.cohorts import Cohorts
 from ablate.study.entries import Entry, first_names, register
 from ablate.study.events import Assignment, Event, Executor, Failed, Finished, Paused
 from ablate.study.hours import Hours
+from ablate.study.listed import Listed
 from ablate.study.progress import Progress
 from ablate.study.rungs import Rungs, curve_of
 from ablate.study.tuning import CURVE, curves_of, ended_of
@@ -66,7 +67,7 @@ def run(
     retries: int = RETRIES,
     cohorts: Cohorts = _ALONE,
     about: About | None = None,
-    listed: Sequence[str] | None = None,
+    listed: Listed | None = None,
     agenda: Asked | None = None,
     foreseen: int = 0,
     hours: Hours | None = None,
@@ -85,7 +86,7 @@ def run(
     goes on from each trial's last saved epoch: its last finished one, or the one before it where
     that one was still being written. A damaged file of the store is set aside with its
     attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
-    `listed` the labels of its points; see `register`. Raises AblateError where another driver holds
+    `listed` what that lists; see `register`. Raises AblateError where another driver holds
     the store, where it cannot be written, and where it is that of another study file.
     """
     with store.lock():
@@ -117,7 +118,7 @@ class Known:
         self,
         store: Store,
         entries: Sequence[Entry],
-        listed: Sequence[str] | None,
+        listed: Listed | None,
         agenda: Asked | None,
         *,
         pruned: bool,
@@ -136,12 +137,9 @@ class Known:
         """
         if self._agenda is not None:
             self.entries = self._agenda(self.ended)
-            # What the file asks is what it leads to.
-            self._listed = [entry.label for entry in self.entries if entry.asked]
         new = [entry for entry in self.entries if _name(entry) not in self._registered]
         if new or not self._registered:
-            # The first time all of them; then what is there needs no second look.
-            register(new, self.store, None if self._registered else self._listed)
+            register(new, self.store, self._listed)
         self._registered.update(map(_name, new))
         self.trials = first_names(self.entries)
         return [entry for key, entry in self.trials.items() if key not in self.ended]

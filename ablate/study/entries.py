@@ -4,6 +4,7 @@ A trial's names (strategy, arguments, label) are no part of it: two names for on
 entries with one trial, which is trained once and shown under both.
 """
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from ablate.placement import Placement
 from ablate.store import Row, Store
 from ablate.store.store import combination_of
 from ablate.strategies.parameters import Value
+from ablate.study.listed import Listed
 from ablate.study.points import Point
 from ablate.study.schema import Profile
 from ablate.training.recipe import Recipe
@@ -31,8 +33,7 @@ class Entry:
 
     `arguments` are all that its point is called by beside the strategy (`Point.facts`).
     `baseline` says that differences are to it; `position` counts the points in the file's order;
-    `plugin` is the strategy's, with its version, where it has one. `asked` says that the study file
-    lists the point; one that joined by `--strategies` is no part of what the file asks.
+    `plugin` is the strategy's, with its version, where it has one.
     `shared` is the recipe of the whole table, where a point changes it.
     `stage` (`ablate.stages`) says what the trial is there for where it is part of a plan. `search`
     names the search, `number` is the point's in it, counted from 0, the default point, and
@@ -48,7 +49,6 @@ class Entry:
     baseline: bool
     position: int
     plugin: str | None = None
-    asked: bool = True
     stage: str | None = None
     search: str | None = None
     number: int | None = None
@@ -58,8 +58,7 @@ class Entry:
     @property
     def title(self) -> str:
         """The label, and the cell in front where it is no LSTM: `gru recurrent .25`."""
-        name = self.trial.net.cell
-        return self.label if name == LSTM.name else f"{name} {self.label}"
+        return _title(self.label, self.trial.net)
 
     @property
     def name(self) -> str:
@@ -153,6 +152,28 @@ def without_place(profile: Profile) -> dict[tuple[Edge, bool], list[str]]:
     return found
 
 
+def without_effect(profile: Profile) -> dict[bool, list[str]]:
+    """The titles of points that leave out what their net's placement does not drop, or all of it.
+
+    By whether anything of the placement is left.
+    """
+    found: dict[bool, list[str]] = {}
+    for net, (point, _) in itertools.product(profile.net.each, profile.points):
+        if not point.without:
+            continue
+        left, whole = (
+            each.place(net.of_cell).within(net.layers)
+            for each in (point, replace(point, without=Edge(0)))
+        )
+        if left == whole or not left:
+            found.setdefault(len(left) > 0, []).append(_title(point.label, net))
+    return found
+
+
+def _title(label: str, net: Net) -> str:
+    return label if net.cell == LSTM.name else f"{net.cell} {label}"
+
+
 def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
     """The distinct trials in their order, each under the first of its names."""
     trials: dict[str, Entry] = {}
@@ -161,16 +182,15 @@ def first_names(entries: Sequence[Entry]) -> dict[str, Entry]:
     return trials
 
 
-def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | None = None) -> None:
+def register(entries: Sequence[Entry], store: Store, listed: Listed | None = None) -> None:
     """Write the names of `entries` into `store`, and set aside those of their earlier versions.
 
     A strategy at its arguments, and a label, have in one combination one placement at every seed: a
     seed that is not among `entries` keeps its name where its trial is of that placement, gets it
     back where an edit was undone, and loses it otherwise. Names that nobody asked for stay.
 
-    `listed` are the labels that the study file has now, in its order: in the combinations of
-    `entries`, each name is asked for by the file or, from now on, not. Without it, names keep what
-    they are.
+    `listed` is what the study file lists now: in the combinations of `entries`, each name is asked
+    for by the file or, from now on, not. Without it, names keep what they are.
     """
     rows = name_rows(entries)
     asked = {_point(row): entry for row, entry in zip(rows, entries, strict=True)}
@@ -193,9 +213,12 @@ def register(entries: Sequence[Entry], store: Store, listed: Sequence[str] | Non
         if not (same and own):
             earlier.append(row)
     rows += name_rows(kept)
+    if listed is not None:
+        rows = [listed.heeded(row) for row in rows]
     written = {(row["key"], *_point(row)) for row in [*rows, *earlier]}
     others = [row for row in store.cells().to_pylist() if (row["key"], *_point(row)) not in written]
-    rows += _reconsidered(others, {combination_of(row) for row in rows}, listed)
+    if listed is not None:
+        rows += _reconsidered(others, {combination_of(row) for row in rows}, listed)
     store.write_cells(rows, earlier=earlier)
 
 
@@ -210,7 +233,7 @@ def name_rows(entries: Sequence[Entry]) -> list[Row]:
             "dial_value": entry.dial_value,
             "position": entry.position,
             "baseline": entry.baseline,
-            "asked": entry.asked,
+            "asked": True,
             "stage": entry.stage,
             "search": entry.search,
             "number": entry.number,
@@ -251,22 +274,14 @@ def _check_words(placement: Placement, label: str, corpus: Corpus) -> None:
 
 
 def _reconsidered(
-    rows: Sequence[Row], combinations: Collection[tuple[str, ...]], listed: Sequence[str] | None
+    rows: Sequence[Row], combinations: Collection[tuple[str, ...]], listed: Listed
 ) -> Iterator[Row]:
     """Those of `rows` that the study file lists again, elsewhere, or no more."""
-    if listed is None:
-        return
-    places = {label: place for place, label in enumerate(listed)}
     for row in rows:
-        place = places.get(row["label"])
-        if combination_of(row) not in combinations:
-            continue
-        if place is not None and (row["asked"] is False or row["position"] != place):
-            yield row | {"asked": True, "position": place}
-        elif place is None and row["asked"] is not False:
+        heeded = listed.heeded(row)
+        if combination_of(row) in combinations and heeded != row:
             # A point that the file does not list is no baseline.
-            behind = len(places) + row["position"]
-            yield row | {"asked": False, "position": behind, "baseline": False}
+            yield heeded if heeded["asked"] else heeded | {"baseline": False}
 
 
 def _point(row: Row) -> tuple[str, ...]:

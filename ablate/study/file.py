@@ -39,6 +39,7 @@ from ablate.study.points import (
     baseline_of,
     distinct,
     misfits,
+    once,
     read_choice,
     unmade,
 )
@@ -146,7 +147,7 @@ def parse_study(
         path = _corpus_path(key, folder, typed)
         profile, found = _read_profile(own, table.get("baseline"), path, complete=complete)
         if fit and profile is not None:
-            found += dict.fromkeys(misfits(profile.strategies, profile.net.each))
+            found += _misfits(profile)
         if not _FOLDER_NAME.fullmatch(key):
             found.insert(0, ((), _not_a_folder(key)))
         mistakes += [(("profiles", key, *path), words) for path, words in found]
@@ -159,8 +160,13 @@ def parse_study(
 
 def require_fit(profile: Profile, where: str) -> None:
     """Raise AblateError that names every placement of a profile that does not fit a net of it."""
-    if mistakes := list(dict.fromkeys(misfits(profile.strategies, profile.net.each))):
+    if mistakes := _misfits(profile):
         raise StudyMistakes(where, mistakes)
+
+
+def _misfits(profile: Profile) -> list[Mistake]:
+    """What does not fit, once each: nets often agree in it."""
+    return list(dict.fromkeys(misfits(profile.strategies, profile.runs, profile.net.each)))
 
 
 def _read_table(path: Path) -> dict[str, Any]:
@@ -221,13 +227,14 @@ def _read_profile(
         inherited = {"baseline": baseline} if isinstance(baseline, str) else {}
         table = inherited | table
         choices, mistakes = _read_strategies(table, complete=complete)
-        name, points = table.get("baseline"), [*_runs(table), *distinct(choices)]
+        name, runs = table.get("baseline"), _runs(table)
+        points = once([*(runs or ()), *distinct(choices)])
         point = baseline_of(name, points) if isinstance(name, str) else None
         if point:
             # Resolved before anything is filtered: a baseline must never move to another point.
             table["baseline"] = point.label
-        elif isinstance(name, str):
-            mistakes += _about_baseline(name, points, whole=complete and not mistakes)
+        elif isinstance(name, str) and complete and runs is not None and not mistakes:
+            mistakes += _about_baseline(name, points)
         table["strategies"] = choices
     try:
         profile = Profile.model_validate(table, context=corpus_path)
@@ -262,21 +269,23 @@ def _read_strategies(
     return tuple(choices), mistakes
 
 
-def _runs(table: Mapping[str, Any]) -> list[Point]:
-    """The runs of a profile's design; none where it has no design, or one with mistakes."""
-    try:
-        return Factorial.model_validate(table.get("factorial")).points
-    except ValidationError:
+def _runs(table: Mapping[str, Any]) -> list[Point] | None:
+    """The runs of a profile's design, if it has one; None where that has mistakes."""
+    if "factorial" not in table:
         return []
+    try:
+        return Factorial.model_validate(table["factorial"]).points
+    except ValidationError:
+        return None
 
 
-def _about_baseline(name: str, points: Sequence[Point], *, whole: bool) -> Iterator[Mistake]:
-    """Say why `name` is the name of no one point; `whole`: no strategy was left out of `points`."""
+def _about_baseline(name: str, points: Sequence[Point]) -> Iterator[Mistake]:
+    """Say why `name` is the name of no one of all points."""
     several = [point.label for point in points if point.strategy.name == name]
     labels = [point.label for point in points]
     if several:
         yield ("baseline",), f"'{name}' may be {' or '.join(several)}; name one of them"
-    elif whole:
+    else:
         near = did_you_mean(name, labels)
         words = f"no strategy here is called '{name}'{near}; the points are {quoted(labels)}"
         yield ("baseline",), words

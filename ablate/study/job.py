@@ -1,8 +1,8 @@
 """From what a user asks for to what is to be done: study, profile, corpus, trials, store, slots."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ablate.study.entries import Entry, enumerate_trials, first_names
 from ablate.study.events import Executor, Slot
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import Study, find_study, require_fit
+from ablate.study.listed import Listed
 from ablate.study.precision import Settled, measured, of_store
 from ablate.study.schema import Profile
 from ablate.study.slots import Threads, divide, named_threads
@@ -54,8 +55,8 @@ class Job:
     """One profile of a study, ready to run: its entries, its store, its slots.
 
     `settled` says why the profile's precision is what it is, where the study leaves that open.
-    `about` is what the store keeps of the study file, `listed` the labels of the file's points in
-    their order, whatever of them is asked for. `threads` says who named the threads of the slots.
+    `about` is what the store keeps of the study file, `listed` what the file lists, whatever of it
+    is asked for. `threads` says who named the threads of the slots.
     `agenda` tells what is to be trained once the entries have ended.
     """
 
@@ -69,7 +70,7 @@ class Job:
     slots: tuple[Slot, ...]
     in_process: bool
     about: About
-    listed: tuple[str, ...]
+    listed: Listed
     plugins: tuple[PluginFile, ...] = ()
     settled: Settled | None = None
     threads: Threads | None = None
@@ -106,9 +107,7 @@ def prepare(order: Order) -> Job:
     plugins = [load_file(path) for path in order.plugins]
     study, path = find_study(order.study)
     name = study.default_profile if order.profile is None else order.profile
-    # Of the file as it is: what `--strategies` and `--set` bring is no part of what it asks.
-    asked = study.profile(name)
-    listed = tuple(point.label for point, _ in asked.points)
+    listed = Listed.of(study.profile(name))
     changes = _changes(order)
     # Of what is chosen alone: a file's other placements may have no place in another cell.
     study = change(study, name, changes, fit=False)
@@ -131,7 +130,7 @@ def prepare(order: Order) -> Job:
         profile = profile.model_copy(update={"precision": settled.precision})
     agenda, entries = None, ()
     if profile.tune is None:
-        entries = _as_listed(enumerate_trials(profile, corpus), listed)
+        entries = tuple(enumerate_trials(profile, corpus))
     else:
         agenda = Agenda(profile, corpus, f"{study.name}/{name}")
         entries = tuple(agenda(ended_of(store.whole(), pruned=_prunes(profile))))
@@ -156,19 +155,6 @@ def prepare(order: Order) -> Job:
 
 def _prunes(profile: Profile) -> bool:
     return profile.tune is not None and profile.tune.prune != "none"
-
-
-def _as_listed(entries: Iterable[Entry], listed: Sequence[str]) -> tuple[Entry, ...]:
-    """Each at its place in the file; those that the file does not list come last."""
-    places = {label: place for place, label in enumerate(listed)}
-    return tuple(
-        replace(
-            entry,
-            asked=entry.label in places,
-            position=places.get(entry.label, len(places) + entry.position),
-        )
-        for entry in entries
-    )
 
 
 def _changes(order: Order) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from ablate.quantities import duration
 from ablate.strategies import STRATEGIES
 from ablate.study.cohorts import Sized, Sizes
 from ablate.study.driver import Summary
-from ablate.study.entries import Entry, first_names, without_place
+from ablate.study.entries import Entry, first_names, without_effect, without_place
 from ablate.study.estimate import Estimate
 from ablate.study.job import Job
 from ablate.study.schema import Profile
@@ -99,7 +99,7 @@ def about_corpus(job: Job) -> Iterator[str]:
 
 
 def about_edges(profile: Profile) -> Iterator[str]:
-    """Which strategies drop at edges that the net does not have: a warning where at no other."""
+    """Which points drop at edges that the net does not have, or leave out what does not drop."""
     layers = profile.net.layers
     net = f"a net of {layers} layer{'' if layers == 1 else 's'}"
     for (edges, others), labels in without_place(profile).items():
@@ -112,6 +112,15 @@ def about_edges(profile: Profile) -> Iterator[str]:
                 f"{net}: nothing is dropped, and {whose} trials are those of 'none'; give the net "
                 f"two layers (`--set net.layers=2`), or leave {edges.label} out"
             )
+    for others, labels in without_effect(profile).items():
+        which, whose = ("leaves", "its") if len(labels) == 1 else ("leave", "their")
+        if others:
+            yield (
+                f"warning: {quoted(labels)} {which} out nothing that drops in the net: {whose} "
+                "numbers are those of the whole"
+            )
+        else:
+            yield f"{quoted(labels)} {which} out all that drops: {whose} trials are those of 'none'"
 
 
 def cohorts(sizes: Sizes) -> Iterator[str]:

@@ -48,15 +48,19 @@ class Choice:
 
     def points(self) -> "Iterator[Point]":
         """Yield the grid's points, the last argument changing fastest."""
-        strategy = get(self.name)
-        names = [name for name, _ in self.grid]
-        for values in itertools.product(*(values for _, values in self.grid)):
-            arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
-            point = Point(strategy, tuple(arguments.items()))
+        for point in self.bundles():
             if self.whole:
                 yield point
             left_out = point.edges if self.without is None else self.without
             yield from (replace(point, without=edge) for edge in left_out)
+
+    def bundles(self) -> "Iterator[Point]":
+        """Yield the grid's points with all of their edges."""
+        strategy = get(self.name)
+        names = [name for name, _ in self.grid]
+        for values in itertools.product(*(values for _, values in self.grid)):
+            arguments = strategy.arguments(**dict(zip(names, values, strict=True)))
+            yield Point(strategy, tuple(arguments.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,7 @@ class Point:
         try:
             return self.strategy.place(cell, **self.arguments) - self.without
         except AblateError as error:
-            at = ", ".join(f"{name}={_short(value)}" for name, value in self.pairs)
-            name = self.strategy.name
-            raise AblateError(f"'{name}' at {at or 'its one point'}: {error}") from error
+            raise AblateError(f"'{self.label}': {error}") from error
 
     @property
     def arguments(self) -> dict[str, Value]:
@@ -173,11 +175,15 @@ def distinct(choices: Iterable[Choice]) -> list[Point]:
 
     Two strategies, or two points of one, that make equal placements are two points.
     """
-    points: dict[str, Point] = {}
-    for choice in choices:
-        for point in choice.points():
-            points.setdefault(point.label, point)
-    return list(points.values())
+    return once(point for choice in choices for point in choice.points())
+
+
+def once(points: Iterable[Point]) -> list[Point]:
+    """Return each point once, at its first place: a label is one point's."""
+    found: dict[str, Point] = {}
+    for point in points:
+        found.setdefault(point.label, point)
+    return list(found.values())
 
 
 def baseline_of(name: str, points: Iterable[Point]) -> Point | None:
@@ -230,22 +236,60 @@ def _read_without(given: Any) -> tuple[tuple[Edge, ...] | None, list[Mistake]]:
     edges: list[Edge] = []
     for word in given if isinstance(given, list) else [given]:
         try:
-            edges.append(edges_named(word))
+            edge = edges_named(word)
         except AblateError as error:
             return (), [((WITHOUT,), f'{error}; "{EACH}" leaves out each edge in turn')]
+        if not edge:
+            return (), [((WITHOUT,), f"must name an edge such as 'input', got {word!r}")]
+        edges.append(edge)
     return tuple(edges), []
 
 
-def misfits(choices: Sequence[Choice], nets: Iterable[Net]) -> Iterator[Mistake]:
-    """Yield a mistake for each placement that there is none of, or that does not fit a net."""
+def misfits(
+    choices: Sequence[Choice], runs: Sequence[Point], nets: Sequence[Net]
+) -> Iterator[Mistake]:
+    """Yield a mistake for each placement that there is none of, or that does not fit a net.
+
+    `runs` are those of a design: what does not fit in one of them is a mistake of the design. An
+    edge that is left out where nothing drops is a mistake too: the point would be the whole again.
+    """
+    made = True
     for net in nets:
         broken = list(unmade(choices, net.of_cell))
+        made = made and not broken
         yield from broken
         for point in () if broken else distinct(choices):
-            try:
-                point.place(net.of_cell).check(net.layers, net.of_cell)
-            except AblateError as error:
-                yield ("strategies",), f"{point.label}: {error}"
+            for words in _misfit(point, net):
+                yield ("strategies",), f"{point.label}: {words}"
+        for run in runs:
+            for words in _misfit(run, net):
+                yield ("factorial",), words
+
+    for number, choice in enumerate(choices if made else ()):
+        for words in _without_effect(choice, nets):
+            yield ("strategies", number, WITHOUT), words
+
+
+def _without_effect(choice: Choice, nets: Sequence[Net]) -> Iterator[str]:
+    """Say at which edges that a table leaves out none of its points drops, in any net."""
+    if choice.without == ():
+        return
+    dropped = _NO_EDGE
+    for net, point in itertools.product(nets, choice.bundles()):
+        dropped |= point.place(net.of_cell).edges
+    if not dropped:
+        yield f"'{choice.name}' drops nowhere here: it has no edge to leave out"
+        return
+    for edge in choice.without or ():
+        if idle := edge & ~dropped:
+            yield f"'{choice.name}' does not drop at {idle.label}; it drops at {dropped.label}"
+
+
+def _misfit(point: Point, net: Net) -> Iterator[str]:
+    try:
+        point.place(net.of_cell).check(net.layers, net.of_cell)
+    except AblateError as error:
+        yield str(error)
 
 
 def unmade(choices: Sequence[Choice], cell: Cell) -> Iterator[Mistake]:

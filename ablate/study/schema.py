@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ablate.cells import CELLS
 from ablate.data.text import PLAIN, Text
+from ablate.drops import Drop
 from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
@@ -31,10 +32,13 @@ from ablate.stages import FACTORIAL
 from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.factorial import design
-from ablate.study.points import Choice, Mistake, Point, distinct
+from ablate.study.points import Choice, Mistake, Point, distinct, once
 from ablate.training.recipe import PRESETS, Recipe
 
 MOST_SEEDS: Final = 10_000
+
+#: The strategy of which the runs of a design are points.
+DESIGNED: Final = "free"
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -204,6 +208,13 @@ def _edges(given: Any) -> tuple[Edge, ...]:
     return tuple(map(edges_named, given))
 
 
+@_in_words
+def _rate(given: float) -> float:
+    """Check a rate as a drop does."""
+    Drop(given)
+    return given
+
+
 class Factorial(BaseModel):
     """A two-level design over edges: each drops at `rate` in half of the runs, in the others not.
 
@@ -214,7 +225,7 @@ class Factorial(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     edges: Annotated[tuple[Edge, ...], BeforeValidator(_edges)]
-    rate: float = Field(default=RATE, gt=0, lt=1)
+    rate: Annotated[float, Field(gt=0, lt=1), AfterValidator(_rate)] = RATE
     sharing: Literal["step", "window"] = "step"
     resolution: int | None = None
 
@@ -229,7 +240,7 @@ class Factorial(BaseModel):
     @property
     def points(self) -> list[Point]:
         """The runs, the one that drops nowhere first."""
-        return [Point.of("free", self._facts(run)) for run in self._runs(self.resolution)]
+        return [Point.of(DESIGNED, self._facts(run)) for run in self._runs(self.resolution)]
 
     def _facts(self, run: Edge) -> dict[str, Any]:
         over_time = {name_of(e): self.sharing if timed(e) else "window" for e in run}
@@ -269,10 +280,14 @@ class Profile(BaseModel):
 
         Those of a search are the defaults, where it begins.
         """
-        runs = self.factorial.points if self.factorial else []
-        labels = {run.label for run in runs}
-        others = [point for point in distinct(self.strategies) if point.label not in labels]
-        return [*((run, FACTORIAL) for run in runs), *((point, None) for point in others)]
+        stages = dict.fromkeys((run.label for run in self.runs), FACTORIAL)
+        points = once([*self.runs, *distinct(self.strategies)])
+        return [(point, stages.get(point.label)) for point in points]
+
+    @property
+    def runs(self) -> list[Point]:
+        """The runs of its design; none without one."""
+        return self.factorial.points if self.factorial else []
 
     @model_validator(mode="before")
     @classmethod

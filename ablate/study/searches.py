@@ -5,6 +5,7 @@ Apart from `tuning`, which makes trials: whoever reads a study file needs no tra
 
 from collections.abc import Iterator, Mapping
 
+from ablate.errors import quoted
 from ablate.search import CUBE
 from ablate.strategies import get
 from ablate.study.points import Choice, Mistake
@@ -41,7 +42,6 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
         return
     if profile.factorial is not None:
         yield ("factorial",), "a tuned profile has searches alone; give the design a profile"
-    names, pins = set[str](), dict[str, frozenset[str]]()
     for number, choice in enumerate(profile.strategies):
         where = ("strategies", number)
         lists = [name for name, values in choice.grid if len(values) > 1]
@@ -53,14 +53,14 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
             yield (*where, lists[0]), words
         if choice.without != ():
             yield (*where, "without"), "a search has whole placements; leave it out"
-        pinned = frozenset(name for name, _ in choice.grid)
-        if search_name(choice) in names or pins.setdefault(choice.name, pinned) != pinned:
+        alike = (other for other in profile.strategies[:number] if not _apart(other, choice))
+        if other := next(alike, None):
             words = (
-                f"two searches of '{choice.name}' pin the same arguments, at other values: these "
-                "would look through the same points"
+                f"two searches of '{choice.name}' must pin the same arguments, at different "
+                "values, or they look through the same points; these are "
+                f"{quoted(map(search_name, (other, choice)))}"
             )
             yield where, words
-        names.add(search_name(choice))
         if len(get(choice.name).parameters) > CUBE[0]:
             words = f"'{choice.name}' has more than {CUBE[0]} arguments, which no search draws"
             yield (*where, "name"), words
@@ -73,6 +73,12 @@ def search_mistakes(profile: Profile) -> Iterator[Mistake]:
                     f"got [{low:g}, {high:g}]: widen it, or set {path}"
                 )
                 yield ("tune", "over", path), words
+
+
+def _apart(one: Choice, other: Choice) -> bool:
+    """Whether two searches have no point in common."""
+    own, others = dict(one.grid), dict(other.grid)
+    return one.name != other.name or (own.keys() == others.keys() and own != others)
 
 
 def value_of(recipe: Recipe, path: str) -> float:

@@ -1,12 +1,13 @@
 """Changes to a study from the command line."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ablate.data.text import PLAIN, Text
-from ablate.errors import UnknownName, WrongValue
+from ablate.errors import AblateError, UnknownName, WrongValue
 from ablate.study.changes import KEYS, change, read_settings, select
 from ablate.study.file import Study, parse_study
 from ablate.study.points import distinct
@@ -62,6 +63,24 @@ def test_a_change_touches_one_key_of_one_profile(study: Study) -> None:
     assert after.strategies == before.strategies
     assert changed.profile("full") == study.profile("full")
     assert before.recipe.epochs == 13
+
+
+@pytest.mark.parametrize("tuned", [(), ("search",)])
+@pytest.mark.parametrize("setting", ["tune.trials=2", "tune={trials = 2}", "tune.over={}"])
+def test_searches_are_changed_where_there_are_some(
+    study: Study, setting: str, tuned: tuple[str, ...], refused: Callable[..., Any]
+) -> None:
+    """A profile with seeds is another one; those that are tuned are named."""
+    table = copy.deepcopy(dict(study.table))
+    for name in tuned:
+        own = {key: value for key, value in table["profiles"]["quick"].items() if key != "seeds"}
+        table["profiles"][name] = own | {"strategies": [{"name": "zaremba2014"}], "tune": {}}
+    study = parse_study(table, name="mine", where="here")
+    changes = read_settings([setting])
+    with refused(AblateError, allowed=tuned):
+        change(study, "quick", changes)
+    for name in tuned:
+        assert change(study, name, changes).profile(name).tune is not None
 
 
 def test_changes_add_up(study: Study) -> None:

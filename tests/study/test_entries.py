@@ -19,8 +19,9 @@ from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, CURRICULUM, Schedule
 from ablate.strategies import get
-from ablate.study.entries import enumerate_trials, without_place
+from ablate.study.entries import enumerate_trials, without_effect, without_place
 from ablate.study.file import parse_study
+from ablate.study.messages import about_edges
 from ablate.study.schema import Profile
 from ablate.training.recipe import PRESETS
 from ablate.training.trial import Trial
@@ -212,6 +213,47 @@ def test_points_without_a_place_are_found_by_what_is_left_of_them() -> None:
         (Edge.INTERLAYER, False): ["interlayer .25", "interlayer .5"],
         (Edge.INTERLAYER, True): ["zaremba2014 .5"],
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "net", "found"),
+    [
+        pytest.param(
+            {"name": "recurrent", "without": "each"},
+            {},
+            {False: ["recurrent .25 without recurrent"]},
+            id="all",
+        ),
+        pytest.param(
+            {"name": "zaremba2014", "without": ["interlayer", "input|output"]},
+            {"layers": 1},
+            {True: ["zaremba2014 .5 without interlayer"],
+             False: ["zaremba2014 .5 without input|output"]},
+            id="no-place",
+        ),
+        pytest.param(
+            {"name": "recurrent", "rate": [0.0, 0.5], "without": "recurrent"},
+            {},
+            {False: ["recurrent 0 without recurrent", "recurrent .5 without recurrent"]},
+            id="rate-0",
+        ),
+        pytest.param(
+            {"name": "free", "input": "step", "cell": "step", "without": "cell"},
+            {"cell": ["lstm", "gru"]},
+            {True: ["gru free input=step cell=step without cell"]},
+            id="another-cell",
+        ),
+        pytest.param({"name": "merity2017", "without": "each"}, {}, {}, id="each-has-an-effect"),
+    ],
+)  # fmt: skip
+def test_points_that_leave_out_nothing_or_everything_are_found(
+    table: dict[str, Any], net: dict[str, Any], found: dict[bool, list[str]]
+) -> None:
+    """The first repeat the whole, the others are `none`: neither says what an edge does."""
+    given = profile({"name": "none"}, table, net=net)
+    assert without_effect(given) == found
+    lines = list(about_edges(given))
+    assert sum("out nothing" in line or "out all" in line for line in lines) == len(found)
 
 
 def test_a_corpus_too_short_is_refused_before_anything_runs(refused: Callable[..., Any]) -> None:

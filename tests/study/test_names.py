@@ -17,6 +17,7 @@ from ablate.report import build
 from ablate.store import Store, left_out
 from ablate.store.listing import count_trials
 from ablate.study.entries import Entry, register
+from ablate.study.listed import Listed
 
 BOTH = "2 trials of an earlier version of 'input 0.5' are left out; the store keeps them"
 
@@ -32,6 +33,12 @@ def edited(entries: Iterable[Entry]) -> list[Entry]:
         )
         for entry in entries
     ]
+
+
+def listed(*labels: str) -> Listed:
+    """A file that lists these points, in this order."""
+    places = {label: place for place, label in enumerate(labels)}
+    return Listed(places, {}, frozenset(), len(places))
 
 
 def named(store: Store) -> dict[tuple[str, int], str]:
@@ -182,18 +189,18 @@ def test_names_are_asked_for_as_long_as_the_file_lists_them(tmp_path: Path) -> N
     """What it dropped is not, from the next run on, at every seed; what it lists again is."""
     store, rates = new_store(tmp_path), (0.5, 0.25)
     whole = entries((1, 2), rates)
-    register(whole, store, [entry.label for entry in whole])
+    register(whole, store, listed("input 0.5", "input 0.25"))
 
     def asked() -> list[tuple[str, bool, bool]]:
         rows = store.cells().to_pylist()
         return sorted({(row["label"], row["asked"], row["baseline"]) for row in rows})
 
     assert asked() == [("input 0.25", True, False), ("input 0.5", True, False)]
-    register(entries([1]), store, ["input 0.5"])
+    register(entries([1]), store, listed("input 0.5"))
     assert asked() == [("input 0.25", False, False), ("input 0.5", True, False)]
     register(entries([1]), store)
     assert asked() == [("input 0.25", False, False), ("input 0.5", True, False)]
-    register(entries([1]), store, ["input 0.5", "input 0.25"])
+    register(entries([1]), store, listed("input 0.5", "input 0.25"))
     assert asked() == [("input 0.25", True, False), ("input 0.5", True, False)]
 
 
@@ -201,8 +208,8 @@ def test_a_baseline_that_the_file_dropped_is_none(tmp_path: Path) -> None:
     """Differences are to the one that the file names now."""
     store = new_store(tmp_path)
     first, second = entries([1], (0.5, 0.25))
-    register([replace(first, baseline=True), second], store, [first.label, second.label])
-    register([replace(second, baseline=True)], store, [second.label])
+    register([replace(first, baseline=True), second], store, listed(first.label, second.label))
+    register([replace(second, baseline=True)], store, listed(second.label))
     rows = {row["label"]: (row["asked"], row["baseline"]) for row in store.cells().to_pylist()}
     assert rows == {"input 0.5": (False, False), "input 0.25": (True, True)}
 
@@ -210,8 +217,8 @@ def test_a_baseline_that_the_file_dropped_is_none(tmp_path: Path) -> None:
 def test_other_combinations_keep_what_was_asked(tmp_path: Path) -> None:
     """A run of a shorter recipe says nothing of the points of the longer one."""
     store = new_store(tmp_path)
-    register(entries([1], (0.5, 0.25)), store, ["input 0.5", "input 0.25"])
+    register(entries([1], (0.5, 0.25)), store, listed("input 0.5", "input 0.25"))
     recipe = entries([1])[0].trial.recipe.model_copy(update={"epochs": 2})
     shorter = [replace(e, trial=replace(e.trial, recipe=recipe)) for e in entries([1])]
-    register(shorter, store, ["input 0.5"])
+    register(shorter, store, listed("input 0.5"))
     assert all(row["asked"] for row in store.cells().to_pylist())

@@ -1,5 +1,6 @@
 """Points of a study: grids, labels, and the point that a baseline's name means."""
 
+import json
 from typing import Any
 
 import pytest
@@ -61,6 +62,17 @@ def test_a_point_written_twice_is_one_point() -> None:
         {"name": "none"},
         {"name": "zaremba2014", "rate": [0.25, 0.5, 0.5]},
     ) == ["zaremba2014 .5", "none", "zaremba2014 .25"]
+
+
+def test_a_rate_of_zero_has_one_spelling() -> None:
+    """Whatever its sign and its kind, and whatever follows from it."""
+    assert labels({"name": "zaremba2014", "rate": [0.0, -0.0, 0]}) == ["zaremba2014 0"]
+    assert labels({"name": "gal2016", "vertical": [0.0, -0.0]}) == ["gal2016 0"]
+    zero = {"name": "gal2016", "recurrent": [-0.0, 0, 0.0]}
+    assert labels(zero) == ["gal2016 .5 recurrent=0"]
+    choice, _ = read_choice(zero)
+    assert choice is not None
+    assert len({json.dumps(point.facts) for point in choice.points()}) == 1
 
 
 def test_equal_placements_of_two_names_are_two_points() -> None:

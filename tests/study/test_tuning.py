@@ -17,17 +17,23 @@ from ablate.errors import AblateError
 from ablate.stages import SEARCH, THEN
 from ablate.status import Status
 from ablate.store import Store
+from ablate.study.changes import select
 from ablate.study.cohorts import Cohorts
 from ablate.study.driver import Summary, run
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import read_study
+from ablate.study.job import Order, prepare
 from ablate.study.rungs import Rungs
 from ablate.study.schema import Profile
-from ablate.study.tuning import Agenda, ended_of
+from ablate.study.tuning import Agenda, ended_of, searches
 
 STRATEGIES = '[{name = "none"}, {name = "zaremba2014"}, {name = "locked"}, {name = "zoneout"}]'
 # One argument and three: what a search goes through is the same for any number of them.
 TWO = '[{name = "zaremba2014"}, {name = "zoneout"}]'
+PINNED = (
+    '[{name = "none"}, {name = "recurrent", sharing = "step"}, '
+    '{name = "recurrent", sharing = "window"}]'
+)
 OVER = '{"recipe.learning_rate" = [0.3, 2.0]}'
 EPOCHS = 9
 
@@ -72,6 +78,20 @@ def _run(
         foreseen=agenda.total,
         rungs=Rungs(prune),
     )
+
+
+def _carry_out(folder: Path, **order: Any) -> None:
+    """Run the study file of `folder`, or what `order` says of it, as `ablate run` does."""
+    job = prepare(
+        Order(study=str(folder / "mine.toml"), results=folder, slots=0, device="cpu", **order)
+    )
+    assert job.agenda is not None
+    console = Console(file=io.StringIO())
+    executor, cohorts = InProcess(Fake(rates=True), SLOT), Cohorts(pinned=3)
+    run(
+        job.entries, job.store, executor, slots=1, console=console, cohorts=cohorts,
+        listed=job.listed, agenda=job.agenda, foreseen=job.agenda.total,
+    )  # fmt: skip
 
 
 def _results(store: Store) -> dict[str, tuple[Any, ...]]:
@@ -283,6 +303,74 @@ def test_a_point_that_fails_is_tried_by_the_next_run(tmp_path: Path, corpus: Cor
 
 
 @pytest.mark.parametrize(
+    ("order", "joins"),
+    [
+        pytest.param({"strategies": ("zaremba2014",)}, set(), id="one"),
+        pytest.param({"strategies": ("zoneout", "none")}, set(), id="with-the-baseline"),
+        pytest.param({"strategies": ("none", "recurrent")}, {"recurrent"}, id="not-listed"),
+        pytest.param({"settings": ("tune.trials=2",)}, set(), id="fewer-points"),
+        pytest.param({"settings": ("tune.trials=5",)}, set(), id="more-points"),
+    ],
+)
+def test_a_run_of_a_part_leaves_the_rest_in_the_study(
+    tmp_path: Path, order: dict[str, Any], joins: set[str]
+):
+    """Searches are asked for, at their places, as long as the file lists them; no other is."""
+    _profile(tmp_path, "trials = 3, then = 1", head='baseline = "none"')
+    _carry_out(tmp_path)
+    store = _store(tmp_path)
+    before = {row["key"]: row for row in store.cells().to_pylist()}
+    assert all(row["baseline"] == (row["search"] == "none") for row in before.values())
+    assert all(row["asked"] for row in before.values())
+
+    _carry_out(tmp_path, **order)
+    after = {row["key"]: row for row in store.cells().to_pylist()}
+    assert [row for key, row in before.items() if after[key] != row] == []
+    rows = [after[key] for key in after.keys() - before.keys()]
+    assert {row["search"] for row in rows if not row["asked"]} == joins
+    last = max(row["position"] for row in before.values())
+    assert all((row["position"] > last) != row["asked"] for row in rows if row["search"] in joins)
+
+
+def test_a_search_that_left_the_file_is_asked_for_no_more(tmp_path: Path):
+    """Whole, from the next run on; one that comes back is again, and has lost nothing."""
+    found: list[dict[str, bool]] = []
+    for listed in (TWO, '[{name = "zoneout"}]', TWO):
+        _profile(tmp_path, "trials = 3, then = 1", listed, head='baseline = "zoneout"')
+        _carry_out(tmp_path, strategies=("zoneout",) if found else ())
+        rows = _store(tmp_path).cells().to_pylist()
+        found.append({row["search"]: row["asked"] for row in rows})
+        assert len({(row["search"], row["asked"]) for row in rows}) == 2
+    assert found == [{"zaremba2014": asked, "zoneout": True} for asked in (True, False, True)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        pytest.param(["recurrent sharing=window"], ["recurrent sharing=window"], id="search"),
+        pytest.param(
+            ["recurrent"], ["recurrent sharing=step", "recurrent sharing=window"], id="strategy"
+        ),
+        pytest.param(["naive", "none"], ["none", "naive"], id="not-listed"),
+    ],
+)
+def test_searches_are_selected_by_name_or_strategy(
+    tmp_path: Path, wanted: list[str], kept: list[str]
+):
+    """And keep all of their points."""
+    selected = select(_profile(tmp_path, "trials = 3", PINNED), wanted)
+    assert [search.name for search in searches(selected)] == kept
+
+
+@pytest.mark.parametrize("label", ["recurrent window .25", "recurrent .25"])
+def test_a_point_of_a_tuned_profile_is_not_selected(tmp_path: Path, refused: Any, label: str):
+    """It would be a search of one point, which looks through nothing."""
+    profile = _profile(tmp_path, "trials = 3", PINNED)
+    with refused(AblateError, given=label):
+        select(profile, ["none", label])
+
+
+@pytest.mark.parametrize(
     ("tune", "strategies"),
     [
         pytest.param("trials = 0", STRATEGIES, id="no-trials"),
@@ -292,6 +380,22 @@ def test_a_point_that_fails_is_tried_by_the_next_run(tmp_path: Path, corpus: Cor
         pytest.param("trials = 3", '[{name = "zaremba2014", rate = [0.2, 0.4]}]', id="grid"),
         pytest.param("trials = 3", '[{name = "merity2017", without = "each"}]', id="without"),
         pytest.param("trials = 3", '[{name = "none"}, {name = "none"}]', id="twice"),
+        pytest.param(
+            "trials = 3",
+            '[{name = "recurrent", sharing = "step"}, {name = "recurrent"}]',
+            id="pinned-and-not",
+        ),
+        pytest.param(
+            "trials = 3",
+            '[{name = "locked", rate = 0}, {name = "none"}, {name = "locked", rate = 0.0}]',
+            id="equal-values",
+        ),
+        pytest.param(
+            "trials = 3",
+            '[{name = "recurrent", sharing = "step", rate = 0.5},'
+            ' {name = "recurrent", rate = 0.5, sharing = "step"}]',
+            id="another-order",
+        ),
     ],
 )
 def test_a_mistake_in_a_search_has_its_words(

@@ -27,7 +27,7 @@ from ablate.report.tuned import shown
 from ablate.report.unpaired import Change, welch
 from ablate.stages import SEARCH, THEN
 from ablate.status import Status
-from ablate.store import Store, left_out
+from ablate.store import Store, left_out, unnamed
 
 METRIC: Final = "valid_ppl"
 
@@ -153,7 +153,7 @@ def compare(
     notes = [
         f"{name}: {note}"
         for name, store in zip("AB", stores, strict=True)
-        for note in (left_out(store), store.damage())
+        for note in (left_out(store), unnamed(store), store.damage())
         if note
     ]
     compared = tuple(_compare(*pair) for pair in common)

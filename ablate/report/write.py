@@ -17,7 +17,7 @@ from ablate.report.panels import panels_of
 from ablate.report.style import lacking
 from ablate.report.table import make_other_table
 from ablate.report.tuned import shown, tuned_table
-from ablate.store import Store, left_out
+from ablate.store import Store, left_out, unnamed
 from ablate.store.listing import list_stores
 
 FOLDER = "report"
@@ -183,7 +183,7 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
 
 def _notes(store: Store) -> tuple[str, ...]:
     """What a reader must know before the numbers: trials left out, and files found damaged."""
-    notes = [left_out(store), store.damage()]
+    notes = [left_out(store), unnamed(store), store.damage()]
     damaged = store.set_aside()
     if damaged:
         names = ", ".join(path.name for path in damaged)

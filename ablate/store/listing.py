@@ -9,6 +9,7 @@ from ablate.commands import command
 from ablate.errors import AblateError, did_you_mean
 from ablate.status import Status
 from ablate.store.integrity import CELLS_FILE
+from ablate.store.labels import unnamed
 from ablate.store.lock import holder_of
 from ablate.store.store import Store
 from ablate.store.studies import name_of
@@ -22,7 +23,8 @@ class Counts:
     Those that `failed` have a failed attempt and none that ended otherwise; `begun` of the failed
     and missing ones have a checkpoint to go on from. `set_aside` are the damaged files found so
     far, and `damage` names in a sentence those that still stand among the others, whose trials
-    count as missing. `holder` is the process that writes the store, where one does, and `under_way`
+    count as missing. `unnamed` is a sentence on finished trials that no name leads to and that are
+    in no count. `holder` is the process that writes the store, where one does, and `under_way`
     what it was at last, as in `progress.json`.
     """
 
@@ -33,6 +35,7 @@ class Counts:
     begun: int
     set_aside: tuple[Path, ...]
     damage: str | None = None
+    unnamed: str | None = None
     holder: str | None = None
     under_way: Mapping[str, Any] | None = None
 
@@ -178,6 +181,7 @@ def count_trials(store: Store) -> Counts:
         begun=len(named & set(store.checkpointed()) - ended.keys()),
         set_aside=store.set_aside(),
         damage=store.damage(),
+        unnamed=unnamed(store),
         holder=holder,
         under_way=under_way,
     )

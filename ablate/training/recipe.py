@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ablate.facts import Founded
 from ablate.model.net import Net
 
+#: A learning rate is at most this: parameters are updated in float32, whose largest is 3.403e38.
+LARGEST: Final = 3.4e38
+
 
 class Windows(NamedTuple):
     """What decides which windows a trial reads, in training and in evaluation, and how often."""
@@ -44,7 +47,7 @@ class Recipe(Founded):
 
     unroll: int = Field(ge=1)
     batch: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(gt=0, le=LARGEST)
     epochs: int = Field(ge=1)
     hold: int = Field(ge=1)
     divide: float = Field(ge=1)
@@ -61,7 +64,11 @@ class Recipe(Founded):
 
     def rate_of(self, epoch: int) -> float:
         """The learning rate in `epoch`, counted from 1."""
-        return self.learning_rate / self.divide ** max(0, epoch - self.hold)
+        try:
+            return self.learning_rate / self.divide ** max(0, epoch - self.hold)
+        except OverflowError:
+            # Of a divisor beyond every float the quotient is 0 in float32.
+            return 0.0
 
 
 class Preset(BaseModel):

@@ -33,7 +33,7 @@ from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.factorial import design
 from ablate.study.points import Choice, Mistake, Point, distinct
-from ablate.training.recipe import PRESETS, Recipe
+from ablate.training.recipe import PRESETS, LearningRate, Recipe
 
 MOST_SEEDS: Final = 10_000
 
@@ -135,7 +135,7 @@ class Nets(Shape):
 class Recipes(Recipe):
     """The recipe of a profile's nets; `learning_rates` are those of cells that have their own."""
 
-    learning_rates: dict[CellName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    learning_rates: dict[CellName, LearningRate] = Field(default_factory=dict)
 
     def of(self, net: Net) -> Recipe:
         """The recipe of a net."""

@@ -5,7 +5,7 @@ global norm, then plain SGD; the state is carried from window to window and is z
 start.
 """
 
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ from ablate.model.net import Net
 
 #: A learning rate is at most this: parameters are updated in float32, whose largest is 3.403e38.
 LARGEST: Final = 3.4e38
+
+LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class Windows(NamedTuple):
@@ -47,7 +49,7 @@ class Recipe(Founded):
 
     unroll: int = Field(ge=1)
     batch: int = Field(ge=1)
-    learning_rate: float = Field(gt=0, le=LARGEST)
+    learning_rate: LearningRate
     epochs: int = Field(ge=1)
     hold: int = Field(ge=1)
     divide: float = Field(ge=1)

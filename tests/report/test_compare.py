@@ -1,7 +1,7 @@
 """Two stores side by side: which placements, which numbers, and whether the orders agree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ablate.store import Store
 from ablate.store.listing import named_store
 
 FEW = QUICK[:3]
+Make = Callable[[Path], Store]
 TIMES = "\N{MULTIPLICATION SIGN}"
 TURNED = (FEW[0], replace(FEW[1], valid=FEW[2].valid), replace(FEW[2], valid=FEW[1].valid))
 
@@ -209,6 +210,45 @@ def test_nothing_in_common_is_refused(tmp_path: Path, refused: Any) -> None:
     there = write_study(tmp_path / "b", points=QUICK[1:9])
     with refused(given=("none",)):
         compare(here, there)
+
+
+EVERY = ((0, 1), (0, 2))
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["ab", "ba"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW),
+            lambda folder: write_tuned(folder, (NONE, GAL)),
+            id="tuned",
+        ),
+        pytest.param(
+            lambda folder: write_tuned(folder, (NONE,)),
+            lambda folder: write_tuned(folder, (GAL,)),
+            id="searches",
+        ),
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW[:1]),
+            lambda folder: write_study(folder, points=FEW[:1], diverged=EVERY),
+            id="one-ended",
+        ),
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW[:1], failed=EVERY),
+            lambda folder: write_study(folder, points=FEW[:1], diverged=EVERY),
+            id="none-ended",
+        ),
+    ],
+)
+def test_no_command_is_given_that_would_not_help(
+    tmp_path: Path, refused: Any, first: Make, second: Make, *, turned: bool
+) -> None:
+    """Searches have nothing in common with points, and what never ended needs no other point."""
+    sides = first(tmp_path / "a"), second(tmp_path / "b")
+    with refused() as raised:
+        compare(sides[turned], sides[not turned])
+    assert "ablate run" not in str(raised.value)
 
 
 def test_searches_are_compared_by_name(tmp_path: Path) -> None:

@@ -199,6 +199,35 @@ def test_a_range_that_no_search_can_draw_from_is_refused(base, low, high, own_st
         strategy()(ranged)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"paper": 3},
+        {"paper": ["arXiv:1409.2329"]},
+        {"paper": " "},
+        {"bibtex": ["x"]},
+        {"bibtex": ""},
+        {"bibtex": "@broken{"},
+        {"bibtex": "@misc{a}"},
+        {"bibtex": "@misc{a, title = {x}"},
+        {"bibtex": "@misc{a, title = {x}}}{"},
+        {"bibtex": "Smith 2020"},
+    ],
+    ids=str,
+)
+def test_a_citation_is_text_and_bibtex(given, own_strategies, refused):
+    """What could not be printed or cited is refused where it is written."""
+
+    def cited() -> Placement:
+        """Have a source."""
+        raise NotImplementedError
+
+    with refused(WrongValue):
+        strategy(**given)(cited)
+    both = "\n@misc{a,\n title = {x {Y}}\n}\n\n@misc{b, note = {z}}\n"
+    strategy(paper="arXiv:1", bibtex=both)(cited)
+
+
 def _dialled(rate: Rate = 0.0, hold: bool = True) -> Placement:
     """Start its dial at nothing."""
     raise NotImplementedError

@@ -88,6 +88,9 @@ def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPa
         pytest.param(("--cohort", 0), id="cohort"),
         pytest.param(("--cohort", 65), id="large-cohort"),
         pytest.param(("--strategies", ","), id="no-name"),
+        pytest.param(("--hours", "nan"), id="hours-nan"),
+        pytest.param(("--hours", "inf"), id="hours-inf"),
+        pytest.param(("--hours", -1), id="hours-below-0"),
     ],
 )
 def test_run_refuses(study: Path, arguments: tuple[object, ...], wording: Any) -> None:
@@ -104,6 +107,12 @@ def test_a_device_that_is_not_there_is_refused(study: Path) -> None:
 def test_a_missing_study_is_refused(wording: Any) -> None:
     """A misspelt study has the nearest name in its message."""
     wording(message_of(ablate("run", "--study", "placment")))
+
+
+def test_looks_are_a_number_of_seconds_apart(tmp_path: Path, wording: Any) -> None:
+    """Neither none nor endless ones."""
+    for seconds in ("nan", "inf", "0"):
+        wording(message_of(ablate("status", "--watch", seconds, "--results", tmp_path)))
 
 
 @pytest.mark.parametrize("command", ["report", "status"])

@@ -11,6 +11,11 @@ import pytest
 from click.testing import Result
 from tiny import ablate, run, write_study
 
+from ablate.errors import AblateError
+from ablate.store.about import About
+from ablate.store.studies import file_of, name_of
+from ablate.study.file import find_study
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -107,6 +112,22 @@ def test_a_device_that_is_not_there_is_refused(study: Path) -> None:
 def test_a_missing_study_is_refused(wording: Any) -> None:
     """A misspelt study has the nearest name in its message."""
     wording(message_of(ablate("run", "--study", "placment")))
+
+
+def test_a_file_that_is_called_as_a_study_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wording: Any
+) -> None:
+    """A bare word is a name; with its folder it is a path, and so it is where nothing else is."""
+    monkeypatch.chdir(tmp_path)
+    shipped, _ = find_study("placement")
+    for name in ("placement", "mine"):
+        Path(name).write_text("question = 1")
+    assert find_study("placement")[0].question == shipped.question
+    assert (name_of("mine"), name_of("./mine"), file_of("mine")) == ("mine", "mine", None)
+    with pytest.raises(AblateError, match=r"the study file mine"):
+        find_study("./mine")
+    assert About.of(Path("mine"), "?").name == "./mine"
+    wording(message_of(ablate("run", "--study", "mine")))
 
 
 def test_looks_are_a_number_of_seconds_apart(tmp_path: Path, wording: Any) -> None:

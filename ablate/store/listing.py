@@ -12,7 +12,7 @@ from ablate.store.integrity import CELLS_FILE
 from ablate.store.labels import unnamed
 from ablate.store.lock import holder_of
 from ablate.store.store import Store
-from ablate.store.studies import name_of
+from ablate.store.studies import file_of, name_of
 from ablate.store.under_way import read_progress
 
 
@@ -122,7 +122,7 @@ def named_store(name: str, results: str | Path = "results") -> Store:
     known = {store.study for store in list_results(Path(results))}
     study, colon, profile = name.rpartition(":")
     # The path of a file may have a colon, and a name without one has no profile.
-    if not colon or name_of(name) in known or Path(name).exists():
+    if not colon or name_of(name) in known or file_of(name) or Path(name).is_dir():
         study, profile = name, ""
     if name_of(study) not in known and Path(study).is_dir():
         return _in_folder(Path(study), profile)

@@ -270,6 +270,8 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_study(tmp_path / "results", points=FEW, profile="tenth")
     write_study(tmp_path / "results", points=FEW, study="cells")
     write_study(tmp_path / "other", points=FEW, study="cells")
+    for name in ("cells", "cells:quick"):
+        (tmp_path / name).write_text("of something else")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -282,6 +284,7 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param("folder/cells.toml", "results/cells/quick", id="file"),
         pytest.param("folder/placement.toml:quick", "results/placement/quick", id="file-profile"),
         pytest.param("results/placement/quick", "results/placement/quick", id="folder"),
+        pytest.param("cells:quick", "results/cells/quick", id="beside-a-file"),
         pytest.param("results/placement/quick/", "results/placement/quick", id="slash"),
         pytest.param("results/cells", "results/cells/quick", id="folder-of-one"),
         pytest.param("other", "other/cells/quick", id="results-of-one"),

@@ -186,7 +186,6 @@ def _notes(store: Store) -> tuple[str, ...]:
     notes = [left_out(store), unnamed(store), store.damage()]
     damaged = store.set_aside()
     if damaged:
-        names = ", ".join(path.name for path in damaged)
-        aside = damaged[0].parents[1].name
-        notes.append(f"{len(damaged)} damaged files were set aside in {aside}/: {names}")
+        names = ", ".join(path.relative_to(store.folder).as_posix() for path in damaged)
+        notes.append(f"damaged and set aside: {names}")
     return tuple(filter(None, notes))

@@ -388,6 +388,10 @@ def test_damaged_files_are_noted(write_few: Write, tmp_path: Path):
     assert 'class="note"' in page.text
     assert path.name in page.text
     assert "Not run yet" in page.text
+    store.set_damage_aside()
+    said = build(tmp_path)[0].text.splitlines()[-1]
+    files = (f"bad/{table}/{path.name}" for table in ("epochs", "tokens", "trials"))
+    assert said == f"damaged and set aside: {', '.join(files)}"
 
 
 def test_report_needs_no_torch():

@@ -405,6 +405,8 @@ def test_numbers_as_written():
     assert [perplexity(math.exp(50)), perplexity(math.inf)] == ["5.2e21", "inf"]
     assert [signed(-math.inf), nats(math.inf)] == [f"{MINUS}inf", "inf"]
     assert [nats(1.2344), nats(-0.5)] == ["1.234", f"{MINUS}0.500"]
+    assert [nats(zero) for zero in (0.0, -0.0, -1e-9, -0.0004999)] == ["0.000"] * 4
+    assert [nats(-0.000501), nats(-math.inf)] == [f"{MINUS}0.001", f"{MINUS}inf"]
     assert [signed(1.26), signed(-1.26), signed(-0.04)] == ["+1.3", f"{MINUS}1.3", "0.0"]
     assert [rate(0.5), rate(0.0), rate(None)] == [".5", "0", "\N{EN DASH}"]
     assert [p_value(0.0004), p_value(0.0312), p_value(1.0)] == ["< .001", ".031", "1.000"]

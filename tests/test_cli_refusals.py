@@ -16,6 +16,8 @@ from ablate.store.about import About
 from ablate.store.studies import file_of, name_of
 from ablate.study.file import find_study
 
+_IS_A_FILE = "results lie in a folder, and {} is a file; name a folder with --results DIR"
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -148,9 +150,16 @@ def test_an_unknown_strategy_is_not_explained(wording: Any) -> None:
 
 
 def test_a_results_folder_that_cannot_be_written(study: Path, wording: Any) -> None:
-    """A file in its place, or a folder that takes no files, is named with the reason."""
+    """A file in its place, or in that of the study's, is named before anything is timed or read."""
     (study.parent / "results").write_text("not a folder")
     wording(message_of(run(study)))
+    for file in (study.parent / "results", study.parent / "results" / "below"):
+        for command in ("run", "report", "status"):
+            said = message_of(ablate(command, "--study", study, "--results", file))
+            assert said == f"ablate: {_IS_A_FILE.format(study.parent / 'results')}\n"
+    (study.parent / "other").mkdir()
+    (study.parent / "other" / "tiny").write_text("not a folder")
+    wording(message_of(run(study, "--results", study.parent / "other")))
 
 
 @pytest.mark.parametrize("command", ["run", "report", "strategies"])

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.commands import command
 from ablate.errors import AblateError, did_you_mean
 from ablate.status import Status
+from ablate.store.files import refuse_file
 from ablate.store.integrity import CELLS_FILE
 from ablate.store.labels import unnamed
 from ablate.store.lock import holder_of
@@ -67,9 +68,10 @@ def list_stores(
     """Return the stores below `results`, of one study or one profile where they are named.
 
     A study is named as in `ablate run`, also by the path of its file. Raises AblateError, saying
-    what to run, where that leaves none.
+    what to run, where that leaves none, and where `results` is a file.
     """
     name = study and name_of(study)
+    refuse_file(Path(results))
     found = list_results(Path(results))
     if not found:
         run = command("run", study=study or "placement", results=results)

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ablate.schedules import CONSTANT
+from ablate.bibtex import KEY, check_citation
+from ablate.noise import Noise
+from ablate.schedules import CONSTANT, Schedule
 from ablate.strategies import get
 from ablate.study.file import Study
 from ablate.study.points import Point
 from ablate.study.schema import Profile
 from ablate.version import __version__
 
-_KEY: Final = re.compile(r"@\w+\s*\{\s*([^,\s]+)\s*,")
 _NAMED: Final = re.compile(r"(?:arXiv:\d{4}\.\d{4,5}|doi:10\.\d+/[^\s,;)]+)")
 
 ABLATE: Final = f"""@software{{ablate,
@@ -94,7 +95,7 @@ class Use:
 def used_by(study: Study, profile: str | None = None) -> tuple[Use, ...]:
     """Everything that `study` uses, or one profile of it, in the order of the file.
 
-    Raises AblateError for an unknown profile.
+    Raises AblateError for an unknown profile, and for a noise or schedule whose `bibtex` is none.
     """
     profiles = [study.profile(profile)] if profile else list(study.profiles.values())
     points = [point for each in profiles for point, _ in each.points]
@@ -146,10 +147,15 @@ def _noises_and_schedules(profile: Profile) -> Iterator[Use]:
     for net, point in itertools.product(profile.net.each, (point for point, _ in profile.points)):
         placement = point.place(net.of_cell)
         for drop in placement.values():
-            yield Use(f"noise {drop.noise.text}", drop.noise.bibtex)
+            yield _use(f"noise {drop.noise.text}", drop.noise)
         if placement.schedule != CONSTANT:
-            schedule = placement.schedule
-            yield Use(f"schedule {schedule.text}", schedule.bibtex)
+            yield _use(f"schedule {placement.schedule.text}", placement.schedule)
+
+
+def _use(words: str, used: Noise | Schedule) -> Use:
+    """A noise or a schedule, of which a plugin's may bring anything for its source."""
+    check_citation(words, used.paper, used.bibtex)
+    return Use(words, used.bibtex)
 
 
 def _profile(profile: Profile) -> Iterator[Use]:
@@ -168,7 +174,7 @@ def _distinct_keys(entries: dict[str, list[str]]) -> Iterator[tuple[str, list[st
     """The entries; a key that another entry has already taken is numbered."""
     taken: set[str] = set()
     for entry, words in entries.items():
-        found = _KEY.match(entry)
+        found = KEY.match(entry)
         key = found[1] if found else ""
         own, count = key, 1
         while key and own in taken:

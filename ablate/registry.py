@@ -41,6 +41,8 @@ class Registry(Mapping[str, Value]):
         # Whose a module is, with the version, by the first part of the module's name.
         self._origins: dict[str, str] = {}
         self._loaded = group is None
+        # What the block of `adding` that is open has added; None outside of one.
+        self._added: set[str] | None = None
 
     def __getitem__(self, name: str) -> Value:
         self.load()
@@ -72,7 +74,7 @@ class Registry(Mapping[str, Value]):
 
         source: the function or class that defines it, by default the value's type; the same one
         defined again, as by a notebook's cell run twice, replaces the earlier. Raises AblateError
-        for a name that another source has taken.
+        for a name that another source has taken, and for one that a block of `adding` adds twice.
         """
         source = type(value) if source is None else source
         own = source.__module__, source.__qualname__
@@ -83,6 +85,14 @@ class Registry(Mapping[str, Value]):
                 f"{self.origin_of(own[0])}; rename one",
                 given=name,
             )
+        if self._added is not None:
+            if name in self._added:
+                raise AblateError(
+                    f"{self.kind} '{name}' is defined twice in {self.origin_of(own[0])}, and the "
+                    "second would replace the first; rename one",
+                    given=name,
+                )
+            self._added.add(name)
         self._values[name] = value
         return value
 
@@ -106,13 +116,15 @@ class Registry(Mapping[str, Value]):
 
         Where the block raises, nothing of it stays: half a plugin is none.
         """
-        before = self._state()
-        self._origins[_top(module)] = origin
+        before, outer = self._state(), self._added
+        self._origins[_top(module)], self._added = origin, set()
         try:
             yield
         except BaseException:
             self._restore(before)
             raise
+        finally:
+            self._added = outer
 
     def forget(self, module: str) -> None:
         """Take out what a module added."""

@@ -8,7 +8,8 @@ import pytest
 
 from ablate import __version__
 from ablate.cite import ABLATE, Use, bibliography, used_by
-from ablate.noise import BERNOULLI, GAUSSIAN
+from ablate.errors import WrongValue
+from ablate.noise import BERNOULLI, GAUSSIAN, Bernoulli
 from ablate.schedules import ANNEALED, CURRICULUM
 from ablate.strategies import all_strategies
 from ablate.study.file import Study, find_study, parse_study
@@ -119,6 +120,13 @@ def test_equal_entries_are_one_and_equal_keys_are_two() -> None:
         "% y\n@misc{a-2,\n  title = {a, other}\n}\n\n"
         "% without an entry of its own: b at c\n"
     )
+
+
+def test_a_noise_that_brings_no_bibtex_for_its_source_is_refused(refused, monkeypatch) -> None:
+    """A plugin's class may have anything there."""
+    monkeypatch.setattr(Bernoulli, "bibtex", ["@misc{a, title = {x}}"])
+    with refused(WrongValue, name="the bibtex of noise BERNOULLI"):
+        used_by(study({"name": "zaremba2014"}))
 
 
 def test_bibtex_is_where_a_paper_is() -> None:

@@ -11,6 +11,13 @@ import pytest
 from click.testing import Result
 from tiny import ablate, run, write_study
 
+from ablate.errors import AblateError
+from ablate.store.about import About
+from ablate.store.studies import file_of, name_of
+from ablate.study.file import find_study
+
+_IS_A_FILE = "results lie in a folder, and {} is a file; name a folder with --results DIR"
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -88,6 +95,9 @@ def test_a_failed_trial_is_exit_code_1(study: Path, monkeypatch: pytest.MonkeyPa
         pytest.param(("--cohort", 0), id="cohort"),
         pytest.param(("--cohort", 65), id="large-cohort"),
         pytest.param(("--strategies", ","), id="no-name"),
+        pytest.param(("--hours", "nan"), id="hours-nan"),
+        pytest.param(("--hours", "inf"), id="hours-inf"),
+        pytest.param(("--hours", -1), id="hours-below-0"),
     ],
 )
 def test_run_refuses(study: Path, arguments: tuple[object, ...], wording: Any) -> None:
@@ -106,6 +116,28 @@ def test_a_missing_study_is_refused(wording: Any) -> None:
     wording(message_of(ablate("run", "--study", "placment")))
 
 
+def test_a_file_that_is_called_as_a_study_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wording: Any
+) -> None:
+    """A bare word is a name; with its folder it is a path, and so it is where nothing else is."""
+    monkeypatch.chdir(tmp_path)
+    shipped, _ = find_study("placement")
+    for name in ("placement", "mine"):
+        Path(name).write_text("question = 1")
+    assert find_study("placement")[0].question == shipped.question
+    assert (name_of("mine"), name_of("./mine"), file_of("mine")) == ("mine", "mine", None)
+    with pytest.raises(AblateError, match=r"the study file mine"):
+        find_study("./mine")
+    assert About.of(Path("mine"), "?").name == "./mine"
+    wording(message_of(ablate("run", "--study", "mine")))
+
+
+def test_looks_are_a_number_of_seconds_apart(tmp_path: Path, wording: Any) -> None:
+    """Neither none nor endless ones."""
+    for seconds in ("nan", "inf", "0"):
+        wording(message_of(ablate("status", "--watch", seconds, "--results", tmp_path)))
+
+
 @pytest.mark.parametrize("command", ["report", "status"])
 def test_no_results_are_refused(tmp_path: Path, command: str, wording: Any) -> None:
     """Before any run, the message says what to run."""
@@ -118,9 +150,16 @@ def test_an_unknown_strategy_is_not_explained(wording: Any) -> None:
 
 
 def test_a_results_folder_that_cannot_be_written(study: Path, wording: Any) -> None:
-    """A file in its place, or a folder that takes no files, is named with the reason."""
+    """A file in its place, or in that of the study's, is named before anything is timed or read."""
     (study.parent / "results").write_text("not a folder")
     wording(message_of(run(study)))
+    for file in (study.parent / "results", study.parent / "results" / "below"):
+        for command in ("run", "report", "status"):
+            said = message_of(ablate(command, "--study", study, "--results", file))
+            assert said == f"ablate: {_IS_A_FILE.format(study.parent / 'results')}\n"
+    (study.parent / "other").mkdir()
+    (study.parent / "other" / "tiny").write_text("not a folder")
+    wording(message_of(run(study, "--results", study.parent / "other")))
 
 
 @pytest.mark.parametrize("command", ["run", "report", "strategies"])

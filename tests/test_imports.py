@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parents[1]
 # Rooms from the ground up; those of one floor may use each other, as long as there is no circle.
 FLOORS = (
     "errors version docstrings facts files machine quantities status stages tables pages terminal"
-    " commands console sources registry compiling",
+    " commands console sources registry compiling bibtex",
     "edges drops noise schedules masks rules cells placement",
     "engine strategies",
     "model data",

@@ -65,6 +65,23 @@ def test_one_source_may_define_a_name_again_and_two_may_not():
     assert dict(registry) == {"a": 2}
 
 
+def test_one_module_defines_a_name_once():
+    """A file that is read once has no cell that is run twice: a second definition is a mistake."""
+    registry = Registry("thing")
+    registry.add("a", 1, one)
+    with registry.adding(one.__module__, "mine 1.0"):
+        registry.add("a", 2, one)
+        with registry.adding(other.__module__, "theirs 1.0"):
+            registry.add("b", 1, other)
+        registry.add("c", 1, one)
+        for name in ("a", "c"):
+            with pytest.raises(AblateError, match=f"thing '{name}' is defined twice in ") as raised:
+                registry.add(name, 3, one)
+            assert raised.value.given == name
+    registry.add("a", 4, one)
+    assert dict(registry) == {"a": 4, "b": 1, "c": 1}
+
+
 def test_half_of_what_a_module_adds_is_nothing():
     """Its values and its origin are taken back."""
     registry = Registry("thing")

@@ -14,6 +14,7 @@ from ablate.auditing.audit import audit
 from ablate.auditing.result import Audit
 from ablate.edges import Edge
 from ablate.errors import AblateError, UnknownName, WrongValue
+from ablate.model.net import MOST_LAYERS
 from ablate.placement import Placement
 from ablate.strategies import get
 from ablate.strategies.parameters import Value
@@ -63,6 +64,8 @@ def run_audit(
         made = load_modules(module)
         title = module if strategy is None else f"{module} as {strategy}"
     elif placement is not None:
+        if layers and layers > MOST_LAYERS:
+            raise WrongValue("--layers", f"at most {MOST_LAYERS}", layers)
         made, title = own_modules(placement, layers or 2), strategy or ""
     else:
         raise AblateError("name a strategy, or a module with --module FILE:FACTORY, or both")

@@ -1,7 +1,9 @@
 """Options that several commands have, and what they read and write."""
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +32,18 @@ SETTINGS = click.option(
     metavar="KEY=VALUE",
     help="An argument of the strategy, as in rate=.5; may be given several times.",
 )
+
+
+class Finite(click.FloatRange):
+    """A number in a range; what is no number is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
 
 
 def listed(example: str) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ablate.command_line.options import PLUGINS, RESULTS, listed
+from ablate.command_line.options import PLUGINS, RESULTS, Finite, listed
 from ablate.console import command, new_console, say
 
 
@@ -45,7 +45,7 @@ from ablate.console import command, new_console, say
 )
 @click.option(
     "--hours",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     metavar="H",
     help="Begin nothing that would not end within so many hours; the same command goes on.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ablate.command_line.options import RESULTS
+from ablate.command_line.options import RESULTS, Finite
 from ablate.console import command, new_console, print_text, say
 from ablate.errors import AblateError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=Finite(min=0.1),
     is_flag=False,
     flag_value=5.0,
     metavar="[SECONDS]",

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -12,15 +13,20 @@ from ablate.cells import LSTM, Cell
 from ablate.drops import Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode, Plan, Reach, plan
+from ablate.errors import WrongValue
 from ablate.explain.describe import drop_rate_words, sharing_words
 from ablate.explain.drawing import ASCII, columns_that_fit, draw
 from ablate.explain.graph import Touches, touches
+from ablate.model.net import MOST_LAYERS
 from ablate.noise import BERNOULLI
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, factor_at
 from ablate.strategies import Strategy, get
 from ablate.strategies.parameters import Value
 from ablate.tables import plain_table
+
+# Every way through a net of so many steps is counted, which takes about a minute at most.
+MOST_STEPS: Final = 1000
 
 
 def render(
@@ -35,8 +41,12 @@ def render(
     """Print what a strategy does to a net of `layers` layers of `cell`, as wide as the console is.
 
     Counts run from the word at t - n to the prediction at t + n. Raises AblateError for an unknown
-    strategy, for arguments that it does not take, and for a placement that does not fit the net.
+    strategy, for arguments that it does not take, for a placement that does not fit the net, and
+    for a net that is too large to be counted.
     """
+    for what, most, size in (("layers", MOST_LAYERS, layers), ("steps", MOST_STEPS, n)):
+        if size > most:
+            raise WrongValue(what, f"at most {most}", size)
     strategy = get(strategy_name)
     given = strategy.arguments(**arguments)
     placement = strategy.place(cell, **arguments)

@@ -1,6 +1,6 @@
 """The shape of a net: the `net` of a study file."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,10 @@ def _known(name: str) -> str:
 CellName = Annotated[str, AfterValidator(_known)]
 
 
+#: A study's net has no more layers.
+MOST_LAYERS: Final = 64
+
+
 class Shape(Founded):
     """A recurrent language model's shape; `embedding` is `hidden` by default (Zaremba)."""
 
@@ -29,7 +33,7 @@ class Shape(Founded):
 
     founding: ClassVar = frozenset({"layers", "hidden", "embedding"})
 
-    layers: int = Field(ge=1, le=64)
+    layers: int = Field(ge=1, le=MOST_LAYERS)
     hidden: int = Field(ge=1, le=16384)
     embedding: int | None = Field(default=None, ge=1, le=16384)
 

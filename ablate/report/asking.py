@@ -15,7 +15,7 @@ from ablate.commands import command
 from ablate.errors import AblateError, quoted
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
-from ablate.store.studies import all_studies, find_question, is_shipped
+from ablate.store.studies import all_studies, file_of, find_question, is_shipped
 from ablate.study.file import find_study
 from ablate.study.listed import Listed
 from ablate.study.searches import baseline_search
@@ -99,8 +99,7 @@ def asked_of(store: Store, study: str | None = None) -> Asked:
     """
     about = store.about()
     kept = Asked(about.question if about else find_question(store.study))
-    path = Path(study) if study else None
-    if path and path.is_file():
+    if path := file_of(study or ""):
         refuse_other(about, About.of(path, "", shipped=is_shipped(path)), store.folder)
         try:
             return _read(path, store, kept)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablate.errors import UnknownName
+from ablate.errors import AblateError, UnknownName
 from ablate.report.numbers import NOTHING, Writer, perplexity, share, signed, spread
 from ablate.report.statistics import SEEDS_FOR_INTERVAL
 from ablate.report.sweeps import without_dial
@@ -49,7 +49,8 @@ class Column:
 def named(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]:
     """The columns of Markdown and LaTeX that are called so, by head or title, in that order.
 
-    Several columns of one head come together. Raises UnknownName for any other name.
+    Several columns of one head come together. Raises UnknownName for any other name, and
+    AblateError where a column comes twice.
     """
     files = [column for column in columns if column.files]
     found: list[Column] = []
@@ -57,8 +58,10 @@ def named(columns: Sequence[Column], names: Iterable[str]) -> tuple[Column, ...]
         called = [column for column in files if name in (column.head, column.title)]
         if not called:
             raise UnknownName("column of the table", name, dict.fromkeys(c.head for c in files))
+        if again := [column.title for column in called if column in found]:
+            raise AblateError(f"column '{again[0]}' is named twice; name each once", given=name)
         found += called
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def labelled(row: pd.Series) -> Entry:

@@ -23,11 +23,11 @@ from ablate.report.order import BySeed, agreement, ranks
 from ablate.report.panel import Panel
 from ablate.report.statistics import PLACEMENT, Summary, seed_mean
 from ablate.report.telling import differing
-from ablate.report.tuned import shown
+from ablate.report.tuned import is_tuned, shown
 from ablate.report.unpaired import Change, welch
 from ablate.stages import SEARCH, THEN
 from ablate.status import Status
-from ablate.store import Store, left_out
+from ablate.store import Store, left_out, unnamed
 
 METRIC: Final = "valid_ppl"
 
@@ -153,7 +153,7 @@ def compare(
     notes = [
         f"{name}: {note}"
         for name, store in zip("AB", stores, strict=True)
-        for note in (left_out(store), store.damage())
+        for note in (left_out(store), unnamed(store), store.damage())
         if note
     ]
     compared = tuple(_compare(*pair) for pair in common)
@@ -236,13 +236,34 @@ def _common(first: Side, second: Side) -> list[tuple[str, str]]:
 
 def _nothing_in_common(first: Side, second: Side) -> AblateError:
     ours, theirs = (list(side.labels.values()) for side in (first, second))
-    run = second.store.command("run", "--strategies", ",".join(ours[:1] or theirs[:1]))
     return AblateError(
-        f"no placement has a finished trial in both: A has {_quoted(ours)}, and B has "
-        f"{_quoted(theirs)}; train one of A's in B, as by `{run}`",
+        _unlike(first, second)
+        or f"no placement has a finished trial in both: A has {_quoted(ours)}, and B has "
+        f"{_quoted(theirs)}; {_what_to_do(first, second)}",
         given=tuple(ours),
         allowed=tuple(theirs),
     )
+
+
+def _unlike(first: Side, second: Side) -> str | None:
+    """Why a search has no placement in common with points; None where both sides are of a kind."""
+    names = {is_tuned(side.part): side.name for side in (first, second)}
+    if len(names) == 1:
+        return None
+    return (
+        f"{names[True]} is tuned and {names[False]} is not, and what a search chose is another "
+        "placement than the point of its name; compare a tuned profile with another tuned one"
+    )
+
+
+def _what_to_do(first: Side, second: Side) -> str:
+    """How two sides without a common placement come to have one."""
+    if not (first.labels and second.labels):
+        return "a comparison needs finished trials on both sides"
+    if is_tuned(second.part):
+        return "let the study file of B search one of A's too"
+    run = second.store.command("run", "--strategies", next(iter(first.labels.values())))
+    return f"train one of A's in B, as by `{run}`"
 
 
 def _compare(first: Side, second: Side) -> Comparison:

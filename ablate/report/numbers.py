@@ -19,8 +19,14 @@ def perplexity(value: float) -> str:
 
 
 def nats(value: float) -> str:
-    """Nats, with three digits behind the point (seeds differ by some thousandths)."""
-    return NOTHING if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
+    """Nats, with three digits behind the point (seeds differ by some thousandths).
+
+    No sign where it rounds to zero.
+    """
+    if math.isnan(value):
+        return NOTHING
+    text = f"{abs(value):.3f}"
+    return f"{MINUS}{text}" if value < 0 and float(text) != 0 else text
 
 
 def signed_nats(value: float) -> str:

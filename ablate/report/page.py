@@ -2,8 +2,13 @@
 
 import base64
 import hashlib
+import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote
 
 import pandas as pd
 from markupsafe import Markup
@@ -35,6 +40,10 @@ from ablate.report.table import Table
 from ablate.report.tuned import findings as tuned_findings
 from ablate.report.tuned import is_tuned, shown
 from ablate.status import Status
+
+# A file of the report as the templates link to it: in the page's folder, or in that of the figures.
+_LINK: Final = re.compile(r'<a href="([^"]+)" download>')
+_FOLDERS: Final = ((), ("figures",))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,6 +236,15 @@ def render(
         script=script,
         script_digest=_digest(script),
     )
+
+
+def linked_files(page: str) -> frozenset[str]:
+    """Every file that a page offers beside itself, by its path below the report's folder.
+
+    These are all that a report writes. What has no link is not the report's.
+    """
+    names = {unquote(html.unescape(address)) for address in _LINK.findall(page)}
+    return frozenset(name for name in names if PurePosixPath(name).parts[:-1] in _FOLDERS)
 
 
 def names_of(cells: pd.DataFrame) -> list[str]:

@@ -16,11 +16,6 @@ MAKERS: Final[tuple[Callable[[Combination], tuple[Panel, ...]], ...]] = (
     designs.panels,
 )
 
-#: Every name that a panel may have: files of these names that a report does not write are removed.
-NAMES: Final = (
-    "tried", "importances", "factorial-effects", "leave-one-out", published.NAME,
-)  # fmt: skip
-
 
 def panels_of(part: Combination, store: Store | None = None) -> tuple[Panel, ...]:
     """The tables beside the main one; none of a study that only repeats its placements.

@@ -89,8 +89,8 @@ class Table:
 
     @property
     def hides_test(self) -> bool:
-        """Whether a row's test is not shown, because validation did not choose it."""
-        return not self.rows["test_shown"].all()
+        """Whether a row has a test that is not shown, because validation did not choose it."""
+        return _hides_test(self.rows)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -185,7 +185,7 @@ def make_table(combination: Combination, *, show_test: bool = False) -> Table:
     tested = trials.merge(rows.loc[rows["test_shown"], list(PLACEMENT)], on=list(PLACEMENT))
     found_leads = {"valid_ppl": lead_of(trials), "test_ppl": lead_of(tested, "test_ppl")}
     leads = {metric: lead for metric, lead in found_leads.items() if lead is not None}
-    hidden = "" if rows["test_shown"].all() else _CHOSEN
+    hidden = _CHOSEN if _hides_test(rows) else ""
     return Table(rows, _label(trials), leads, f"{hidden} {caption(found)}".strip())
 
 
@@ -219,6 +219,10 @@ def _rows(
         renamed = {name: f"{split}_{name}" for name in differences.columns if name not in PLACEMENT}
         rows = rows.merge(differences.rename(columns=renamed), on=list(PLACEMENT), how="left")
     return rows
+
+
+def _hides_test(rows: pd.DataFrame) -> bool:
+    return bool((~rows["test_shown"] & rows["test_ppl"].notna()).any())
 
 
 def _label(trials: pd.DataFrame) -> str | None:

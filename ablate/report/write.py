@@ -10,20 +10,18 @@ from ablate.errors import AblateError, AblateWarning
 from ablate.files import write_whole
 from ablate.report.asking import Asked, asked_of
 from ablate.report.combination import split
-from ablate.report.exports import SUFFIXES
 from ablate.report.figures import draw_figures
 from ablate.report.frame import read_cells, read_epochs, read_trials
-from ablate.report.page import Section, render
-from ablate.report.panels import NAMES, panels_of
+from ablate.report.page import Section, linked_files, render
+from ablate.report.panels import panels_of
 from ablate.report.style import lacking
 from ablate.report.table import make_other_table
 from ablate.report.tuned import shown, tuned_table
-from ablate.store import Store, left_out
+from ablate.store import Store, left_out, unnamed
 from ablate.store.listing import list_stores
 
 FOLDER = "report"
-
-_FIGURES = ("svg", "png", "csv")
+_PAGE = "index.html"
 
 # So many signs that the typeface lacks are named.
 _SIGNS = 5
@@ -104,7 +102,7 @@ def _build_one(store: Store, asked: Asked, show_test: bool, latex_columns: Seque
         ) from error
     width = shutil.get_terminal_size((100, 24)).columns
     text = _text(store, sections, notes, width)
-    return Report(store.study, store.profile, folder / "index.html", text)
+    return Report(store.study, store.profile, folder / _PAGE, text)
 
 
 def _warn_of_signs(stores: Iterable[Store]) -> None:
@@ -137,14 +135,24 @@ def _files(sections: tuple[Section, ...], latex_columns: Sequence[str]) -> Mappi
 
 
 def _write(folder: Path, files: Mapping[str, bytes], page: str) -> None:
-    """Write all files, the page last; what an earlier report left under other names goes."""
+    """Write all files, the page last; what the earlier page has and this one has not goes.
+
+    No other file is touched: a reader may keep files of his own here.
+    """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, content in {**files, "index.html": page.encode()}.items():
+    stale = _linked_from(folder / _PAGE) - files.keys()
+    for name, content in {**files, _PAGE: page.encode()}.items():
         write_whole(folder / name, lambda file, content=content: file.write(content))
-    tables = [f"*{name}.{suffix}" for name in ("table", *NAMES) for suffix in SUFFIXES]
-    for pattern in (*tables, *(f"figures/*.{suffix}" for suffix in _FIGURES)):
-        for path in set(folder.glob(pattern)) - {folder / name for name in files}:
-            path.unlink()
+    for path in filter(Path.is_file, (folder / name for name in stale)):
+        path.unlink()
+
+
+def _linked_from(page: Path) -> frozenset[str]:
+    """The files of the report whose page lies there; none where there is no page that is text."""
+    try:
+        return linked_files(page.read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError):
+        return frozenset()
 
 
 def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], width: int) -> str:
@@ -175,10 +183,9 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
 
 def _notes(store: Store) -> tuple[str, ...]:
     """What a reader must know before the numbers: trials left out, and files found damaged."""
-    notes = [left_out(store), store.damage()]
+    notes = [left_out(store), unnamed(store), store.damage()]
     damaged = store.set_aside()
     if damaged:
-        names = ", ".join(path.name for path in damaged)
-        aside = damaged[0].parents[1].name
-        notes.append(f"{len(damaged)} damaged files were set aside in {aside}/: {names}")
+        names = ", ".join(path.relative_to(store.folder).as_posix() for path in damaged)
+        notes.append(f"damaged and set aside: {names}")
     return tuple(filter(None, notes))

@@ -1,6 +1,6 @@
 """What was measured, in plain Parquet: the source of truth of every study."""
 
-from ablate.store.labels import left_out
-from ablate.store.store import Row, Store
+from ablate.store.labels import OPTIONS, left_out, unnamed
+from ablate.store.store import Aside, Row, Store
 
-__all__ = ["Row", "Store", "left_out"]
+__all__ = ["OPTIONS", "Aside", "Row", "Store", "left_out", "unnamed"]

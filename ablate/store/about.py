@@ -9,6 +9,7 @@ from typing import Final
 from ablate.errors import AblateError
 from ablate.files import write_whole
 from ablate.store.files import writing
+from ablate.store.studies import is_path
 
 FILE: Final = "study.json"
 
@@ -32,7 +33,8 @@ class About:
         if self.shipped or path == Path("studies").resolve() / path.name:
             return path.stem
         here = Path.cwd()
-        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
+        return shown if is_path(shown) else f"./{shown}"
 
     @classmethod
     def of(cls, path: Path, question: str, *, shipped: bool = False) -> "About":

@@ -1,5 +1,6 @@
 """One immutable Parquet file: written whole or not at all, and verified when it is read."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,16 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def refuse_file(folder: Path) -> None:
+    """Raise AblateError where a file stands in the place of `folder`, or of one above it."""
+    nearest = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
+    if os.path.isfile(nearest):
+        raise AblateError(
+            f"results lie in a folder, and {nearest} is a file; name a folder with --results DIR",
+            given=nearest,
+        )
 
 
 def unwritable(folder: Path, error: Exception) -> AblateError:

@@ -15,6 +15,7 @@ from ablate.store.files import writing
 from ablate.store.labels import spelled
 from ablate.store.schema import ATTEMPT_TABLES
 from ablate.store.store import Row, Store
+from ablate.store.studies import file_of
 
 # Optuna's file, and that of earlier versions: they hold nothing that the store does not.
 _QUEUES: Final = ("optuna.journal*", "queue.sqlite3*")
@@ -121,8 +122,7 @@ def again(store: Store, found: Forgetting) -> str | None:
 
 def check_study(store: Store, study: str) -> None:
     """Raise AblateError where `study` is the path of another file than the one that filled it."""
-    path = Path(study)
-    if path.is_file():
+    if path := file_of(study):
         refuse_other(store.about(), About.of(path, ""), store.folder)
 
 

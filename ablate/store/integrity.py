@@ -36,6 +36,12 @@ def find_damage(folder: Path, tables: Container[str] = ATTEMPT_TABLES) -> tuple[
     return tuple(_damages(folder, tables))
 
 
+def lacks_names(folder: Path, file: str) -> bool:
+    """Whether this file of names is not there, and must be: names are written before trials."""
+    trials = (folder / "trials").glob("[!.]*.parquet")
+    return file == CELLS_FILE and not (folder / file).exists() and any(trials)
+
+
 def set_aside(folder: Path, damages: Iterable[Damage]) -> None:
     """Move damaged files into `bad/` beside the others: for the one process that holds the lock.
 
@@ -54,7 +60,8 @@ def describe(folder: Path, damages: Iterable[Damage]) -> str:
 
 def _damages(folder: Path, tables: Container[str]) -> Iterator[Damage]:
     for path in (folder / name for name in NAMES_FILES):
-        if path.is_file() and (reason := _fault(path, CELLS)):
+        there = path.is_file() or lacks_names(folder, path.name)
+        if there and (reason := _fault(path, CELLS)):
             yield Damage(path, reason, None)
     for path in sorted((folder / "trials").glob("[!.]*.parquet")):
         attempt = Attempt.parse(path.name)

@@ -8,6 +8,9 @@ from ablate.store.store import Store
 
 _LISTED: Final = 3
 
+#: By which a run asks for trials that the study file alone does not ask for.
+OPTIONS: Final = "such as --seeds, --strategies, --set, --data or --plugin"
+
 
 def spelled(label: str, arguments: str) -> str:
     """`single (edge=INPUT, rate=0.5)`: a label with the point's arguments, which are JSON."""
@@ -35,6 +38,23 @@ def left_out(store: Store) -> str | None:
         trials, rest = ("trial", "is left out; the store keeps it")
     labels = _listed(row["label"] for row in ended)
     return f"{count} {trials} of an earlier version of {labels} {rest}"
+
+
+def unnamed(store: Store) -> str | None:
+    """Name in a sentence the finished trials that no name leads to; None for none."""
+    rows = store.unnamed()
+    if not rows:
+        return None
+    listed = _listed(f"{_edges(row['placement'])}, seed {row['seed']}" for row in rows)
+    return (
+        f"finished trials without a name, which stand in no table: {len(rows)} ({listed}); a run "
+        f"with the options that asked for them ({OPTIONS}) names them again and trains none of them"
+    )
+
+
+def _edges(placement: str) -> str:
+    """`INPUT | OUTPUT`: a placement's text without what stands in brackets."""
+    return " | ".join(part.split("(")[0] for part in placement.split(" | "))
 
 
 def _listed(labels: Iterable[str]) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 from ablate.commands import command
 from ablate.errors import AblateError, did_you_mean
 from ablate.status import Status
+from ablate.store.files import refuse_file
 from ablate.store.integrity import CELLS_FILE
+from ablate.store.labels import unnamed
 from ablate.store.lock import holder_of
 from ablate.store.store import Store
-from ablate.store.studies import name_of
+from ablate.store.studies import file_of, name_of
 from ablate.store.under_way import read_progress
 
 
@@ -22,7 +24,8 @@ class Counts:
     Those that `failed` have a failed attempt and none that ended otherwise; `begun` of the failed
     and missing ones have a checkpoint to go on from. `set_aside` are the damaged files found so
     far, and `damage` names in a sentence those that still stand among the others, whose trials
-    count as missing. `holder` is the process that writes the store, where one does, and `under_way`
+    count as missing. `unnamed` is a sentence on finished trials that no name leads to and that are
+    in no count. `holder` is the process that writes the store, where one does, and `under_way`
     what it was at last, as in `progress.json`.
     """
 
@@ -33,6 +36,7 @@ class Counts:
     begun: int
     set_aside: tuple[Path, ...]
     damage: str | None = None
+    unnamed: str | None = None
     holder: str | None = None
     under_way: Mapping[str, Any] | None = None
 
@@ -64,9 +68,10 @@ def list_stores(
     """Return the stores below `results`, of one study or one profile where they are named.
 
     A study is named as in `ablate run`, also by the path of its file. Raises AblateError, saying
-    what to run, where that leaves none.
+    what to run, where that leaves none, and where `results` is a file.
     """
     name = study and name_of(study)
+    refuse_file(Path(results))
     found = list_results(Path(results))
     if not found:
         run = command("run", study=study or "placement", results=results)
@@ -119,7 +124,7 @@ def named_store(name: str, results: str | Path = "results") -> Store:
     known = {store.study for store in list_results(Path(results))}
     study, colon, profile = name.rpartition(":")
     # The path of a file may have a colon, and a name without one has no profile.
-    if not colon or name_of(name) in known or Path(name).exists():
+    if not colon or name_of(name) in known or file_of(name) or Path(name).is_dir():
         study, profile = name, ""
     if name_of(study) not in known and Path(study).is_dir():
         return _in_folder(Path(study), profile)
@@ -178,6 +183,7 @@ def count_trials(store: Store) -> Counts:
         begun=len(named & set(store.checkpointed()) - ended.keys()),
         set_aside=store.set_aside(),
         damage=store.damage(),
+        unnamed=unnamed(store),
         holder=holder,
         under_way=under_way,
     )

@@ -87,6 +87,7 @@ def lines(found: Sequence[Counts]) -> Iterator[str]:
     for one in found:
         yield from (f"damaged, set aside: {path}" for path in one.set_aside)
     yield from (one.damage for one in found if one.damage)
+    yield from (one.unnamed for one in found if one.unnamed)
 
 
 def as_json(found: Sequence[Counts]) -> str:
@@ -101,6 +102,7 @@ def _facts(one: Counts) -> dict[str, Any]:
         "trials": one.columns,
         "set_aside": [str(path) for path in one.set_aside],
         "damage": one.damage,
+        "unnamed": one.unnamed,
         "running": one.holder is not None,
         "holder": one.holder,
         "under_way": one.under_way,

@@ -29,6 +29,7 @@ from ablate.store.integrity import (
     Damage,
     describe,
     find_damage,
+    lacks_names,
     set_aside,
 )
 from ablate.store.lock import exclusive
@@ -44,6 +45,14 @@ from ablate.store.schema import (
 Row = dict[str, Any]
 
 WORK: Final = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What was found damaged and set aside: a clause, and the keys of the trials that it held."""
+
+    said: str
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ class Store:
         `earlier` are known rows whose name has another placement by now: they go from there to
         `earlier.parquet`.
         """
-        known, new = self.cells().to_pylist(), table_of(rows, CELLS).to_pylist()
+        known, new = self._names(CELLS_FILE).to_pylist(), table_of(rows, CELLS).to_pylist()
         gone = {_identity(row): row for row in earlier}
         # A study whose baseline moved has one all the same: the old one's flag goes.
         present = {combination_of(row): _compared(row) for row in new if row["baseline"]}
@@ -160,10 +169,10 @@ class Store:
         refuse_other(self.about(), about, self.folder)
         self.write_about(about)
 
-    def set_damage_aside(self) -> str | None:
-        """Verify every file and move the damaged ones into `bad/`; say so in a sentence.
+    def set_damage_aside(self) -> Aside | None:
+        """Verify every file and move the damaged ones into `bad/`; None where all are whole.
 
-        An attempt with one damaged file goes as a whole, and its trial is to be trained again.
+        An attempt with one damaged file goes as a whole. Where the names go, new ones begin.
         """
         damages = find_damage(self.folder)
         if not damages:
@@ -171,10 +180,11 @@ class Store:
         # Described first, because the names may be among what goes.
         found = describe(self.folder, damages)
         set_aside(self.folder, damages)
-        return printable(
-            f"{len(damages)} damaged file(s), now set aside in {self.folder / BAD}: {found}; "
-            "everything else is whole, and what they held is trained again"
-        )
+        if lacks_names(self.folder, CELLS_FILE):
+            write_table(CELLS.empty_table(), self.folder / CELLS_FILE)
+        said = f"{len(damages)} damaged file(s), now set aside in {self.folder / BAD}: {found}"
+        keys = frozenset(damage.attempt.key for damage in damages if damage.attempt)
+        return Aside(printable(f"{said}; everything else is whole"), keys)
 
     def sweep(self) -> tuple[Attempt, ...]:
         """Clear away what a killed driver left half written; return the attempts it was at."""
@@ -255,6 +265,8 @@ class Store:
 
     def cells(self) -> pa.Table:
         """The names under which trials are known; empty before the first run."""
+        if lacks_names(self.folder, CELLS_FILE) and not self._leaves_out(CELLS_FILE):
+            raise self._refusal(find_damage(self.folder))
         return self._names(CELLS_FILE)
 
     def earlier(self) -> pa.Table:
@@ -262,6 +274,17 @@ class Store:
         named = {_identity(row) for row in self.cells().to_pylist()}
         rows = self._names(EARLIER_FILE).to_pylist()
         return table_of((row for row in rows if _identity(row) not in named), CELLS)
+
+    def unnamed(self) -> tuple[Row, ...]:
+        """The rows of committed trials that have no name: those whose file of names was lost."""
+        # Before the names, of which a run beside may write more.
+        attempts = self._whole_attempts()
+        files = (self.cells(), self._names(EARLIER_FILE))
+        named = {key for file in files for key in file.column("key").to_pylist()}
+        # What has a name is not read.
+        lost = [attempt for attempt in attempts if attempt.key not in named]
+        rows = self._read("trials", lost).to_pylist()
+        return tuple({row["key"]: row for row in rows if row["status"] in COMMITTED}.values())
 
     def checkpointed(self) -> tuple[str, ...]:
         """The keys of the trials that were begun and not ended, with something to go on from."""
@@ -296,9 +319,12 @@ class Store:
         except FileNotFoundError:
             return CELLS.empty_table()
         except BadFile as error:
-            if any(damage.path.name == file for damage in self.damaged):
+            if self._leaves_out(file):
                 return CELLS.empty_table()
             raise self._found(error) from error
+
+    def _leaves_out(self, file: str) -> bool:
+        return any(damage.path.name == file for damage in self.damaged)
 
     def _found(self, error: Exception) -> AblateError:
         """The error that names every damaged file, where one could not be read."""
@@ -314,8 +340,8 @@ class Store:
         return printable(
             f"{len(damages)} damaged file(s) in {self.folder}{left_out}: "
             f"{describe(self.folder, damages)}; everything else is whole, and "
-            f"`{self.command('run')}` sets them aside and trains what they held again, and only "
-            "that"
+            f"`{self.command('run')}` sets them aside and trains again what the study file asks "
+            "for of what they held"
         )
 
     def _renew(self, file: str, known: list[Row], rows: Mapping[Any, Row]) -> None:

@@ -5,10 +5,24 @@ import tomllib
 from pathlib import Path
 
 
+def is_path(study: str) -> bool:
+    """Whether `study` is the path of a file, there or not: it ends with `.toml` or has a folder.
+
+    Any other word is a name, whatever files the working folder has.
+    """
+    separators = (os.sep, os.altsep or os.sep)
+    return Path(study).suffix == ".toml" or any(separator in study for separator in separators)
+
+
+def file_of(study: str) -> Path | None:
+    """The file that `study` is the path of; None for a name, and where no file is there."""
+    return Path(study) if is_path(study) and os.path.isfile(study) else None
+
+
 def name_of(study: str) -> str:
     """Return the name under which a study's results are: `mine` of `mine` or `folder/mine.toml`."""
     path = Path(study)
-    return path.stem if path.suffix == ".toml" or os.path.isfile(path) else study
+    return path.stem if path.suffix == ".toml" or file_of(study) else study
 
 
 def all_studies() -> dict[str, Path]:
@@ -37,7 +51,7 @@ def find_question(name: str) -> str | None:
 
     None where there is no such file, or none that can be read.
     """
-    path = Path(name) if os.path.isfile(name) else all_studies().get(name)
+    path = file_of(name) or all_studies().get(name)
     try:
         question = tomllib.loads(path.read_text(encoding="utf-8")).get("question") if path else None
     except (OSError, ValueError):

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Final
 
+from ablate.bibtex import check_citation
 from ablate.docstrings import docstring
 from ablate.errors import AblateError, WrongValue
 from ablate.strategies.definition import STRATEGIES, Function, Strategy
@@ -26,7 +27,8 @@ def strategy(
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a strategy and return it unchanged.
 
-    paper: an arXiv id (`arXiv:1409.2329`) or a DOI (`doi:10.1109/...`); dial: the name of a rate.
+    paper: an arXiv id (`arXiv:1409.2329`) or a DOI (`doi:10.1109/...`); bibtex: its BibTeX entry;
+    dial: the name of a rate.
     Raises AblateError for a function that cannot be a strategy, or a taken name.
     """
     if bare is not None:
@@ -50,6 +52,7 @@ def _make(function: Function, paper: str | None, bibtex: str | None, dial: str |
             f"call the parameter of strategy '{name}' otherwise than {', '.join(sorted(taken))}",
             given=tuple(sorted(taken)),
         )
+    check_citation(f"strategy '{name}'", paper, bibtex)
     if docstring(function) == "":
         raise AblateError(f"strategy '{name}' needs a docstring: its first line is its help")
     if dial is not None:

@@ -18,6 +18,9 @@ from ablate.errors import AblateError, WrongValue
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+# Every whole number between these is a float.
+_WHOLE = (-(2**53), 2**53)
+
 Value = float | int | bool | str
 Kind = Literal["rate", "choice", "bool", "int"]
 
@@ -126,6 +129,21 @@ def _read(where: str, hints: Mapping[str, Any], given: inspect.Parameter) -> Par
     return parameter
 
 
+def _ends(annotation: str, span: Range, *, whole: bool) -> tuple[float, float]:
+    """The ends of a range from which numbers can be drawn: whole ones, or rates."""
+    ends = (span.low, span.high)
+    numbers = all(type(end) in (int, float) for end in ends)
+    # A search draws whole numbers as floats.
+    within = _WHOLE if whole else (0.0, math.nextafter(1.0, 0.0))
+    if not (numbers and within[0] <= span.low < span.high <= within[1]) or (
+        whole and any(end != int(end) for end in ends)
+    ):
+        kinds = ("rates in [0, 1), as Rate", "whole numbers up to 2**53, as Range(1, 50)")
+        allowed = f"a low end below a high one, both {kinds[whole]}"
+        raise WrongValue(annotation, allowed, span)
+    return ends
+
+
 def _of_annotation(where: str, hint: Any, default: Value) -> Parameter:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is bool:
@@ -135,7 +153,8 @@ def _of_annotation(where: str, hint: Any, default: Value) -> Parameter:
     if origin is Annotated and isinstance(arguments[1], Range):
         span, base = arguments[1], arguments[0]
         if base in (int, float):
-            return Parameter("int" if base is int else "rate", default, span.low, span.high)
+            low, high = _ends(f"the annotation of {where}", span, whole=base is int)
+            return Parameter("int" if base is int else "rate", default, low, high)
     raise AblateError(
         f"{where} must be annotated as Rate, bool, Literal of words, Annotated[int, Range(a, b)], "
         "or Cell, which is given the net's"

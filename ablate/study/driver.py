@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ablate.masks import SEMANTICS
 from ablate.status import Status
-from ablate.store import Row, Store, left_out
+from ablate.store import OPTIONS, Aside, Row, Store, left_out, unnamed
 from ablate.store.about import About
 from ablate.study.board import Board
 from ablate.study.cohorts import Cohorts
@@ -85,14 +85,15 @@ def run(
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
     goes on from each trial's last saved epoch: its last finished one, or the one before it where
     that one was still being written. A damaged file of the store is set aside with its
-    attempt, which is said, and its trial is trained again. `about` is the study file that asks, and
-    `listed` what that lists; see `register`. Raises AblateError where another driver holds
-    the store, where it cannot be written, and where it is that of another study file.
+    attempt, and its trial is trained again where it is asked for; both are said. `about` is the
+    study file that asks, and `listed` what that lists; see `register`. Raises AblateError where
+    another driver holds the store, where it cannot be written, and where it is that of another
+    study file.
     """
     with store.lock():
         if about is not None:
             store.claim(about)
-        damaged = store.set_damage_aside()
+        aside = store.set_damage_aside()
         store.sweep()
         known = Known(store, entries, listed, agenda, pruned=rungs.pruner != "none")
         for key in known.ended.keys() & set(store.checkpointed()):
@@ -103,7 +104,8 @@ def run(
         progress = Progress(console, board, store.folder)
         desk = Desk(known, cohorts, progress, retries=retries, hours=hours, rungs=rungs)
         missing = desk.advance()
-        for note in filter(None, [damaged, left_out(store)]):
+        damaged = aside and f"{aside.said}{known.fate_of(aside)}"
+        for note in filter(None, [damaged, left_out(store), unnamed(store)]):
             progress.say(note)
         if missing:
             with progress.shown():
@@ -143,6 +145,25 @@ class Known:
         self._registered.update(map(_name, new))
         self.trials = first_names(self.entries)
         return [entry for key, entry in self.trials.items() if key not in self.ended]
+
+    def fate_of(self, aside: Aside) -> str:
+        """How the sentence on what was set aside ends: what is trained again, and what is not."""
+        # Another attempt at the same trial may be whole.
+        lost = aside.keys - self.ended.keys()
+        searches = {entry.search for entry in self.entries} - {None}
+        rows = [row for row in self.store.cells().to_pylist() if row["key"] in lost]
+        # What a search leads to is known only when it has ended.
+        later = {row["key"] for row in rows if row["search"] in searches}
+        gone = lost - self.trials.keys() - later
+        again = ", and what they held is trained again" if lost - gone else ""
+        if not gone:
+            return again
+        names = {row["key"]: f"'{row['label']}', seed {row['seed']}" for row in reversed(rows)}
+        listed = "; ".join(dict.fromkeys(names.get(key, f"key {key}") for key in sorted(gone)))
+        return (
+            f"{again}{', but for' if again else '; not trained again:'} what was asked for with "
+            f"other options ({OPTIONS}): {listed}; give them again to train it"
+        )
 
 
 def _name(entry: Entry) -> Hashable:

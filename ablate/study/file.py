@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from ablate.cells import CELLS, LSTM, Cell
 from ablate.errors import AblateError, UnknownName, did_you_mean, quoted
-from ablate.store.studies import all_studies
+from ablate.store.studies import all_studies, file_of
 from ablate.strategies import names
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.corpus_path import CorpusPath
@@ -83,17 +83,20 @@ class Study:
 def find_study(name: str) -> tuple[Study, Path]:
     """Return the study that `name` means, and its file.
 
-    `name` is the path of a file, or else NAME of `./studies/NAME.toml`, or else that of a shipped
-    study. Raises AblateError where there is none, and where the file has mistakes.
+    `name` is the path of a file, with its ending `.toml` or a folder, or else NAME of
+    `./studies/NAME.toml`, or else that of a shipped study. Raises AblateError where there is none,
+    and where the file has mistakes.
     """
-    known, path = all_studies(), Path(name)
-    if os.path.isfile(path):
+    if path := file_of(name):
         return read_study(path), path
+    known = all_studies()
     if name not in known:
         else_ = f"there are {', '.join(sorted(known))}, and any other is the path of a TOML file"
-        if path.suffix != ".toml":
+        if os.path.isfile(name):
+            else_ += f", as './{name}' is"
+        if Path(name).suffix != ".toml":
             raise UnknownName("study", name, sorted(known), else_=else_)
-        near = did_you_mean(path.stem, known) or f"; {else_}"
+        near = did_you_mean(Path(name).stem, known) or f"; {else_}"
         sentence = f"there is no study file '{name}'{near}"
         raise AblateError(sentence, given=name, allowed=tuple(sorted(known)))
     return read_study(known[name]), known[name]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ablate.errors import WrongValue
 from ablate.study.board import Board
 from ablate.study.entries import Entry
 from ablate.training.trial import Trial
@@ -26,6 +27,10 @@ class Hours:
     seconds: Mapping[Hashable, float]
     kind: Callable[[Trial], Hashable]
     began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if not self.hours > 0:
+            raise WrongValue("the hours of a run", "a number above 0", self.hours)
 
     def fits(self, cohort: Sequence[Entry], board: Board, now: float | None = None) -> bool:
         """Whether a cohort that is begun now, on one slot, ends in time."""

@@ -10,6 +10,7 @@ from ablate.data import Corpus
 from ablate.machine import cores, gpus
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
+from ablate.store.files import refuse_file
 from ablate.store.studies import is_shipped
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.changes import change, read_settings, select
@@ -120,6 +121,7 @@ def prepare(order: Order) -> Job:
     slots = _slots(order, threads.count if threads else None)
     corpus = study.corpus_path(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
+    refuse_file(store.folder)
     about = About.of(path, study.question, shipped=is_shipped(path))
     refuse_other(store.about(), about, store.folder)
     settled = None

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -33,7 +34,7 @@ from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
 from ablate.study.factorial import design
 from ablate.study.points import Choice, Mistake, Point, distinct, once
-from ablate.training.recipe import PRESETS, Recipe
+from ablate.training.recipe import PRESETS, LearningRate, Recipe
 
 MOST_SEEDS: Final = 10_000
 
@@ -138,7 +139,7 @@ class Nets(Shape):
 class Recipes(Recipe):
     """The recipe of a profile's nets; `learning_rates` are those of cells that have their own."""
 
-    learning_rates: dict[CellName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    learning_rates: dict[CellName, LearningRate] = Field(default_factory=dict)
 
     def of(self, net: Net) -> Recipe:
         """The recipe of a net."""
@@ -149,7 +150,8 @@ class Recipes(Recipe):
 
 # What a search may draw beside arguments: numbers that trials of one cohort may differ in.
 _NUISANCES: Final = ("recipe.learning_rate", "recipe.divide", "recipe.clip", "recipe.init")
-_FEWEST_DRAWN: Final = {"recipe.divide": 1.0}
+_BOUNDS: Final = (("gt", "above"), ("ge", "at least"), ("le", "at most"))
+_FINITE: Final = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 @_in_words
@@ -164,14 +166,27 @@ def _over(given: Any) -> dict[str, tuple[float, float]]:
     for path, span in given.items():
         if path not in _NUISANCES:
             raise UnknownName("number that a search draws", path, _NUISANCES)
-        numbers = isinstance(span, list) and [type(end) in (int, float) for end in span]
-        if numbers != [True, True] or not _FEWEST_DRAWN.get(path, 0.0) <= span[0] < span[1]:
-            least = "at least 1" if path in _FEWEST_DRAWN else "above 0"
-            raise AblateError(f"{path} must be a low and a high number {least}, got {span!r}")
-        if not 0 < span[0] < span[1] < float("inf"):
-            raise AblateError(f"{path} must be a low and a high number above 0, got {span!r}")
-        ranges[path] = (float(span[0]), float(span[1]))
+        bounds = Recipe.model_fields[path.removeprefix("recipe.")].metadata
+        low, high = _numbers(span, bounds) or (0.0, 0.0)
+        if not low < high:
+            words = " and ".join(map(_bound, bounds))
+            raise AblateError(f"{path} must be a low and a high number {words}, got {span!r}")
+        ranges[path] = (low, high)
     return ranges
+
+
+def _numbers(given: Any, bounds: Sequence[Any]) -> list[float] | None:
+    """Two finite numbers within a field's bounds; None where `given` is anything else."""
+    number: Any = Annotated[float, *bounds]
+    pair: Any = Annotated[list[number], Field(min_length=2, max_length=2)]
+    try:
+        return TypeAdapter(pair, config=_FINITE).validate_python(given)
+    except ValidationError:
+        return None
+
+
+def _bound(bound: Any) -> str:
+    return next(f"{says} {getattr(bound, at):g}" for at, says in _BOUNDS if hasattr(bound, at))
 
 
 class Tune(BaseModel):

@@ -5,12 +5,17 @@ global norm, then plain SGD; the state is carried from window to window and is z
 start.
 """
 
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ablate.facts import Founded
 from ablate.model.net import Net
+
+#: A learning rate is at most this: parameters are updated in float32, whose largest is 3.403e38.
+LARGEST: Final = 3.4e38
+
+LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class Windows(NamedTuple):
@@ -44,7 +49,7 @@ class Recipe(Founded):
 
     unroll: int = Field(ge=1)
     batch: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    learning_rate: LearningRate
     epochs: int = Field(ge=1)
     hold: int = Field(ge=1)
     divide: float = Field(ge=1)
@@ -61,7 +66,11 @@ class Recipe(Founded):
 
     def rate_of(self, epoch: int) -> float:
         """The learning rate in `epoch`, counted from 1."""
-        return self.learning_rate / self.divide ** max(0, epoch - self.hold)
+        try:
+            return self.learning_rate / self.divide ** max(0, epoch - self.hold)
+        except OverflowError:
+            # Of a divisor beyond every float the quotient is 0 in float32.
+            return 0.0
 
 
 class Preset(BaseModel):

@@ -85,6 +85,7 @@ def test_a_file_may_hold_dataclasses_and_import_its_neighbours(tmp_path, monkeyp
         pytest.param(["--module", "{}:none"], id="returns"),
         pytest.param(["--module", "{}:raises"], id="raises"),
         pytest.param(["--module", "{}:stock", "--layers", 3], id="layers"),
+        pytest.param(["gal2016", "--layers", 100_000], id="many-layers"),
         pytest.param(["--module", "{}:stock", "--set", "rate=.5"], id="set"),
         pytest.param(["none", "--page", "nowhere/page.html"], id="page"),
     ],

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ablate.drops import ALL, GROWING, Drop, Sharing
 from ablate.edges import Edge
-from ablate.errors import UnknownName
+from ablate.errors import UnknownName, WrongValue
 from ablate.explain import render
 from ablate.explain.describe import sharing_words
 from ablate.explain.drawing import draw
@@ -195,6 +195,13 @@ def test_nothing_dropped_is_said():
 def test_sharing_in_words(sharing, words):
     """How far a decision reaches can be read without knowing the axes."""
     assert sharing_words(sharing) == words
+
+
+@pytest.mark.parametrize("size", [{"layers": 65}, {"layers": 100_000}, {"n": 1001}], ids=str)
+def test_a_net_without_end_is_refused(size, refused):
+    """Its ways would be counted for hours."""
+    with refused(WrongValue):
+        _print("gal2016", **size)
 
 
 def test_unknown_strategy_and_argument_are_refused(refused):

@@ -155,6 +155,7 @@ def test_a_name_is_the_file_that_filled_the_store_or_the_stores_own_word(store: 
     assert asked_of(store, "mine").points is None
     store.write_about(About.of(moved, "In studies?"))
     put(moved, "Edited?", "zaremba2014 .5")
+    Path("mine").write_text("of something else", encoding="utf-8")
     asked = asked_of(store, "mine")
     assert (asked.question, asked.baseline) == ("Edited?", "zaremba2014 .5")
     moved.write_text("no toml", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Two stores side by side: which placements, which numbers, and whether the orders agree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ablate.store import Store
 from ablate.store.listing import named_store
 
 FEW = QUICK[:3]
+Make = Callable[[Path], Store]
 TIMES = "\N{MULTIPLICATION SIGN}"
 TURNED = (FEW[0], replace(FEW[1], valid=FEW[2].valid), replace(FEW[2], valid=FEW[1].valid))
 
@@ -211,6 +212,45 @@ def test_nothing_in_common_is_refused(tmp_path: Path, refused: Any) -> None:
         compare(here, there)
 
 
+EVERY = ((0, 1), (0, 2))
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["ab", "ba"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW),
+            lambda folder: write_tuned(folder, (NONE, GAL)),
+            id="tuned",
+        ),
+        pytest.param(
+            lambda folder: write_tuned(folder, (NONE,)),
+            lambda folder: write_tuned(folder, (GAL,)),
+            id="searches",
+        ),
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW[:1]),
+            lambda folder: write_study(folder, points=FEW[:1], diverged=EVERY),
+            id="one-ended",
+        ),
+        pytest.param(
+            lambda folder: write_study(folder, points=FEW[:1], failed=EVERY),
+            lambda folder: write_study(folder, points=FEW[:1], diverged=EVERY),
+            id="none-ended",
+        ),
+    ],
+)
+def test_no_command_is_given_that_would_not_help(
+    tmp_path: Path, refused: Any, first: Make, second: Make, *, turned: bool
+) -> None:
+    """Searches have nothing in common with points, and what never ended needs no other point."""
+    sides = first(tmp_path / "a"), second(tmp_path / "b")
+    with refused() as raised:
+        compare(sides[turned], sides[not turned])
+    assert "ablate run" not in str(raised.value)
+
+
 def test_searches_are_compared_by_name(tmp_path: Path) -> None:
     """Their later seeds, whatever point validation chose; what was tried does not count."""
     other = replace(GAL, number=1, tried=(Tried(valid=240.0), Tried({"recurrent": 0.6}, 205.0)))
@@ -230,6 +270,8 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_study(tmp_path / "results", points=FEW, profile="tenth")
     write_study(tmp_path / "results", points=FEW, study="cells")
     write_study(tmp_path / "other", points=FEW, study="cells")
+    for name in ("cells", "cells:quick"):
+        (tmp_path / name).write_text("of something else")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -242,6 +284,7 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param("folder/cells.toml", "results/cells/quick", id="file"),
         pytest.param("folder/placement.toml:quick", "results/placement/quick", id="file-profile"),
         pytest.param("results/placement/quick", "results/placement/quick", id="folder"),
+        pytest.param("cells:quick", "results/cells/quick", id="beside-a-file"),
         pytest.param("results/placement/quick/", "results/placement/quick", id="slash"),
         pytest.param("results/cells", "results/cells/quick", id="folder-of-one"),
         pytest.param("other", "other/cells/quick", id="results-of-one"),

@@ -19,7 +19,7 @@ from written_stores import NET, Point
 from ablate.report import published
 from ablate.report.combination import Combination
 from ablate.report.ensemble import ensemble_perplexity, tokens_of
-from ablate.report.panels import NAMES, panels_of
+from ablate.report.panels import panels_of
 from ablate.report.published import SPLITS, Published, all_published, published_for, read_published
 from ablate.store import Store
 from ablate.training.recipe import PRESETS
@@ -54,7 +54,7 @@ def part_of(store: Store) -> Combination:
 def rows_of(store: Store) -> pd.DataFrame:
     """The rows of the panel, which is the only one."""
     (panel,) = panels_of(part_of(store), store)
-    assert panel.name in NAMES
+    assert panel.name == published.NAME
     return panel.rows
 
 

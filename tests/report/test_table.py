@@ -13,7 +13,7 @@ import pytest
 from read_stores import combinations_of
 from written_stores import QUICK, Point
 
-from ablate.errors import UnknownName
+from ablate.errors import AblateError, UnknownName
 from ablate.report.combination import Combination
 from ablate.report.escape import tex
 from ablate.report.exports import files_of
@@ -170,8 +170,8 @@ def test_all_tests_are_shown_where_asked(three_seeds: Path):
 
 
 def test_latex_has_the_columns_that_are_named(three: Table):
-    """By head or title, in that order; a head of two columns is both, and none stands twice."""
-    names = ("placement", "gap", "p", "train (ppl)", "gap")
+    """By head or title, in that order; a head of two columns is both."""
+    names = ("placement", "gap", "p", "train (ppl)")
     texts = files_of(three, caption="", label="study", printed=names)
     heads, units = texts["tex"].split("\\toprule\n")[1].split("\\midrule")[0].splitlines()
     assert heads == "placement & gap & p & p & train \\\\"
@@ -184,6 +184,27 @@ def test_a_column_that_the_table_lacks_is_refused(three: Table, name: str, refus
     """The sentence names those that there are; what the terminal alone has is none of them."""
     with refused(UnknownName, given=name):
         files_of(three, caption="", label="study", printed=("placement", name))
+
+
+@pytest.mark.parametrize(
+    "names", [("gap", "gap"), ("gap", "gap (nats)"), ("p", "p (Holm)"), ("p (paired t)", "p")]
+)
+def test_a_column_that_is_named_twice_is_refused(
+    three: Table, names: tuple[str, ...], refused: Any
+):
+    """By whichever of its names."""
+    with refused(AblateError, given=names[1]):
+        files_of(three, caption="", label="study", printed=("placement", *names))
+
+
+def test_a_test_that_there_is_not_is_not_hidden(write: Write, tmp_path: Path):
+    """Where nothing finished but the baseline, no option shows more."""
+    lost = tuple((point, seed) for point in (1, 2) for seed in (1, 2))
+    for folder, ended in (("diverged", {"diverged": lost}), ("failed", {"failed": lost})):
+        write(tmp_path / folder, points=QUICK[:3], **ended)
+        table = make_table(combination(tmp_path / folder))
+        assert not table.hides_test
+        assert table.caption == ""
 
 
 def test_bold_is_what_can_be_told_apart_from_all_others(write: Write, tmp_path: Path):
@@ -405,6 +426,8 @@ def test_numbers_as_written():
     assert [perplexity(math.exp(50)), perplexity(math.inf)] == ["5.2e21", "inf"]
     assert [signed(-math.inf), nats(math.inf)] == [f"{MINUS}inf", "inf"]
     assert [nats(1.2344), nats(-0.5)] == ["1.234", f"{MINUS}0.500"]
+    assert [nats(zero) for zero in (0.0, -0.0, -1e-9, -0.0004999)] == ["0.000"] * 4
+    assert [nats(-0.000501), nats(-math.inf)] == [f"{MINUS}0.001", f"{MINUS}inf"]
     assert [signed(1.26), signed(-1.26), signed(-0.04)] == ["+1.3", f"{MINUS}1.3", "0.0"]
     assert [rate(0.5), rate(0.0), rate(None)] == [".5", "0", "\N{EN DASH}"]
     assert [p_value(0.0004), p_value(0.0312), p_value(1.0)] == ["< .001", ".031", "1.000"]

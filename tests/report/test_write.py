@@ -17,6 +17,7 @@ from ablate.errors import AblateError
 from ablate.report import Report, build
 from ablate.report.inline import inline
 from ablate.report.numbers import NOTHING
+from ablate.report.page import linked_files
 from ablate.store import Store
 
 Write = Callable[..., Store]
@@ -311,6 +312,33 @@ def test_again_leaves_nothing_stale(write_few: Write, tmp_path: Path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("squares_for_figures")
+def test_a_report_deletes_its_own_files_alone(write_few: Write, tmp_path: Path):
+    """Whatever a reader keeps in the folder stays, whatever its name; only the report's own go."""
+    write_few(tmp_path, seeds=1)
+    folder = build(tmp_path)[0].page.parent
+    own = {path for path in folder.rglob("*") if path.is_file()}
+    mine = [folder / name for name in ("my-table.csv", "figures/mine.svg", "figures/mine.csv")]
+    mine += [tmp_path / "outside.csv", folder / "figures" / "kept" / "table.csv"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    page = folder / "index.html"
+    links = ("../../../../outside.csv", "%2e%2e/%2e%2e/%2e%2e/%2e%2e/outside.csv", "..", "gone.csv")
+    page.write_text(page.read_text() + "".join(f'<a href="{link}" download>' for link in links))
+    write_few(tmp_path, seeds=1, precision="bf16")
+    build(tmp_path)
+    assert all(path.read_text() == "mine" for path in mine)
+    assert {path for path in own if path.exists()} == {page}
+
+
+def test_the_page_links_to_every_file_of_the_report(report: Report):
+    """What the page offers is what was written: by that the next report knows its own files."""
+    folder = report.page.parent
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert linked_files(report.page.read_text(encoding="utf-8")) == written - {"index.html"}
+
+
 def test_equal_results_make_equal_reports(write_few: Write, tmp_path: Path):
     """The same store gives the same bytes: no clock and no random name is in a report."""
     write_few(tmp_path, seeds=1)
@@ -360,6 +388,10 @@ def test_damaged_files_are_noted(write_few: Write, tmp_path: Path):
     assert 'class="note"' in page.text
     assert path.name in page.text
     assert "Not run yet" in page.text
+    store.set_damage_aside()
+    said = build(tmp_path)[0].text.splitlines()[-1]
+    files = (f"bad/{table}/{path.name}" for table in ("epochs", "tokens", "trials"))
+    assert said == f"damaged and set aside: {', '.join(files)}"
 
 
 def test_report_needs_no_torch():

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ablate.errors import AblateError
-from ablate.store import Store
+from ablate.store import Store, unnamed
 
 
 def _truncate(path: Path) -> None:
@@ -90,14 +90,16 @@ def test_a_damaged_attempt_is_set_aside_whole(
     """Whatever file of an attempt is bad, the attempt goes, is named, and the other one stays."""
     damage(store.folder / table / "a1-1.parquet")
 
-    said = store.set_damage_aside() or ""
+    aside = store.set_damage_aside()
 
-    assert f"{table}/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in said
-    assert f"now set aside in {store.folder / 'bad'}" in said
+    assert aside is not None
+    assert aside.keys == {"a1"}
+    assert f"{table}/a1-1.parquet (attempt 1 at 'label of a1', seed 7): " in aside.said
+    assert f"now set aside in {store.folder / 'bad'}" in aside.said
     assert list(store.committed()) == ["b2"]
     assert store.epochs().column("key").to_pylist() == ["b2"]
-    aside = {path.parent.name for path in store.set_aside()}
-    assert aside == {"trials", "epochs", "tokens"} - ({table} if damage is Path.unlink else set())
+    moved = {path.parent.name for path in store.set_aside()}
+    assert moved == {"trials", "epochs", "tokens"} - ({table} if damage is Path.unlink else set())
     assert store.last_attempts().get("a1", 0) == 1
     store.check()
 
@@ -205,6 +207,35 @@ def test_damaged_names(store: Store) -> None:
     store.set_damage_aside()
     assert store.cells().num_rows == 0
     assert list(store.committed()) == ["b2"]
+
+
+def test_missing_names_are_damage(store: Store) -> None:
+    """Trials without their file of names are named by every reader; a run begins new names."""
+    assert store.unnamed() == ()
+    (store.folder / "cells.parquet").unlink()
+
+    for read in (Store.check, Store.cells, Store.unnamed):
+        with pytest.raises(
+            AblateError, match=r"cells\.parquet \(the names of the trials\): "
+        ) as raised:
+            read(store)
+        assert raised.value.given == ("cells.parquet",)
+    whole = store.whole()
+    assert "cells.parquet" in (whole.damage() or "")
+    assert [row["key"] for row in whole.unnamed()] == ["a1", "b2"]
+    assert "2 ('none, seed 7'); a run with the options" in (unnamed(whole) or "")
+    aside = store.set_damage_aside()
+    assert aside is not None
+    assert aside.keys == frozenset()
+    store.check()
+    assert [row["key"] for row in store.unnamed()] == ["a1", "b2"]
+
+
+def test_a_store_that_was_never_run_lacks_no_names(tmp_path: Path) -> None:
+    """Without a trial there is nothing to name."""
+    store = Store.of(tmp_path, "placement", "quick")
+    assert store.whole().damage() is None
+    assert store.cells().num_rows == 0
 
 
 def test_nothing_that_was_set_aside_is_overwritten(store: Store) -> None:

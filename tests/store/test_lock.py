@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rows import trial_row
+from rows import name_row, trial_row
 
 from ablate.errors import AblateError
 from ablate.store import Store
@@ -54,7 +54,10 @@ def test_a_system_that_opens_no_folder_writes_all_the_same(
     monkeypatch.setattr(os, "open", no_folders)
     store = Store(tmp_path / "study" / "quick")
     with store.lock():
+        store.write_cells([name_row("a1")])
         store.write(trial_row("a1"), [{"epoch": 1}], {"valid": np.float32([-1.0])})
         (store.folder / "trials" / "a1-1.parquet").write_bytes(b"broken")
-        assert "1 damaged file(s)" in (store.set_damage_aside() or "")
+        aside = store.set_damage_aside()
+        assert aside is not None
+        assert "1 damaged file(s)" in aside.said
     assert store.committed() == {}

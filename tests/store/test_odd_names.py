@@ -58,7 +58,9 @@ def test_a_results_folder_may_have_any_name(
     assert os.listdir(tmp_path) == [name]
     assert name in os.fsdecode(os.listdir(os.fsencode(tmp_path))[0])
     (store.folder / "trials" / "a1-1.parquet").write_bytes(b"broken")
-    for said in (store.whole().damage(), store.set_damage_aside(), store.command("run")):
+    damage, aside = store.whole().damage(), store.set_damage_aside()
+    assert aside is not None
+    for said in (damage, aside.said, store.command("run")):
         assert said
         assert said.encode()
     assert list(store.committed()) == ["b2"]
@@ -98,6 +100,7 @@ def test_a_disk_that_fails_in_the_middle_loses_nothing(
 ) -> None:
     """One sentence at whichever write it happens; what was committed before is whole."""
     store = Store.of(tmp_path, "study", "quick")
+    store.write_cells([name_row()])
     store.write(trial_row(), [{"epoch": 1}], TOKENS)
     whole, left = os.fsync, at
 

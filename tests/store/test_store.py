@@ -268,6 +268,7 @@ def test_an_older_file_is_held_against_its_own_columns(
     store: Store, damage: Callable[[pa.Table], pa.Table]
 ) -> None:
     """Being old excuses nothing: what its version did not write is damage."""
+    store.write_cells([name_row("a1")])
     store.write(trial_row("a1"), EPOCHS, TOKENS)
     make_first_version(store.folder)
     (path,) = (store.folder / "trials").iterdir()

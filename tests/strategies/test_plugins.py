@@ -128,6 +128,11 @@ def test_two_files_of_one_name_are_two_modules(tmp_path):
             id="taken-name",
         ),
         pytest.param(
+            MINE + MINE.replace("Drop(rate)", "Drop(rate / 2)"),
+            "",
+            id="twice",
+        ),
+        pytest.param(
             MINE.replace('    "Drop what is written."\n', ""),
             " (line 7): strategy 'mine' needs a docstring: its first line is its help",
             id="no-docstring",

@@ -1,5 +1,6 @@
 """The registry: names, errors, the dial, and strategies of other packages."""
 
+import math
 import sys
 import types
 from importlib import metadata
@@ -9,7 +10,7 @@ import pytest
 
 from ablate.drops import Drop
 from ablate.edges import Edge
-from ablate.errors import AblateWarning, UnknownName
+from ablate.errors import AblateWarning, UnknownName, WrongValue
 from ablate.placement import Placement
 from ablate.strategies import STRATEGIES, Range, Rate, all_strategies, get, names, strategy
 
@@ -167,6 +168,64 @@ def test_what_cannot_be_a_strategy_is_refused_at_its_definition(function, own_st
     with refused():
         strategy()(function)
     assert function.__name__ not in names()
+
+
+@pytest.mark.parametrize(
+    ("base", "low", "high"),
+    [
+        pytest.param(float, 0.9, 0.1, id="rates-turned"),
+        pytest.param(float, 0.5, 0.5, id="rates-equal"),
+        pytest.param(float, 0.2, 3.0, id="rates-above-1"),
+        pytest.param(float, 0, 1, id="rate-1"),
+        pytest.param(float, -0.1, 0.5, id="rates-below-0"),
+        pytest.param(float, math.nan, 0.5, id="rates-nan"),
+        pytest.param(int, 1, math.inf, id="whole-infinite"),
+        pytest.param(int, 0.5, 3.5, id="whole-halves"),
+        pytest.param(int, 1, 10**20, id="whole-beyond-floats"),
+        pytest.param(int, "a", "b", id="words"),
+        pytest.param(int, False, True, id="truth"),
+        pytest.param(int, None, 3, id="nothing"),
+    ],
+)
+def test_a_range_that_no_search_can_draw_from_is_refused(base, low, high, own_strategies, refused):
+    """With the annotation, where it is written; a search would end in the middle of a run."""
+
+    def ranged(number=1) -> Placement:
+        """Have a range."""
+        raise NotImplementedError
+
+    ranged.__annotations__["number"] = Annotated[base, Range(low, high)]
+    with refused(WrongValue, given=Range(low, high)):
+        strategy()(ranged)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"paper": 3},
+        {"paper": ["arXiv:1409.2329"]},
+        {"paper": " "},
+        {"bibtex": ["x"]},
+        {"bibtex": ""},
+        {"bibtex": "@broken{"},
+        {"bibtex": "@misc{a}"},
+        {"bibtex": "@misc{a, title = {x}"},
+        {"bibtex": "@misc{a, title = {x}}}{"},
+        {"bibtex": "Smith 2020"},
+    ],
+    ids=str,
+)
+def test_a_citation_is_text_and_bibtex(given, own_strategies, refused):
+    """What could not be printed or cited is refused where it is written."""
+
+    def cited() -> Placement:
+        """Have a source."""
+        raise NotImplementedError
+
+    with refused(WrongValue):
+        strategy(**given)(cited)
+    both = "\n@misc{a,\n title = {x {Y}}\n}\n\n@misc{b, note = {z}}\n"
+    strategy(paper="arXiv:1", bibtex=both)(cited)
 
 
 def _dialled(rate: Rate = 0.0, hold: bool = True) -> Placement:

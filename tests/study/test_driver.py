@@ -23,6 +23,7 @@ from ablate.facts import facts_text
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Store
+from ablate.store.listing import count_trials
 from ablate.study.cohorts import Cohorts
 from ablate.study.driver import Failure, Summary, run
 from ablate.study.entries import Entry
@@ -309,6 +310,48 @@ def test_a_damaged_trial_is_trained_again_and_only_that(tmp_path: Path) -> None:
     assert "(attempt 1 at 'input 0.5', seed 1)" in lines[0]
     assert summary.trained == 1
     assert _attempts(store) == [(1, 2, "ok"), (2, 1, "ok")]
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        pytest.param((1,), ", and what they held is trained again", id="asked"),
+        pytest.param((3,), "; not trained again: what was asked for with other options", id="not"),
+        pytest.param((1, 3), ", and what they held is trained again, but for what was", id="both"),
+    ],
+)
+def test_what_was_set_aside_and_is_not_asked_for_is_named(
+    tmp_path: Path, lost: tuple[int, ...], said: str
+) -> None:
+    """A run trains again what it asks for; of the rest it says who must ask."""
+    store, wanted = new_store(tmp_path), entries((1, 2, 3))
+    fill(store, wanted)
+    for entry in (entry for entry in wanted if entry.trial.seed in lost):
+        path = store.folder / "tokens" / f"{entry.trial.key}-1.parquet"
+        path.write_bytes(path.read_bytes()[:-9])
+
+    summary, lines = fill(store, wanted[:2])
+
+    assert f"; everything else is whole{said}" in lines[0]
+    again = lines[0].split("whole")[-1]
+    assert ("'input 0.5', seed 3" in again, "seed 1" in again) == (3 in lost, False)
+    assert summary.trained == len(set(lost) & {1, 2})
+
+
+def test_lost_names_come_back_and_what_has_none_is_named(tmp_path: Path) -> None:
+    """The run after it names what it asks for, trains nothing, and counts what nobody names."""
+    store = new_store(tmp_path)
+    fill(store, entries((1, 2, 3)))
+    (store.folder / "cells.parquet").unlink()
+
+    summary, lines = fill(store, entries((1, 2)))
+
+    assert summary.trained == 0
+    assert lines[0].endswith("it is missing; everything else is whole")
+    assert "without a name, which stand in no table: 1 ('INPUT, seed 3')" in lines[1]
+    assert count_trials(store).unnamed == lines[1]
+    assert fill(store, entries((1, 2, 3))) == (Summary(0, 0, ()), [])
+    assert store.cells().num_rows == 3
 
 
 def test_an_error_that_is_no_text_ends_its_trial_alone(tmp_path: Path) -> None:

@@ -312,7 +312,8 @@ def test_results_have_the_name_of_the_file(here: Path) -> None:
     """A path stands for the study that it names, though the file may be gone."""
     read(here, HEAD + QUICK, "other")
     (here / "other.toml").rename(here / "other.study")
-    assert name_of("other.study") == "other"
+    assert name_of("./other.study") == "other"
+    assert name_of("other.study") == "other.study"
     assert name_of("studies/mine.toml") == "mine"
     assert name_of("mine") == "mine"
     assert name_of("mine.2") == "mine.2"

@@ -1,12 +1,16 @@
 """A limit on a run's time: what could not end within it is not begun, and is said."""
 
 import io
+import math
 from pathlib import Path
+from typing import Any
 
+import pytest
 from fake_training import Fake
 from matrix import SLOT, entries, new_store
 from rich.console import Console
 
+from ablate.errors import WrongValue
 from ablate.study.board import Board
 from ablate.study.cohorts import Cohorts
 from ablate.study.driver import run
@@ -21,6 +25,13 @@ KIND = Cohorts().kind
 
 def _board(wanted: list[Entry]) -> Board:
     return Board.of({entry.trial.key: entry for entry in wanted}, {}, 1)
+
+
+@pytest.mark.parametrize("hours", [math.nan, 0.0, -1.0])
+def test_a_limit_is_above_0(hours: float, refused: Any):
+    """What is no number is no limit: nothing would ever fit."""
+    with refused(WrongValue):
+        Hours(hours, {}, KIND)
 
 
 def test_what_ends_in_time_fits():

@@ -84,17 +84,16 @@ def test_everywhere_takes_what_each_cell_has():
 
 
 def test_a_cell_may_have_its_own_learning_rate(refused):
-    """Where it has none it has the recipe's; an unknown cell and a rate of 0 are mistakes."""
+    """Where it has none it has the recipe's; unknown cells and wrong rates are mistakes."""
     profile = study(
         ["lstm", "gru"], {"name": "none"}, recipe=RECIPE | {"learning_rates": {"gru": 0.5}}
     )
     rates = [profile.profile().recipe.of(net).learning_rate for net in profile.profile().net.each]
     assert rates == [1.0, 0.5]
     rates = "profiles.quick.recipe.learning_rates"
-    with refused(StudyMistakes, paths=(f"{rates}.gru", f"{rates}.grue")):
-        study(
-            "gru", {"name": "none"}, recipe=RECIPE | {"learning_rates": {"gru": 0.0, "grue": 1.0}}
-        )
+    wrong = {"gru": 0.0, "grue": 1.0, "lstm": 1e39}
+    with refused(StudyMistakes, paths=tuple(f"{rates}.{cell}" for cell in wrong)):
+        study("gru", {"name": "none"}, recipe=RECIPE | {"learning_rates": wrong})
 
 
 def test_a_study_of_several_cells_runs_and_has_a_table_for_each(tmp_path):

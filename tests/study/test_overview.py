@@ -99,6 +99,7 @@ def test_json_has_all_of_it() -> None:
         "trials": {"ok": 1, "diverged": 0, "failed": 0, "missing": 2, "begun": 1, "total": 3},
         "set_aside": ["bad/a"],
         "damage": "1 damaged",
+        "unnamed": None,
         "running": True,
         "holder": "process 7 on here",
         "under_way": {"written": "then", **UNDER_WAY},

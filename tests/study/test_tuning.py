@@ -417,6 +417,10 @@ def test_a_mistake_in_a_search_has_its_words(
         '{"recipe.learning_rate" = [1.5, 2.0]}',
         '{"recipe.divide" = [0.5, 2.0]}',
         '"recipe.learning_rate"',
+        '{"recipe.learning_rate" = [0.3, 1e300]}',
+        '{"recipe.learning_rate" = [true, 2.0]}',
+        '{"recipe.learning_rate" = [0.3, 2.0, 3.0]}',
+        '{"recipe.clip" = [1.0, inf]}',
     ],
 )
 def test_a_mistake_in_a_range_has_its_words(tmp_path: Path, refused: Any, over: str):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from training import cohorts, toys
 
@@ -14,7 +15,7 @@ from ablate.model.parameters import initial_parameters
 from ablate.placement import Placement
 from ablate.quantities import perplexity
 from ablate.training.evaluation import evaluate
-from ablate.training.recipe import PRESETS
+from ablate.training.recipe import LARGEST, PRESETS, Recipe
 from ablate.training.update import TrialPlan
 
 # float64 on both sides; only the order of additions differs.
@@ -135,6 +136,29 @@ def test_the_rate_of_learning_follows_the_paper(preset, full_rate, epochs, last)
     assert len(rates) == epochs
     assert rates.count(1.0) == full_rate
     assert rates[-1] == pytest.approx(last)
+
+
+@pytest.mark.parametrize(
+    ("divide", "epochs"), [(10.0, 400), (1e200, 4), (1.0, 10**6), (1.0000001, 10**12), (2.0, 1100)]
+)
+def test_a_schedule_of_any_length_has_a_rate_in_each_epoch(divide, epochs):
+    """It falls, and where the divisor leaves the floats it is the 0 that float32 has long had."""
+    recipe = PRESETS["zaremba-small"].recipe.model_copy(
+        update={"epochs": epochs, "divide": divide, "learning_rate": LARGEST}
+    )
+    rates = [recipe.rate_of(epoch) for epoch in sorted({1, 4, 5, epochs // 2, epochs})]
+    assert rates == sorted(rates, reverse=True)
+    assert all(0.0 <= rate <= LARGEST for rate in rates)
+
+
+def test_a_rate_of_learning_is_a_float32():
+    """Parameters are updated in float32: what it cannot hold is refused with the file."""
+    known = PRESETS["zaremba-small"].recipe.model_dump()
+    assert LARGEST < torch.finfo(torch.float32).max < 1.01 * LARGEST
+    assert Recipe(**known | {"learning_rate": LARGEST}).learning_rate == LARGEST
+    for rate in (math.nextafter(LARGEST, math.inf), 1e39, 1e300):
+        with pytest.raises(ValidationError, match="less than or equal to"):
+            Recipe(**known | {"learning_rate": rate})
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.edge_factors import CLOSE, first_seen
-from ablate.auditing.probes import Array
+from ablate.auditing.edge_factors import first_seen
+from ablate.auditing.probes import CLOSE, Array
 from ablate.auditing.window_readings import Track
 from ablate.drops import ALL, Extent
 

@@ -16,7 +16,7 @@ from ablate.auditing.measure import Measurement, measure_layers
 from ablate.auditing.recognition import find_subject, refuse_gru
 from ablate.auditing.result import Audit
 from ablate.auditing.subject import Subject
-from ablate.auditing.visibility import find_visibility
+from ablate.auditing.visibility import find_unread, find_visibility
 from ablate.compiling import eagerly
 from ablate.edges import Edge
 from ablate.errors import AblateError, WrongValue
@@ -108,7 +108,10 @@ def _layout(module: nn.Module, batch_first: bool | None) -> bool:
 def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first: bool) -> Audit:
     outlook = find_visibility(subject)
     checks = check_module(subject, rows_meet_behind=outlook.rows_meet)
-    subject = replace(subject, sequence_hidden=outlook.hidden)
+    sampled = any(check.name == "evaluation" and not check.holds for check in checks)
+    # What is still sampled in evaluation is no matrix there, and another law's.
+    unread = {} if sampled else find_unread(subject)
+    subject = replace(subject, sequence_hidden=outlook.hidden, unread=unread)
     wanted = None
     if placement is not None:
         wanted = tuple(one for one in expected(placement, subject.layers) if one.edge is not _WORDS)

@@ -242,7 +242,8 @@ def _recurrent(seen: Sequence[StepReadings], layer: int) -> dict[LayerEdge, Arra
     elif weight_acts:
         weight, recurrent = _first(table, axis=1), np.ones_like(table[..., 0, :])
     else:
-        weight, recurrent = np.ones_like(table[:, 0]), _first(by_unit, axis=3)
+        weight = np.where(np.isnan(table).all(axis=1), np.nan, 1.0)
+        recurrent = _first(by_unit, axis=3)
     return {LayerEdge(Edge.WEIGHT, layer): weight, LayerEdge(Edge.RECURRENT, layer): recurrent}
 
 

@@ -188,18 +188,23 @@ def apart(
     every: Sequence[Finding], silent: Mapping[LayerEdge, Silent], subject: Subject
 ) -> tuple[tuple[Finding, ...], tuple[Unmeasured, ...]]:
     """Findings, and edges of which the same numbers tell nothing."""
-    top, hidden = subject.layers - 1, subject.sequence_hidden
     found, unmeasured = [], []
     for one in every:
-        if hidden and one.layer == top and one.fill is Fill.HOLD and one.edge in _STATES:
+        hidden = subject.upward_hidden(one.layer)
+        if hidden and one.fill is Fill.HOLD and one.edge in _STATES:
             why = f"a state is held with rate {one.rate:.3f}; whether that goes up is not seen: "
-            unmeasured += [Unmeasured(edge, top, why + hidden) for edge in _STATES]
+            unmeasured += [Unmeasured(edge, one.layer, why + hidden) for edge in _STATES]
         elif one.kept == 0.0 and one.fill is Fill.ZERO and not one.written:
             unmeasured.append(Unmeasured.dead(one.edge, one.layer, one.evaluation))
         else:
             found.append(one)
-    if hidden:
-        unmeasured.append(Unmeasured(Edge.OUTPUT, top, hidden))
+    if subject.sequence_hidden:
+        unmeasured.append(Unmeasured(Edge.OUTPUT, subject.layers - 1, subject.sequence_hidden))
+    unmeasured += [
+        Unmeasured(edge, layer, why)
+        for (layer, kind), why in subject.unread.items()
+        for edge in _read_through(layer, kind)
+    ]
     there = {(one.edge, one.layer) for one in (*found, *unmeasured)}
     unmeasured += [
         Unmeasured(place.edge, place.layer, "no value of it was seen")
@@ -207,6 +212,13 @@ def apart(
         if not one.decisions and (place.edge, place.layer) not in there
     ]
     return tuple(found), tuple(unmeasured)
+
+
+def _read_through(layer: int, kind: str) -> Edge:
+    """The edges that show in what a layer's gates read."""
+    if kind == "weight_hh":
+        return Edge.RECURRENT | Edge.WEIGHT
+    return Edge.INTERLAYER if layer else Edge.INPUT
 
 
 _STATES = Edge.HIDDEN | Edge.RECURRENT

@@ -190,17 +190,21 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
                     sent = np.roll(part(raised.s_LBH[layer - 1]), -above, axis=-1)
                 if layer and (gate, above) == (0, 0):
                     heard = np.nan_to_num(multiplier(z[layer])) != 0.0
-                    unsent[layer - 1] = (sent == 0.0) & heard
+                    unsent[layer - 1] = (
+                        (sent == 0.0) & heard & (not subject.upward_hidden(layer - 1))
+                    )
                 if layer == 0 or number < len(shifts(subject, subject.hidden, 1)):
                     shift = above if layer else first
-                    inputs[layer, gate, shift] = multiplier(z[layer], sent)
+                    read = multiplier(z[layer], sent)
+                    inputs[layer, gate, shift] = _unless_unread(subject, layer, "weight_ih", read)
         base = call(gates, h0=SIGNAL, c0=c0)
         for shift in shifts(subject, subject.hidden, 1, 3):
             weight = reader(subject, gate, subject.hidden, shift, RISE / SIGNAL)
             weights = {(layer, "weight_hh"): weight for layer in range(subject.layers)}
             z = z_change(base, call(gates, weights, h0=SIGNAL, c0=c0), gate, h0=SIGNAL, c0=c0)
             for layer in range(subject.layers):
-                recurrent[layer, gate, shift] = multiplier(z[layer])
+                read = multiplier(z[layer])
+                recurrent[layer, gate, shift] = _unless_unread(subject, layer, "weight_hh", read)
     return StepReadings(
         width=subject.inputs,
         carried_c=part(carried.c_LBH),
@@ -218,6 +222,10 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
         kept_up=_kept_upward(subject, draw, training=training),
         unsent=unsent,
     )
+
+
+def _unless_unread(subject: Subject, layer: int, kind: str, read: Array) -> Array:
+    return np.full_like(read, np.nan) if (layer, kind) in subject.unread else read
 
 
 def _shift_pairs(subject: Subject) -> list[tuple[int, int]]:
@@ -242,5 +250,6 @@ def _kept_upward(subject: Subject, draw: MaskDraw, *, training: bool) -> dict[in
         raised = subject.call(
             draw, Setting(gates, {(layer, "weight_ih"): weight}, h0=h0), training=training
         )
-        found[layer] = multiplier(z_change(base, raised, 0, h0=0.0, c0=0.0)[layer])
+        read = multiplier(z_change(base, raised, 0, h0=0.0, c0=0.0)[layer])
+        found[layer] = _unless_unread(subject, layer, "weight_ih", read)
     return found

@@ -76,6 +76,9 @@ def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> Windo
     survived_s = _clean(2.0**steps * carried.s_LBH.numpy() / probes.SIGNAL)
     for layer in every:
         up, reads, read_state = _upward(subject, call, layer)
+        if any(subject.upward_hidden(above) for above in range(layer, subject.layers)):
+            for by_step in (up, reads, read_state):
+                by_step[:-1] = np.nan
         before = up[:-1]
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
         tracks[LayerEdge(vertical, layer)] = Track(reads[-1], reads[:-1])

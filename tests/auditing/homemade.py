@@ -126,3 +126,25 @@ class Behind(nn.Module):
     def forward(self, x, state=None):
         y, state = self.lstm(x, state)
         return self.drop(self.behind(y)), state
+
+
+class Before(nn.Module):
+    """Something, dropout on that, and the LSTM that reads it."""
+
+    def __init__(self, before, rate=0.3):
+        super().__init__()
+        self.before, self.drop, self.lstm = before, nn.Dropout(rate), nn.LSTM(6, 8)
+
+    def forward(self, x, state=None):
+        return self.lstm(self.drop(self.before(x)), state)
+
+
+class Calculated(nn.Module):
+    """A function that is no module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)

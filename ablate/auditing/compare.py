@@ -101,7 +101,8 @@ def judge(measured: Measurement, *, sampled: bool = False) -> Comparison:
         if finding.evaluation is None and finding.kept != 0.0
     ]
     undecided += [one.sentence for one in measured.unmeasured]
-    return Comparison(tuple(wrong), tuple(undecided))
+    # Where evaluation samples, its steps differ as its calls do.
+    return Comparison((*wrong, *(() if sampled else measured.unsteady)), tuple(undecided))
 
 
 def _scaling(finding: Finding) -> str:
@@ -207,11 +208,13 @@ def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
 
 
 def _open(finding: Finding, want: Expected) -> Iterator[str]:
-    """What too few drops leave open of a finding."""
-    if finding.dropped is None:
-        return
+    """What too few drops leave open of a finding, and how often it changes where that is hidden."""
     for axis, extent in want.drop.shared.given():
-        if axis in finding.sharing and finding.sharing[axis] is None and finding.rarer < 2.0 * SURE:
+        if axis not in finding.sharing or finding.sharing[axis] is not None:
+            continue
+        if axis == "time":
+            yield f"{finding.where}: whether its mask is {_reach(axis, extent)} was not seen"
+        elif finding.dropped is not None and finding.rarer < 2.0 * SURE:
             yield (
                 f"{finding.where}: whether its mask is {_reach(axis, extent)} cannot be told at "
                 f"rate {want.rate:g} with {finding.seen:,} decisions"

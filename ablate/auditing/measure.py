@@ -11,11 +11,12 @@ from ablate.auditing.drafts import Draft, by_axes, drafts_of, poor
 from ablate.auditing.edge_factors import Factors, edge_factors
 from ablate.auditing.evaluation_factors import EvaluationFactor, evaluation_factors
 from ablate.auditing.findings import Finding, Silent, Unmeasured
+from ablate.auditing.later_steps import unsteady
 from ablate.auditing.layer_edges import Expected, LayerEdge
 from ablate.auditing.probes import Array, StepReadings, read_step
 from ablate.auditing.subject import Subject, mask_draws
 from ablate.auditing.tails import unseen
-from ablate.auditing.time_sharing import BATCH, FEW, LONG, over_time, wide
+from ablate.auditing.time_sharing import BATCH, FEW, LONG, Windows, over_time, wide
 from ablate.drops import ALL, Extent, Fill
 from ablate.edges import Edge
 
@@ -27,13 +28,15 @@ class Measurement:
     """What a measurement comes to: masks, edges of which nothing can be told, and for each edge at
     which a placement drops and none was seen how many decisions that was.
 
-    sizes: the length of an axis, beyond which sharing cannot be told from ALL.
+    sizes: the length of an axis, beyond which sharing cannot be told from ALL. unsteady: a sentence
+    for each edge whose later steps are not as the first.
     """
 
     found: tuple[Finding, ...]
     unmeasured: tuple[Unmeasured, ...]
     silent: Mapping[LayerEdge, Silent]
     sizes: Mapping[str, int]
+    unsteady: tuple[str, ...] = ()
 
 
 def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -> Measurement:
@@ -151,11 +154,10 @@ class _Sample:
 
     def measured(self, subject: Subject) -> Measurement:
         """The whole, sharing over time included."""
-        timed = {}
-        if self.drafts:
-            timed = over_time(
-                subject, {draft.place: draft for draft in self.drafts}, self.factors.by_edge
-            )
+        drafts = {draft.place: draft for draft in self.drafts}
+        windows = Windows(subject, drafts, self.factors.by_edge)
+        timed = over_time(windows, drafts) if drafts else {}
+        changing = unsteady(subject, self.seen, self.factors.by_edge, drafts, windows)
         still = self.still
         if any(draft.place.edge is Edge.CARRY for draft in self.drafts):
             one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
@@ -169,7 +171,7 @@ class _Sample:
             "unit": min(subject.hidden, subject.inputs),
             "source": subject.hidden,
         }
-        return Measurement(found, unmeasured, self.silent(), sizes)
+        return Measurement(found, unmeasured, self.silent(), sizes, changing)
 
 
 def _unheard(want: Expected, silent: Silent | None) -> bool:

@@ -63,6 +63,12 @@ def audit(
             placement,
             mend="a strategy's is ablate.strategies.get(name).place()",
         )
+    _check_told(batch_first, edge, names)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise AblateError(
+            "an audit copies a module and hooks into it, which torch.jit does not allow; audit "
+            "the module that this one was scripted or traced from"
+        )
     # Masks of a few numbers: compiling takes longer than running them.
     with _one_thread(module), eagerly():
         if names or any("weight_hh" in name for name, _ in module.named_parameters()):
@@ -80,6 +86,21 @@ def audit(
         else:
             return _audit_bare(bare, placement, edge, told=batch_first is not None)
         return _audit_shaped(module, placement, batch_first, said)
+
+
+def _check_told(batch_first: object, edge: object, names: object) -> None:
+    if not isinstance(batch_first, bool | None):
+        raise WrongValue("batch_first", "True, False or None", batch_first)
+    if edge is not None and not (isinstance(edge, Edge) and len(edge) == 1):
+        raise WrongValue("edge", "one Edge such as Edge.INPUT, or None", edge)
+    pairs = names.items() if isinstance(names, Mapping) else [(names, names)]
+    if names is not None and not all(isinstance(word, str) for pair in pairs for word in pair):
+        raise WrongValue(
+            "names",
+            "a mapping from names of torch.nn.LSTM to the module's, as in "
+            "{'weight_ih_l0': 'x2h.weight'}",
+            names,
+        )
 
 
 def _audit_shaped(

@@ -15,6 +15,10 @@ from ablate.auditing.time_sharing import LONG
 from ablate.errors import AblateError
 
 STEP = 1e-5  # of a difference quotient in float64: exact to about a part in 1e9
+ELSEWHERE = (
+    "two copies of this module, called with every generator at one seed, differ: it draws from a "
+    "source that an audit cannot set"
+)
 EXACT = 1e-5  # gradients that differ by more are not of the same function
 
 
@@ -74,10 +78,7 @@ def check_module(subject: Subject, *, rows_meet_behind: bool = False) -> tuple[C
     draw = next(mask_draws(subject, time=4, batch=3))
     setting = _dense(subject, draw)
     if not _equal(subject.call(draw, setting), subject.call(draw, setting)):
-        raise AblateError(
-            "two copies of this module, called with every generator at one seed, differ: it draws "
-            "from a source that an audit cannot set"
-        )
+        raise AblateError(ELSEWHERE)
     return (
         _evaluation(subject, replace(draw, time=LONG[0])),
         _untouched(subject, draw, setting),

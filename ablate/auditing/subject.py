@@ -148,6 +148,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 def copied_module(module: nn.Module) -> nn.Module:
     """A copy on the CPU in float64; raises AblateError where a module cannot be copied."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise AblateError(
+            "an audit runs a module, and the parameters of this one have no values (device meta); "
+            "give it one that was made on the CPU"
+        )
     try:
         return copy.deepcopy(module).cpu().double()
     except RuntimeError as error:

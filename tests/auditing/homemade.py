@@ -103,12 +103,12 @@ class Variational(nn.Module):
 class WordModel(nn.Module):
     """Words in, logits out, dropout between: the usual language model."""
 
-    def __init__(self, vocabulary=11, hidden=8, layers=2, rate=0.3):
+    def __init__(self, vocabulary=11, hidden=8, layers=2, rate=0.3, inplace=False):
         super().__init__()
         self.encoder = nn.Embedding(vocabulary, hidden)
-        self.rnn = nn.LSTM(hidden, hidden, layers, dropout=rate)
+        self.rnn = nn.LSTM(hidden, hidden, layers, dropout=rate if layers > 1 else 0.0)
         self.decoder = nn.Linear(hidden, vocabulary)
-        self.drop = nn.Dropout(rate)
+        self.drop = nn.Dropout(rate, inplace=inplace)
 
     def forward(self, tokens, state=None):
         y, state = self.rnn(self.drop(self.encoder(tokens)), state)

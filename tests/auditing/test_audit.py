@@ -1,5 +1,8 @@
 """`ablate.audit` finds every mask where it is, and tells wrong placements from right ones."""
 
+import os
+
+import numpy as np
 import pytest
 import torch
 from auditing.field.cached import NeverResetLSTM
@@ -182,6 +185,51 @@ def test_what_no_reading_fits_is_refused_with_all_reasons():
     """Torch's own words are among them."""
     with pytest.raises(AblateError, match="takes no tokens"):
         audit(nn.Linear(4, 3))
+
+
+class FromTheSystem(nn.Module):
+    """A mask that no generator makes."""
+
+    def forward(self, x):
+        drawn = np.frombuffer(os.urandom(x.numel()), dtype=np.uint8).reshape(x.shape) % 2
+        return x * torch.from_numpy(drawn).to(x) if self.training else x
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        pytest.param(nn.LSTM(6, 8), {"edge": "INPUT"}, id="edge-by-name"),
+        pytest.param(nn.LSTM(6, 8), {"edge": Edge.INPUT | Edge.OUTPUT}, id="two-edges"),
+        pytest.param(nn.LSTM(6, 8), {"names": ["weight_ih_l0"]}, id="names-in-a-list"),
+        pytest.param(nn.LSTM(6, 8), {"batch_first": "yes"}, id="layout-in-words"),
+        pytest.param(nn.LSTM(6, 8, device="meta"), {}, id="without-values"),
+        pytest.param(FromTheSystem(), {}, id="of-the-system"),
+    ],
+)
+def test_what_is_told_and_given_is_checked(module, told, refused):
+    """Before anything is measured."""
+    with refused(AblateError):
+        audit(module, **told)
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_a_scripted_module_is_refused(refused):
+    """It can be neither copied nor tapped."""
+    with refused(AblateError):
+        audit(torch.jit.script(nn.LSTM(6, 8)))
+
+
+def test_one_unit_is_enough():
+    """Of a net of one unit nothing can be mixed."""
+    assert audit(nn.LSTM(1, 1, 2, dropout=0.4)).disagreements == ()
+
+
+def test_a_largest_norm_of_words_is_no_mask(wording):
+    """A table with `max_norm` shortens its words in place, which is one sentence."""
+    found = audit(nn.Embedding(11, 6, max_norm=0.1))
+    assert found.found == ()
+    (sentence,) = found.disagreements
+    wording(sentence)
 
 
 def test_a_class_is_no_module(refused):

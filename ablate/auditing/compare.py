@@ -173,7 +173,8 @@ def _differences(finding: Finding, want: Expected, sizes: Mapping[str, int]) -> 
 def _scales(finding: Finding, want: Expected, *, rate_is_right: bool) -> Iterator[str]:
     """Where the scale is not what the placement says, to the accuracy of what was read."""
     scale = want.drop.scale or Scale.TRAIN
-    if finding.scaled and finding.scale != scale.value and want.rate > 2.0 * EXACT:
+    other = finding.scaled and finding.scale != scale.value and finding.gain is None
+    if other and want.rate > 2.0 * EXACT:
         yield f"{finding.where}: the scale is {finding.scale}; the placement says {scale.value}"
         return
     if not rate_is_right or not _off(finding, want, scale):
@@ -183,6 +184,8 @@ def _scales(finding: Finding, want: Expected, *, rate_is_right: bool) -> Iterato
     else:
         kept, still = _multipliers(scale, want.rate)
         means = f"{kept:.6g} in training and {still:.6g} in evaluation"
+        if finding.gain is not None:
+            means += ", or as many times a common factor"
     yield (
         f"{finding.where}: the scale is not that of rate {want.rate:g}: {_scaling(finding)}; the "
         f"placement's {scale.value} means {means}"
@@ -201,6 +204,10 @@ def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
         still = finding.evaluation
         return still is not None and abs(still - want.rate) > allowed
     kept, still = _multipliers(scale, want.rate)
+    if finding.kept and (gain := finding.gain) is not None:
+        # What multiplies in training and in evaluation alike is no scale of the mask's.
+        apart = allowed / abs(gain) + (SIGNAL * finding.kept) ** 2
+        return abs(finding.kept / gain * (1.0 - want.rate) - 1.0) > apart
     bent = EXACT + (SIGNAL * kept) ** 2
     if finding.kept and abs(finding.kept / kept - 1.0) > bent:
         return True

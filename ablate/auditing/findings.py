@@ -97,13 +97,25 @@ class Finding(Estimate):
         if self.fill is Fill.HOLD:
             return self.evaluation - allowed, min(self.evaluation + allowed, 1.0)
         assert self.kept
-        rate = 1.0 - self.evaluation / self.kept
-        return rate - allowed / self.kept, min(rate + allowed / self.kept, 1.0)
+        rate, allowed = 1.0 - self.evaluation / self.kept, allowed / abs(self.kept)
+        return rate - allowed, min(rate + allowed, 1.0)
 
     @property
     def unscaled(self) -> bool:
         """Whether a kept value is multiplied by 1, in training or in evaluation alike."""
         return self.kept is not None and abs(self.kept - 1.0) < EXACT
+
+    @property
+    def gain(self) -> float | None:
+        """What evaluation multiplies by where neither it nor training multiplies by 1.
+
+        Then something beside the mask multiplies in both, as `x * sqrt(d)` does in front of it, and
+        whether the mask's own scale is TRAIN or TEST cannot be told.
+        """
+        if not self.kept or not self.evaluation or self.fill is Fill.HOLD or self.unscaled:
+            return None
+        allowed = EXACT + ERRORS * self.evaluation_error
+        return None if abs(self.evaluation - 1.0) <= allowed else self.evaluation
 
     @property
     def scale(self) -> str:

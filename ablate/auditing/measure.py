@@ -10,12 +10,12 @@ from ablate.auditing import sharing
 from ablate.auditing.drafts import Draft, by_axes, drafts_of, poor
 from ablate.auditing.edge_factors import Factors, edge_factors
 from ablate.auditing.evaluation_factors import EvaluationFactor, evaluation_factors
-from ablate.auditing.findings import Finding, Silent, Unmeasured
+from ablate.auditing.findings import EXACT, Finding, Silent, Unmeasured
 from ablate.auditing.later_steps import unsteady
 from ablate.auditing.layer_edges import Expected, LayerEdge
 from ablate.auditing.probes import Array, StepReadings, read_step
 from ablate.auditing.subject import Subject, mask_draws
-from ablate.auditing.tails import unseen
+from ablate.auditing.tails import ERRORS, unseen
 from ablate.auditing.time_sharing import BATCH, FEW, LONG, Windows, over_time, wide
 from ablate.drops import ALL, Extent, Fill
 from ablate.edges import Edge
@@ -60,7 +60,10 @@ def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What some draws of one step tell."""
+    """What some draws of one step tell.
+
+    gains: where training and evaluation multiply by one number and nothing drops.
+    """
 
     seen: Sequence[StepReadings]
     batch: int
@@ -68,6 +71,7 @@ class _Sample:
     drafts: tuple[Draft, ...]
     still: Mapping[LayerEdge, EvaluationFactor | None]
     stated: Mapping[LayerEdge, Expected]
+    gains: Mapping[LayerEdge, float]
 
     @classmethod
     def after(
@@ -88,7 +92,13 @@ class _Sample:
             # How CARRY stands in evaluation hangs on CELL's sharing over time, which comes later.
             one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
             still = evaluation_factors(one, [draft.finding({}) for draft in drafts])
-        return cls(seen, batch, found, drafts, still, stated)
+        gains = {
+            draft.place: at.value
+            for draft in drafts
+            if (at := still.get(draft.place)) is not None and _is_gain(draft, at)
+        }
+        drafts = tuple(draft for draft in drafts if draft.written or draft.place not in gains)
+        return cls(seen, batch, found, drafts, still, stated, gains)
 
     @property
     def poor(self) -> bool:
@@ -149,6 +159,8 @@ class _Sample:
                 values = _decisions(place, self.factors.by_edge[place], want)
                 known = values[~np.isnan(values)]
                 kept = float(np.median(known)) if known.size else None
+                if kept is not None:
+                    kept /= self.gains.get(place, 1.0)
                 found[place] = Silent(known.size, kept)
         return found
 
@@ -172,6 +184,13 @@ class _Sample:
             "source": subject.hidden,
         }
         return Measurement(found, unmeasured, self.silent(), sizes, changing)
+
+
+def _is_gain(draft: Draft, still: EvaluationFactor) -> bool:
+    """Whether a factor is one number in training and in evaluation, as of `x * sqrt(d)`."""
+    if draft.written or draft.place.hold or draft.dropped != 0 or not draft.kept:
+        return False
+    return abs(still.value / draft.kept - 1.0) <= EXACT + ERRORS * still.error
 
 
 def _unheard(want: Expected, silent: Silent | None) -> bool:

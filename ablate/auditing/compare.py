@@ -1,7 +1,7 @@
 """Where a module and a placement disagree, one sentence for each difference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate.auditing.findings import EXACT, Finding, Silent
 from ablate.auditing.layer_edges import Expected
@@ -10,6 +10,7 @@ from ablate.auditing.probes import SIGNAL
 from ablate.auditing.sharing import SURE
 from ablate.auditing.tails import ERRORS, unseen
 from ablate.drops import ALL, Extent, Fill, Scale
+from ablate.edges import Edge
 from ablate.noise import BERNOULLI
 
 _LONGEST = 12  # steps: sharing over more was not looked at
@@ -45,8 +46,15 @@ def compare(measured: Measurement, wanted: Sequence[Expected]) -> Comparison:
         if f.written
     ]
     undecided: list[str] = []
+    meant = {(want.edge, want.layer) for want in wanted}
     for want in wanted:
-        finding = found.pop((want.edge, want.layer, want.drop.fill), None)
+        key = (want.edge, want.layer, want.drop.fill)
+        state = (Edge.RECURRENT, want.layer, Fill.ZERO)
+        if want.edge is Edge.WEIGHT and key not in found and state[:2] not in meant:
+            # Of a mask that every row of the batch shares the two are one function.
+            if state in found and found[state].sharing.get("batch") is ALL:
+                found[key] = _as_weight(found.pop(state))
+        finding = found.pop(key, None)
         if finding is not None:
             differ += _differences(finding, want, measured.sizes)
             undecided += _open(finding, want)
@@ -75,6 +83,18 @@ def compare(measured: Measurement, wanted: Sequence[Expected]) -> Comparison:
             "placement is silent there"
         )
     return Comparison(tuple(differ), tuple(undecided))
+
+
+def _as_weight(state: Finding) -> Finding:
+    """A mask on the state that is the same for all rows as one on weights, all units alike."""
+    sharing = {axis: state.sharing.get(axis) for axis in ("update", "gate")}
+    often = state.sharing.get("time")
+    steps = {} if often is ALL else {"time": often}
+    return replace(
+        state,
+        edge=Edge.WEIGHT,
+        sharing=sharing | {"source": state.sharing.get("unit"), "unit": ALL} | steps,
+    )
 
 
 def judge(measured: Measurement, *, sampled: bool = False) -> Comparison:
@@ -216,6 +236,11 @@ def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
 
 def _open(finding: Finding, want: Expected) -> Iterator[str]:
     """What too few drops leave open of a finding, and how often it changes where that is hidden."""
+    if finding.kept is None and finding.seen < 2.0 * SURE:
+        yield (
+            f"{finding.where}: whether the rate of its noise is {want.rate:g} cannot be told with "
+            f"{finding.seen:,} decisions"
+        )
     for axis, extent in want.drop.shared.given():
         if axis not in finding.sharing or finding.sharing[axis] is not None:
             continue

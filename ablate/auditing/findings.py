@@ -6,7 +6,7 @@ from typing import Final
 
 from ablate.auditing.estimate import Average, Estimate
 from ablate.auditing.layer_edges import LayerEdge
-from ablate.auditing.tails import ERRORS, refuted
+from ablate.auditing.tails import ERRORS, refuted, spread_refuted
 from ablate.drops import Extent, Fill
 from ablate.edges import Edge
 
@@ -61,6 +61,10 @@ class Finding(Estimate):
     def refutes(self, low: float, high: float) -> bool:
         """Whether what was seen speaks against every rate from `low` to `high`."""
         nearest = min(max(self.rate, low), high)
+        if self.kept is None and not spread_refuted(
+            self.rate / (1.0 - self.rate), self.seen, nearest / (1.0 - nearest)
+        ):
+            return False
         if self.dropped is None:
             return abs(self.rate - nearest) > ERRORS * self.error
         return refuted(self.dropped, self.seen, nearest)

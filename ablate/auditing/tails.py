@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, gammaln
+from scipy.special import betainc, chdtr, chdtrc, gammaln, ndtr, stdtrit
 
 # What chance would do less than once in a million looks is taken for a fact.
 SELDOM: Final = 1e-6
@@ -24,6 +24,19 @@ def refuted(drops: int, decisions: int, rate: float) -> bool:
     if drops < decisions * rate:
         return float(betainc(decisions - drops, drops + 1, 1.0 - rate)) < SELDOM
     return False
+
+
+def spread_refuted(variance: float, count: int, meant: float) -> bool:
+    """Whether the variance of so many values speaks against `meant`: the tails of chi-square."""
+    if meant <= 0.0 or count < 2:
+        return meant <= 0.0 < variance
+    square = count * variance / meant
+    return min(float(chdtr(count - 1, square)), float(chdtrc(count - 1, square))) < SELDOM
+
+
+def few_errors(count: int) -> float:
+    """How much wider than its standard error a mean of few values is, by Student's t."""
+    return float(stdtrit(max(1, count - 1), ndtr(ERRORS))) / ERRORS
 
 
 def unseen(rate: float, decisions: float) -> bool:

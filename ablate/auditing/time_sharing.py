@@ -1,7 +1,7 @@
 """Over how many steps each edge that acts shares a decision, from windows of several lengths."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -94,38 +94,39 @@ def over_time(windows: Windows, drafts: Drafts) -> dict[LayerEdge, Extent]:
             if over[place] is ALL:
                 again[place] = False
         else:
-            again[place] = _changed(short, drafts, place)
+            again[place] = _changed(short, drafts, place, SHORT)
             over[place] = 1 if again[place] else None
     alike = {
         place: drafts[place].kept is None for place, changed in again.items() if changed is False
     }
     if alike:
-        over |= _longer(alike, windows.of, windows.few)
+        over |= _longer(alike, drafts, windows)
     return over
 
 
 def _longer(
-    places: Mapping[LayerEdge, bool], windows: Callable[[int, int], list[WindowReadings]], few: int
+    places: Mapping[LayerEdge, bool], drafts: Drafts, windows: Windows
 ) -> dict[LayerEdge, Extent]:
     """How far sharing reaches for places whose first two steps share; the value says: a noise."""
     over: dict[LayerEdge, Extent] = {}
-    first = windows(LONG[0], few // 2)
+    few = windows.few
+    first = windows.of(LONG[0], few // 2)
     if any(_begin(first, place, noise) is None for place, noise in places.items()):
-        first = windows(LONG[0], few)
+        first = windows.of(LONG[0], few)
     second: list[WindowReadings] | None = None
     for place, noise in places.items():
         if place.hold:
-            second = windows(LONG[1], few) if second is None else second
+            second = windows.of(LONG[1], few) if second is None else second
             over[place] = _held({LONG[0]: first, LONG[1]: second}, place)
             continue
-        if place.edge is Edge.CARRY:
-            over[place] = _step_by_step(place, windows, few)
+        if place.edge is Edge.CARRY or _covered(drafts, place):
+            over[place] = _step_by_step(place, drafts, windows)
             continue
         begin = _begin(first, place, noise)
         if not begin:
             over[place] = ALL if begin == 0 else None
             continue
-        second = windows(LONG[1], few) if second is None else second
+        second = windows.of(LONG[1], few) if second is None else second
         begins = [(begin, LONG[0] - 1), (_begin(second, place, noise) or 0, LONG[1] - 1)]
         over[place] = sharing.burst(begins)
     return over
@@ -138,13 +139,10 @@ def _begin(watched: list[WindowReadings], place: LayerEdge, noise: bool) -> int 
     return sharing.begin([one.tracks[place] for one in watched], noise=noise)
 
 
-def _step_by_step(
-    place: LayerEdge, windows: Callable[[int, int], list[WindowReadings]], few: int
-) -> Extent:
-    """CARRY is seen in the last two steps of a window alone, so that each length tells one more."""
+def _step_by_step(place: LayerEdge, drafts: Drafts, windows: Windows) -> Extent:
+    """What is seen in the last two steps of a window alone, so that each length tells one more."""
     for steps in range(SHORT + 1, LONG[0] + 1):
-        tracks = [one.tracks[place] for one in windows(steps, few // 2)]
-        differs = sharing.changed(tracks, steps - 2, noise=False)
+        differs = _changed(windows.of(steps, windows.few // 2), drafts, place, steps)
         if differs is None:
             return None
         if differs:
@@ -153,26 +151,33 @@ def _step_by_step(
 
 
 def _changed(
-    watched: list[WindowReadings], drafts: Mapping[LayerEdge, Draft], place: LayerEdge
+    watched: list[WindowReadings], drafts: Drafts, place: LayerEdge, steps: int
 ) -> bool | None:
+    """Whether the mask of the last step of windows of `steps` differs from that before."""
     tracks = [one.tracks[place] for one in watched]
     if not is_cell(place):
-        return sharing.changed(tracks, SHORT - 2, noise=drafts[place].kept is None)
+        return sharing.changed(tracks, steps - 2, noise=drafts[place].kept is None)
 
     def rate(edge: Edge) -> float:
         other = drafts.get(LayerEdge(edge, place.layer))
         return other.rate if other else 0.0
 
-    if not rate(Edge.UPDATE) and not (rate(Edge.CARRY) and rate(Edge.HIDDEN)):
-        return sharing.changed(tracks, SHORT - 2, noise=False)
+    if not _covered(drafts, place):
+        return sharing.changed(tracks, steps - 2, noise=False)
     update = rate(Edge.UPDATE)
     if update:
         other = LayerEdge(Edge.UPDATE, place.layer)
         # What UPDATE shares with the step before cannot have dropped what came through there.
         seen = [one.tracks[other] for one in watched]
-        update *= bool(sharing.changed(seen, SHORT - 2, noise=drafts[other].kept is None))
+        update *= bool(sharing.changed(seen, steps - 2, noise=drafts[other].kept is None))
     others = 1.0 - (1.0 - update) * (1.0 - rate(Edge.CARRY) * rate(Edge.HIDDEN))
     return sharing.cell_changed(tracks, rate=drafts[place].rate, others=others)
+
+
+def _covered(drafts: Drafts, place: LayerEdge) -> bool:
+    """Whether other masks drop what CELL lets through, so that it is seen in two steps alone."""
+    beside = {at.edge for at in drafts if at.layer == place.layer and not at.hold}
+    return is_cell(place) and (Edge.UPDATE in beside or {Edge.CARRY, Edge.HIDDEN} <= beside)
 
 
 def _held(watched: Mapping[int, list[WindowReadings]], place: LayerEdge) -> Extent:

@@ -137,9 +137,10 @@ def _differing(
         names = " or ".join(edge.label for edge in acting or edges)
         return f"{names} at layer {layer}", *laws
 
-    # A state that is held shows a step before the last.
     vertical = (_vertical(layer),)
-    if laws := differ(vertical, exact=layer not in held and layer - 1 not in held):
+    # A cell that is held shows what was read a step before, when another value was sent.
+    mistimed = layer > 0 and (layer in held or layer - 1 in held)
+    if not mistimed and (laws := differ(vertical, exact=layer not in held)):
         yield told(vertical, laws)
     if laws := differ((Edge.OUTPUT,), exact=layer not in held):
         yield told((Edge.OUTPUT,), laws)

@@ -16,7 +16,7 @@ from ablate.auditing.measure import Measurement, measure_layers
 from ablate.auditing.recognition import find_subject, refuse_gru
 from ablate.auditing.result import Audit
 from ablate.auditing.subject import Subject
-from ablate.auditing.visibility import find_visibility
+from ablate.auditing.visibility import find_unread, find_visibility
 from ablate.compiling import eagerly
 from ablate.edges import Edge
 from ablate.errors import AblateError, WrongValue
@@ -63,6 +63,12 @@ def audit(
             placement,
             mend="a strategy's is ablate.strategies.get(name).place()",
         )
+    _check_told(batch_first, edge, names)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise AblateError(
+            "an audit copies a module and hooks into it, which torch.jit does not allow; audit "
+            "the module that this one was scripted or traced from"
+        )
     # Masks of a few numbers: compiling takes longer than running them.
     with _one_thread(module), eagerly():
         if names or any("weight_hh" in name for name, _ in module.named_parameters()):
@@ -80,6 +86,21 @@ def audit(
         else:
             return _audit_bare(bare, placement, edge, told=batch_first is not None)
         return _audit_shaped(module, placement, batch_first, said)
+
+
+def _check_told(batch_first: object, edge: object, names: object) -> None:
+    if not isinstance(batch_first, bool | None):
+        raise WrongValue("batch_first", "True, False or None", batch_first)
+    if edge is not None and not (isinstance(edge, Edge) and len(edge) == 1):
+        raise WrongValue("edge", "one Edge such as Edge.INPUT, or None", edge)
+    pairs = names.items() if isinstance(names, Mapping) else [(names, names)]
+    if names is not None and not all(isinstance(word, str) for pair in pairs for word in pair):
+        raise WrongValue(
+            "names",
+            "a mapping from names of torch.nn.LSTM to the module's, as in "
+            "{'weight_ih_l0': 'x2h.weight'}",
+            names,
+        )
 
 
 def _audit_shaped(
@@ -108,7 +129,10 @@ def _layout(module: nn.Module, batch_first: bool | None) -> bool:
 def _audit_layers(subject: Subject, placement: Placement | None, *, batch_first: bool) -> Audit:
     outlook = find_visibility(subject)
     checks = check_module(subject, rows_meet_behind=outlook.rows_meet)
-    subject = replace(subject, sequence_hidden=outlook.hidden)
+    sampled = any(check.name == "evaluation" and not check.holds for check in checks)
+    # What is still sampled in evaluation is no matrix there, and another law's.
+    unread = {} if sampled else find_unread(subject)
+    subject = replace(subject, sequence_hidden=outlook.hidden, unread=unread)
     wanted = None
     if placement is not None:
         wanted = tuple(one for one in expected(placement, subject.layers) if one.edge is not _WORDS)

@@ -77,7 +77,9 @@ class CallForm:
         self, module: nn.Module, x_TBD: Tensor, h0: Tensor, c0: Tensor
     ) -> tuple[Any, "_Taps"]:
         """What the module returns as it is, and what the taps heard."""
-        given = x_TBD.transpose(0, 1) if self.batch_first else x_TBD
+        # Copies, which the module may write into.
+        given, h0, c0 = x_TBD.clone(), h0.clone(), c0.clone()
+        given = given.transpose(0, 1) if self.batch_first else given
         with _tapped(self, module, given, h0, c0) as heard:
             if self.vectors is not None:
                 given = torch.zeros(given.shape[:2], dtype=torch.int64)
@@ -208,7 +210,7 @@ def _tapped(
         handles.append(inner.register_forward_hook(end))
     if form.vectors is not None:
         embedding = module.get_submodule(form.vectors)
-        handles.append(embedding.register_forward_hook(lambda *_: x))
+        handles.append(embedding.register_forward_hook(lambda *_: x.clone()))
     if form.reader is not None:
         reader = module.get_submodule(form.reader)
         handles.append(reader.register_forward_pre_hook(_reader_tap(heard, x)))
@@ -230,7 +232,7 @@ def _state_taps(
         return (*args[:1], state), kept
 
     def end(_: nn.Module, __: Any, returned: Any) -> None:
-        heard.of[number] = returned[1]
+        heard.of[number] = tuple(part.clone() for part in returned[1])
 
     return begin, end
 
@@ -239,7 +241,7 @@ def _reader_tap(heard: _Taps, x: Tensor) -> Callable[..., None]:
     def hear(_: nn.Module, args: tuple[Any, ...]) -> None:
         value = args[0]
         # Decoders often read all positions as one axis.
-        heard.read = value.view(*x.shape[:2], -1) if value.dim() == 2 else value
+        heard.read = (value.view(*x.shape[:2], -1) if value.dim() == 2 else value).clone()
 
     return hear
 

@@ -11,9 +11,14 @@ from torch import Tensor
 
 from ablate.auditing.calling import CallResult
 from ablate.auditing.subject import MaskDraw, Setting, Subject, mask_draws, parameters_of
+from ablate.auditing.time_sharing import LONG
 from ablate.errors import AblateError
 
 STEP = 1e-5  # of a difference quotient in float64: exact to about a part in 1e9
+ELSEWHERE = (
+    "two copies of this module, called with every generator at one seed, differ: it draws from a "
+    "source that an audit cannot set"
+)
 EXACT = 1e-5  # gradients that differ by more are not of the same function
 
 
@@ -73,12 +78,9 @@ def check_module(subject: Subject, *, rows_meet_behind: bool = False) -> tuple[C
     draw = next(mask_draws(subject, time=4, batch=3))
     setting = _dense(subject, draw)
     if not _equal(subject.call(draw, setting), subject.call(draw, setting)):
-        raise AblateError(
-            "two copies of this module, called with every generator at one seed, differ: it draws "
-            "from a source that an audit cannot set"
-        )
+        raise AblateError(ELSEWHERE)
     return (
-        _evaluation(subject, draw, setting),
+        _evaluation(subject, replace(draw, time=LONG[0])),
         _untouched(subject, draw, setting),
         _rows(subject, draw, setting, behind=rows_meet_behind),
         _gradients(subject, draw, setting),
@@ -106,7 +108,8 @@ def _equal(one: CallResult, other: CallResult) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def _evaluation(subject: Subject, draw: MaskDraw, setting: Setting) -> Check:
+def _evaluation(subject: Subject, draw: MaskDraw) -> Check:
+    setting = _dense(subject, draw)
     module = subject.ready(draw, setting, training=False)
     first = subject.run(module, draw, setting)
     second = subject.run(module, replace(draw, seed=draw.seed + 1), setting)

@@ -1,7 +1,7 @@
 """Where a module and a placement disagree, one sentence for each difference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate.auditing.findings import EXACT, Finding, Silent
 from ablate.auditing.layer_edges import Expected
@@ -10,6 +10,7 @@ from ablate.auditing.probes import SIGNAL
 from ablate.auditing.sharing import SURE
 from ablate.auditing.tails import ERRORS, unseen
 from ablate.drops import ALL, Extent, Fill, Scale
+from ablate.edges import Edge
 from ablate.noise import BERNOULLI
 
 _LONGEST = 12  # steps: sharing over more was not looked at
@@ -45,8 +46,15 @@ def compare(measured: Measurement, wanted: Sequence[Expected]) -> Comparison:
         if f.written
     ]
     undecided: list[str] = []
+    meant = {(want.edge, want.layer) for want in wanted}
     for want in wanted:
-        finding = found.pop((want.edge, want.layer, want.drop.fill), None)
+        key = (want.edge, want.layer, want.drop.fill)
+        state = (Edge.RECURRENT, want.layer, Fill.ZERO)
+        if want.edge is Edge.WEIGHT and key not in found and state[:2] not in meant:
+            # Of a mask that every row of the batch shares the two are one function.
+            if state in found and found[state].sharing.get("batch") is ALL:
+                found[key] = _as_weight(found.pop(state))
+        finding = found.pop(key, None)
         if finding is not None:
             differ += _differences(finding, want, measured.sizes)
             undecided += _open(finding, want)
@@ -77,6 +85,18 @@ def compare(measured: Measurement, wanted: Sequence[Expected]) -> Comparison:
     return Comparison(tuple(differ), tuple(undecided))
 
 
+def _as_weight(state: Finding) -> Finding:
+    """A mask on the state that is the same for all rows as one on weights, all units alike."""
+    sharing = {axis: state.sharing.get(axis) for axis in ("update", "gate")}
+    often = state.sharing.get("time")
+    steps = {} if often is ALL else {"time": often}
+    return replace(
+        state,
+        edge=Edge.WEIGHT,
+        sharing=sharing | {"source": state.sharing.get("unit"), "unit": ALL} | steps,
+    )
+
+
 def judge(measured: Measurement, *, sampled: bool = False) -> Comparison:
     """What is wrong or left open of the findings alone, whatever was meant.
 
@@ -101,7 +121,8 @@ def judge(measured: Measurement, *, sampled: bool = False) -> Comparison:
         if finding.evaluation is None and finding.kept != 0.0
     ]
     undecided += [one.sentence for one in measured.unmeasured]
-    return Comparison(tuple(wrong), tuple(undecided))
+    # Where evaluation samples, its steps differ as its calls do.
+    return Comparison((*wrong, *(() if sampled else measured.unsteady)), tuple(undecided))
 
 
 def _scaling(finding: Finding) -> str:
@@ -172,7 +193,8 @@ def _differences(finding: Finding, want: Expected, sizes: Mapping[str, int]) -> 
 def _scales(finding: Finding, want: Expected, *, rate_is_right: bool) -> Iterator[str]:
     """Where the scale is not what the placement says, to the accuracy of what was read."""
     scale = want.drop.scale or Scale.TRAIN
-    if finding.scaled and finding.scale != scale.value and want.rate > 2.0 * EXACT:
+    other = finding.scaled and finding.scale != scale.value and finding.gain is None
+    if other and want.rate > 2.0 * EXACT:
         yield f"{finding.where}: the scale is {finding.scale}; the placement says {scale.value}"
         return
     if not rate_is_right or not _off(finding, want, scale):
@@ -182,6 +204,8 @@ def _scales(finding: Finding, want: Expected, *, rate_is_right: bool) -> Iterato
     else:
         kept, still = _multipliers(scale, want.rate)
         means = f"{kept:.6g} in training and {still:.6g} in evaluation"
+        if finding.gain is not None:
+            means += ", or as many times a common factor"
     yield (
         f"{finding.where}: the scale is not that of rate {want.rate:g}: {_scaling(finding)}; the "
         f"placement's {scale.value} means {means}"
@@ -200,6 +224,10 @@ def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
         still = finding.evaluation
         return still is not None and abs(still - want.rate) > allowed
     kept, still = _multipliers(scale, want.rate)
+    if finding.kept and (gain := finding.gain) is not None:
+        # What multiplies in training and in evaluation alike is no scale of the mask's.
+        apart = allowed / abs(gain) + (SIGNAL * finding.kept) ** 2
+        return abs(finding.kept / gain * (1.0 - want.rate) - 1.0) > apart
     bent = EXACT + (SIGNAL * kept) ** 2
     if finding.kept and abs(finding.kept / kept - 1.0) > bent:
         return True
@@ -207,11 +235,18 @@ def _off(finding: Finding, want: Expected, scale: Scale) -> bool:
 
 
 def _open(finding: Finding, want: Expected) -> Iterator[str]:
-    """What too few drops leave open of a finding."""
-    if finding.dropped is None:
-        return
+    """What too few drops leave open of a finding, and how often it changes where that is hidden."""
+    if finding.kept is None and finding.seen < 2.0 * SURE:
+        yield (
+            f"{finding.where}: whether the rate of its noise is {want.rate:g} cannot be told with "
+            f"{finding.seen:,} decisions"
+        )
     for axis, extent in want.drop.shared.given():
-        if axis in finding.sharing and finding.sharing[axis] is None and finding.rarer < 2.0 * SURE:
+        if axis not in finding.sharing or finding.sharing[axis] is not None:
+            continue
+        if axis == "time":
+            yield f"{finding.where}: whether its mask is {_reach(axis, extent)} was not seen"
+        elif finding.dropped is not None and finding.rarer < 2.0 * SURE:
             yield (
                 f"{finding.where}: whether its mask is {_reach(axis, extent)} cannot be told at "
                 f"rate {want.rate:g} with {finding.seen:,} decisions"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate.auditing import sharing
-from ablate.auditing.checks import Check, quiet, true_gradient, untouched
+from ablate.auditing.checks import ELSEWHERE, Check, quiet, true_gradient, untouched
 from ablate.auditing.direct import (
     AXES,
     BATCH,
@@ -56,6 +56,8 @@ class DropoutLayer:
                 one, twice, single = (
                     found.called(each, 0, training=training) for each in (x, 2.0 * x, other)
                 )
+                if not torch.equal(one, found.called(x, 0, training=training)):
+                    raise AblateError(ELSEWHERE)
                 if one.shape != x.shape:
                     raise AblateError(f"of {tuple(x.shape)} it makes {tuple(one.shape)}")
                 changed = (single != one).sum()
@@ -73,8 +75,10 @@ class DropoutLayer:
 
     def call(self, module: nn.Module, x_TBD: Tensor, seed: int) -> Tensor:
         """What the module makes of x, [T, B, D]; a mask that it counts or keeps moves on."""
+        # A copy, which the module may write into.
+        given = x_TBD.clone()
         with seeded(seed):
-            out = module(x_TBD.transpose(0, 1) if self.batch_first else x_TBD)
+            out = module(given.transpose(0, 1) if self.batch_first else given)
         if not isinstance(out, Tensor):
             raise AblateError(f"it makes a {type(out).__name__} of a tensor")
         return out.transpose(0, 1) if self.batch_first else out

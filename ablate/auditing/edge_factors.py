@@ -14,12 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.auditing.layer_edges import LayerEdge
-from ablate.auditing.probes import Array, StepReadings, ratio
+from ablate.auditing.probes import CLOSE, FAINT, Array, StepReadings, ratio
 from ablate.edges import Edge
-
-# Two factors closer than this part are one: kept values are read to a part in 1e7.
-CLOSE = 2e-5
-
 
 FactorTable = Mapping[LayerEdge, Array]
 
@@ -237,7 +233,8 @@ def _recurrent(seen: Sequence[StepReadings], layer: int) -> dict[LayerEdge, Arra
     state_acts = _differs(table, axis=1) or not weight_acts
     if weight_acts and state_acts:
         weight = _alive(table, axis=1)
-        reached = np.where((weight == 0.0)[:, None], np.nan, table / _or_one(weight)[:, None])
+        faint = abs(np.nan_to_num(weight)) < FAINT
+        reached = np.where(faint[:, None], np.nan, table / np.where(faint, 1.0, weight)[:, None])
         reached = np.stack(
             [np.roll(reached[..., n, :], shift, axis=-1) for n, shift in enumerate(shifts)], axis=3
         )
@@ -245,7 +242,8 @@ def _recurrent(seen: Sequence[StepReadings], layer: int) -> dict[LayerEdge, Arra
     elif weight_acts:
         weight, recurrent = _first(table, axis=1), np.ones_like(table[..., 0, :])
     else:
-        weight, recurrent = np.ones_like(table[:, 0]), _first(by_unit, axis=3)
+        weight = np.where(np.isnan(table).all(axis=1), np.nan, 1.0)
+        recurrent = _first(by_unit, axis=3)
     return {LayerEdge(Edge.WEIGHT, layer): weight, LayerEdge(Edge.RECURRENT, layer): recurrent}
 
 
@@ -270,7 +268,3 @@ def _alive(values: Array, *, axis: int) -> Array:
     """Along `axis` a value that is not zero, where there is one."""
     living = _first(np.where(values == 0.0, np.nan, values), axis=axis)
     return np.where(np.isnan(living), _first(values, axis=axis), living)
-
-
-def _or_one(values: Array) -> Array:
-    return np.where(np.nan_to_num(values) == 0.0, 1.0, values)

@@ -1,6 +1,6 @@
 """Audit of a module with the interface of `torch.nn.Embedding`: which words it drops, and when.
 
-With a table of ones what comes out is the mask itself, so that everything is read directly.
+With one number in the whole table what comes out is the mask itself, so that all is read directly.
 
 Shapes: T time, B batch, D embedding, N draws.
 """
@@ -28,12 +28,14 @@ from ablate.auditing.drafts import UNITS
 from ablate.auditing.layer_edges import Expected
 from ablate.auditing.measure import Measurement
 from ablate.auditing.probes import Array, cleaned
-from ablate.auditing.subject import copied_module, parameters_of, seeded
+from ablate.auditing.subject import copied_module, seeded
 from ablate.drops import ALL, Extent
 from ablate.edges import Edge
 from ablate.errors import AblateError, WrongValue
 
 DRAWS: Final = 48
+# Words too short for a largest norm; a power of two divides out exactly.
+ENTRY: Final = 2.0**-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,19 @@ class EmbeddingSubject:
             )
         return found
 
-    def ready(self, before: nn.Module, *, training: bool = True) -> nn.Module:
-        """A copy with every entry of its table 1."""
+    def ready(self, before: nn.Module, *, training: bool = True, entry: float = ENTRY) -> nn.Module:
+        """A copy with one number in every entry of its table."""
         module = copy.deepcopy(before).train(training)
         with torch.no_grad():
-            dict(module.named_parameters())[self.table].fill_(1.0)
+            dict(module.named_parameters())[self.table].fill_(entry)
         return module
+
+    def touches(self, tokens_TB: Tensor, *, training: bool) -> bool:
+        """Whether a call changes the table itself."""
+        module = self.ready(self.module, training=training, entry=1.0)
+        self.call(module, tokens_TB, 0)
+        table = dict(module.named_parameters())[self.table]
+        return not torch.equal(table, torch.ones_like(table))
 
     def call(self, module: nn.Module, tokens_TB: Tensor, seed: int) -> Tensor:
         """The vectors [T, B, D]."""
@@ -104,7 +113,7 @@ def _measure(words: EmbeddingSubject, batch: int, want: Expected | None) -> Dire
     before = _snapshots(words, same)
     one, every = _factors(words, before, same), _factors(words, before, many)
     still = words.call(words.ready(before[0][0], training=False), same, 0).detach().numpy()
-    evaluation = float(np.median(still))
+    evaluation = float(np.median(still)) / ENTRY
     sizes = {"batch": BATCH, "update": DRAWS}
     if not sharing.activity(one) and not sharing.activity(every):
         at = MaskedEdge(Edge.EMBEDDING, 0, evaluation, want, sizes)
@@ -133,9 +142,7 @@ def check_embedding(words: EmbeddingSubject) -> tuple[Check, ...]:
     module = words.ready(words.module, training=False)
     still = torch.equal(words.call(module, tokens, 0), words.call(module, tokens, 1))
     module = words.ready(words.module)
-    before = parameters_of(module)
     out = words.call(module, tokens, 0)
-    touched = not torch.equal(parameters_of(module)[words.table], before[words.table])
     table = dict(module.named_parameters())[words.table]
     way = torch.linspace(-1.0, 1.0, table.numel(), dtype=torch.float64).view_as(table)
     weights = torch.linspace(0.5, 1.5, out.numel(), dtype=torch.float64).view_as(out)
@@ -149,13 +156,20 @@ def check_embedding(words: EmbeddingSubject) -> tuple[Check, ...]:
 
     return (
         quiet(still),
-        untouched(
-            "a call changes the table itself: words that are dropped are gone for good"
-            if touched
-            else None
-        ),
+        untouched(_touched(words, tokens)),
         true_gradient("the table", told, total),
     )
+
+
+def _touched(words: EmbeddingSubject, tokens_TB: Tensor) -> str | None:
+    if words.touches(tokens_TB, training=False):
+        return (
+            "a call changes the table itself, in evaluation too, as max_norm does: words that are "
+            "too long are shortened for good"
+        )
+    if words.touches(tokens_TB, training=True):
+        return "a call changes the table itself: words that are dropped are gone for good"
+    return None
 
 
 def _snapshots(words: EmbeddingSubject, tokens_TB: Tensor) -> list[tuple[nn.Module, int]]:
@@ -168,6 +182,7 @@ def _factors(
     """What the words are multiplied by, [N, T, B, D]."""
     with torch.no_grad():
         drawn = [
-            words.call(words.ready(module), tokens_TB, seed)[..., :UNITS] for module, seed in before
+            words.call(words.ready(module), tokens_TB, seed)[..., :UNITS] / ENTRY
+            for module, seed in before
         ]
     return cleaned(torch.stack(drawn).numpy(), 1e-4)

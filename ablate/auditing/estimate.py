@@ -7,6 +7,7 @@ import numpy as np
 
 from ablate.auditing import sharing
 from ablate.auditing.probes import Array
+from ablate.auditing.tails import few_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +83,5 @@ def _of_noise(known: Array) -> Estimate:
         dropped=None,
         kept=None,
         seen=known.size,
-        average=Average(mean, (variance / known.size) ** 0.5),
+        average=Average(mean, few_errors(known.size) * (variance / known.size) ** 0.5),
     )

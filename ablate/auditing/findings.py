@@ -6,7 +6,7 @@ from typing import Final
 
 from ablate.auditing.estimate import Average, Estimate
 from ablate.auditing.layer_edges import LayerEdge
-from ablate.auditing.tails import ERRORS, refuted
+from ablate.auditing.tails import ERRORS, refuted, spread_refuted
 from ablate.drops import Extent, Fill
 from ablate.edges import Edge
 
@@ -61,6 +61,10 @@ class Finding(Estimate):
     def refutes(self, low: float, high: float) -> bool:
         """Whether what was seen speaks against every rate from `low` to `high`."""
         nearest = min(max(self.rate, low), high)
+        if self.kept is None and not spread_refuted(
+            self.rate / (1.0 - self.rate), self.seen, nearest / (1.0 - nearest)
+        ):
+            return False
         if self.dropped is None:
             return abs(self.rate - nearest) > ERRORS * self.error
         return refuted(self.dropped, self.seen, nearest)
@@ -97,13 +101,25 @@ class Finding(Estimate):
         if self.fill is Fill.HOLD:
             return self.evaluation - allowed, min(self.evaluation + allowed, 1.0)
         assert self.kept
-        rate = 1.0 - self.evaluation / self.kept
-        return rate - allowed / self.kept, min(rate + allowed / self.kept, 1.0)
+        rate, allowed = 1.0 - self.evaluation / self.kept, allowed / abs(self.kept)
+        return rate - allowed, min(rate + allowed, 1.0)
 
     @property
     def unscaled(self) -> bool:
         """Whether a kept value is multiplied by 1, in training or in evaluation alike."""
         return self.kept is not None and abs(self.kept - 1.0) < EXACT
+
+    @property
+    def gain(self) -> float | None:
+        """What evaluation multiplies by where neither it nor training multiplies by 1.
+
+        Then something beside the mask multiplies in both, as `x * sqrt(d)` does in front of it, and
+        whether the mask's own scale is TRAIN or TEST cannot be told.
+        """
+        if not self.kept or not self.evaluation or self.fill is Fill.HOLD or self.unscaled:
+            return None
+        allowed = EXACT + ERRORS * self.evaluation_error
+        return None if abs(self.evaluation - 1.0) <= allowed else self.evaluation
 
     @property
     def scale(self) -> str:

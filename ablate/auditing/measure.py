@@ -10,12 +10,13 @@ from ablate.auditing import sharing
 from ablate.auditing.drafts import Draft, by_axes, drafts_of, poor
 from ablate.auditing.edge_factors import Factors, edge_factors
 from ablate.auditing.evaluation_factors import EvaluationFactor, evaluation_factors
-from ablate.auditing.findings import Finding, Silent, Unmeasured
+from ablate.auditing.findings import EXACT, Finding, Silent, Unmeasured
+from ablate.auditing.later_steps import unsteady
 from ablate.auditing.layer_edges import Expected, LayerEdge
 from ablate.auditing.probes import Array, StepReadings, read_step
 from ablate.auditing.subject import Subject, mask_draws
-from ablate.auditing.tails import unseen
-from ablate.auditing.time_sharing import BATCH, FEW, LONG, over_time, wide
+from ablate.auditing.tails import ERRORS, unseen
+from ablate.auditing.time_sharing import BATCH, FEW, LONG, Windows, over_time, wide
 from ablate.drops import ALL, Extent, Fill
 from ablate.edges import Edge
 
@@ -27,13 +28,15 @@ class Measurement:
     """What a measurement comes to: masks, edges of which nothing can be told, and for each edge at
     which a placement drops and none was seen how many decisions that was.
 
-    sizes: the length of an axis, beyond which sharing cannot be told from ALL.
+    sizes: the length of an axis, beyond which sharing cannot be told from ALL. unsteady: a sentence
+    for each edge whose later steps are not as the first.
     """
 
     found: tuple[Finding, ...]
     unmeasured: tuple[Unmeasured, ...]
     silent: Mapping[LayerEdge, Silent]
     sizes: Mapping[str, int]
+    unsteady: tuple[str, ...] = ()
 
 
 def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -> Measurement:
@@ -57,7 +60,10 @@ def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What some draws of one step tell."""
+    """What some draws of one step tell.
+
+    gains: where training and evaluation multiply by one number and nothing drops.
+    """
 
     seen: Sequence[StepReadings]
     batch: int
@@ -65,6 +71,7 @@ class _Sample:
     drafts: tuple[Draft, ...]
     still: Mapping[LayerEdge, EvaluationFactor | None]
     stated: Mapping[LayerEdge, Expected]
+    gains: Mapping[LayerEdge, float]
 
     @classmethod
     def after(
@@ -85,7 +92,13 @@ class _Sample:
             # How CARRY stands in evaluation hangs on CELL's sharing over time, which comes later.
             one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
             still = evaluation_factors(one, [draft.finding({}) for draft in drafts])
-        return cls(seen, batch, found, drafts, still, stated)
+        gains = {
+            draft.place: at.value
+            for draft in drafts
+            if (at := still.get(draft.place)) is not None and _is_gain(draft, at)
+        }
+        drafts = tuple(draft for draft in drafts if draft.written or draft.place not in gains)
+        return cls(seen, batch, found, drafts, still, stated, gains)
 
     @property
     def poor(self) -> bool:
@@ -146,16 +159,17 @@ class _Sample:
                 values = _decisions(place, self.factors.by_edge[place], want)
                 known = values[~np.isnan(values)]
                 kept = float(np.median(known)) if known.size else None
+                if kept is not None:
+                    kept /= self.gains.get(place, 1.0)
                 found[place] = Silent(known.size, kept)
         return found
 
     def measured(self, subject: Subject) -> Measurement:
         """The whole, sharing over time included."""
-        timed = {}
-        if self.drafts:
-            timed = over_time(
-                subject, {draft.place: draft for draft in self.drafts}, self.factors.by_edge
-            )
+        drafts = {draft.place: draft for draft in self.drafts}
+        windows = Windows(subject, drafts, self.factors.by_edge)
+        timed = over_time(windows, drafts) if drafts else {}
+        changing = unsteady(subject, self.seen, self.factors.by_edge, drafts, windows)
         still = self.still
         if any(draft.place.edge is Edge.CARRY for draft in self.drafts):
             one = read_step(subject, next(mask_draws(subject, time=1, batch=BATCH)), training=False)
@@ -169,7 +183,14 @@ class _Sample:
             "unit": min(subject.hidden, subject.inputs),
             "source": subject.hidden,
         }
-        return Measurement(found, unmeasured, self.silent(), sizes)
+        return Measurement(found, unmeasured, self.silent(), sizes, changing)
+
+
+def _is_gain(draft: Draft, still: EvaluationFactor) -> bool:
+    """Whether a factor is one number in training and in evaluation, as of `x * sqrt(d)`."""
+    if draft.written or draft.place.hold or draft.dropped != 0 or not draft.kept:
+        return False
+    return abs(still.value / draft.kept - 1.0) <= EXACT + ERRORS * still.error
 
 
 def _unheard(want: Expected, silent: Silent | None) -> bool:
@@ -188,18 +209,23 @@ def apart(
     every: Sequence[Finding], silent: Mapping[LayerEdge, Silent], subject: Subject
 ) -> tuple[tuple[Finding, ...], tuple[Unmeasured, ...]]:
     """Findings, and edges of which the same numbers tell nothing."""
-    top, hidden = subject.layers - 1, subject.sequence_hidden
     found, unmeasured = [], []
     for one in every:
-        if hidden and one.layer == top and one.fill is Fill.HOLD and one.edge in _STATES:
+        hidden = subject.upward_hidden(one.layer)
+        if hidden and one.fill is Fill.HOLD and one.edge in _STATES:
             why = f"a state is held with rate {one.rate:.3f}; whether that goes up is not seen: "
-            unmeasured += [Unmeasured(edge, top, why + hidden) for edge in _STATES]
+            unmeasured += [Unmeasured(edge, one.layer, why + hidden) for edge in _STATES]
         elif one.kept == 0.0 and one.fill is Fill.ZERO and not one.written:
             unmeasured.append(Unmeasured.dead(one.edge, one.layer, one.evaluation))
         else:
             found.append(one)
-    if hidden:
-        unmeasured.append(Unmeasured(Edge.OUTPUT, top, hidden))
+    if subject.sequence_hidden:
+        unmeasured.append(Unmeasured(Edge.OUTPUT, subject.layers - 1, subject.sequence_hidden))
+    unmeasured += [
+        Unmeasured(edge, layer, why)
+        for (layer, kind), why in subject.unread.items()
+        for edge in _read_through(layer, kind)
+    ]
     there = {(one.edge, one.layer) for one in (*found, *unmeasured)}
     unmeasured += [
         Unmeasured(place.edge, place.layer, "no value of it was seen")
@@ -207,6 +233,13 @@ def apart(
         if not one.decisions and (place.edge, place.layer) not in there
     ]
     return tuple(found), tuple(unmeasured)
+
+
+def _read_through(layer: int, kind: str) -> Edge:
+    """The edges that show in what a layer's gates read."""
+    if kind == "weight_hh":
+        return Edge.RECURRENT | Edge.WEIGHT
+    return Edge.INTERLAYER if layer else Edge.INPUT
 
 
 _STATES = Edge.HIDDEN | Edge.RECURRENT

@@ -31,6 +31,11 @@ Array = NDArray[np.float64]
 SIGNAL = 1e-5  # values: tanh bends them by a part in 3e10, ten thousandfold ones by a thousandth
 RISE = 1e-8  # what a raised weight adds to z: changes of second order are lost in rounding
 DEAD = 1e-9  # smaller than this part of what was sent: nothing came
+# Two factors closer than this part are one: kept values are read to a part in 1e7.
+CLOSE = 2e-5
+# A gate's multiplier is read to 3e-8 of what was sent in full: what was sent more faintly than this
+# part would not be read to CLOSE.
+FAINT = 5e-3
 
 SHUT, FORWARD_OUTPUT, OPEN = -40.0, 0.0, 40.0  # sigmoid: 0, 1/2 and 1 to the last bit
 WRITE = float(np.arctanh(SIGNAL))  # the bias at which g is SIGNAL
@@ -93,7 +98,18 @@ def _relative(before: Tensor, after: Tensor, old: float) -> Array:
     value, raised = before.numpy(), after.numpy()
     seen = (abs(value) > DEAD * SIGNAL) & (abs(value - old) > DEAD * SIGNAL)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(seen, cleaned((raised - value) / value, RISE), np.nan)
+        return np.where(seen, (raised - value) / value, np.nan)
+
+
+def multiplier(z: Array, sent: Array | float = 1.0) -> Array:
+    """What a gate read of a rise in z, by what was sent; NaN where that was too faint.
+
+    All gates read one multiplier as one: none is nothing to one gate and something to another.
+    """
+    read = z / RISE
+    read = np.where(abs(read) < CLOSE / 2.0, 0.0, read)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(abs(np.nan_to_num(sent)) < FAINT, np.nan, read / sent)
 
 
 def ratio(value: Array, sent: Array) -> Array:
@@ -173,17 +189,22 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
                     # What the layer below wrote rose with what it read.
                     sent = np.roll(part(raised.s_LBH[layer - 1]), -above, axis=-1)
                 if layer and (gate, above) == (0, 0):
-                    unsent[layer - 1] = (sent == 0.0) & (np.nan_to_num(z[layer]) != 0.0)
+                    heard = np.nan_to_num(multiplier(z[layer])) != 0.0
+                    unsent[layer - 1] = (
+                        (sent == 0.0) & heard & (not subject.upward_hidden(layer - 1))
+                    )
                 if layer == 0 or number < len(shifts(subject, subject.hidden, 1)):
                     shift = above if layer else first
-                    inputs[layer, gate, shift] = ratio(z[layer] / RISE, sent)
+                    read = multiplier(z[layer], sent)
+                    inputs[layer, gate, shift] = _unless_unread(subject, layer, "weight_ih", read)
         base = call(gates, h0=SIGNAL, c0=c0)
         for shift in shifts(subject, subject.hidden, 1, 3):
             weight = reader(subject, gate, subject.hidden, shift, RISE / SIGNAL)
             weights = {(layer, "weight_hh"): weight for layer in range(subject.layers)}
             z = z_change(base, call(gates, weights, h0=SIGNAL, c0=c0), gate, h0=SIGNAL, c0=c0)
             for layer in range(subject.layers):
-                recurrent[layer, gate, shift] = z[layer] / RISE
+                read = multiplier(z[layer])
+                recurrent[layer, gate, shift] = _unless_unread(subject, layer, "weight_hh", read)
     return StepReadings(
         width=subject.inputs,
         carried_c=part(carried.c_LBH),
@@ -201,6 +222,10 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
         kept_up=_kept_upward(subject, draw, training=training),
         unsent=unsent,
     )
+
+
+def _unless_unread(subject: Subject, layer: int, kind: str, read: Array) -> Array:
+    return np.full_like(read, np.nan) if (layer, kind) in subject.unread else read
 
 
 def _shift_pairs(subject: Subject) -> list[tuple[int, int]]:
@@ -225,5 +250,6 @@ def _kept_upward(subject: Subject, draw: MaskDraw, *, training: bool) -> dict[in
         raised = subject.call(
             draw, Setting(gates, {(layer, "weight_ih"): weight}, h0=h0), training=training
         )
-        found[layer] = z_change(base, raised, 0, h0=0.0, c0=0.0)[layer] / RISE
+        read = multiplier(z_change(base, raised, 0, h0=0.0, c0=0.0)[layer])
+        found[layer] = _unless_unread(subject, layer, "weight_ih", read)
     return found

@@ -4,6 +4,7 @@ Shapes: T time, B batch, D input, H hidden, L layers.
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from ablate.auditing.wrappers import FORWARD_WITH_STATE, LOOP, STATE, looped, sh
 from ablate.errors import AblateError
 
 _TIME, _BATCH = 2, 3  # of the first call: unequal, so that layouts differ in shape
+_STATES = {"state", "states", "hx", "h", "c", "hc", "h0", "c0", "h_0", "c_0", "hidden", "cell"}
 _REGISTERED = ("_parameters", "_buffers", "_modules")  # what a module holds by torch's own rules
 
 
@@ -177,8 +179,8 @@ def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str
             "one that was not called yet"
         )
     missing = (
-        f"{start}this module would not: {said[0]}. What is missing is a state that goes in and "
-        "comes out: its forward begins from (h, c), zeros by default, and returns (y, (h, c)). "
+        f"{start}this module would not: {_telling(said)}. What is missing is a state that goes in "
+        "and comes out: its forward begins from (h, c), zeros by default, and returns (y, (h, c)). "
     )
     cells = [name for name, each in subject.module.named_modules() if _is_stock_cell(each)]
     if len(cells) == 1:
@@ -186,6 +188,13 @@ def _refusal(subject: Subject, said: list[str], batch_first: bool | None) -> str
             f"{missing}Its loop, with your masks where they stand in it: {shown(looped(cells[0]))}"
         )
     return f"{missing}Where it does both in another form: {shown(STATE)}"
+
+
+def _telling(said: list[str]) -> str:
+    """The first refusal; that of a call with x alone where it misses what is no state."""
+    lacks = [one for one in said if "required positional argument" in one]
+    named = {name for one in lacks for name in re.findall(r"'(\w+)'", one)}
+    return lacks[0] if lacks and not named & _STATES else said[0]
 
 
 def _held_tensors(module: nn.Module) -> list[str]:
@@ -197,7 +206,8 @@ def _held_tensors(module: nn.Module) -> list[str]:
                 continue
             inside = value.values() if isinstance(value, dict) else value
             some = inside if isinstance(value, dict | list | tuple) else (inside,)
-            if any(isinstance(one, Tensor) for one in some):
+            # torch's own LSTM keeps its parameters in a list as well.
+            if any(isinstance(one, Tensor) and not isinstance(one, nn.Parameter) for one in some):
                 held.append(f"{path}.{name}".lstrip("."))
     return held
 

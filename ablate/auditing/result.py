@@ -102,7 +102,7 @@ class Audit:
                 _rate(finding),
                 _changes(finding),
                 _shared(finding),
-                finding.scale,
+                _scale(finding),
                 f"{finding.seen:,}",
             )
         for one in self.unmeasured:
@@ -113,6 +113,13 @@ def _rate(finding: Finding) -> str:
     """A rate and its standard error in as many figures as the error has two of."""
     figures = next((n for n in (3, 5, 7) if finding.error >= 0.5 * 10.0**-n), 9)
     return f"{finding.rate:.{figures}f} ± {finding.error:.{figures}f}"
+
+
+def _scale(finding: Finding) -> str:
+    """The scale, and the factor of training and evaluation beside it."""
+    if finding.gain is None or finding.scale not in ("TRAIN", "TEST"):
+        return finding.scale
+    return f"right, x {finding.gain:.4g}"
 
 
 def _what(finding: Finding) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.auditing.edge_factors import CLOSE, first_seen
-from ablate.auditing.probes import Array
+from ablate.auditing.edge_factors import first_seen
+from ablate.auditing.probes import CLOSE, Array
 from ablate.auditing.window_readings import Track
 from ablate.drops import ALL, Extent
 
@@ -55,9 +55,19 @@ def _extent_of(changes: NDArray[np.bool_], due: Array) -> Extent:
     places = [index + 1 for index in np.flatnonzero(changes)]
     step = math.gcd(*places) if places else 0
     quiet = sum(due[index] for index in range(len(due)) if not step or (index + 1) % step)
-    if len(due) and step != 1 and quiet < SURE:
+    if len(due) and step != 1 and (quiet < SURE or _overlooked(due, step)):
         return None
     return step or ALL
+
+
+def _overlooked(due: Array, step: int) -> bool:
+    """Whether groups of fewer than `step` (0: than all) would begin where nobody ever looked."""
+    sizes = range(2, step or len(due) + 1)
+    return any(
+        not any(due[at - 1] for at in range(size, len(due) + 1, size) if not step or at % step)
+        for size in sizes
+        if not step or not step % size
+    )
 
 
 def first_of(values: Array, axis: int, sharing: Extent) -> Array:

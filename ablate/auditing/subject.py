@@ -53,7 +53,8 @@ class MaskDraw:
 class Subject:
     """A module that is an LSTM, in float64: where its parameters are and how it is called.
 
-    sequence_hidden: why y tells nothing of the top layer's units; empty where it does.
+    sequence_hidden: why y tells nothing of the top layer's units; empty where it does. unread: why
+    what gates read tells nothing of the units that they are given, by layer and kind of weights.
     """
 
     module: nn.Module
@@ -64,6 +65,13 @@ class Subject:
     form: CallForm
     gates: Gates = STANDARD
     sequence_hidden: str = ""
+    unread: Mapping[tuple[int, str], str] = field(default_factory=dict)
+
+    def upward_hidden(self, layer: int) -> str:
+        """Why what goes up from a layer is not seen; empty where it is."""
+        if layer == self.layers - 1:
+            return self.sequence_hidden
+        return self.unread.get((layer + 1, "weight_ih"), "")
 
     def silent(self) -> Setting:
         """Every weight and bias zero."""
@@ -140,6 +148,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 def copied_module(module: nn.Module) -> nn.Module:
     """A copy on the CPU in float64; raises AblateError where a module cannot be copied."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise AblateError(
+            "an audit runs a module, and the parameters of this one have no values (device meta); "
+            "give it one that was made on the CPU"
+        )
     try:
         return copy.deepcopy(module).cpu().double()
     except RuntimeError as error:

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from scipy.special import betainc
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, chdtr, chdtrc, gammaln, ndtr, stdtrit
 
 # What chance would do less than once in a million looks is taken for a fact.
 SELDOM: Final = 1e-6
@@ -24,6 +26,38 @@ def refuted(drops: int, decisions: int, rate: float) -> bool:
     return False
 
 
+def spread_refuted(variance: float, count: int, meant: float) -> bool:
+    """Whether the variance of so many values speaks against `meant`: the tails of chi-square."""
+    if meant <= 0.0 or count < 2:
+        return meant <= 0.0 < variance
+    square = count * variance / meant
+    return min(float(chdtr(count - 1, square)), float(chdtrc(count - 1, square))) < SELDOM
+
+
+def few_errors(count: int) -> float:
+    """How much wider than its standard error a mean of few values is, by Student's t."""
+    return float(stdtrit(max(1, count - 1), ndtr(ERRORS))) / ERRORS
+
+
 def unseen(rate: float, decisions: float) -> bool:
     """Whether a rate may well show no drop in so many decisions."""
     return (1.0 - rate) ** decisions >= SELDOM
+
+
+def unlike(drops: int, decisions: int, others: int, of: int) -> bool:
+    """Whether two counts speak against one rate: Fisher's exact test, each tail by itself."""
+    whole, dropped = decisions + of, drops + others
+    least, most = max(0, dropped - decisions), min(dropped, of)
+    counts = np.arange(least, most + 1)
+    log = (
+        _log_choose(of, counts)
+        + _log_choose(decisions, dropped - counts)
+        - _log_choose(whole, np.array(dropped))
+    )
+    chances = np.exp(log)
+    tail = min(chances[counts <= others].sum(), chances[counts >= others].sum())
+    return bool(tail < SELDOM)
+
+
+def _log_choose(many: int, some: NDArray[np.int64]) -> NDArray[np.float64]:
+    return gammaln(many + 1.0) - gammaln(some + 1.0) - gammaln(many - some + 1.0)

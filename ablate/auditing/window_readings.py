@@ -42,15 +42,24 @@ class Track:
 class WindowReadings:
     """A track for each place that is not a held one, and how many steps took the new value.
 
-    taken_c and taken_h: [L, B, H], NaN where something else dropped the value.
+    taken_c and taken_h: [L, B, H], NaN where something else dropped the value. Of the last step
+    alone, as factors of what was sent: written_c, written_s, read (what gate i reads of x or of the
+    layer below) and recalled (of the state before, itself a factor), [L, B, H], and written_y.
     """
 
     tracks: Mapping[LayerEdge, Track]
     taken_c: Array
     taken_h: Array
+    written_c: Array
+    written_s: Array
+    written_y: Array
+    read: Array
+    recalled: Array
 
 
-def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> WindowReadings:
+def read_window(
+    subject: Subject, draw: MaskDraw, *, kept_scale: Array, training: bool = True
+) -> WindowReadings:
     """Look at one draw of a window of T >= 2 steps.
 
     kept_scale: [L], by how much the other masks scale what h takes of its own old value.
@@ -59,7 +68,8 @@ def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> Windo
 
     def call(gates: Mapping[int, Gates], weights: Weights, **signals: Any) -> CallResult:
         made = {layer: probes.biases(subject, own)[layer] for layer, own in gates.items()}
-        return probes.shown_of(subject, subject.call(draw, Setting(made, weights, **signals)))
+        out = subject.call(draw, Setting(made, weights, **signals), training=training)
+        return probes.shown_of(subject, out)
 
     every = range(subject.layers)
     written = call(dict.fromkeys(every, probes.WRITTEN), {})
@@ -74,12 +84,19 @@ def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> Windo
     c, s = (_clean(part.numpy() / probes.SIGNAL) for part in (written.c_LBH, written.s_LBH))
     survived = _clean(2.0**steps * carried.c_LBH.numpy() / probes.SIGNAL)
     survived_s = _clean(2.0**steps * carried.s_LBH.numpy() / probes.SIGNAL)
+    read, recalled = np.full_like(c, np.nan), np.full_like(c, np.nan)
     for layer in every:
         up, reads, read_state = _upward(subject, call, layer)
+        read[layer] = 2.0 * reads[-1]
+        if any(subject.upward_hidden(above) for above in range(layer, subject.layers)):
+            for by_step in (up, reads, read_state):
+                by_step[:-1] = np.nan
         before = up[:-1]
         vertical = Edge.INTERLAYER if layer else Edge.INPUT
         tracks[LayerEdge(vertical, layer)] = Track(reads[-1], reads[:-1])
-        came = np.where(up[-2] == 0.0, np.nan, read_state[-1])
+        came = np.where(np.nan_to_num(up[-2]) == 0.0, np.nan, read_state[-1])
+        # The gate i is half open at every step, so that half of what is sent is recalled.
+        recalled[layer] = 4.0 * came
         tracks[LayerEdge(Edge.RECURRENT, layer)] = Track(came, read_state[:-1])
         tracks[LayerEdge(Edge.WEIGHT, layer)] = Track(came, read_state[:-1])
         tracks[LayerEdge(Edge.UPDATE, layer)] = Track(
@@ -98,6 +115,11 @@ def read_window(subject: Subject, draw: MaskDraw, *, kept_scale: Array) -> Windo
         tracks,
         _halvings(survived / 2.0**steps, np.full(subject.layers, 0.5), steps),
         _halvings(kept, 0.5 * kept_scale, steps),
+        written_c=c,
+        written_s=s,
+        written_y=y[-1],
+        read=read,
+        recalled=recalled,
     )
 
 
@@ -131,7 +153,8 @@ def _upward(
     reads = _rise(base, raised, along, layer)
     if layer:
         sent = _clean(base.s_LBH[layer - 1].numpy() / probes.SIGNAL)
-        reads[-1] = np.where(sent == 0.0, np.nan, reads[-1])
+        faint = abs(sent) < probes.FAINT
+        reads[-1] = np.where(faint, np.nan, reads[-1] / np.where(faint, 1.0, sent))
     return up, reads, _rise(base, recalled, base, layer)
 
 

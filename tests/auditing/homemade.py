@@ -103,12 +103,12 @@ class Variational(nn.Module):
 class WordModel(nn.Module):
     """Words in, logits out, dropout between: the usual language model."""
 
-    def __init__(self, vocabulary=11, hidden=8, layers=2, rate=0.3):
+    def __init__(self, vocabulary=11, hidden=8, layers=2, rate=0.3, inplace=False):
         super().__init__()
         self.encoder = nn.Embedding(vocabulary, hidden)
-        self.rnn = nn.LSTM(hidden, hidden, layers, dropout=rate)
+        self.rnn = nn.LSTM(hidden, hidden, layers, dropout=rate if layers > 1 else 0.0)
         self.decoder = nn.Linear(hidden, vocabulary)
-        self.drop = nn.Dropout(rate)
+        self.drop = nn.Dropout(rate, inplace=inplace)
 
     def forward(self, tokens, state=None):
         y, state = self.rnn(self.drop(self.encoder(tokens)), state)
@@ -126,3 +126,25 @@ class Behind(nn.Module):
     def forward(self, x, state=None):
         y, state = self.lstm(x, state)
         return self.drop(self.behind(y)), state
+
+
+class Before(nn.Module):
+    """Something, dropout on that, and the LSTM that reads it."""
+
+    def __init__(self, before, rate=0.3):
+        super().__init__()
+        self.before, self.drop, self.lstm = before, nn.Dropout(rate), nn.LSTM(6, 8)
+
+    def forward(self, x, state=None):
+        return self.lstm(self.drop(self.before(x)), state)
+
+
+class Calculated(nn.Module):
+    """A function that is no module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)

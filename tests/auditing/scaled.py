@@ -35,7 +35,7 @@ class DropsAt(nn.Module):
 
     def __init__(self, edge: str, how: tuple[float, ...], inputs: int = 5, hidden: int = 8) -> None:
         super().__init__()
-        self.edge, self.how = edge, how
+        self.edge, self.how, self.step = edge, how, 0
         width = 4 * hidden
         self.weight_ih_l0 = nn.Parameter(torch.zeros(width, inputs))
         self.weight_hh_l0 = nn.Parameter(torch.zeros(width, hidden))
@@ -56,7 +56,7 @@ class DropsAt(nn.Module):
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple]:
         (s,), (c,) = state
         ys = []
-        for step in x:
+        for self.step, step in enumerate(x):
             held = len(self.how) == 2
             read = s if held else self.at("RECURRENT", s)
             z = self.at("INPUT", step) @ self.weight_ih_l0.t() + self.bias_ih_l0
@@ -69,3 +69,15 @@ class DropsAt(nn.Module):
             s = self.at("RECURRENT", h, s) if held else h
             ys.append(self.at("OUTPUT", h))
         return torch.stack(ys), (s[None], c[None])
+
+
+class ChangesItsWay(DropsAt):
+    """In one way at the first step of a window, and from `step` on in another."""
+
+    def __init__(self, edge: str, first: tuple[float, ...], later: tuple[float, ...], step: int):
+        super().__init__(edge, first)
+        self.first, self.later, self.since = first, later, step
+
+    def at(self, edge: str, value: Tensor, old: Tensor | None = None) -> Tensor:
+        self.how = self.later if self.step >= self.since else self.first
+        return super().at(edge, value, old)

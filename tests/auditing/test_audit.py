@@ -1,5 +1,8 @@
 """`ablate.audit` finds every mask where it is, and tells wrong placements from right ones."""
 
+import os
+
+import numpy as np
 import pytest
 import torch
 from auditing.field.cached import NeverResetLSTM
@@ -11,6 +14,8 @@ from ablate.auditing.compare import compare
 from ablate.auditing.layer_edges import expected
 from ablate.auditing.measure import Measurement, measure_layers
 from ablate.auditing.recognition import find_subject
+from ablate.auditing.sharing import extent
+from ablate.auditing.tails import few_errors, spread_refuted
 from ablate.compiling import eagerly
 from ablate.drops import ALL, PER_STEP, VARIATIONAL, Drop, Fill, Scale, Sharing
 from ablate.edges import Edge
@@ -79,6 +84,46 @@ def test_an_edge_alone_is_found_with_its_rate_sharing_and_scale(name):
         assert {"update", "unit"} <= set(seen)
         if edge is not Edge.WEIGHT:
             assert {"time", "batch"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        # A mask that all rows and units share is one on the state that every row shares.
+        pytest.param(Placement({Edge.WEIGHT: Drop(0.5, Sharing(unit=ALL))}), id="weight-or-state"),
+        # What came through CELL before is dropped by UPDATE now and then.
+        pytest.param(
+            Placement(
+                {
+                    Edge.UPDATE: Drop(0.2, Sharing(time=2)),
+                    Edge.CELL: Drop(0.5, Sharing(time=3)),
+                }
+            ),
+            id="bursts-behind-bursts",
+        ),
+    ],
+)
+def test_what_looks_like_another_mask_agrees(placement):
+    """Each was once a false disagreement of ablate's own module."""
+    found = audit(ablate.LSTM(5, 8, placement=placement, seed=0), placement)
+    assert found.agrees, found
+
+
+def test_groups_are_not_all_where_nobody_looked_between_them():
+    """Of a mask on weights each row reads three sources: pairs of rows show no boundary of twos."""
+    values = np.repeat(np.random.default_rng(0).integers(0, 2, (400, 4)), 2, axis=1)
+    apart = np.where(np.arange(8) < 2, values, np.nan) * 1.0
+    assert extent(values * 1.0, 1) == 2
+    assert extent(apart, 1) is None
+
+
+def test_a_noise_of_few_decisions_is_refuted_by_no_rate():
+    """Two values have any variance, and a mean that chance moves far."""
+    assert not spread_refuted(0.014, 2, 0.25)
+    assert spread_refuted(0.014, 40, 0.25)
+    assert not spread_refuted(0.26, 1000, 0.25)
+    assert few_errors(2) > 1e4
+    assert few_errors(1000) < 1.1
 
 
 OTHERS = {
@@ -182,6 +227,51 @@ def test_what_no_reading_fits_is_refused_with_all_reasons():
     """Torch's own words are among them."""
     with pytest.raises(AblateError, match="takes no tokens"):
         audit(nn.Linear(4, 3))
+
+
+class FromTheSystem(nn.Module):
+    """A mask that no generator makes."""
+
+    def forward(self, x):
+        drawn = np.frombuffer(os.urandom(x.numel()), dtype=np.uint8).reshape(x.shape) % 2
+        return x * torch.from_numpy(drawn).to(x) if self.training else x
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        pytest.param(nn.LSTM(6, 8), {"edge": "INPUT"}, id="edge-by-name"),
+        pytest.param(nn.LSTM(6, 8), {"edge": Edge.INPUT | Edge.OUTPUT}, id="two-edges"),
+        pytest.param(nn.LSTM(6, 8), {"names": ["weight_ih_l0"]}, id="names-in-a-list"),
+        pytest.param(nn.LSTM(6, 8), {"batch_first": "yes"}, id="layout-in-words"),
+        pytest.param(nn.LSTM(6, 8, device="meta"), {}, id="without-values"),
+        pytest.param(FromTheSystem(), {}, id="of-the-system"),
+    ],
+)
+def test_what_is_told_and_given_is_checked(module, told, refused):
+    """Before anything is measured."""
+    with refused(AblateError):
+        audit(module, **told)
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_a_scripted_module_is_refused(refused):
+    """It can be neither copied nor tapped."""
+    with refused(AblateError):
+        audit(torch.jit.script(nn.LSTM(6, 8)))
+
+
+def test_one_unit_is_enough():
+    """Of a net of one unit nothing can be mixed."""
+    assert audit(nn.LSTM(1, 1, 2, dropout=0.4)).disagreements == ()
+
+
+def test_a_largest_norm_of_words_is_no_mask(wording):
+    """A table with `max_norm` shortens its words in place, which is one sentence."""
+    found = audit(nn.Embedding(11, 6, max_norm=0.1))
+    assert found.found == ()
+    (sentence,) = found.disagreements
+    wording(sentence)
 
 
 def test_a_class_is_no_module(refused):

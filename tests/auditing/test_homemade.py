@@ -36,6 +36,8 @@ SHAPES = {
     "batch-first-cells": (CellLoop(), OUTPUT),
     "variational-alone": (Variational(), LOCKED),
     "stock-dropout": (nn.Dropout(0.3), OUTPUT),
+    "stock-dropout-in-place": (nn.Dropout(0.3, inplace=True), OUTPUT),
+    "language-model-in-place": (WordModel(layers=1, inplace=True), INPUT | OUTPUT),
     "language-model": (WordModel(), Placement({Edge.VERTICAL: Drop(0.3)})),
 }
 
@@ -105,6 +107,23 @@ def test_parameters_are_told_by_name(refused):
     assert audit(Two(), INPUT, names={kind: f"one.{kind}" for kind in kinds}).agrees
     with refused(UnknownName, given="one.weight_ih"):
         audit(Two(), names={"weight_ih_l0": "one.weight_ih"})
+
+
+class Masked(nn.Module):
+    """Words and a mask of them, in place of a state."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(5, 6), nn.LSTM(6, 8)
+
+    def forward(self, tokens, mask):
+        return self.lstm(self.embedding(tokens) * mask[..., None])
+
+
+def test_an_argument_that_is_no_state_is_named(refused):
+    """The parameters that torch's own LSTM keeps in a list are no trace of an earlier call."""
+    with refused(AblateError):
+        audit(Masked())
 
 
 class Apart(nn.Module):

@@ -116,6 +116,32 @@ def test_our_own_module_at_a_small_rate_agrees():
     assert {one.scale for one in found.found} == {"TRAIN"}
 
 
+@pytest.mark.parametrize(
+    ("gain", "how", "right"),
+    [
+        pytest.param(6**0.5, RIGHT["train"], True, id="root-of-the-width"),
+        pytest.param(-0.5, RIGHT["test"], True, id="test"),
+        pytest.param(2.5, WRONG["none"], False, id="none"),
+        pytest.param(2.5, WRONG["twice"], False, id="twice"),
+    ],
+)
+def test_a_factor_of_training_and_evaluation_is_no_scale(gain, how, right):
+    """`embedding * sqrt(d)` before a right mask leaves it right, and a wrong one wrong."""
+    rate, kept, still = how(0.4)
+    module = DropsAt("INPUT", (rate, gain * kept, gain * still))
+    found = audit(module, _placement("INPUT", 0.4))
+    assert found.agrees == right, found
+    assert not right or f"x {gain * still:.4g}" in str(found)
+
+
+def test_a_factor_alone_is_no_mask():
+    """Nothing drops, whatever a placement says."""
+    module = DropsAt("INPUT", (0.0, 2.5, 2.5))
+    assert audit(module, Placement()).agrees
+    (sentence,) = audit(module, _placement("INPUT", 0.4)).disagreements
+    assert "nothing drops" in sentence
+
+
 def test_tails_are_exact():
     """Ten of ten at one in ten is 1e-10; what none, one and all rule out needs no table."""
     assert refuted(10, 10, 0.1)

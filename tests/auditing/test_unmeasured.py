@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from auditing.homemade import Behind
+from auditing.homemade import Before, Behind, Calculated
 from torch import nn
 
 from ablate.auditing import audit
@@ -74,6 +74,56 @@ def test_an_output_behind_something_else_is_not_measured(behind, wording):
 def test_a_function_of_each_unit_is_seen_through():
     """tanh is a line for small values."""
     assert audit(Behind(nn.Tanh()), OUTPUT).agrees
+
+
+INPUT = Placement({Edge.INPUT: Drop(0.3)})
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(nn.Linear(6, 6), id="matrix-and-bias"),
+        pytest.param(nn.Linear(6, 6, bias=False), id="matrix"),
+        pytest.param(nn.LayerNorm(6), id="layer-norm"),
+        pytest.param(Calculated(lambda x: 3.0 * x + 1.0), id="bias"),
+        pytest.param(Calculated(torch.square), id="bent"),
+        pytest.param(Calculated(lambda x: x * torch.arange(1.0, 7.0).to(x)), id="gains"),
+    ],
+)
+def test_an_input_behind_something_else_is_not_measured(before, wording):
+    """A matrix or a bias in front of the layers is no mask, and hides the one that acts there."""
+    found = audit(Before(before), INPUT)
+    assert found.disagreements == found.found == ()
+    assert not found.agrees
+    (one,) = found.unmeasured
+    assert one.edge is Edge.INPUT
+    wording(one.why)
+
+
+class Stacked(nn.Module):
+    """Two LSTMs of one layer with something between them, and dropout on that."""
+
+    def __init__(self, between):
+        super().__init__()
+        self.low, self.between, self.top = nn.LSTM(6, 8), between, nn.LSTM(8, 8)
+
+    def forward(self, x):
+        y, _ = self.low(x)
+        return self.top(nn.functional.dropout(self.between(y), 0.3, self.training))[0]
+
+
+def test_a_matrix_between_layers_hides_what_stands_there():
+    """As one in front of them does; without it the mask is found."""
+    names = {
+        f"{kind}_l{layer}": f"{which}.{kind}_l0"
+        for layer, which in enumerate(("low", "top"))
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    placement = Placement({Edge.INTERLAYER: Drop(0.3)})
+    assert audit(Stacked(nn.Identity()), placement, names=names).agrees
+    found = audit(Stacked(nn.Linear(8, 8)), placement, names=names)
+    assert found.disagreements == found.found == ()
+    assert [(one.edge, one.layer) for one in found.unmeasured] == [(Edge.INTERLAYER, 1)]
 
 
 class Residual(nn.Module):

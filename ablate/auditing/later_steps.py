@@ -138,9 +138,9 @@ def _differing(
         return f"{names} at layer {layer}", *laws
 
     vertical = (_vertical(layer),)
-    # A cell that is held shows what was read a step before, when another value was sent.
-    mistimed = layer > 0 and (layer in held or layer - 1 in held)
-    if not mistimed and (laws := differ(vertical, exact=layer not in held)):
+    # What is held shows what was read a step before, when another value was sent, or nothing.
+    mistimed = layer in held or layer - 1 in held
+    if not mistimed and (laws := differ(vertical)):
         yield told(vertical, laws)
     if laws := differ((Edge.OUTPUT,), exact=layer not in held):
         yield told((Edge.OUTPUT,), laws)

@@ -31,14 +31,16 @@ def count(call):
         return call(*args, **kwargs)
     return counted
 
+same = dict.fromkeys(("precision", "corpus", "corpus_digest", "net", "recipe"), "x") | {"seed": 1}
+store = Store.of(Path(sys.argv[1]), "study", "quick")
+# As a run does, before its first trial.
+name = same | {"strategy": "s", "arguments": "{}", "label": "s", "position": 0, "baseline": False}
+store.write_cells([name | {"key": key} for key in ("a1", "b2", "c3")])
 write = pq.write_table
 pq.write_table, os.fsync, os.replace = count(write), count(os.fsync), count(os.replace)
-store = Store.of(Path(sys.argv[1]), "study", "quick")
 for key in ("a1", "b2", "c3"):
-    trial = dict.fromkeys(
-        ("pair_key", "placement", "precision", "corpus", "corpus_digest", "net", "recipe"), "x"
-    )
-    trial |= {"key": key, "attempt": 1, "status": "ok", "seed": 1, "semantics": 1}
+    trial = same | {"pair_key": "x", "placement": "x"}
+    trial |= {"key": key, "attempt": 1, "status": "ok", "semantics": 1}
     tokens = {"valid": np.full(50, -2.0, np.float32)}
     store.write(trial | {"ablate_version": "0"}, [{"epoch": 1}, {"epoch": 2}], tokens)
     print(key, flush=True)
@@ -91,5 +93,5 @@ def test_killed_at_any_point_it_holds_whole_attempts(
     orphans = store.sweep()
     assert not {attempt.key for attempt in orphans} & set(held)
     left = [path for path in store.folder.rglob("*") if path.is_file()]
-    assert len(left) == 3 * len(held)
+    assert len(left) == 3 * len(held) + 1
     assert sorted(store.committed()) == held

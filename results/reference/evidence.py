@@ -33,6 +33,7 @@ SOURCES = {
     "placement-factorial": ("placement", "factorial"),
     "placement-without": ("placement", "without"),
     "placement-map": ("placement", "map"),
+    "placement-edges": ("placement", "edges"),
     "placement-medium": ("placement", "medium"),
     "cells": ("cells", "quick"),
     "zaremba2014-small": ("zaremba2014", "small"),

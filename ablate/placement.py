@@ -49,7 +49,7 @@ class Placement(Mapping[Edge, Drop]):
         self._schedule = schedule if live else CONSTANT
 
     def __getitem__(self, edge: Edge) -> Drop:
-        if isinstance(edge, Edge) and len(edge) != 1:
+        if isinstance(edge, Edge) and len(edge) > 1:
             mend = "`placement & edges` has the drops of a union"
             raise WrongValue("a placement's lookup", "one edge", edge.label, mend=mend)
         return self._drops[edge]

@@ -132,7 +132,7 @@ def test_how_deep_each_drop_reaches(edge, drop, training, evaluation, mode):
 )
 def test_a_plan_says_why(edges, device, path, reason):
     """The path follows from the edges and from what was measured on the device."""
-    made = plan(Placement({edges: Drop(0.5)}), 2, device=device)
+    made = plan(Placement(dict.fromkeys(edges, Drop(0.5))), 2, device=device)
     assert (made.path, made.reason) == (path, reason)
     assert [reached.edge for reached in made.reaches] == list(edges)
 

@@ -29,7 +29,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Latin-1 lacks what cp1252 lacks, and a few signs more.
 @pytest.mark.parametrize(
-    "encoding", ["ascii", "cp1252", pytest.param("latin-1", marks=pytest.mark.slow)]
+    "encoding",
+    ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cp1252", "latin-1"))],
 )
 def test_a_terminal_without_unicode_shows_stand_ins(results: Path, encoding: str) -> None:
     """A multiplication sign is an x where there is none, and a table's rule is made of dashes."""

@@ -35,7 +35,13 @@ def _own(placement: Placement, layers: int = 2):
     return ablate.LSTM(5, 8, layers, placement=placement - elsewhere, seed=4)
 
 
-@pytest.mark.parametrize(("name", "layers"), STRATEGIES.items())
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        pytest.param(*each, marks=() if each[0] == "semeniuta2016" else pytest.mark.slow)
+        for each in STRATEGIES.items()
+    ],
+)
 def test_every_strategy_is_the_placement_that_it_says(name, layers):
     """The engine's module agrees with the placement that it runs, words aside."""
     placement = get(name).place()
@@ -99,6 +105,7 @@ def test_an_edge_alone_is_found_with_its_rate_sharing_and_scale(name):
                     Edge.CELL: Drop(0.5, Sharing(time=3)),
                 }
             ),
+            marks=pytest.mark.slow,
             id="bursts-behind-bursts",
         ),
     ],

@@ -12,6 +12,7 @@ EVERY = (*SUBJECTS, *WORDS)
 MEANT = meant(EVERY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEANT)
 def test_a_module_as_it_was_meant_agrees(name):
     """A correct module is its placement, and no law is broken."""

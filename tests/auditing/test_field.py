@@ -67,6 +67,7 @@ def test_evaluation_is_that_of_the_placement(subject):
         assert torch.allclose(one, other, rtol=0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 @each_correct
 def test_moments_in_training_are_those_of_the_placement(subject):
     """Means and products of all that comes out agree with the engine's, over many draws.

@@ -82,6 +82,7 @@ def test_a_held_value_without_its_mean_in_evaluation_disagrees(edge, rate, how):
     assert found.agrees == (rate == 0.5 and how != "none")
 
 
+@pytest.mark.slow
 def test_without_a_placement_too_few_drops_leave_a_scale_undecided():
     """A right scale at 5e-5 might be one that is applied twice: no law is broken, none is held."""
     found = audit(DropsAt("OUTPUT", RIGHT["train"](5e-5)))
@@ -93,6 +94,7 @@ def test_without_a_placement_too_few_drops_leave_a_scale_undecided():
     assert "no law is broken; not everything was decided" in str(found)
 
 
+@pytest.mark.slow
 def test_a_drop_that_no_sample_shows_is_neither_there_nor_missing():
     """At 1e-6 nothing need drop; what is kept tells a TRAIN scale from none at 1e-4 already."""
     silent = DropsAt("HIDDEN", (0.0, 1.0, 1.0))

@@ -1,10 +1,9 @@
-"""How surely a count speaks against a rate: exact tails of the binomial distribution."""
+"""How surely counts speak against a rate: exact tails of binomial, hypergeometric and chi-square."""
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betainc, chdtr, chdtrc, gammaln, ndtr, stdtrit
+from scipy.special import betainc, chdtr, chdtrc, ndtr, stdtrit
+from scipy.stats import hypergeom
 
 # What chance would do less than once in a million looks is taken for a fact.
 SELDOM: Final = 1e-6
@@ -46,18 +45,6 @@ def unseen(rate: float, decisions: float) -> bool:
 
 def unlike(drops: int, decisions: int, others: int, of: int) -> bool:
     """Whether two counts speak against one rate: Fisher's exact test, each tail by itself."""
-    whole, dropped = decisions + of, drops + others
-    least, most = max(0, dropped - decisions), min(dropped, of)
-    counts = np.arange(least, most + 1)
-    log = (
-        _log_choose(of, counts)
-        + _log_choose(decisions, dropped - counts)
-        - _log_choose(whole, np.array(dropped))
-    )
-    chances = np.exp(log)
-    tail = min(chances[counts <= others].sum(), chances[counts >= others].sum())
-    return bool(tail < SELDOM)
-
-
-def _log_choose(many: int, some: NDArray[np.int64]) -> NDArray[np.float64]:
-    return gammaln(many + 1.0) - gammaln(some + 1.0) - gammaln(many - some + 1.0)
+    given = decisions + of, drops + others, of
+    tails = hypergeom.cdf(others, *given), hypergeom.sf(others - 1, *given)
+    return float(min(tails)) < SELDOM

@@ -1,4 +1,4 @@
-"""How surely counts speak against a rate: exact tails of binomial, hypergeometric and chi-square."""
+"""How surely counts speak against a rate: exact tails of their distributions."""
 
 from typing import Final
 

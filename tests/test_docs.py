@@ -1,9 +1,6 @@
 """What README and `docs/` show is what there is: commands, edges, columns, objects, links."""
 
 import re
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -158,20 +155,3 @@ def test_the_reference_has_every_public_object_once():
     assert "| `masks(edge, *, time=None, " in expanded
     # An address in memory would be another one in the next build.
     assert " at 0x" not in expanded
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(find_spec("mkdocs") is None, reason="needs the extra `docs`")
-def test_the_site_builds(tmp_path: Path):
-    """`make docs`: a page that is missing, or a link into nothing, ends it."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    html = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.html")}
-    assert {"index.html", "reference/objects.html", "why/engine.html"} <= set(html)
-    # It is read without a network: no script, style or font comes from elsewhere.
-    for name, path in html.items():
-        loaded = re.findall(
-            r"<(?:script|link|img)[^>]* (?:src|href)=\"?([^\" >]*)", path.read_text()
-        )
-        assert not [each for each in loaded if "//" in each], name

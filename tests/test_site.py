@@ -21,12 +21,14 @@ pytestmark = [
 ]
 
 # A page of each kind: home with its figure, commands and a table, tables wider than a telephone,
-# Python, options, equations.
+# Python, equations, links whose
+# text is code, options.
 PAGES = (
     "index.html",
     "guide/running.html",
     "guide/your-model.html",
     "guide/cells.html",
+    "guide/reviewers.html",
     "evidence/bugs.html",
     "reference/commands.html",
     "reference/objects.html",

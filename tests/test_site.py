@@ -21,8 +21,7 @@ pytestmark = [
 ]
 
 # A page of each kind: home with its figure, commands and a table, tables wider than a telephone,
-# Python, equations, links whose
-# text is code, options.
+# Python, equations, links whose text is code, options.
 PAGES = (
     "index.html",
     "guide/running.html",

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -110,10 +109,9 @@ def look_of(placement: str) -> dict[str, Any]:
 
 def draw_seeds(axes: Axes, x: Numbers, y: Numbers, placement: str) -> None:
     """Draw one pale point a seed."""
-    sns.scatterplot(
-        x=np.asarray(x), y=np.asarray(y), s=20, alpha=0.5, edgecolor=PAPER, linewidth=0.4,
-        zorder=3, ax=axes, **look_of(placement),
-    )  # fmt: skip
+    axes.scatter(
+        x, y, s=20, alpha=0.5, edgecolor=PAPER, linewidth=0.4, zorder=3, **look_of(placement)
+    )
 
 
 def draw_mean(axes: Axes, x: float, y: float, placement: str, *, far: bool = False) -> None:

@@ -4,7 +4,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -102,14 +101,11 @@ def _draw_finished(panel: Axes, curves: pd.DataFrame) -> None:
         return
     # A curve of few epochs is hardly a line.
     dot = "." if curves["epoch"].max() <= 3 else None
+    means = curves.groupby("epoch")[[*_SPLITS]].agg(gmean)
     for split, colour in _SPLITS.items():
         seeds = curves.pivot(index="epoch", columns="key", values=split)
         panel.plot(seeds.index, seeds, color=colour, lw=0.6, alpha=0.6, zorder=2)
-        sns.lineplot(
-            curves, x="epoch", y=split, estimator=gmean, errorbar=None, color=colour, lw=1.4,
-            marker=dot, zorder=3, ax=panel,
-        )  # fmt: skip
-    means = curves.groupby("epoch")[[*_SPLITS]].agg(gmean)
+        panel.plot(means.index, means[split], color=colour, lw=1.4, marker=dot, zorder=3)
     panel.fill_between(
         means.index, means["train"], means["valid"], color=FAINT, alpha=0.13, lw=0, zorder=1
     )

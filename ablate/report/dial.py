@@ -4,7 +4,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -116,8 +115,7 @@ def _strip_axis(panel: Axes, curves: list[Curve]) -> None:
 
 
 def _draw(panel: Axes, curve: Curve) -> None:
-    x, y = curve.points.T
-    sns.lineplot(x=x, y=y, color=curve.colour, errorbar=None, ax=panel, zorder=2)
+    panel.plot(*curve.points.T, color=curve.colour, zorder=2)
     seeds = curve.seeds
     draw_seeds(panel, seeds[:, 0], seeds[:, 1], curve.placement)
     for x, (_, row) in zip(curve.x, curve.rows.iterrows(), strict=True):

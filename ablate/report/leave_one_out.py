@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -188,9 +187,9 @@ def _draw_row(axes: Axes, row: pd.Series, y: float, end: float) -> None:
         return
     values = np.minimum(row[_VALUES], end)
     far = bool((np.array(row[_VALUES]) > end).any())
-    sns.scatterplot(
-        x=values, y=np.full(len(values), y), s=20, alpha=0.45, color=VALID, edgecolor=PAPER,
-        linewidth=0.4, zorder=3, ax=axes,
+    axes.scatter(
+        values, np.full(len(values), y), s=20, alpha=0.45, color=VALID, edgecolor=PAPER,
+        linewidth=0.4, zorder=3,
     )  # fmt: skip
     ends = (row["difference_low"], row["difference_high"])
     if np.isfinite(ends).all() and not far:

@@ -107,11 +107,13 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def settle(figure: Figure) -> None:
     """Fix the layout, so that what is measured in pixels stays true and no file lays out anew."""
-    if figure.get_layout_engine() is not None:
+    engine = figure.get_layout_engine()
+    if engine is not None:
         # Ticks are chosen for the axes as they were before; the second time they fit.
-        figure.draw_without_rendering()
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        engine.execute(figure)
+        engine.execute(figure)
+        # Not "none", which leaves an engine that does nothing, and with it one more drawing a file.
+        figure.set_layout_engine(None)
 
 
 def lacking(text: str) -> list[str]:

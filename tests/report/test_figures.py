@@ -29,7 +29,7 @@ from ablate.report.numbers import signed
 from ablate.report.paired import paired_differences, paired_rows
 from ablate.report.placements import gap_by_placement
 from ablate.report.statistics import Summary
-from ablate.report.style import png, svg
+from ablate.report.style import TRAIN, VALID, png, svg
 from ablate.report.sweeps import curves_of, side_by_side, spotlight, without_dial
 from ablate.report.table import make_table
 from ablate.report.tradeoff import tradeoff
@@ -244,6 +244,24 @@ def test_a_diverged_trial_is_marked(three_seeds: Path):
     assert panel.get_ylim()[0] < cross.get_ydata()[0] < panel.get_ylim()[1]
     labels = [text.get_text() for text in figure.legends[0].texts]
     assert labels[-1] == "diverged"
+
+
+def test_the_mean_of_curves_is_that_of_their_losses(three_seeds: Path):
+    """Perplexities are averaged as nats are, on a logarithmic axis too."""
+    figure = draw("learning_curves", three_seeds)
+    panel = next(axes for axes in figure.axes if axes.get_title("left") == "none")
+    assert panel.get_yscale() == "log"
+    for colour in (TRAIN, VALID):
+        thin, [mean] = (
+            [
+                line.get_ydata()
+                for line in panel.lines
+                if (line.get_color(), line.get_linewidth()) == (colour, width)
+            ]
+            for width in (0.6, 1.4)
+        )
+        assert len(thin) == 3
+        np.testing.assert_allclose(mean, np.exp(np.log(thin).mean(axis=0)), rtol=1e-9)
 
 
 def test_all_diverged(write_few: Callable[..., Store], tmp_path: Path):

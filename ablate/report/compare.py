@@ -7,70 +7,29 @@ seeds.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 import pandas as pd
 
-from ablate.errors import AblateError, did_you_mean
-from ablate.report.columns import Column, Entry, measured
-from ablate.report.combination import COMBINATION, Combination, split
+from ablate.report.combination import Combination
 from ablate.report.escape import markdown
-from ablate.report.frame import read_cells, read_epochs, read_trials
 from ablate.report.grid import csv_of
 from ablate.report.names import names_of
-from ablate.report.numbers import MINUS, NOTHING, PLUS_MINUS, perplexity, signed
-from ablate.report.order import BySeed, agreement, ranks
+from ablate.report.order import agreement
 from ablate.report.panel import Panel
-from ablate.report.statistics import PLACEMENT, Summary, seed_mean
+from ablate.report.side_by_side import panel_of
+from ablate.report.sides import (
+    MACHINE,
+    Side,
+    in_common,
+    listed,
+    named,
+    nothing_in_common,
+    pairs_of,
+    sides_of,
+)
 from ablate.report.telling import differing
-from ablate.report.tuned import is_tuned, shown
-from ablate.report.unpaired import Change, welch
-from ablate.stages import SEARCH, THEN
 from ablate.status import Status
 from ablate.store import Store, left_out, unnamed
-
-METRIC: Final = "valid_ppl"
-
-# Trials of one key are the same to the bit where these are the same.
-_MACHINE: Final = ["device", "cpu", "platform", "torch_version", "ablate_version"]
-# In the place of a search's arguments, which are whatever validation chose.
-_TUNED: Final = "tuned"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """One combination of a store, and its trials: those of a search under the search's name."""
-
-    name: str
-    store: Store
-    part: Combination
-    trials: pd.DataFrame
-
-    @property
-    def title(self) -> str:
-        """`A: placement (quick) in results: ptb-tenth, LSTM 2 × 200, fp32, last epoch`."""
-        where = f"{self.store.study} ({self.store.profile}) in {self.store.folder.parents[1]}"
-        return f"{self.name}: {where}: {self.part.name}, {self.part.headline} epoch"
-
-    @property
-    def finished(self) -> pd.DataFrame:
-        """The trials that ended well."""
-        return self.trials[self.trials["status"] == Status.OK]
-
-    @property
-    def labels(self) -> dict[tuple[str, str], str]:
-        """The label of each placement that has a finished trial, in the order of the study."""
-        rows = self.finished.sort_values("position", kind="stable")
-        return {
-            (strategy, arguments): str(label)
-            for strategy, arguments, label in rows[[*PLACEMENT, "label"]].itertuples(index=False)
-        }
-
-    def by_seed(self, placement: tuple[str, str]) -> BySeed:
-        """The perplexity of each finished seed of a placement."""
-        rows = self.finished
-        own = rows[(rows["strategy"] == placement[0]) & (rows["arguments"] == placement[1])]
-        return dict(zip(own["seed"].astype(int), own[METRIC].astype(float), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,15 +100,15 @@ def compare(
     has a finished trial on both sides.
     """
     stores = (a.whole(), b.whole())
-    every = [_sides(name, store) for name, store in zip("AB", stores, strict=True)]
+    every = [sides_of(name, store) for name, store in zip("AB", stores, strict=True)]
     sides = [
-        _named(own, wanted) if wanted else own
+        named(own, wanted) if wanted else own
         for own, wanted in zip(every, combinations, strict=True)
     ]
-    pairs = _pairs(*sides)
-    common = [(first, second) for first, second in pairs if _common(first, second)]
+    pairs = pairs_of(*sides)
+    common = [(first, second) for first, second in pairs if in_common(first, second)]
     if not common:
-        raise _nothing_in_common(*pairs[0])
+        raise nothing_in_common(*pairs[0])
     notes = [
         f"{name}: {note}"
         for name, store in zip("AB", stores, strict=True)
@@ -160,228 +119,19 @@ def compare(
     return Compared(compared, (*notes, *_alone(sides, common)))
 
 
-def _sides(name: str, store: Store) -> list[Side]:
-    """The combinations of a store that have a trial."""
-    cells = read_cells(store)
-    parts = split(read_trials(store, cells), read_epochs(store), cells)
-    return [Side(name, store, part, _trials(part)) for part in parts if len(part.trials)]
-
-
-def _trials(part: Combination) -> pd.DataFrame:
-    """The trials of the main table, and those that the study file does not ask for.
-
-    Of a search the later seeds of what it chose, and none of those on which it chose.
-    """
-    view = shown(part)
-    chosen = view.trials["stage"] == THEN
-    trials = view.trials.assign(
-        strategy=view.trials["strategy"].where(~chosen, view.trials["label"]),
-        arguments=view.trials["arguments"].where(~chosen, _TUNED),
-    )
-    if len(view.others):
-        trials = pd.concat([trials, view.others])
-    kept = trials[trials["stage"] != SEARCH]
-    return kept.drop_duplicates([*PLACEMENT, "seed", "key"])
-
-
-def _named(sides: Sequence[Side], wanted: str) -> list[Side]:
-    """The side whose combination is called `wanted`, or has that in its name."""
-    names = {side.part.name: side for side in sides}
-    slugs = {side.part.slug: side for side in sides if side.part.slug}
-    exact = names.get(wanted) or slugs.get(wanted)
-    word = wanted.casefold()
-    found = (
-        [exact]
-        if exact
-        else [s for s in sides if word in s.part.name.casefold() or word in s.part.slug]
-    )
-    if len(found) == 1:
-        return found
-    which = "no combination is" if not found else f"{len(found)} combinations are"
-    near = "" if found else did_you_mean(wanted, [*names, *slugs])
-    raise AblateError(
-        f"{which} called '{wanted}' in {sides[0].name}, which has {_list(sides)}{near}; give a "
-        "part of one name",
-        given=wanted,
-        allowed=tuple(names),
-    )
-
-
-def _pairs(first: Sequence[Side], second: Sequence[Side]) -> list[tuple[Side, Side]]:
-    """Which combination is compared with which."""
-    if len(first) == len(second) == 1:
-        return [(first[0], second[0])]
-    others = {_identity(side): side for side in second}
-    pairs = [(side, others[_identity(side)]) for side in first if _identity(side) in others]
-    if pairs:
-        return pairs
-    raise AblateError(
-        f"A has {_list(first)}, B has {_list(second)}, and none is in both; say which to compare, "
-        "for A and then for B: --combination NAME --combination NAME, where a part of a name will "
-        "do",
-        allowed=tuple(side.part.name for side in (*first, *second)),
-    )
-
-
-def _identity(side: Side) -> tuple[str, ...]:
-    row = side.part.cells.iloc[0]
-    return tuple(str(row[name]) for name in COMBINATION)
-
-
-def _common(first: Side, second: Side) -> list[tuple[str, str]]:
-    """The placements with a finished trial on both sides, in the order of A."""
-    theirs = second.labels
-    return [placement for placement in first.labels if placement in theirs]
-
-
-def _nothing_in_common(first: Side, second: Side) -> AblateError:
-    ours, theirs = (list(side.labels.values()) for side in (first, second))
-    return AblateError(
-        _unlike(first, second)
-        or f"no placement has a finished trial in both: A has {_quoted(ours)}, and B has "
-        f"{_quoted(theirs)}; {_what_to_do(first, second)}",
-        given=tuple(ours),
-        allowed=tuple(theirs),
-    )
-
-
-def _unlike(first: Side, second: Side) -> str | None:
-    """Why a search has no placement in common with points; None where both sides are of a kind."""
-    names = {is_tuned(side.part): side.name for side in (first, second)}
-    if len(names) == 1:
-        return None
-    return (
-        f"{names[True]} is tuned and {names[False]} is not, and what a search chose is another "
-        "placement than the point of its name; compare a tuned profile with another tuned one"
-    )
-
-
-def _what_to_do(first: Side, second: Side) -> str:
-    """How two sides without a common placement come to have one."""
-    if not (first.labels and second.labels):
-        return "a comparison needs finished trials on both sides"
-    if is_tuned(second.part):
-        return "let the study file of B search one of A's too"
-    run = second.store.command("run", "--strategies", next(iter(first.labels.values())))
-    return f"train one of A's in B, as by `{run}`"
-
-
 def _compare(first: Side, second: Side) -> Comparison:
-    common = _common(first, second)
+    common = in_common(first, second)
     values = [[side.by_seed(placement) for placement in common] for side in (first, second)]
     labels = [first.labels[placement] for placement in common]
-    rows = _rows(first, second, common)
+    panel = panel_of(first, second, common)
     return Comparison(
         first,
         second,
         agreement(labels, *values).words,
         _differs(first.part, second.part),
-        Panel("compare", "Side by side", rows, _COLUMNS, _caption(rows)),
-        tuple(_notes(first, second, rows)),
+        panel,
+        tuple(_notes(first, second, panel.rows)),
     )
-
-
-def _rows(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """One row a placement, the lowest of A first."""
-    indexed = [
-        {
-            tuple(row[list(PLACEMENT)]): row
-            for _, row in Summary((METRIC,))(side.finished).iterrows()
-        }
-        for side in (first, second)
-    ]
-    rows = []
-    for placement in common:
-        own: dict[str, Any] = {
-            **dict(zip(PLACEMENT, placement, strict=True)),
-            "label": first.labels[placement],
-            "a": first.part.name,
-            "b": second.part.name,
-        }
-        for side, summary in zip("ab", indexed, strict=True):
-            found = summary[placement]
-            own[f"{side}_n"] = int(found["n"])
-            own |= {f"{side}_{METRIC}{end}": found[f"{METRIC}{end}"] for end in _ENDS}
-            own[f"{side}_placement"] = found["placement"]
-        change, paired = _change(first, second, placement)
-        own |= {"difference": change.mean, "difference_low": change.low}
-        rows.append(own | {"difference_high": change.high, "paired": paired})
-    frame = pd.DataFrame(rows)
-    for side in "ab":
-        frame[f"{side}_rank"] = [int(rank) for rank in ranks(frame[f"{side}_{METRIC}"].to_list())]
-    return frame.sort_values(f"a_{METRIC}", kind="stable", ignore_index=True)
-
-
-def _change(first: Side, second: Side, placement: tuple[str, str]) -> tuple[Change, bool]:
-    """B minus A of one placement, and whether its trials are the same on both sides."""
-    ours, theirs = first.by_seed(placement), second.by_seed(placement)
-    if _same_trials(first, second, placement):
-        changes = [theirs[seed] - ours[seed] for seed in sorted(ours)]
-        if not any(change != change for change in changes):
-            found = seed_mean(changes)
-            return Change(found.mean, found.low, found.high), True
-    return welch(list(ours.values()), list(theirs.values())), False
-
-
-def _same_trials(first: Side, second: Side, placement: tuple[str, str]) -> bool:
-    """Whether each trial of a placement is in both, of one key and from one machine."""
-    facts = []
-    for side in (first, second):
-        rows = side.finished
-        own = rows[(rows["strategy"] == placement[0]) & (rows["arguments"] == placement[1])]
-        facts.append(set(own[["key", *_MACHINE]].fillna("").itertuples(index=False, name=None)))
-    return facts[0] == facts[1]
-
-
-_ENDS: Final = ("", "_low", "_high", "_values")
-
-
-def _place(name: str) -> Column:
-    return Column(f"{name.upper()} rank", "", lambda row: Entry(str(row[f"{name}_rank"])))
-
-
-def _mean(name: str) -> Column:
-    return Column(name.upper(), "valid ppl", measured(f"{name}_{METRIC}", perplexity))
-
-
-def _count(name: str) -> Column:
-    return Column(f"{name.upper()} n", "seeds", lambda row: Entry(str(row[f"{name}_n"])))
-
-
-def _changed(row: pd.Series) -> Entry:
-    half = (row["difference_high"] - row["difference_low"]) / 2
-    text = NOTHING if pd.isna(row["difference"]) else signed(row["difference"])
-    return Entry(text, "" if pd.isna(half) else f"{PLUS_MINUS} {perplexity(half)}")
-
-
-_COLUMNS: Final = (
-    Column("placement", "", lambda row: Entry(str(row["label"])), left=True),
-    _mean("a"),
-    _count("a"),
-    _mean("b"),
-    _count("b"),
-    Column(f"B {MINUS} A", "ppl", _changed),
-    _place("a"),
-    _place("b"),
-)
-
-
-def _caption(rows: pd.DataFrame) -> str:
-    sentences = ["Means over seeds, with 95 % Student-t intervals from three seeds on."]
-    unpaired = rows[~rows["paired"]]
-    if unpaired["difference_low"].notna().any():
-        sentences.append(
-            f"B {MINUS} A: difference of the means with the interval of Welch's t; the sides' "
-            "trials are not paired."
-        )
-    if rows["paired"].any():
-        which = "" if unpaired.empty else f" of {names_of(rows.loc[rows['paired'], 'label'])}"
-        sentences.append(
-            f"The trials{which} are the same on both sides, of one key and from one machine, and "
-            "are compared seed by seed."
-        )
-    sentences.append("Rank 1 is the lowest of the placements that both have.")
-    return " ".join(sentences)
 
 
 def _differs(first: Combination, second: Combination) -> tuple[str, ...]:
@@ -429,7 +179,7 @@ def _notes(first: Side, second: Side, rows: pd.DataFrame) -> Iterable[str]:
 def _machines(first: Side, second: Side) -> str:
     """In what the machines of two sides differ; empty where in nothing."""
     found = []
-    for fact in _MACHINE:
+    for fact in MACHINE:
         ours, theirs = (
             ", ".join(sorted(set(side.finished[fact].dropna()))) or "unknown"
             for side in (first, second)
@@ -443,14 +193,4 @@ def _alone(sides: Sequence[Sequence[Side]], pairs: Sequence[tuple[Side, Side]]) 
     """What was not compared since only one store has it."""
     compared = {id(side) for pair in pairs for side in pair}
     lists = [[side for side in own if id(side) not in compared] for own in sides]
-    return [f"Only {own[0].name} has, and not compared: {_list(own)}." for own in lists if own]
-
-
-def _list(sides: Sequence[Side]) -> str:
-    many = f"{len(sides)} combination{'' if len(sides) == 1 else 's'}"
-    return f"{many} ({'; '.join(side.part.name for side in sides)})"
-
-
-def _quoted(labels: Sequence[str]) -> str:
-    """Labels in quotes, since one of them may be `none`."""
-    return names_of([f"'{label}'" for label in labels]) or "no finished trial of a placement"
+    return [f"Only {own[0].name} has, and not compared: {listed(own)}." for own in lists if own]

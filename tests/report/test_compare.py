@@ -115,6 +115,40 @@ def test_swapping_the_sides_turns_the_differences(tmp_path: Path) -> None:
     assert one["a_rank"].tolist() == other["b_rank"].tolist()
 
 
+def _of_another_text(folder: Path, baseline: str) -> Store:
+    """One seed of the placements, turned, on another corpus."""
+    text = {"corpus": "ptb", "corpus_digest": "ab" * 32}
+    store = write_study(folder, points=TURNED, seeds=1, baseline=baseline, also=text)
+    store.write_cells([row | text for row in store.cells().to_pylist()])
+    return store
+
+
+def test_perplexities_of_two_texts_are_not_subtracted(tmp_path: Path) -> None:
+    """Each side says instead by how much a placement changes the baseline's, seed by seed."""
+    here = write_study(tmp_path / "a", points=FEW, seeds=3)
+    panel = only(here, _of_another_text(tmp_path / "b", "none")).panel
+    assert "difference" not in panel.rows
+    heads = [column.head for column in panel.columns]
+    assert heads[5:7] == ["A to none", "B to none"]
+    rows = panel.rows.set_index("label")
+    for side in "ab":
+        none = np.array(rows.loc["none", f"{side}_valid_ppl_values"])
+        assert rows.loc["none", f"{side}_effect_values"] == ()
+        for label in ("zaremba2014 .5", "zaremba2014 .25"):
+            own = np.array(rows.loc[label, f"{side}_valid_ppl_values"])
+            changes = 100 * (own / none - 1)
+            assert rows.loc[label, f"{side}_effect_values"] == pytest.approx(tuple(changes))
+            assert rows.loc[label, f"{side}_effect"] == pytest.approx(changes.mean())
+    assert "whose perplexities are not subtracted; to none: " in panel.caption
+    # Without one baseline on both sides nothing is between the means and the ranks.
+    panel = only(here, _of_another_text(tmp_path / "c", "zaremba2014 .5")).panel
+    assert [column.head for column in panel.columns][5:] == ["A rank", "B rank"]
+    assert panel.caption.endswith(
+        "A and B have other texts, whose perplexities are not subtracted. Rank 1 is the lowest of "
+        "the placements that both have."
+    )
+
+
 def test_what_only_one_side_has_is_listed(tmp_path: Path) -> None:
     """Placements without a finished trial on a side stand in no row; lost trials are counted."""
     here = write_study(tmp_path / "a", points=QUICK[:4], seeds=2, diverged=((1, 1), (1, 2)))

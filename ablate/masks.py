@@ -1,13 +1,11 @@
 """Masks as a pure function of coordinates: Philox4x32-10 (Salmon 2011).
 
-    word = philox4x32-10(key     = (seed,
-                                    purpose 4 bits | stack 8 | direction 1 | layer 11 | edge 8),
-                         counter = (update, time << 2 | gate, batch (WEIGHT: source),
-                                    word << 12 | unit // 4))[unit % 4]
+    word = philox4x32-10(key, counter)[unit % 4]
     keep = word >= round(rate * 2**32)
 
-Every coordinate is divided by its sharing before it is packed. The generator has no state: a mask
-does not depend on order, device, dtype or resumption. Source: doi:10.1145/2063384.2063405.
+Key and counter are packed coordinates (`ablate.addresses`), each divided by its sharing. The
+generator has no state: a mask does not depend on order, device, dtype or resumption. Source:
+doi:10.1145/2063384.2063405.
 
 Shapes: K trials, T time, B batch, G gates (1 where they share), U units, S source units, N calls of
 the generator (four units each).
@@ -16,118 +14,19 @@ the generator (four units each).
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from ablate.addresses import LIMITS, Address, check, check_units
 from ablate.compiling import lowered
 from ablate.drops import Sharing
-from ablate.edges import Edge
-from ablate.errors import AblateError
-
-# The version of addresses and equations, a part of every result's key. Raise it when one changes.
-# The direction's bit was once the layer's highest bit, which no net had used.
-SEMANTICS: Final = 1
 
 _MASK32: Final = 0xFFFFFFFF
 _MULTIPLIERS: Final = (0xD2511F53, 0xCD9E8D57)
 _WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS: Final = 10
-
-LIMITS: Final = {
-    "seed": 2**32,
-    "update": 2**32,
-    "stack": 2**8,
-    "direction": 2,
-    "layer": 2**11,
-    "time": 2**30,
-    "gate": 4,
-    "batch": 2**32,
-    "source": 2**32,
-    "word": 2**20,
-    "unit": 2**14,
-}
-
-
-class Purpose(IntEnum):
-    """The purpose of random words; two purposes never share an address.
-
-    MONTE_CARLO and DATA are reserved: nothing is sampled for them yet.
-    """
-
-    INITIAL = 0
-    MASK = 1
-    MONTE_CARLO = 2
-    DATA = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """The coordinates that one edge's masks share within a window; words for no mask have no edge.
-
-    `start` is the first step's number within the sequence, `batch_offset` the first row's number in
-    the whole batch. Raises AblateError, with the limit, for a coordinate that does not fit.
-    """
-
-    seed: int
-    edge: Edge | None = None
-    layer: int = 0
-    direction: int = 0
-    stack: int = 0
-    update: int = 0
-    start: int = 0
-    batch_offset: int = 0
-    purpose: Purpose = Purpose.MASK
-
-    def __post_init__(self) -> None:
-        check("seed", self.seed)
-        check("update", self.update)
-        check("stack", self.stack)
-        check("direction", self.direction)
-        check("layer", self.layer)
-        check("time", self.start)
-        check("batch", self.batch_offset)
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """The two words of Philox's key."""
-        edge = 0 if self.edge is None else self.edge.number
-        space = (
-            self.purpose << 28 | self.stack << 20 | self.direction << 19 | self.layer << 8 | edge
-        )
-        return self.seed, space
-
-
-def check(name: str, value: int) -> None:
-    """Raise AblateError where a coordinate does not fit its bits."""
-    if not 0 <= value < LIMITS[name]:
-        raise AblateError(
-            f"a mask's {name} lies in [0, {LIMITS[name]}), got {value}: it has no address",
-            given=value,
-        )
-
-
-def check_types(sharing: Sharing, types: int) -> None:
-    """Raise AblateError where each of `types` words has a mask and some have no address."""
-    if sharing.word == 1 and types > LIMITS["word"]:
-        raise AblateError(
-            f"masks that decide for each word have addresses for {LIMITS['word']:,} words, got a "
-            f"vocabulary of {types:,}",
-            given=types,
-        )
-
-
-def check_units(sharing: Sharing, units: int) -> None:
-    """Raise AblateError where one of `units` units, or of the groups that share, has no address."""
-    per_unit = sharing.divisor("unit")
-    if per_unit is not None and -(-units // per_unit) > LIMITS["unit"]:
-        raise AblateError(
-            f"masks have addresses for {LIMITS['unit']:,} units, got {units:,}; share them, as in "
-            f"Sharing(unit={-(-units // LIMITS['unit'])}) or Sharing(unit=ALL)",
-            given=units,
-        )
 
 
 def philox(key: Tensor, counter: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ ROOT = Path(ablate.__file__).parents[1]
 FLOORS = (
     "errors version docstrings facts files machine quantities status stages tables pages terminal"
     " commands console sources registry compiling bibtex",
-    "edges drops noise schedules masks rules cells placement",
+    "edges drops noise schedules addresses masks rules cells placement",
     "engine strategies",
     "model data",
     "training store search",

@@ -17,19 +17,10 @@ from drawing import seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.addresses import LIMITS, SEMANTICS, Address, Purpose, check_types
 from ablate.drops import ALL, Sharing
 from ablate.edges import Edge
-from ablate.masks import (
-    LIMITS,
-    SEMANTICS,
-    Address,
-    Coordinates,
-    Purpose,
-    activation_words,
-    check_types,
-    philox,
-    weight_words,
-)
+from ablate.masks import Coordinates, activation_words, philox, weight_words
 from ablate.noise import BERNOULLI, GAUSSIAN, threshold
 
 EACH = Sharing(time=1, word=1, batch=1, unit=1, gate=1, update=1)

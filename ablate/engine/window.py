@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import torch
 
+from ablate.addresses import Address
 from ablate.drops import ALL, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
-from ablate.masks import Address
 from ablate.placement import Placement
 
 

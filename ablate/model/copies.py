@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ablate.masks import LIMITS
+from ablate.addresses import LIMITS
 
 _STACKS = LIMITS["stack"]
 _BITS = _STACKS.bit_length() - 1

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ablate.addresses import check_types
 from ablate.edges import Edge
 from ablate.engine.masks.net import drop_sequence, mask
 from ablate.errors import AblateError, UnknownName
-from ablate.masks import check_types
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
 from ablate.model.meeting import Call, watch

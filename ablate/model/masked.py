@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ablate.addresses import LIMITS, check
 from ablate.cells import Cell
 from ablate.drops import ALL
 from ablate.edges import Edge
@@ -22,7 +23,6 @@ from ablate.engine.capturing import refuse_capture
 from ablate.engine.plan import Mode
 from ablate.engine.window import Window
 from ablate.errors import AblateError
-from ablate.masks import LIMITS, check
 from ablate.model.copies import Lineage, duplicate, keeps_stacks
 from ablate.model.hooks import Hook
 from ablate.model.placing import Placed, by_direction, checked_placements

@@ -16,8 +16,8 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 import torch
 from torch import Tensor, nn
 
+from ablate.addresses import LIMITS
 from ablate.edges import Edge
-from ablate.masks import LIMITS
 from ablate.model.masked import Masked, living
 from ablate.model.telling import tell
 

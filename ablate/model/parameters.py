@@ -13,9 +13,10 @@ import math
 import torch
 from torch import Tensor
 
+from ablate.addresses import LIMITS, Address, Purpose
 from ablate.drops import Sharing
 from ablate.engine.layers.reference import LayerWeights
-from ablate.masks import LIMITS, Address, Purpose, activation_words
+from ablate.masks import activation_words
 from ablate.model.net import Net
 
 Parameters = dict[str, Tensor]

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from ablate import cells
+from ablate.addresses import check_units
 from ablate.cells import Cell
 from ablate.edges import Edge, layers_of
 from ablate.engine.layers.reference import LayerWeights
@@ -24,7 +25,6 @@ from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.window import Window
 from ablate.errors import AblateError
-from ablate.masks import check_units
 from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing

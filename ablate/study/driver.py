@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from ablate.masks import SEMANTICS
+from ablate.addresses import SEMANTICS
 from ablate.status import Status
 from ablate.store import OPTIONS, Aside, Row, Store, left_out, unnamed
 from ablate.store.about import About

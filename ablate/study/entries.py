@@ -8,13 +8,13 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ablate.addresses import LIMITS, check_types
 from ablate.cells import LSTM
 from ablate.data.corpora import Corpus
-from ablate.data.windows import training_updates
+from ablate.data.updates import training_updates
 from ablate.edges import Edge
 from ablate.errors import AblateError
 from ablate.facts import canonical_json, facts_text
-from ablate.masks import LIMITS, check_types
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.store import Row, Store

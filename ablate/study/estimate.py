@@ -5,7 +5,7 @@ import operator
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from ablate.data.windows import training_updates
+from ablate.data.updates import training_updates
 from ablate.study.cohorts import Sized, Sizes, time_updates
 from ablate.study.job import Job
 from ablate.training.cohort_sizes import Probe

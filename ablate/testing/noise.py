@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ablate.addresses import Address
 from ablate.drops import SMALLEST_RATE, Drop, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Mode
-from ablate.masks import Address, activation_words
+from ablate.masks import activation_words
 from ablate.noise import Noise, takes_tensors
 from ablate.placement import Placement
 from ablate.testing.case import MODES, make_case, window_of

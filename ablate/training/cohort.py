@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 import torch
 
 from ablate.data.corpora import Corpus
-from ablate.data.windows import training_updates
+from ablate.data.updates import training_updates
 from ablate.engine.plan import alike
 from ablate.model.net import Net
 from ablate.model.parameters import Parameters

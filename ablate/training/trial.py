@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablate.addresses import SEMANTICS
 from ablate.data.text import PLAIN, Text
 from ablate.facts import canonical_json, facts, facts_text
-from ablate.masks import SEMANTICS
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.training.recipe import Recipe

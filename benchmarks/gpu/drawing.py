@@ -12,11 +12,12 @@ from typing import Final
 
 import torch
 
+from ablate.addresses import Address, Purpose
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import RULES, Edge
 from ablate.engine.masks.net import mask
 from ablate.engine.window import Window
-from ablate.masks import Address, Coordinates, Purpose, activation_words, weight_words
+from ablate.masks import Coordinates, activation_words, weight_words
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.rules import complete
 from ablate.strategies import get

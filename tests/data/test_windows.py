@@ -6,13 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.data.windows import (
-    IGNORE,
-    evaluation_order,
-    evaluation_windows,
-    training_updates,
-    training_windows,
-)
+from ablate.data.updates import training_updates
+from ablate.data.windows import IGNORE, evaluation_order, evaluation_windows, training_windows
 
 FIRST = 999
 

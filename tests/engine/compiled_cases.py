@@ -12,6 +12,7 @@ from engine.stepping import by_halves, inside, step_case
 from torch import Tensor
 from training import cohorts
 
+from ablate.addresses import Address
 from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.compiling import can_compile
 from ablate.drops import ALL, Drop, Fill, Sharing
@@ -20,7 +21,7 @@ from ablate.engine import sites
 from ablate.engine.plan import Mode, Path
 from ablate.engine.sites import Site, site_of
 from ablate.engine.step import KernelSpec, kernels
-from ablate.masks import Address, Coordinates, activation_words, weight_words
+from ablate.masks import Coordinates, activation_words, weight_words
 from ablate.model.net import Net
 from ablate.noise import threshold
 from ablate.placement import Placement

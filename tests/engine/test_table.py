@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from single_edges import single_edge_placements
 
+from ablate.addresses import LIMITS, Address
 from ablate.drops import ALL, Drop, Fill, Scale, Sharing
 from ablate.edges import RULES, Edge
 from ablate.engine import sites
@@ -23,7 +24,7 @@ from ablate.engine.masks.table import Clock, Joined, MaskTable, Means
 from ablate.engine.plan import Mode, Path
 from ablate.engine.sites import site_of
 from ablate.engine.window import MaskSpec, Window
-from ablate.masks import LIMITS, Address, Coordinates
+from ablate.masks import Coordinates
 from ablate.noise import BERNOULLI, GAUSSIAN
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, factor_at

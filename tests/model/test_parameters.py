@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from ablate.addresses import LIMITS, Address, Purpose
 from ablate.drops import Sharing
-from ablate.masks import LIMITS, Address, Purpose, activation_words
+from ablate.masks import activation_words
 from ablate.model.net import Net
 from ablate.model.parameters import count, initial_parameters, shapes
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from mutants.mutant import Function
 
+from ablate.addresses import Purpose
 from ablate.drops import ALL, Fill
-from ablate.masks import Purpose
 from ablate.noise import BERNOULLI
 
 

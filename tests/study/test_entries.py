@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from ablate.addresses import LIMITS
 from ablate.data import load_corpus
 from ablate.data.text import Text
 from ablate.drops import ALL, Drop, Sharing
 from ablate.edges import Edge
 from ablate.facts import canonical_json
-from ablate.masks import LIMITS
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.schedules import CONSTANT, CURRICULUM, Schedule

@@ -377,3 +377,12 @@ def test_at_most_one_report_a_second() -> None:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         on_share({"k1": 2}, share)
     assert told == [Progressed({"k1": 2}, share) for share in (0.0, 0.5, 1.0)]
+
+
+def test_a_worker_has_its_threads_before_it_has_torch() -> None:
+    """What reads a cohort that was sent, its trials included, is there without torch."""
+    code = (
+        "import sys, ablate.study.worker, ablate.study.entries, ablate.strategies; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

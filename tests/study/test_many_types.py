@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from tiny import write_file
 
-from ablate.masks import LIMITS
+from ablate.addresses import LIMITS
 from ablate.study.driver import run
 from ablate.study.job import Order, prepare
 

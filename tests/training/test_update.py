@@ -16,11 +16,11 @@ from torch.nn import functional
 from training import cohorts
 from waits import NoWaiting, Waits
 
+from ablate.addresses import LIMITS
 from ablate.drops import ALL, Drop, Fill, Sharing
 from ablate.edges import Edge
 from ablate.engine.plan import Path
 from ablate.errors import AblateWarning
-from ablate.masks import LIMITS
 from ablate.model.net import Net
 from ablate.noise import GAUSSIAN, Noise
 from ablate.placement import Placement

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ablate.addresses import check_types
 from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
 from ablate.edges import Edge
@@ -31,7 +32,6 @@ from ablate.engine.masks.table import Clock, Source
 from ablate.engine.plan import Mode
 from ablate.engine.sites import Factors, Site
 from ablate.engine.window import MaskSpec, Window
-from ablate.masks import check_types
 from ablate.placement import Placement
 
 

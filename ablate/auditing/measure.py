@@ -11,6 +11,7 @@ from ablate.auditing.drafts import Draft, by_axes, drafts_of, poor
 from ablate.auditing.edge_factors import Factors, edge_factors
 from ablate.auditing.evaluation_factors import EvaluationFactor, evaluation_factors
 from ablate.auditing.findings import EXACT, Finding, Silent, Unmeasured
+from ablate.auditing.joint_scales import divided
 from ablate.auditing.later_steps import unsteady
 from ablate.auditing.layer_edges import Expected, LayerEdge
 from ablate.auditing.probes import Array, StepReadings, read_step
@@ -62,7 +63,8 @@ def measure_layers(subject: Subject, wanted: Sequence[Expected] | None = None) -
 class _Sample:
     """What some draws of one step tell.
 
-    gains: where training and evaluation multiply by one number and nothing drops.
+    gains: where training and evaluation multiply by one number and nothing drops. presumed: the
+    relative error of a multiplier that was divided from another.
     """
 
     seen: Sequence[StepReadings]
@@ -72,6 +74,7 @@ class _Sample:
     still: Mapping[LayerEdge, EvaluationFactor | None]
     stated: Mapping[LayerEdge, Expected]
     gains: Mapping[LayerEdge, float]
+    presumed: Mapping[LayerEdge, float]
 
     @classmethod
     def after(
@@ -86,7 +89,7 @@ class _Sample:
         calls = itertools.islice(mask_draws(subject, time=1, batch=batch), len(seen), count)
         seen = [*seen, *(read_step(subject, draw) for draw in calls)]
         found = edge_factors(seen)
-        drafts = tuple(drafts_of(found))
+        drafts, presumed = divided(tuple(drafts_of(found)), stated)
         still: dict[LayerEdge, EvaluationFactor | None] = {}
         if drafts:
             # How CARRY stands in evaluation hangs on CELL's sharing over time, which comes later.
@@ -98,7 +101,7 @@ class _Sample:
             if (at := still.get(draft.place)) is not None and _is_gain(draft, at)
         }
         drafts = tuple(draft for draft in drafts if draft.written or draft.place not in gains)
-        return cls(seen, batch, found, drafts, still, stated, gains)
+        return cls(seen, batch, found, drafts, still, stated, gains, presumed)
 
     @property
     def poor(self) -> bool:
@@ -143,10 +146,11 @@ class _Sample:
         still: Mapping[LayerEdge, EvaluationFactor | None],
     ) -> Finding:
         at, want = still.get(draft.place), self.stated.get(draft.place)
+        presumed = self.presumed.get(draft.place, 0.0)
         return replace(
             draft.finding(timed),
             evaluation=None if at is None or draft.written else at.value,
-            evaluation_error=0.0 if at is None else at.error,
+            evaluation_error=0.0 if at is None else at.error + presumed * abs(at.value),
             stated=want.rate if want is not None else None,
         )
 

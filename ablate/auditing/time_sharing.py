@@ -95,7 +95,9 @@ def over_time(windows: Windows, drafts: Drafts) -> dict[LayerEdge, Extent]:
                 again[place] = False
         else:
             again[place] = _changed(short, drafts, place, SHORT)
-            over[place] = 1 if again[place] else None
+            # Of a product that changes, RECURRENT is the factor that can.
+            beside = place.edge is Edge.WEIGHT and LayerEdge(Edge.RECURRENT, place.layer) in drafts
+            over[place] = 1 if again[place] and not beside else None
     alike = {
         place: drafts[place].kept is None for place, changed in again.items() if changed is False
     }

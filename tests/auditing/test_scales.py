@@ -152,3 +152,50 @@ def test_tails_are_exact():
     assert not refuted(0, 10, 0.0)
     assert refuted(9, 10, 1.0)
     assert refuted(0, 1000, 0.02) == (0.98**1000 < SELDOM)
+
+
+def _of_weight_and_state(weight: Scale, state: Scale, rates: tuple[float, float]) -> Placement:
+    return Placement(
+        {Edge.WEIGHT: Drop(rates[0], scale=weight), Edge.RECURRENT: Drop(rates[1], scale=state)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "state", "rates"),
+    [
+        (Scale.TRAIN, Scale.TRAIN, (0.5, 0.3)),
+        *(
+            pytest.param(weight, state, rates, marks=pytest.mark.slow)
+            for weight, state, rates in (
+                (Scale.TRAIN, Scale.TEST, (0.5, 0.3)),
+                (Scale.TEST, Scale.TRAIN, (0.5, 0.5)),
+                (Scale.TEST, Scale.TEST, (0.3, 0.5)),
+            )
+        ),
+    ],
+)
+def test_two_scales_of_which_the_product_alone_is_seen(weight, state, rates):
+    """Our own module agrees, and is told from one whose state has the other scale or rate."""
+    placement = _of_weight_and_state(weight, state, rates)
+    module = ablate.LSTM(5, 8, placement=placement, seed=4)
+    found = audit(module, placement)
+    assert found.agrees, found
+    assert {one.edge: one.scale for one in found.found} == {
+        Edge.WEIGHT: weight.value,
+        Edge.RECURRENT: state.value,
+    }
+    if rates[0] != rates[1]:
+        # At equal rates TRAIN and TEST are one function with TEST and TRAIN.
+        other = Scale.TEST if state is Scale.TRAIN else Scale.TRAIN
+        (sentence,) = audit(module, _of_weight_and_state(weight, other, rates)).disagreements
+        assert sentence.startswith(f"RECURRENT at layer 0: the scale is {state.value}; ")
+    assert audit(module, _of_weight_and_state(weight, state, (rates[0], 0.1))).disagreements
+
+
+@pytest.mark.slow
+def test_without_a_placement_the_likeliest_scales_are_told():
+    """Both TRAIN, at equal rates too; nothing is accused."""
+    placement = _of_weight_and_state(Scale.TRAIN, Scale.TRAIN, (0.5, 0.5))
+    found = audit(ablate.LSTM(5, 8, placement=placement, seed=4))
+    assert found.agrees, found
+    assert [one.scale for one in found.found] == ["TRAIN", "TRAIN"]

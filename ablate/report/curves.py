@@ -16,6 +16,7 @@ from ablate.quantities import perplexity
 from ablate.report.axes import LONGEST_NAME, key, panel_grid, perplexity_axis
 from ablate.report.combination import require_one
 from ablate.report.names import short, shortened
+from ablate.report.numbers import nats
 from ablate.report.reach import REACH_OF_CURVES, bound
 from ablate.report.statistics import PLACEMENT, Summary, baseline_of
 from ablate.report.style import DIVERGED, FAINT, PAPER, SMALL, TRAIN, VALID, styled
@@ -138,7 +139,7 @@ def _note(panel: Axes, row: pd.Series) -> None:
         if row[status]
     ]
     if row["n"]:
-        lines.insert(0, (f"gap {row['gap']:.2f}", FAINT))
+        lines.insert(0, (f"gap {nats(row['gap'], 2)}", FAINT))
     for index, (text, colour) in enumerate(lines):
         at = {"xy": (0.04, 0.05), "xycoords": "axes fraction", "textcoords": "offset points"}
         panel.annotate(text, xytext=(0, 9 * index), fontsize=SMALL, color=colour, **at)

@@ -18,14 +18,14 @@ def perplexity(value: float) -> str:
     return NOTHING if math.isnan(value) else perplexity_text(value)
 
 
-def nats(value: float) -> str:
+def nats(value: float, digits: int = 3) -> str:
     """Nats, with three digits behind the point (seeds differ by some thousandths).
 
     No sign where it rounds to zero.
     """
     if math.isnan(value):
         return NOTHING
-    text = f"{abs(value):.3f}"
+    text = f"{abs(value):.{digits}f}"
     return f"{MINUS}{text}" if value < 0 and float(text) != 0 else text
 
 

@@ -158,11 +158,12 @@ def _cell(paths: _Paths, layer: int) -> tuple[dict[LayerEdge, Array], Array | No
     missed = None
     if not carry_alone:
         cell, carry, hidden = a, np.where(np.isnan(a), np.nan, 1.0), ratio(b, a)
-        # Where CARRY held its old value only the state tells of the new one.
-        if hidden_alone:
-            hidden = np.where(np.isnan(a) & (b != 0.0), b, hidden)
-        else:
+        # Where CARRY held its old value only the state tells of the new one, of one mask at a time.
+        cell_acts = bool((a == 0.0).any() or (paths.kept_s != 0.0).any())
+        if not hidden_alone:
             cell = np.where(np.isnan(a), b, cell)
+        elif not cell_acts:
+            hidden = np.where(np.isnan(a), b, hidden)
     elif not hidden_alone:
         cell, carry, hidden = b, ratio(a, b), np.where(np.isnan(b), np.nan, 1.0)
     else:

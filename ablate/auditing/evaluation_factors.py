@@ -46,6 +46,9 @@ def _factor(
 ) -> EvaluationFactor | None:
     layer, edge = place.layer, place.edge
     held = _held(seen, layer, top=layer == len(seen.carried_c) - 1)
+    if LayerEdge(Edge.CARRY, layer, hold=True) not in findings:
+        # What the cell has of a value that CELL holds is what CARRY lets through.
+        held[Edge.CARRY] = np.float64(0.0)
     if place.hold:
         return EvaluationFactor(held[edge])
 
@@ -99,7 +102,10 @@ def _held(seen: StepReadings, layer: int, *, top: bool) -> dict[Edge, np.float64
     # Where what goes up is not seen, what is held is presumed to be the state's.
     recurrent = state - np.nan_to_num(shown / through) if state else np.float64(0.0)
     hidden = (state - recurrent) / (1.0 - recurrent)
-    cell = _of(seen.kept_s[layer]) / (1.0 - state)
+    # The state has D of a cell, whose old value is kept whole (C) or passed by half (1 - C):
+    # kept = D C, carried = D (C + (1 - C) / 2).
+    kept, carried = _of(seen.kept_s[layer]), _of(seen.carried_s[layer])
+    cell = kept / (2.0 * carried - kept) if kept else np.float64(0.0)
     return {
         Edge.CELL: cell,
         Edge.CARRY: (_of(seen.kept_c[layer]) - cell) / (1.0 - cell),

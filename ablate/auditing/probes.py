@@ -166,6 +166,13 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
     def part(tensor: Tensor, sent: float = SIGNAL) -> Array:
         return cleaned(tensor.numpy() / sent, 1e-4)
 
+    def changed(
+        base: CallResult, raised: CallResult, gate: int, *, c0: float, h0: float = 0.0
+    ) -> Array:
+        z = z_change(base, raised, gate, h0=h0, c0=c0)
+        # A cell that is held shows its old value in the state too, where CARRY drops it itself.
+        return np.where(part(kept_c.s_LBH) != 0.0, np.nan, z) if c0 else z
+
     carried = call(CARRIED, c0=SIGNAL)
     written = call(WRITTEN)
     shown = call(WRITTEN, c0=SIGNAL)
@@ -182,7 +189,7 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
             weight = reader(subject, gate, subject.hidden, above, RISE / SIGNAL)
             weights |= {(layer, "weight_ih"): weight for layer in range(1, subject.layers)}
             raised = call(gates, weights, x=RISE, c0=c0)
-            z = z_change(base, raised, gate, h0=0.0, c0=c0)
+            z = changed(base, raised, gate, c0=c0)
             for layer in range(subject.layers):
                 sent = np.ones(z.shape[1:])
                 if layer:
@@ -201,7 +208,8 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
         for shift in shifts(subject, subject.hidden, 1, 3):
             weight = reader(subject, gate, subject.hidden, shift, RISE / SIGNAL)
             weights = {(layer, "weight_hh"): weight for layer in range(subject.layers)}
-            z = z_change(base, call(gates, weights, h0=SIGNAL, c0=c0), gate, h0=SIGNAL, c0=c0)
+            raised = call(gates, weights, h0=SIGNAL, c0=c0)
+            z = changed(base, raised, gate, h0=SIGNAL, c0=c0)
             for layer in range(subject.layers):
                 read = multiplier(z[layer])
                 recurrent[layer, gate, shift] = _unless_unread(subject, layer, "weight_hh", read)

@@ -116,6 +116,54 @@ def test_what_looks_like_another_mask_agrees(placement):
     assert found.agrees, found
 
 
+@pytest.mark.parametrize(
+    "placement",
+    [
+        pytest.param(
+            Placement(
+                {
+                    Edge.CELL: Drop(0.3, fill=Fill.HOLD),
+                    Edge.CARRY: Drop(0.2, fill=Fill.HOLD),
+                    Edge.HIDDEN: Drop(0.4, scale=Scale.TEST),
+                }
+            ),
+            id="hidden-behind-two",
+        ),
+        *(
+            pytest.param(placement, marks=pytest.mark.slow, id=name)
+            for name, placement in {
+                "hidden-behind-carry": Placement(
+                    {
+                        Edge.CARRY: Drop(0.3, fill=Fill.HOLD),
+                        Edge.HIDDEN: Drop(0.3, scale=Scale.TEST),
+                    }
+                ),
+                "hidden-behind-cell": Placement(
+                    {
+                        Edge.CELL: Drop(0.3, fill=Fill.HOLD),
+                        Edge.HIDDEN: Drop(0.3, scale=Scale.TEST),
+                    }
+                ),
+                "carry-behind-cell": Placement(
+                    {
+                        Edge.CELL: Drop(0.3, VARIATIONAL, fill=Fill.HOLD),
+                        Edge.CARRY: Drop(0.3, VARIATIONAL, scale=Scale.TEST),
+                        Edge.RECURRENT: Drop(0.3, Sharing(time=ALL, batch=ALL, unit=2), Fill.HOLD),
+                    }
+                ),
+            }.items()
+        ),
+    ],
+)
+def test_what_is_dropped_of_a_held_value_is_told(placement):
+    """Rates and scales of masks behind others that hold, once false disagreements too."""
+    found = audit(ablate.LSTM(5, 8, placement=placement, seed=0), placement)
+    assert found.disagreements == (), found
+    assert {(one.edge, one.fill) for one in found.found} == {
+        (edge, drop.fill) for edge, drop in placement.items()
+    }
+
+
 def test_groups_are_not_all_where_nobody_looked_between_them():
     """Of a mask on weights each row reads three sources: pairs of rows show no boundary of twos."""
     values = np.repeat(np.random.default_rng(0).integers(0, 2, (400, 4)), 2, axis=1)

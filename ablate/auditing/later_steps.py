@@ -142,7 +142,9 @@ def _differing(
     mistimed = layer in held or layer - 1 in held
     if not mistimed and (laws := differ(vertical)):
         yield told(vertical, laws)
-    if laws := differ((Edge.OUTPUT,), exact=layer not in held):
+    # Beside what goes up, RECURRENT hands on the state of a step before.
+    handed_old = LayerEdge(Edge.RECURRENT, layer, hold=True) in drafts
+    if not handed_old and (laws := differ((Edge.OUTPUT,), exact=layer not in held)):
         yield told((Edge.OUTPUT,), laws)
     if layer in held:
         return

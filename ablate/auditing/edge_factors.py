@@ -66,7 +66,8 @@ class _Paths:
     """One layer's paths over all draws, [N, B, H]; `y` for the top layer alone.
 
     `a` is CELL CARRY and `b` CELL HIDDEN, NaN where an old value was held. `shown`: the state shows
-    old or new; `through`: what lies above lets it pass; `unsent`: it went up and was not handed on.
+    the old cell, whole or by half; `through`: what lies above lets it pass; `unsent`: it went up
+    and was not handed on.
     """
 
     a: Array
@@ -108,7 +109,7 @@ class _Paths:
             kept_c=kept_c,
             kept_s=kept_s,
             kept_h=kept_h,
-            shown=(stacked("shown_s") != 0.0) & ~held_h,
+            shown=(stacked("carried_s") != 0.0) & ~held_h,
             kept_up=kept_up,
             through=through,
             unsent=unsent,

@@ -128,9 +128,9 @@ class StepReadings:
     """What one draw of a single step shows, each a factor relative to what was sent.
 
     width: units of the input. Of layers, [L, B, H]: carried_c, carried_s, written_c, written_s as
-    above; shown_s, where the state shows either the old value or the new one; kept_c, kept_s,
-    kept_h, what is held of an old cell or state where nothing is written. Of the top, [B, H]:
-    written_y and kept_y, what of it reached y. By (layer, gate, shift), [B, H]: input, recurrent.
+    above; kept_c, kept_s, kept_h, what is held of an old cell or state where nothing is written. Of
+    the top, [B, H]: written_y and kept_y, what of it reached y. By (layer, gate, shift), [B, H]:
+    input, recurrent.
     By layer: kept_up, what the layer reads of a state held below it; unsent, where the layer above
     read something although the state handed on is zero.
     """
@@ -141,7 +141,6 @@ class StepReadings:
     written_c: Array
     written_s: Array
     written_y: Array
-    shown_s: Array
     kept_c: Array
     kept_s: Array
     kept_h: Array
@@ -175,7 +174,6 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
 
     carried = call(CARRIED, c0=SIGNAL)
     written = call(WRITTEN)
-    shown = call(WRITTEN, c0=SIGNAL)
     kept_c = call(NOTHING, c0=SIGNAL)
     kept_h = call(NOTHING, h0=SIGNAL)
     inputs: dict[tuple[int, int, int], Array] = {}
@@ -220,7 +218,6 @@ def read_step(subject: Subject, draw: MaskDraw, *, training: bool = True) -> Ste
         written_c=part(written.c_LBH),
         written_s=part(written.s_LBH),
         written_y=part(written.y_TBH[-1]),
-        shown_s=part(shown.s_LBH),
         kept_c=part(kept_c.c_LBH),
         kept_s=part(kept_c.s_LBH),
         kept_h=part(kept_h.s_LBH),

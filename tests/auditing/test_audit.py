@@ -144,6 +144,9 @@ def test_what_looks_like_another_mask_agrees(placement):
                         Edge.HIDDEN: Drop(0.3, scale=Scale.TEST),
                     }
                 ),
+                "held-beside-update": Placement(
+                    {Edge.UPDATE: Drop(0.3, VARIATIONAL), Edge.CELL: Drop(0.4, fill=Fill.HOLD)}
+                ),
                 # What goes up is dropped, and what is handed on is of the step before.
                 "hidden-beside-state": Placement(
                     {Edge.HIDDEN: Drop(0.5), Edge.RECURRENT: Drop(0.2, fill=Fill.HOLD)}

@@ -17,6 +17,8 @@ from ablate.edges import Edge
 
 _Scales = tuple[Scale, Scale]
 
+_SCALES = (Scale.TRAIN, Scale.TEST)
+
 
 def divided(
     drafts: Sequence[Draft], stated: Mapping[LayerEdge, Expected]
@@ -63,9 +65,8 @@ def _likeliest(kept: float, rates: tuple[float, float], meant: tuple[Scale, ...]
     Those that are `meant` where no others are nearer.
     """
     off: dict[_Scales, float] = {}
-    for scales in itertools.product((Scale.TRAIN, Scale.TEST), repeat=2):
-        passing = [
-            1.0 - rate for rate, one in zip(rates, scales, strict=True) if one is Scale.TRAIN
-        ]
-        off[scales] = abs(kept * math.prod(passing) - 1.0)
+    for scales in itertools.product(_SCALES, _SCALES):
+        pairs = zip(rates, scales, strict=True)
+        passing = math.prod(1.0 - rate for rate, scale in pairs if scale is Scale.TRAIN)
+        off[scales] = abs(kept * passing - 1.0)
     return min(off, key=lambda scales: (off[scales] > min(off.values()) + EXACT, scales != meant))

@@ -64,8 +64,8 @@ SINGLE = {
 }
 
 
-# UPDATE is audited with semeniuta2016 and HIDDEN where it is held; locked masks on RECURRENT.
-SEEN_ELSEWHERE = ("hidden", "update")
+# UPDATE is audited with semeniuta2016, HIDDEN and CELL where others hold, a held state as RECURRENT.
+SEEN_ELSEWHERE = ("hidden", "update", "cell", "hidden-held", "recurrent-updates")
 
 
 @pytest.mark.parametrize(

@@ -175,21 +175,28 @@ def _of_weight_and_state(weight: Scale, state: Scale, rates: tuple[float, float]
     ],
 )
 def test_two_scales_of_which_the_product_alone_is_seen(weight, state, rates):
-    """Our own module agrees, and is told from one whose state has the other scale or rate."""
+    """Our own module agrees, whichever two scales they are."""
     placement = _of_weight_and_state(weight, state, rates)
-    module = ablate.LSTM(5, 8, placement=placement, seed=4)
-    found = audit(module, placement)
+    found = audit(ablate.LSTM(5, 8, placement=placement, seed=4), placement)
     assert found.agrees, found
     assert {one.edge: one.scale for one in found.found} == {
         Edge.WEIGHT: weight.value,
         Edge.RECURRENT: state.value,
     }
-    if rates[0] != rates[1]:
-        # At equal rates TRAIN and TEST are one function with TEST and TRAIN.
-        other = Scale.TEST if state is Scale.TRAIN else Scale.TRAIN
-        (sentence,) = audit(module, _of_weight_and_state(weight, other, rates)).disagreements
-        assert sentence.startswith(f"RECURRENT at layer 0: the scale is {state.value}; ")
-    assert audit(module, _of_weight_and_state(weight, state, (rates[0], 0.1))).disagreements
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", [Scale.TRAIN, Scale.TEST], ids=str)
+def test_a_state_of_another_scale_or_rate_is_told_beside_a_weight(state):
+    """At rates that differ: at equal ones TRAIN and TEST are one function with TEST and TRAIN."""
+    module = ablate.LSTM(
+        5, 8, placement=_of_weight_and_state(Scale.TRAIN, state, (0.5, 0.3)), seed=4
+    )
+    other = Scale.TEST if state is Scale.TRAIN else Scale.TRAIN
+    wrong = _of_weight_and_state(Scale.TRAIN, other, (0.5, 0.3))
+    (sentence,) = audit(module, wrong).disagreements
+    assert sentence.startswith(f"RECURRENT at layer 0: the scale is {state.value}; ")
+    assert audit(module, _of_weight_and_state(Scale.TRAIN, state, (0.5, 0.1))).disagreements
 
 
 @pytest.mark.slow

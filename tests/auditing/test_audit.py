@@ -64,7 +64,7 @@ SINGLE = {
 }
 
 
-# UPDATE is audited with semeniuta2016, HIDDEN and CELL where others hold, a held state as RECURRENT.
+# UPDATE is audited with semeniuta2016; HIDDEN, CELL and held states where others act beside them.
 SEEN_ELSEWHERE = ("hidden", "update", "cell", "hidden-held", "recurrent-updates")
 
 

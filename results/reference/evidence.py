@@ -21,6 +21,8 @@ from bench import documents as speed
 from gpu import documents as gpu
 
 from ablate.report import build
+from ablate.report.compare import compare
+from ablate.store import Store
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -39,6 +41,9 @@ SOURCES = {
     "zaremba2014-small": ("zaremba2014", "small"),
 }
 
+#: With which folder's placements those of a folder are compared.
+COMPARED = {"placement-edges": "placement-map"}
+
 _BLOCK = re.compile(r"(<!-- evidence: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _DRAWN = re.compile(r"<svg.*?</svg>", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d{6,}(?:e[-+]\d+)?")
@@ -54,6 +59,22 @@ def reports() -> dict[Path, bytes]:
             folder = written / "report"
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 made[HERE / name / path.relative_to(folder)] = path.read_bytes()
+    return made
+
+
+def comparisons() -> dict[Path, bytes]:
+    """What `ablate compare` says of two folders, whose placements both have."""
+    made: dict[Path, bytes] = {}
+    for name, other in COMPARED.items():
+        with tempfile.TemporaryDirectory() as work:
+            results = Path(work)
+            for each in (other, name):
+                store.write(HERE / each, *SOURCES[each], results)
+            sides = (Store.of(results, *SOURCES[each]) for each in (other, name))
+            (found,) = compare(*sides).comparisons
+        text = f"{found.verdict}\n\n{found.panel.markdown()}"
+        made[HERE / name / "compare.md"] = text.encode()
+        made[HERE / name / "compare.csv"] = found.panel.csv().encode()
     return made
 
 
@@ -96,7 +117,7 @@ def _comparable(content: bytes) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write what has changed; with `--check`, name it alone."""
-    made = reports() | gpu.tables()
+    made = reports() | comparisons() | gpu.tables()
     made |= documents(made)
     if arguments == ["--check"]:
         different = [path.relative_to(ROOT).as_posix() for path in changed(made)]

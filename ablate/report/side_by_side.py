@@ -40,6 +40,9 @@ def panel_of(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> Pa
         ]
     else:
         between, words = [], ["A and B have other texts, whose perplexities are not subtracted."]
+    if "paired" not in rows:
+        # Trials of two texts have two keys.
+        rows["paired"] = False
     for side in "ab":
         rows[f"{side}_rank"] = [int(rank) for rank in ranks(rows[f"{side}_{METRIC}"].to_list())]
     rows = rows.sort_values(f"a_{METRIC}", kind="stable", ignore_index=True)
@@ -69,7 +72,6 @@ def _rows(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.Da
             "label": first.labels[placement],
             "a": first.part.name,
             "b": second.part.name,
-            "paired": first.facts(placement) == second.facts(placement),
         }
         for side, summary in zip("ab", indexed, strict=True):
             found = summary[placement]
@@ -83,18 +85,19 @@ def _rows(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.Da
 def _differences(first: Side, second: Side, common: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """B minus A; `paired` where the trials of both sides are the same."""
     found = [_difference(first, second, placement) for placement in common]
-    names = ("difference", "difference_low", "difference_high")
-    return pd.DataFrame([(each.mean, each.low, each.high) for each in found], columns=names)
+    names = ("difference", "difference_low", "difference_high", "paired")
+    rows = [(each.mean, each.low, each.high, paired) for each, paired in found]
+    return pd.DataFrame(rows, columns=names)
 
 
-def _difference(first: Side, second: Side, placement: tuple[str, str]) -> Change:
+def _difference(first: Side, second: Side, placement: tuple[str, str]) -> tuple[Change, bool]:
     ours, theirs = first.by_seed(placement), second.by_seed(placement)
     if first.facts(placement) == second.facts(placement):
         changes = [theirs[seed] - ours[seed] for seed in sorted(ours)]
         if not any(change != change for change in changes):
             found = seed_mean(changes)
-            return Change(found.mean, found.low, found.high)
-    return welch(list(ours.values()), list(theirs.values()))
+            return Change(found.mean, found.low, found.high), True
+    return welch(list(ours.values()), list(theirs.values())), False
 
 
 def _effects(

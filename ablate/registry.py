@@ -127,9 +127,10 @@ class Registry(Mapping[str, Value]):
             self._added = outer
 
     def forget(self, module: str) -> None:
-        """Take out what a module added."""
+        """Take out what a module added, and whose it was."""
         for name in self.of_module(module):
             del self._values[name], self._sources[name]
+        self._origins.pop(_top(module), None)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:

@@ -259,17 +259,17 @@ def test_dry_run_writes_nothing(study: Path) -> None:
     assert not (study.parent / "results").exists()
 
 
-def test_a_gpu_and_a_larger_profile_are_told_of(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where a GPU is found, one line says how to start the next profile of the file."""
+def test_a_gpu_and_another_net_are_told_of(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a GPU is found, one line names the next profile of another corpus or net."""
     quick = study.read_text()
-    study.write_text(quick + quick.partition("\n\n")[2].replace(".quick", ".full"))
+    again = quick.partition("\n\n")[2]
+    wide = again.replace(".quick", ".full").replace("hidden = 4", "hidden = 5")
+    study.write_text(quick + again.replace(".quick", ".more") + wide)
     assert "a GPU was found" not in run(study, "--dry-run").output
 
     monkeypatch.setattr("ablate.study.messages.gpus", lambda: 1)
     again = f"`ablate run --study {study} --profile full --results {study.parent}/results`"
-    assert f"a GPU was found: {again} asks the same on" in run(study, "--dry-run").output
+    assert f"a GPU was found: {again} is this study on" in run(study, "--dry-run").output
     assert "a GPU was found" not in run(study, "--dry-run", "--profile", "full").output
 
 

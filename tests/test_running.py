@@ -41,6 +41,22 @@ def test_the_same_call_again_trains_nothing(study: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == ""
 
 
+def test_a_text_that_was_edited_between_two_calls_is_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """In one process, which keeps what it has read."""
+    study = write_study(tmp_path)
+    given: dict[str, Any] = {"slots": 0, "device": "cpu", "results": tmp_path / "results"}
+    given |= {"strategies": ["none"], "recipe": {"epochs": 1}}
+    (before,) = ablate.run(study, **given)["corpus_digest"]
+    with (tmp_path / "text" / "train.txt").open("a") as text:
+        text.write("the end\n" * 20)
+    frame = ablate.run(study, **given)
+    assert set(frame["status"]) == {"ok"}
+    assert before in set(frame["corpus_digest"])
+    assert frame["corpus_digest"].nunique() == 2
+
+
 def test_what_is_not_allowed_is_refused(study: Path, refused: Any):
     """As `ablate run` refuses it."""
     with refused(AblateError):

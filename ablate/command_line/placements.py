@@ -103,11 +103,10 @@ def audit(
         edge=read_edge(edge),
         names=read_names(names),
     )
-    if page is not None:
-        text = page_of(audited.audit, title=audited.title, placement=audited.placement)
-        write("--page", page, text)
     say(new_console(), [audited.title])
     new_console().print(audited.audit)
     if page is not None:
+        text = page_of(audited.audit, title=audited.title, placement=audited.placement)
+        write("--page", page, text)
         print_text(f"page: {page}")
     ctx.exit(1 if audited.audit.disagreements else 0)

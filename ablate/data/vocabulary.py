@@ -30,12 +30,10 @@ def build_vocabulary(
     return _ordered(_with_unknown(counts, set().union(*others), text))
 
 
-def count_outside(
-    counts: Mapping[str, Mapping[str, int]], text: Text = PLAIN, *, train: str = "train"
-) -> dict[str, int]:
+def count_outside(counts: Mapping[str, Mapping[str, int]], text: Text = PLAIN) -> dict[str, int]:
     """Return the number of tokens of each split outside the vocabulary, from its word counts."""
-    others = (word for split, own in counts.items() if split != train for word in own)
-    kept = _with_unknown(Counter(counts[train]), set(others), text)
+    others = (word for split, own in counts.items() if split != "train" for word in own)
+    kept = _with_unknown(Counter(counts["train"]), set(others), text)
     return {
         split: sum(count for word, count in own.items() if word not in kept)
         for split, own in counts.items()

@@ -1,7 +1,8 @@
 """The parameters of a strategy, read from its signature: its arguments and its search space.
 
-A parameter's annotation is `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]`. A parameter
-annotated `Cell` is no argument: it receives the cell of the net.
+A parameter's annotation is `Rate`, `Literal[...]`, `bool`, or `Annotated[int, Range]` or
+`Annotated[float, Range]`. A parameter annotated `Cell` is no argument: it receives the cell of the
+net.
 """
 
 import inspect
@@ -156,6 +157,6 @@ def _of_annotation(where: str, hint: Any, default: Value) -> Parameter:
             low, high = _ends(f"the annotation of {where}", span, whole=base is int)
             return Parameter("int" if base is int else "rate", default, low, high)
     raise AblateError(
-        f"{where} must be annotated as Rate, bool, Literal of words, Annotated[int, Range(a, b)], "
-        "or Cell, which is given the net's"
+        f"{where} must be annotated as Rate, bool, Literal of words, Annotated[int, Range(a, b)] "
+        "or Annotated[float, Range(a, b)], or Cell, which is given the net's"
     )

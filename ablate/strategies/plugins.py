@@ -5,6 +5,7 @@ can import installed packages but no neighbouring file, so its digest covers all
 """
 
 import hashlib
+import os
 import re
 import sys
 import types
@@ -76,15 +77,16 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise AblateError(f"there is no plugin file {path}") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:
+        # A path with a zero byte is a ValueError.
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise AblateError(f"the plugin {path} cannot be read: {reason}") from None
 
 
 def _module_name(path: Path) -> str:
     """A name that no import finds, different for two files of the same name."""
     stem = re.sub(r"\W", "_", path.stem)
-    return f"ablate_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return f"ablate_plugin_{stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def _execute(found: PluginFile, content: bytes, shown: Path) -> None:

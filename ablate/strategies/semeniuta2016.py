@@ -1,12 +1,11 @@
 """Semeniuta, Severyn, Barth 2016: dropout on the update of the memory cell."""
 
-from typing import Literal
-
-from ablate.drops import PER_STEP, VARIATIONAL, Drop
+from ablate.drops import Drop
 from ablate.edges import Edge
 from ablate.placement import Placement
 from ablate.strategies.decorator import strategy
 from ablate.strategies.parameters import Rate
+from ablate.strategies.single import OVER_TIME, OverTime
 from ablate.strategies.zaremba2014 import zaremba2014
 
 
@@ -24,7 +23,7 @@ from ablate.strategies.zaremba2014 import zaremba2014
 def semeniuta2016(
     vertical: Rate = 0.5,
     update: Rate = 0.3,
-    sharing: Literal["step", "window"] = "step",
+    sharing: OverTime = "step",
 ) -> Placement:
     """Drop what each step writes into the cell, on top of Zaremba's vertical dropout.
 
@@ -36,5 +35,4 @@ def semeniuta2016(
     Default: .5 vertical and .3 on the update, per step, the point at which Flipout
     (arXiv:1803.04386, table 3) compares it with its rivals on one net.
     """
-    over_time = PER_STEP if sharing == "step" else VARIATIONAL
-    return zaremba2014(vertical) | Placement({Edge.UPDATE: Drop(update, over_time)})
+    return zaremba2014(vertical) | Placement({Edge.UPDATE: Drop(update, OVER_TIME[sharing])})

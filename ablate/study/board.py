@@ -93,8 +93,8 @@ class Running:
 class Board:
     """Counts and running trials; `names` maps a key to the words under which it is shown.
 
-    `waiting` are the trials that have not begun, by key. `foreseen` is how many trials there will
-    be where some are known only when others have ended.
+    `waiting` are the trials that have not begun, or are begun again, by key. `foreseen` is how many
+    trials there will be where some are known only when others have ended.
     """
 
     names: dict[str, str]
@@ -104,7 +104,6 @@ class Board:
     waiting: dict[str, Trial] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     running: dict[str, Running] = field(default_factory=dict)
-    failed: int = 0
     foreseen: int = 0
     began: float = field(default_factory=lambda: time.monotonic())
     _slot: Slot | None = None
@@ -157,18 +156,16 @@ class Board:
                 running.ended_epoch(row, now)
                 if row.get("seconds"):
                     self.pace.take(running.kind, row["seconds"])
-            case Finished(assignment):
-                self.running.pop(assignment.trial.key, None)
+            case Finished(assignment, _, row):
+                running = self.running.pop(assignment.trial.key, None)
+                if running is not None:
+                    self.pace.end(running.kind, row)
                 self.done += 1
             case Paused(assignment):
                 self.running.pop(assignment.trial.key, None)
                 self.waiting[assignment.trial.key] = assignment.trial
-            case Failed(assignment, _, died, company):
-                trial = assignment.trial
-                self.running.pop(trial.key, None)
-                self.failed += 1
-                if died or company > 1:
-                    self.waiting[trial.key] = trial
+            case Failed(assignment):
+                self.running.pop(assignment.trial.key, None)
 
     def left(self, now: float | None = None) -> float | None:
         """Seconds to the end of the run; None before anything is known.
@@ -198,9 +195,8 @@ class Board:
         return max(self.total, self.foreseen)
 
     def takes(self, trial: Trial) -> float | None:
-        """Seconds of a trial, its share of a cohort's time; None where nothing is known."""
-        kind = self._kind(trial.key, trial)
-        epoch = None if kind is None else expected(kind, self._known())
+        """Seconds of a trial, its share of a cohort's time; None where none of its kind ended."""
+        epoch = self.pace.whole().get(self._kind(trial.key, trial))
         return None if epoch is None else trial.recipe.epochs * epoch
 
     def _later(self, known: Mapping[Hashable, float]) -> float:

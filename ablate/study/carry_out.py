@@ -53,7 +53,7 @@ def train(prepared: Prepared, console: Console, *, hours: float | None = None) -
     limit = None
     if hours is not None:
         limit = Hours(hours, estimate.seconds_by_kind(job, prepared.sizes), cohorts.kind)
-    for line in messages.starting(job):
+    for line in messages.starting(job, prepared.sizes):
         progress.say(console, line)
     summary = driver.run(
         job.entries,

@@ -37,7 +37,7 @@ class Cohorts:
         return self.pinned or balanced(waiting, slots, self.most.get(kind, 1))
 
     def kind(self, trial: Trial) -> Hashable:
-        """Cells of equal kind may train together, and alone with the same result."""
+        """Trials of equal kind may train together, and alone with the same result."""
         return trial.corpus_digest, CohortKey.of(trial, self.device)
 
     def formed(self, entries: Sequence[Entry], slots: int) -> Iterator[tuple[Entry, ...]]:
@@ -108,6 +108,12 @@ class Sizes:
     holds: int | None = None
 
 
+def crowded(job: Job) -> bool:
+    """Whether more trials of a kind are missing than there are slots."""
+    kinds = _by_kind(job.missing(), Cohorts(device=job.slots[0].device))
+    return any(len(group) > len(job.slots) for group in kinds.values())
+
+
 def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     """Choose the size of each kind's cohorts: `pinned`, or from memory and a short probe.
 
@@ -119,7 +125,7 @@ def size_cohorts(job: Job, pinned: int | None = None) -> Sizes:
     kinds = _by_kind(job.missing(), planned)
     if pinned is not None:
         return Sizes(planned, tuple(Sized(tuple(group), pinned, {}) for group in kinds.values()))
-    if all(len(group) <= slots for group in kinds.values()):
+    if not crowded(job):
         return Sizes(planned, tuple(Sized(tuple(group), 1, {}) for group in kinds.values()))
     profile = job.profile
     holds = cohort_sizes.fitting(

@@ -23,10 +23,11 @@ from ablate.study.hours import Hours
 from ablate.study.listed import Listed
 from ablate.study.progress import Progress
 from ablate.study.rungs import Rungs, curve_of
-from ablate.study.tuning import CURVE, curves_of, ended_of
+from ablate.study.tuning import CURVE, ended_of
 from ablate.version import __version__
 
-RETRIES: Final = 2
+# How often a trial is begun again whose worker died.
+_RETRIES: Final = 2
 _ALONE: Final = Cohorts()
 _NO_RUNGS: Final = Rungs()
 
@@ -64,7 +65,6 @@ def run(
     *,
     slots: int,
     console: Console,
-    retries: int = RETRIES,
     cohorts: Cohorts = _ALONE,
     about: About | None = None,
     listed: Listed | None = None,
@@ -79,7 +79,7 @@ def run(
     that it knew has ended, and `foreseen` is how many trials there will be. With `hours` nothing is
     begun that would not end in time. `rungs` say where trials of a search may be stopped.
 
-    A trial whose worker dies is begun again on a fresh one, from its checkpoint, `retries` times;
+    A trial whose worker dies is begun again on a fresh one, from its checkpoint, two times;
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call
@@ -102,7 +102,7 @@ def run(
         board = Board.of(known.trials, known.ended, slots)
         board.foreseen = foreseen
         progress = Progress(console, board, store.folder)
-        desk = Desk(known, cohorts, progress, retries=retries, hours=hours, rungs=rungs)
+        desk = Desk(known, cohorts, progress, hours=hours, rungs=rungs)
         missing = desk.advance()
         damaged = aside and f"{aside.said}{known.fate_of(aside)}"
         for note in filter(None, [damaged, left_out(store), unnamed(store)]):
@@ -128,8 +128,9 @@ class Known:
         self.store, self.entries = store, entries
         self._listed, self._agenda = listed, agenda
         self._registered: set[Hashable] = set()
-        self.curves = curves_of(store)
         self.ended = ended_of(store, pruned=pruned)
+        # Those under way at a rung come later.
+        self.curves = {key: row[CURVE] for key, row in self.ended.items()}
         self.trials: dict[str, Entry] = {}
 
     def ask(self) -> list[Entry]:
@@ -182,13 +183,11 @@ class Desk:
         cohorts: Cohorts,
         progress: Progress,
         *,
-        retries: int,
         hours: Hours | None = None,
         rungs: Rungs = _NO_RUNGS,
     ) -> None:
         self._known, self._store, self._progress = known, known.store, progress
-        self._cohorts, self._hours, self._retries = cohorts, hours, retries
-        self._rungs = rungs
+        self._cohorts, self._hours, self._rungs = cohorts, hours, rungs
         # How many rungs a trial has passed, and what those hold that wait at one.
         self._passed: dict[str, int] = {}
         self._paused: dict[str, Paused] = {}
@@ -268,7 +267,8 @@ class Desk:
                 self._onward.add(key)
         if stopped:
             self._progress.say(f"{len(stopped)} of {len(paused)} trials end at their rung")
-        left = [known.trials[key] for key in paused if key not in stopped]
+        # In the study's order: that in which they paused is the workers' race.
+        left = [e for key, e in known.trials.items() if key in paused and key not in stopped]
         self._paused = {}
         self._waiting.extend(self._cohorts.formed(left, self._progress.board.slots))
 
@@ -299,9 +299,10 @@ class Desk:
             again = True
         else:
             self._deaths[key] = self._deaths.get(key, 0) + event.died
-            again = event.died and self._deaths[key] <= self._retries
+            again = event.died and self._deaths[key] <= _RETRIES
         if again:
             self._waiting.append((entry,))
+            self._progress.board.waiting[key] = entry.trial
         else:
             self._given_up.add(key)
             self.failures.append(Failure(entry.name, event.error))

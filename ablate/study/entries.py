@@ -1,4 +1,4 @@
-"""Cells: what is trained, each under a key that says all of it and nothing else.
+"""Entries: what is trained, each under a key that says all of it and nothing else.
 
 A trial's names (strategy, arguments, label) are no part of it: two names for one placement are two
 entries with one trial, which is trained once and shown under both.

@@ -19,6 +19,7 @@ _FORWARD = 1 / 3
 class Estimate:
     """What the missing trials take: seconds in all, and seconds of an update of each trial.
 
+    Trials that a search will ask for later are among them.
     `busy` says that other programs ran while updates were timed.
     """
 
@@ -38,7 +39,12 @@ def estimate(job: Job, sizes: Sizes) -> Estimate | None:
     probes = [_probed(job, kind) for kind in sizes.kinds]
     updates = [_seconds(kind, probe) for kind, probe in zip(sizes.kinds, probes, strict=True)]
     trials = [trial_seconds(job, update) for update in updates]
-    shared = sum(map(operator.mul, counts, trials)) / len(job.slots)
+    shared = sum(map(operator.mul, counts, trials))
+    if job.agenda is not None:
+        # What is known only when others have ended is like what is known.
+        later = job.agenda.total - len(job.entries)
+        shared *= 1 + later / sum(counts)
+    shared /= len(job.slots)
     # A cohort is on one slot, however many there are.
     longest = max(
         min(kind.size, count) * taken

@@ -44,7 +44,7 @@ from ablate.study.points import (
     unmade,
 )
 from ablate.study.schema import Factorial, Head, Profile, StudyMistakes, value_mistakes
-from ablate.study.searches import search_mistakes
+from ablate.study.searches import search_mistakes, search_name
 
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXAMPLE: Final = '{name = "zaremba2014", rate = 0.5}'
@@ -232,12 +232,16 @@ def _read_profile(
         choices, mistakes = _read_strategies(table, complete=complete)
         name, runs = table.get("baseline"), _runs(table)
         points = once([*(runs or ()), *distinct(choices)])
-        point = baseline_of(name, points) if isinstance(name, str) else None
+        # A search is named as its row of the report is, and stands for its first point.
+        drawn = {search_name(c): next(c.points()) for c in choices} if "tune" in table else {}
+        point = None
+        if isinstance(name, str):
+            point = drawn.get(name) or baseline_of(name, points)
         if point:
             # Resolved before anything is filtered: a baseline must never move to another point.
             table["baseline"] = point.label
         elif isinstance(name, str) and complete and runs is not None and not mistakes:
-            mistakes += _about_baseline(name, points)
+            mistakes += _about_baseline(name, points, drawn)
         table["strategies"] = choices
     try:
         profile = Profile.model_validate(table, context=corpus_path)
@@ -282,15 +286,17 @@ def _runs(table: Mapping[str, Any]) -> list[Point] | None:
         return None
 
 
-def _about_baseline(name: str, points: Sequence[Point]) -> Iterator[Mistake]:
-    """Say why `name` is the name of no one of all points."""
+def _about_baseline(
+    name: str, points: Sequence[Point], searches: Mapping[str, Point]
+) -> Iterator[Mistake]:
+    """Say why `name` is the name of no one of all points, nor of a search."""
     several = [point.label for point in points if point.strategy.name == name]
-    labels = [point.label for point in points]
+    labels = [*searches] or [point.label for point in points]
     if several:
         yield ("baseline",), f"'{name}' may be {' or '.join(several)}; name one of them"
     else:
-        near = did_you_mean(name, labels)
-        words = f"no strategy here is called '{name}'{near}; the points are {quoted(labels)}"
+        near, kind = did_you_mean(name, labels), "searches" if searches else "points"
+        words = f"no strategy here is called '{name}'{near}; the {kind} are {quoted(labels)}"
         yield ("baseline",), words
 
 

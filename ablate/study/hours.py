@@ -18,8 +18,8 @@ _MARGIN: Final = 1.1
 class Hours:
     """`hours` from now on, and the `seconds` that a trial of each kind was estimated to take.
 
-    Seconds are a trial's share of its cohort's time. What trials took in this run, or earlier ones
-    of the store, goes before the estimate. A kind that nobody measured is taken for the slowest,
+    Seconds are a trial's share of its cohort's time. What trials of its kind took, in this run or
+    in the store, goes before the estimate. A kind that nobody measured is taken for the slowest,
     and a trial that goes on from a checkpoint for a whole one.
     """
 

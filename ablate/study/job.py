@@ -1,6 +1,5 @@
 """From what a user asks for to what is to be done: study, profile, corpus, trials, store, slots."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,10 +92,13 @@ class Job:
             return InProcess(train_assignments, self.slots[0])
         return Local(train_assignments, self.slots, self.plugins)
 
-    def larger(self) -> str | None:
-        """The profile that comes after this one in the study file; None for the last."""
-        following = dict(itertools.pairwise(self.study.profiles))
-        return following.get(self.profile_name)
+    def elsewhere(self) -> str | None:
+        """The next profile of the study file that has another corpus or net; None without one."""
+        profiles, own = self.study.profiles, self.study.profiles[self.profile_name]
+        later = [*profiles][[*profiles].index(self.profile_name) + 1 :]
+        where = own.corpus, own.net
+        differ = (n for n in later if (profiles[n].corpus, profiles[n].net) != where)
+        return next(differ, None)
 
 
 def prepare(order: Order) -> Job:

@@ -12,7 +12,7 @@ from ablate.errors import quoted
 from ablate.machine import cores, gpus
 from ablate.quantities import duration
 from ablate.strategies import STRATEGIES
-from ablate.study.cohorts import Sized, Sizes
+from ablate.study.cohorts import Sized, Sizes, crowded
 from ablate.study.driver import Summary
 from ablate.study.entries import Entry, first_names, without_effect, without_place
 from ablate.study.estimate import Estimate
@@ -51,15 +51,15 @@ def introduction(job: Job) -> Iterator[str]:
         + (f" ({begun} from the last saved epoch)" if begun else "")
         + f"; results in {job.store.folder}"
     )
-    larger = job.larger()
-    if larger and gpus():
-        profile = job.study.profile(larger)
+    elsewhere = job.elsewhere()
+    if elsewhere and gpus():
+        profile = job.study.profile(elsewhere)
         nets = ", ".join(
             f"{net.of_cell.title} {net.layers} x {net.hidden}" for net in profile.net.each
         )
         yield (
-            f"a GPU was found: `{run_command(job, larger)}` asks the same on {profile.corpus} "
-            f"with {nets}; add --dry-run to see what it takes"
+            f"a GPU was found: `{run_command(job, elsewhere)}` is this study on "
+            f"{profile.corpus} with {nets}; add --dry-run to see what it takes"
         )
 
 
@@ -69,17 +69,18 @@ def about_searches(job: Job) -> Iterator[str]:
     if tune is None or job.agenda is None:
         return
     over = "".join(f", {path} in [{low:g}, {high:g}]" for path, (low, high) in tune.over.items())
-    drawn = len(searches(job.profile))
+    drawn = searches(job.profile)
+    fewer = " (one where nothing is drawn)" if any(s.count < tune.trials for s in drawn) else ""
     yield (
-        f"{drawn} search(es) of {tune.trials} point(s) by {tune.sampler}{over}, on seed "
-        f"{tune.seed}; then the point that each chose on {tune.then} further seed(s); "
+        f"{len(drawn)} search(es) of {tune.trials} point(s){fewer} by {tune.sampler}{over}, on "
+        f"seed {tune.seed}; then the point that each chose on {tune.then} further seed(s); "
         f"{job.agenda.total} trials in all, of which some are known only when others have ended"
     )
 
 
 def probing(job: Job, pinned: int | None) -> Iterator[str]:
     """What happens before `cohorts` can be said; nothing where it takes no time."""
-    if pinned is None and len(job.missing()) > len(job.slots):
+    if pinned is None and crowded(job):
         yield (
             "timing a few updates of each kind of trial, to choose how many train at once; where "
             "kernels are compiled, their first use takes up to a minute"
@@ -141,24 +142,25 @@ def cohorts(sizes: Sizes) -> Iterator[str]:
             )
 
 
-def starting(job: Job) -> Iterator[str]:
+def starting(job: Job, sizes: Sizes) -> Iterator[str]:
     """What happens until the first epoch, in silence else; nothing where all is done."""
-    missing = len(job.missing())
-    if missing:
-        count = min(missing, len(job.slots))
+    slots = len(job.slots)
+    waiting = len([*sizes.cohorts.formed(job.missing(), slots)])
+    if waiting:
+        count = min(waiting, slots)
         begin = "training in this process" if job.in_process else f"starting {count} worker(s)"
         yield f"{begin}; where kernels are compiled, their first use takes up to a minute"
 
 
 def matrix(job: Job) -> RenderableType:
     """One row for each placement: the seeds that are stored and those that are missing."""
-    committed = job.store.whole().committed()
+    missing = {entry.trial.key for entry in job.missing()}
     table = plain_table()
     for column in ("trial", "seeds done", "seeds to run"):
         table.add_column(column, overflow="fold")
     for entries in _by_title(job.entries).values():
-        done = [str(e.trial.seed) for e in entries if e.trial.key in committed]
-        todo = [str(e.trial.seed) for e in entries if e.trial.key not in committed]
+        done = [str(e.trial.seed) for e in entries if e.trial.key not in missing]
+        todo = [str(e.trial.seed) for e in entries if e.trial.key in missing]
         table.add_row(entries[0].title, " ".join(done) or "-", " ".join(todo) or "-")
     return table
 

@@ -77,24 +77,44 @@ class Pace:
 
     before: Mapping[Hashable, float] = field(default_factory=dict)
     _here: dict[Hashable, deque[float]] = field(default_factory=dict)
+    _whole: dict[Hashable, deque[float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Self:
         """What rows of `trials` say, the median for each kind; those without a time say nothing."""
         found: dict[Hashable, list[float]] = {}
         for row in rows:
-            if row.get("seconds") and row.get("epochs") and row.get("path"):
-                found.setdefault(Kind.of_row(row), []).append(row["seconds"] / row["epochs"])
+            if row.get("path") and (seconds := _by_epoch(row)):
+                found.setdefault(Kind.of_row(row), []).append(seconds)
         return cls({kind: median_low(seconds) for kind, seconds in found.items()})
 
     def take(self, kind: Hashable, seconds: float) -> None:
         """Learn from an epoch that ended in this run."""
         self._here.setdefault(kind, deque(maxlen=_LATEST)).append(seconds)
 
+    def end(self, kind: Hashable, row: Row) -> None:
+        """Learn from a trial that ended in this run, its final evaluation included."""
+        if seconds := _by_epoch(row):
+            self._whole.setdefault(kind, deque(maxlen=_LATEST)).append(seconds)
+
     def known(self) -> dict[Hashable, float]:
         """Seconds an epoch of the kinds that are known; this run goes before the store."""
-        here = {kind: median_low(seconds) for kind, seconds in self._here.copy().items()}
-        return {**self.before, **here}
+        return {**self.before, **_medians(self._here)}
+
+    def whole(self) -> dict[Hashable, float]:
+        """The same of trials that ended alone: an epoch's part of the final evaluation is in it."""
+        return {**self.before, **_medians(self._whole)}
+
+
+def _by_epoch(row: Row) -> float | None:
+    """A trial's seconds by its epochs; None where its row has no time."""
+    seconds, epochs = row.get("seconds"), row.get("epochs")
+    return seconds / epochs if seconds and epochs else None
+
+
+def _medians(found: Mapping[Hashable, deque[float]]) -> dict[Hashable, float]:
+    # A copy: a terminal asks from another thread while events come in.
+    return {kind: median_low(seconds) for kind, seconds in dict(found).items()}
 
 
 def expected(kind: Hashable, known: Mapping[Hashable, float]) -> float | None:

@@ -4,6 +4,7 @@ A run needs no such file: which trial is next follows from the study file and th
 is asked in memory. The file is made from the store whenever somebody wants it.
 """
 
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,10 @@ from ablate.store import Row
 from ablate.strategies import get
 from ablate.study.entries import Entry
 from ablate.study.job import Job
-from ablate.study.tuning import headline
+from ablate.study.tuning import CURVE, ended_of, headline
+
+# Whatever a file may give: a number above 0.
+_NUISANCE: Final = FloatDistribution(sys.float_info.min, sys.float_info.max, log=True)
 
 #: The file's name in the store's folder.
 FILE: Final = "optuna.journal"
@@ -41,11 +45,7 @@ def rebuild(job: Job) -> tuple[Path, dict[str, int]]:
     `label`, `seed` and `stage`.
     """
     store = job.store.whole()
-    ended = store.committed()
-    curves: defaultdict[str, dict[int, float]] = defaultdict(dict)
-    for row in store.epochs().to_pylist():
-        if row["valid_nll"] is not None:
-            curves[row["key"]][row["epoch"]] = row["valid_nll"]
+    ended = ended_of(store, pruned=job.prunes)
     groups: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in job.entries:
         groups[entry.search or entry.strategy].append(entry)
@@ -57,11 +57,11 @@ def rebuild(job: Job) -> tuple[Path, dict[str, int]]:
         for name, entries in groups.items():
             study = optuna.create_study(storage=storage, study_name=name)
             for entry in entries:
-                _add(study, entry, ended.get(entry.trial.key), curves[entry.trial.key])
+                _add(study, entry, ended.get(entry.trial.key))
     return path, {name: len(entries) for name, entries in groups.items()}
 
 
-def _add(study: optuna.Study, entry: Entry, row: Row | None, curve: dict[int, float]) -> None:
+def _add(study: optuna.Study, entry: Entry, row: Row | None) -> None:
     space = _space(entry)
     params: dict[str, Any] = {name: entry.arguments[name] for name in space}
     attributes = {
@@ -81,7 +81,7 @@ def _add(study: optuna.Study, entry: Entry, row: Row | None, curve: dict[int, fl
             params=params,
             distributions=space,
             user_attrs=attributes,
-            intermediate_values=curve,
+            intermediate_values=row[CURVE],
         )
     )
 
@@ -93,7 +93,7 @@ def _space(entry: Entry) -> dict[str, BaseDistribution]:
     wide = {n: FloatDistribution(0.0, 1.0) if _rate(d) else d for n, d in own.items()}
     nuisances = [name for name in entry.arguments if "." in name]
     # One distribution a name in all trials of a study, as Optuna wants it.
-    return {**wide, **dict.fromkeys(nuisances, FloatDistribution(1e-6, 1e6, log=True))}
+    return {**wide, **dict.fromkeys(nuisances, _NUISANCE)}
 
 
 def _rate(own: BaseDistribution) -> bool:

@@ -28,7 +28,6 @@ from ablate.drops import Drop
 from ablate.edges import Edge, edges_named
 from ablate.errors import AblateError, UnknownName, did_you_mean
 from ablate.model.net import CellName, Net, Shape
-from ablate.search import CUBE
 from ablate.stages import FACTORIAL
 from ablate.strategies.free import RATE, name_of, rate_of, timed
 from ablate.study.corpus_path import CorpusPath
@@ -160,8 +159,6 @@ def _over(given: Any) -> dict[str, tuple[float, float]]:
     example = 'a table such as {"recipe.learning_rate" = [0.3, 2.0]}'
     if not isinstance(given, dict):
         raise AblateError(f"must be {example}, got {given!r}")
-    if len(given) > CUBE[1]:
-        raise AblateError(f"at most {CUBE[1]} are drawn, got {len(given)}")
     ranges: dict[str, tuple[float, float]] = {}
     for path, span in given.items():
         if path not in _NUISANCES:

@@ -28,12 +28,10 @@ def lowest(losses: Mapping[int, float]) -> int | None:
 
 
 def baseline_search(profile: Profile) -> str | None:
-    """The search to whose chosen point differences are: by its name, its strategy or a point."""
-    for choice in profile.strategies:
-        names = (search_name(choice), choice.name, next(choice.points()).label)
-        if profile.baseline in names:
-            return search_name(choice)
-    return None
+    """The search to whose chosen point differences are: that of the point which is the baseline."""
+    labels = {next(choice.points()).label: choice for choice in profile.strategies}
+    choice = labels.get(profile.baseline or "")
+    return None if choice is None else search_name(choice)
 
 
 def search_mistakes(profile: Profile) -> Iterator[Mistake]:

@@ -46,7 +46,7 @@ def divide(
     """The slots on `device` ("cpu", "cuda" for every GPU, or one as "cuda:0").
 
     Without `count`, one a GPU, or on the CPU as many as there are cores for their `threads`, up to
-    eight; without `threads`, one each, or what the cores give to `count` slots. It depends on these
+    eight; without `threads`, what the cores give to so many slots. It depends on these
     and the machine alone, never on the work: a trial that goes on later must find the same number
     of threads. Raises AblateError where there is no such device.
     """

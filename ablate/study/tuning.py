@@ -8,6 +8,7 @@ the table (Melis 2018, arXiv:1707.05589; Dodge 2019, arXiv:1909.03004).
 
 import functools
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -212,22 +213,16 @@ def chosen_of(tried: Sequence[Entry], ended: Mapping[str, Row], count: int) -> E
     return None if place is None else tried[place]
 
 
-def curves_of(store: Store) -> dict[str, dict[int, float]]:
-    """The validation loss after each epoch of the trials that ended, by key."""
-    rows: dict[str, list[Row]] = {}
-    for row in store.epochs().to_pylist():
-        rows.setdefault(row["key"], []).append(row)
-    return {key: curve_of(own) for key, own in rows.items()}
-
-
 def ended_of(store: Store, *, pruned: bool) -> dict[str, Row]:
     """The rows of trials that ended, by key, each with its curve: all that an agenda looks at.
 
     Where nothing is `pruned` any more, a trial that once was has not ended.
     """
-    curves = curves_of(store)
+    epochs: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in store.epochs().to_pylist():
+        epochs[row["key"]].append(row)
     return {
-        key: row | {CURVE: curves.get(key, {})}
+        key: row | {CURVE: curve_of(epochs[key])}
         for key, row in store.committed().items()
         if pruned or row["status"] != Status.PRUNED
     }

@@ -179,7 +179,12 @@ def _leave_with_driver() -> None:
 
 
 def _corpus_of(trial: "Trial") -> Corpus:
-    corpus = _corpus(trial.corpus, trial.folder, trial.text)
+    named = trial.corpus, trial.folder, trial.text
+    corpus = _corpus(*named)
+    if corpus.digest != trial.corpus_digest:
+        # An earlier run in this process may have read the text before it was edited.
+        _corpus.cache_clear()
+        corpus = _corpus(*named)
     if corpus.digest != trial.corpus_digest:
         raise AblateError(
             f"corpus '{trial.corpus}' changed since this run began: its digest is "

@@ -52,6 +52,14 @@ def test_a_module_that_is_the_strategy_ends_with_0(module, tmp_path):
     assert "http" not in text
 
 
+def test_a_page_that_cannot_be_written_costs_no_audit(module, tmp_path):
+    """What was found is printed before."""
+    ran = audit("none", "--module", f"{module}:stock", "--page", tmp_path)
+    assert ran.exit_code == 2
+    assert "the module does what the placement says" in ran.output
+    assert "Is a directory" in ran.output or "is a directory" in ran.output
+
+
 def test_a_broken_law_ends_with_1(module):
     """Dropout that does not know of evaluation, with no strategy named."""
     ran = audit("--module", f"{module}:always")

@@ -58,11 +58,27 @@ def test_what_was_learnt_goes_before_the_estimate():
     wanted = entries((1, 2))
     board = _board(wanted)
     slot = Slot("cpu", 1)
-    board.pace.take(Kind.of(wanted[0].trial, slot), 10.0)
+    epochs = wanted[0].trial.recipe.epochs
+    kind = Kind.of(wanted[0].trial, slot)
+    board.pace.end(kind, {"seconds": 10.0 * epochs, "epochs": epochs})
     board._slot = slot  # pyright: ignore[reportPrivateUsage]
     hours = Hours(1.0, {KIND(wanted[0].trial): 5000.0}, KIND, began=0.0)
     assert hours.fits(wanted[:1], board, now=3566.0)
     assert not hours.fits(wanted[:1], board, now=3568.0)
+
+
+def test_what_other_kinds_took_tells_nothing():
+    """Another device's trials are no measure of these, nor are epochs without their evaluation."""
+    wanted = entries((1,))
+    slot = Slot("cpu", 1)
+    kind = Kind.of(wanted[0].trial, slot)
+    board = _board(wanted)
+    board.pace.end(kind._replace(device="another"), {"seconds": 2.0, "epochs": 2})
+    board.pace.take(kind, 1.0)
+    board._slot = slot  # pyright: ignore[reportPrivateUsage]
+    hours = Hours(1.0, {KIND(wanted[0].trial): 1800.0}, KIND, began=0.0)
+    assert hours.fits(wanted, board, now=1600.0)
+    assert not hours.fits(wanted, board, now=1700.0)
 
 
 def test_a_run_begins_what_fits_and_the_next_goes_on(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Plugins of a study: named in its file, loaded by its workers, kept as provenance."""
 
+import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_a_study_brings_its_strategies(study: Path) -> None:
         pytest.param("3", "plugins", id="number"),
         pytest.param('["sub/mine.py", ""]', "plugins", id="empty-path"),
         pytest.param('["sub"]', "plugins[0]", id="folder"),
+        pytest.param('["a\\u0000.py"]', "plugins[0]", id="zero-byte"),
     ],
 )
 def test_a_wrong_plugin_is_one_mistake(
@@ -223,6 +225,25 @@ def test_an_edited_plugin_takes_the_place_of_its_old_self(study: Path, tmp_path:
     frame = results("study", results=tmp_path)
     assert frame.groupby("label")["seed"].agg(list).to_dict() == {"mine .2": [1], "mine .4": [1, 2]}
     assert frame.groupby("label")["placement"].nunique().tolist() == [1, 1]
+
+
+def test_a_plugin_that_broke_is_loaded_again_once_it_is_mended(study: Path) -> None:
+    """As in a notebook, where a mistake is undone."""
+    read_study(study)
+    (study.parent / "sub" / "mine.py").write_text(MINE + "def\n")
+    with pytest.raises(AblateError, match="could not be loaded"):
+        read_study(study)
+    (study.parent / "sub" / "mine.py").write_text(MINE)
+    assert read_study(study).profile().baseline == "mine .2"
+    assert get("mine").name == "mine"
+
+
+def test_a_plugin_may_lie_in_a_folder_of_any_name(study: Path) -> None:
+    """Names of folders are bytes, and need not be UTF-8."""
+    folder = Path(os.fsdecode(os.fsencode(study.parent) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "mine.py").write_text(MINE)
+    assert load_file(folder / "mine.py").module.startswith("ablate_plugin_mine_")
 
 
 def test_the_plugin_of_a_trial_is_stored(study: Path, tmp_path: Path) -> None:

@@ -73,6 +73,24 @@ def test_what_has_not_run_waits(study: Path):
     ]
 
 
+def test_a_search_may_draw_whatever_a_file_allows(tmp_path: Path):
+    """Optuna's own range is as wide."""
+    path = write_file(
+        tmp_path / "wide.toml",
+        write_texts(tmp_path / "text"),
+        strategies='[{name = "none"}]',
+        tune='{trials = 2, then = 1, over = {"recipe.clip" = [1e7, 1e9]}}',
+        recipe={"clip": 1e8},
+    )
+    path.write_text(path.read_text().replace("seeds = 1\n", ""))
+    results = tmp_path / "results"
+    assert run(path).exit_code == 0
+    assert ablate("rebuild", "--study", path, "--results", results).exit_code == 0
+    drawn = [trial.params for trial in _studies(results / "wide" / "quick" / FILE)["none"]]
+    assert drawn[0] == {}
+    assert 1e7 <= drawn[1]["recipe.clip"] <= 1e9
+
+
 def test_no_run_looks_at_it(study: Path):
     """A broken file harms nothing."""
     path = study.parent / "results" / "mine" / "quick" / FILE

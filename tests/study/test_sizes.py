@@ -126,6 +126,36 @@ def test_the_estimate_counts_the_cohorts(make: Make, probed: list[tuple[int, lis
     assert alone.seconds == pytest.approx(6 * estimate.trial_seconds(job, 0.04))
 
 
+def test_the_estimate_counts_what_a_search_will_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probed: list[tuple[int, list[int]]]
+) -> None:
+    """Of eight trials of a sampler that learns one is known."""
+    monkeypatch.setattr("ablate.study.job.cores", lambda: 1)
+    path = write_file(
+        tmp_path / "tuned.toml",
+        write_texts(tmp_path / "text"),
+        strategies='[{name = "zaremba2014"}]',
+        tune='{trials = 6, then = 2, sampler = "tpe"}',
+    )
+    path.write_text(path.read_text().replace("seeds = 1\n", ""))
+    job = prepare(Order(study=str(path), results=tmp_path / "results", device="cpu", slots=0))
+    found = estimate.estimate(job, size_cohorts(job))
+    assert found is not None
+    assert found.seconds == pytest.approx(8 * estimate.trial_seconds(job, 0.04))
+
+
+def test_a_run_says_how_many_workers_start(make: Make, probed: list[tuple[int, list[int]]]) -> None:
+    """One a cohort, up to one a slot; where no kind is crowded nothing is timed, nor said to be."""
+    few = make(slots=8)
+    assert list(messages.probing(few, None)) == []
+    assert "starting 6 worker(s)" in next(messages.starting(few, size_cohorts(few)))
+    crowded = make(slots=3)
+    assert "timing a few updates" in next(messages.probing(crowded, None))
+    assert probed == []
+    together = size_cohorts(crowded, 4)
+    assert "starting 2 worker(s)" in next(messages.starting(crowded, together))
+
+
 def test_precision_is_settled_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` is measured on the first slot, said with its ratio, and part of every key."""
     asked = []

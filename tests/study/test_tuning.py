@@ -3,6 +3,7 @@
 import io
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ from ablate.store import Store
 from ablate.study.changes import select
 from ablate.study.cohorts import Cohorts
 from ablate.study.driver import Summary, run
+from ablate.study.events import Event
 from ablate.study.executors import InProcess, Local
 from ablate.study.file import read_study
 from ablate.study.job import Order, prepare
 from ablate.study.rungs import Rungs
 from ablate.study.schema import Profile
+from ablate.study.searches import baseline_search
 from ablate.study.tuning import Agenda, ended_of, searches
+from ablate.study.worker import attempt
 
 STRATEGIES = '[{name = "none"}, {name = "zaremba2014"}, {name = "locked"}, {name = "zoneout"}]'
 # One argument and three: what a search goes through is the same for any number of them.
@@ -245,6 +249,34 @@ def test_two_slots_search_as_one(tmp_path: Path, corpus: Corpus):
     assert _names(one) == _names(two)
 
 
+@pytest.mark.parametrize("way", [1, -1], ids=["first-to-last", "last-to-first"])
+def test_cohorts_after_a_rung_are_those_of_the_study(tmp_path: Path, corpus: Corpus, way: int):
+    """Whoever comes to the rung first: companions decide the last bits of a loss on a GPU."""
+    profile = _profile(tmp_path, 'trials = 3, then = 1, prune = "median"')
+    agenda, cohorts, formed = _agenda(profile, corpus), Cohorts(pinned=2), []
+
+    class Raced:
+        """Takes all that waits, and trains it in one or the other order."""
+
+        def run(self, pull: Callable[[], Any], emit: Callable[[Event], None]) -> None:
+            while batch := list(iter(pull, ())):
+                formed.extend([assigned.trial.key for assigned in cohort] for cohort in batch)
+                for cohort in batch[::way]:
+                    attempt(Fake(rates=True), cohort, SLOT, emit)
+
+    run(
+        agenda({}), _store(tmp_path), Raced(), slots=1, console=Console(file=io.StringIO()),
+        cohorts=cohorts, agenda=agenda, rungs=Rungs("median"),
+    )  # fmt: skip
+    place = {entry.trial.key: n for n, entry in enumerate(agenda({}))}
+    searched = [[place[key] for key in keys] for keys in formed if set(keys) <= place.keys()]
+    kinds = {entry.trial.key: cohorts.kind(entry.trial) for entry in agenda({})}
+    assert len(searched) > 4
+    for keys, places in zip(formed, searched, strict=False):
+        assert len({kinds[key] for key in keys}) == 1
+        assert places == sorted(places)
+
+
 def test_what_is_pruned_is_counted_and_never_chosen(tmp_path: Path, corpus: Corpus):
     """It has the epochs up to its rung, and no score."""
     store = _store(tmp_path)
@@ -360,6 +392,27 @@ def test_searches_are_selected_by_name_or_strategy(
     """And keep all of their points."""
     selected = select(_profile(tmp_path, "trials = 3", PINNED), wanted)
     assert [search.name for search in searches(selected)] == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "search"),
+    [
+        ("recurrent sharing=window", "recurrent sharing=window"),
+        ("recurrent window .25", "recurrent sharing=window"),
+        ("recurrent", "recurrent sharing=step"),
+        ("none", "none"),
+    ],
+)
+def test_a_baseline_is_named_as_a_search_is(tmp_path: Path, given: str, search: str):
+    """Or by its first point, or by its strategy."""
+    profile = _profile(tmp_path, "trials = 3", PINNED, head=f'baseline = "{given}"')
+    assert baseline_search(profile) == search
+
+
+def test_a_baseline_that_no_search_has_is_a_mistake(tmp_path: Path, refused: Any):
+    """The searches are named."""
+    with refused(AblateError):
+        _profile(tmp_path, "trials = 3", PINNED, head='baseline = "recurrent sharing=windw"')
 
 
 @pytest.mark.parametrize("label", ["recurrent window .25", "recurrent .25"])

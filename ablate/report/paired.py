@@ -24,7 +24,14 @@ from ablate.report.kinds import edge_group
 from ablate.report.names import short, shortened
 from ablate.report.numbers import signed
 from ablate.report.reach import bound
-from ablate.report.statistics import PLACEMENT, SIGNIFICANT, Differences, Summary, baseline_of
+from ablate.report.statistics import (
+    PLACEMENT,
+    SIGNIFICANT,
+    Differences,
+    Summary,
+    baseline_of,
+    same_trials,
+)
 from ablate.report.style import DIVERGED, FAINT, SMALL, WIDTH, styled
 from ablate.report.sweeps import spotlight
 from ablate.status import Status
@@ -69,11 +76,11 @@ def paired_rows(trials: pd.DataFrame) -> pd.DataFrame:
     """
     require_one(trials)
     summary = Summary((_METRIC,))(trials)
-    own = {key for keys in summary.loc[summary["baseline"].astype(bool), "keys"] for key in keys}
+    marked = summary["baseline"].astype(bool)
     # Under another name, too, the baseline is no comparison.
     same = [
-        bool(baseline) or (len(keys) > 0 and own.issuperset(keys))
-        for baseline, keys in zip(summary["baseline"], summary["keys"], strict=True)
+        baseline or any(same_trials(keys, own) for own in summary.loc[marked, "keys"])
+        for baseline, keys in zip(marked, summary["keys"], strict=True)
     ]
     shown = spotlight(summary.assign(same=same))
     # All placements are the family of the moderated test, whichever are shown.

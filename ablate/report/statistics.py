@@ -7,7 +7,7 @@ their t is moderated (`moderation`). No stars: a p-value is printed as a number,
 correction, or not at all.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ SEEDS_FOR_INTERVAL = 3
 SIGNIFICANT = 0.05
 
 PLACEMENT = ("strategy", "arguments")
+
+# What is compared: a placement that has more seeds under one name than under another is two.
+_COMPARISON = ["placement", "difference_values"]
 
 _DIFFERENCES = [
     *PLACEMENT, "placement", "pairs", "difference", "difference_low", "difference_high",
@@ -103,7 +106,7 @@ def _testable(differences: np.ndarray) -> bool:
     return differences.size >= SEEDS_FOR_INTERVAL and bool(np.isfinite(differences).all())
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: Sequence[float] | Floats) -> Floats:
     """Holm's (1979) step-down adjustment of one family of p-values; nan stays nan, outside it.
 
     The k-th smallest of m is multiplied by m - k + 1, never falls below the one before, at most 1.
@@ -146,8 +149,9 @@ class Summary:
     """Trials of one combination -> one row a placement, in the order of the study file.
 
     For each metric the columns `<metric>`, `<metric>_low`, `<metric>_high` and `<metric>_values`
-    (over finished trials alone), and the counts `n`, `diverged`, `failed`. Raises AblateError for a
-    name that has two placements, or two trials of one seed.
+    (over finished trials alone), the counts `n`, `diverged`, `failed`, and `keys`, the finished
+    trials' by seed. Raises AblateError for a name that has two placements, or two trials of one
+    seed.
     """
 
     metrics: tuple[str, ...] = ("train_ppl", "valid_ppl", "test_ppl", "gap", "gap_running")
@@ -168,7 +172,7 @@ class Summary:
             row[status] = int((group["status"] == status).sum())
         finished = group[group["status"] == Status.OK].sort_values("seed")
         row["n"] = len(finished)
-        row["keys"] = tuple(finished["key"])
+        row["keys"] = _keys(finished)
         for metric in self.metrics:
             found = seed_mean(finished[metric].dropna().to_list(), level=self.level)
             row |= {metric: found.mean, f"{metric}_low": found.low, f"{metric}_high": found.high}
@@ -200,42 +204,39 @@ class Differences:
         against = baseline_of(finished)
         if against is None:
             return pd.DataFrame(columns=_DIFFERENCES)
-        reference = against.set_index("seed")[[self.metric, "key"]]
+        reference = against.set_index("seed")[self.metric]
         rows: list[dict[str, object]] = []
         for (strategy, arguments), group in finished.groupby(list(PLACEMENT), sort=False):
-            if not (group["key"].isin(reference["key"])).all():
+            if not same_trials(_keys(group), _keys(against)):
                 names: dict[str, object] = {"strategy": strategy, "arguments": arguments}
                 rows.append(names | self._row(group.set_index("seed"), reference))
-        frame = self._tested(pd.DataFrame(rows, columns=_DIFFERENCES))
-        return frame.assign(p_holm=_holm_by_placement(frame))
+        return self._tested(pd.DataFrame(rows, columns=_DIFFERENCES))
 
     def _tested(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Add interval and p-value; a placement shown under two names is one of the family."""
+        """Add intervals and p-values; a placement shown under two names is one of the family."""
         values = [np.array(own, dtype=np.float64) for own in rows["difference_values"]]
         testable = np.array([_testable(own) for own in values], dtype=bool)
-        family = rows[testable].drop_duplicates("placement")
+        family = rows[testable].drop_duplicates(_COMPARISON)
         counts = family["pairs"].to_numpy(dtype=np.float64)
         own = [float(np.var(pair, ddof=1)) for pair in family["difference_values"]]
         variance, df = moderated(np.array(own, dtype=np.float64), counts - 1)
         error = np.sqrt(variance / counts)
         means = family["difference"].to_numpy(dtype=np.float64)
         half = special.stdtrit(df, (1 + self.level) / 2) * error
+        p = two_sided(means, error, df)
         tested = pd.DataFrame(
             {
-                "variance": variance, "df": df, "p": two_sided(means, error, df),
+                "variance": variance, "df": df, "p": p, "p_holm": holm(p),
                 "difference_low": means - half, "difference_high": means + half,
             },
-            index=pd.Index(family["placement"]),
+            index=family.index,
         )  # fmt: skip
-        found = {name: rows["placement"].map(column) for name, column in tested.items()}
-        return rows.assign(
-            **{str(name): column.astype(np.float64) for name, column in found.items()}
-        )
+        found = family[_COMPARISON].join(tested)
+        alike = rows.drop(columns=tested.columns).merge(found, on=_COMPARISON, how="left")
+        return alike[_DIFFERENCES]
 
-    def _row(self, group: pd.DataFrame, reference: pd.DataFrame) -> dict[str, object]:
-        both = group[[self.metric, "placement"]].join(
-            reference[self.metric].rename("reference"), how="inner"
-        )
+    def _row(self, group: pd.DataFrame, reference: pd.Series) -> dict[str, object]:
+        both = group[[self.metric, "placement"]].join(reference.rename("reference"), how="inner")
         # Of two infinite perplexities neither is known to be the better one.
         both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
@@ -283,7 +284,7 @@ def lead_of(trials: pd.DataFrame, metric: str = "valid_ppl") -> Lead | None:
     compared = Differences(metric)(trials.assign(baseline=own))
     apart = compared.loc[compared["p_holm"] < SIGNIFICANT, list(PLACEMENT)]
     told = set(apart.itertuples(index=False, name=None))
-    others = summary[[not set(keys) <= set(best["keys"]) for keys in summary["keys"]]]
+    others = summary[[not same_trials(keys, best["keys"]) for keys in summary["keys"]]]
     rivals = [
         str(row["label"])
         for _, row in others.iterrows()
@@ -302,6 +303,19 @@ def baseline_of(trials: pd.DataFrame) -> pd.DataFrame | None:
     return marked[same]
 
 
+def same_trials(first: Mapping[int, str], second: Mapping[int, str]) -> bool:
+    """Whether two names have the same trials: one key at each seed that both have, and one at all.
+
+    Each side has its finished trials' keys by seed.
+    """
+    shared = first.keys() & second.keys()
+    return bool(shared) and all(first[seed] == second[seed] for seed in shared)
+
+
+def _keys(finished: pd.DataFrame) -> dict[int, str]:
+    return dict(zip(finished["seed"], finished["key"], strict=True))
+
+
 def _require_distinct(trials: pd.DataFrame) -> None:
     """Raise AblateError where a mean would pool two placements, or count one seed twice."""
     again = trials.duplicated([*PLACEMENT, "seed"])
@@ -314,15 +328,6 @@ def _require_distinct(trials: pd.DataFrame) -> None:
             "`ablate run`, which leaves out the trials of earlier versions of a strategy",
             given=tuple(more),
         )
-
-
-def _holm_by_placement(frame: pd.DataFrame) -> pd.Series:
-    """Holm's correction in which a placement shown under two names is one comparison, not two."""
-    if frame.empty:
-        return pd.Series(dtype=np.float64)
-    family = frame.drop_duplicates("placement")
-    adjusted = dict(zip(family["placement"], holm(family["p"].to_list()), strict=True))
-    return frame["placement"].map(adjusted).astype(np.float64)
 
 
 def _variance_ratio(values: pd.Series, reference: pd.Series) -> float:

@@ -31,6 +31,7 @@ from ablate.report.statistics import (
     baseline_of,
 )
 from ablate.report.style import FAINT, PAPER, RULE, SMALL, WIDTH, styled
+from ablate.report.tuned import is_tuned
 
 Point = tuple[float, float]
 
@@ -99,8 +100,8 @@ def spots_of(part: Combination) -> pd.DataFrame:
 
 
 def has_map(part: Combination) -> bool:
-    """Whether points of one edge act at several edges."""
-    return len(set(spots_of(part)["edge"])) >= FEWEST
+    """Whether points of one edge act at several edges; those that a search tried make no map."""
+    return not is_tuned(part) and len(set(spots_of(part)["edge"])) >= FEWEST
 
 
 def words(part: Combination) -> str:

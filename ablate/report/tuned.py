@@ -262,6 +262,15 @@ def point_of(row: pd.Series) -> Point | None:
         return None
 
 
+def drawn_of(arguments: str) -> dict[str, Any]:
+    """What a search drew of the recipe for a point of these arguments, by the recipe's names."""
+    return {
+        name.removeprefix(_RECIPE): value
+        for name, value in json.loads(arguments).items()
+        if name.startswith(_RECIPE)
+    }
+
+
 def _search(name: str, part: Combination) -> Search:
     trials, cells = (
         frame[(frame["search"] == name) & frame["stage"].isin([SEARCH, THEN])]

@@ -48,16 +48,21 @@ def build(
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
-    what is asked, what comes first and what differences are to. Test is shown of what validation
+    what is asked, what comes first and what differences are to. A store of which nothing can be
+    reported is passed over where another can be, with an AblateWarning where it is damaged. Test is
+    shown of what validation
     chose, or, with `show_test`, of every placement. `latex_columns` names the columns of the LaTeX
     table by their heads, in their order. Raises AblateError where there are no results, where the
     file has mistakes or is another study, a table has no such column, or the folder cannot be
     written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
-    # A study that has just been begun must not keep the others from being reported.
-    begun = [store for store in stores if store.begun]
-    asked = {store: asked_of(store, study) for store in begun or stores}
+    # A study that has just been begun, or is damaged, must not keep the others from being reported.
+    begun = [store for store in stores if store.begun] or stores
+    for damage in (store.damage() for store in stores if store not in begun):
+        if damage:
+            warnings.warn(damage, AblateWarning, stacklevel=2)
+    asked = {store: asked_of(store, study) for store in begun}
     built = tuple(
         _build_one(store, found, show_test, latex_columns) for store, found in asked.items()
     )

@@ -234,8 +234,9 @@ class Store:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a row of `trials`."""
-        return bool(self._whole_attempts())
+        """Whether there is a row of `trials` that a name leads to."""
+        named = set(self.cells().column("key").to_pylist())
+        return any(attempt.key in named for attempt in self._whole_attempts())
 
     def trials(self) -> pa.Table:
         """Every row of `trials`, of failed attempts too, by key and attempt."""

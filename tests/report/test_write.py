@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from earlier_stores import make_first_version
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, AblateWarning
 from ablate.report import Report, build
 from ablate.report.inline import inline
 from ablate.report.numbers import NOTHING
@@ -360,6 +361,45 @@ def test_every_study_that_has_results(write_few: Write, tmp_path: Path, refused)
     assert [r.study for r in build(tmp_path, None, "full")] == ["b"]
     with refused(AblateError):
         build(tmp_path, "c")
+
+
+def _nothing_under_todays_names(store: Store) -> None:
+    """A strategy was edited: all trials are of its earlier version, and none of today's has run."""
+    rows = store.cells().to_pylist()
+    store.write_cells([row | {"key": f"{row['key']}-today"} for row in rows], earlier=rows)
+
+
+def _no_names(store: Store) -> None:
+    (store.folder / "cells.parquet").write_bytes(b"PAR1")
+
+
+def _no_trials(store: Store) -> None:
+    for path in (store.folder / "trials").iterdir():
+        path.write_bytes(b"PAR1")
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(_nothing_under_todays_names, "has no finished trial", id="earlier"),
+        pytest.param(_no_names, "1 damaged file", id="names"),
+        pytest.param(_no_trials, "3 damaged file", id="trials"),
+    ],
+)
+def test_one_store_does_not_stop_the_report_of_the_others(
+    write_few: Write, tmp_path: Path, spoil: Callable[[Store], None], said: str
+):
+    """It is passed over, with a warning where it is damaged; asked for by name it is an error."""
+    spoil(write_few(tmp_path, seeds=1, study="a"))
+    write_few(tmp_path, seeds=1, study="b")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert [report.study for report in build(tmp_path)] == ["b"]
+    told = [str(each.message) for each in warned if each.category is AblateWarning]
+    assert [text.startswith(said) for text in told] == [True] * ("damaged" in said)
+    with pytest.raises(AblateError, match=said):
+        build(tmp_path, "a")
 
 
 def test_nothing_to_report(tmp_path: Path, refused):

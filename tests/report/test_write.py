@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from earlier_stores import make_first_version
+from written_stores import Point
 
 from ablate.errors import AblateError, AblateWarning
 from ablate.report import Report, build
@@ -192,6 +194,30 @@ def test_test_is_shown_of_what_validation_chose(write_few: Write, tmp_path: Path
         [heads] = [line.split(" | ") for line in lines if line.startswith("| placement")]
         shown.append(row[heads.index("test (ppl)")] != NOTHING)
     assert shown == [False, True]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_columns_of_latex_are_those_that_are_copied(write_few: Write, tmp_path: Path):
+    """What the page has to copy is the file."""
+    write_few(tmp_path, seeds=3)
+    for columns in ((), ("placement", "gap")):
+        [report] = build(tmp_path, latex_columns=columns)
+        latex = (report.page.parent / "table.tex").read_text(encoding="utf-8")
+        assert latex in html.unescape(report.page.read_text(encoding="utf-8"))
+    assert "\nplacement & gap \\\\\n" in latex
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_trials_that_have_not_run_are_counted_and_not_their_names(write: Write, tmp_path: Path):
+    """One trial of two names is one trial."""
+    rate = {"rate": 0.25}
+    points = (Point("none"), Point("moon2015", rate), Point("cell", {"sharing": "window", **rate}))
+    write(tmp_path, points=points, seeds=2, pending=((1, 2), (2, 2)))
+    [report] = build(tmp_path)
+    assert "\n1 trial has not run yet; the page names it." in report.text
+    write(tmp_path, points=points, seeds=3, pending=((1, 2), (2, 2), (0, 3), (1, 3), (2, 3)))
+    [report] = build(tmp_path)
+    assert "\n3 trials have not run yet; the page names them." in report.text
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -100,7 +100,7 @@ def asked_of(store: Store, study: str | None = None) -> Asked:
     about = store.about()
     kept = Asked(about.question if about else find_question(store.study))
     if path := file_of(study or ""):
-        refuse_other(about, About.of(path, "", shipped=is_shipped(path)), store.folder)
+        refuse_other(about, About.of(path, ""), store.folder)
         try:
             return _read(path, store, kept)
         except AblateError as error:

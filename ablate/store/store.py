@@ -110,9 +110,9 @@ class Store:
     ) -> None:
         """Commit an attempt that ended.
 
-        `trial` is its row of `trials` (status "ok" or "diverged"); `epochs` are its rows of
-        `epochs` without key and attempt; `tokens` gives for each split the float32 log-probability
-        (nats) of every token in its order, shape `[tokens]`.
+        `trial` is its row of `trials` (status "ok", "diverged" or "pruned"); `epochs` are its rows
+        of `epochs` without key and attempt; `tokens` gives for each split the float32
+        log-probability (nats) of every token in its order, shape `[tokens]`.
         """
         attempt = _attempt_of(trial, COMMITTED)
         rows = [{**row, "key": attempt.key, "attempt": attempt.number} for row in epochs]

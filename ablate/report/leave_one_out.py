@@ -55,8 +55,7 @@ def bundles_of(trials: pd.DataFrame) -> tuple[Bundle, ...]:
     if not any(edges):
         return ()
     wholes = [canonical_json(given) for given in facts]
-    # A point that a search has drawn twice stands in several rows of one seed.
-    rows = trials.assign(edge=edges, whole=wholes).drop_duplicates([*PLACEMENT, "seed"])
+    rows = trials.assign(edge=edges, whole=wholes)
     return tuple(_bundles(rows.sort_values(["position", "seed"], kind="stable")))
 
 

@@ -21,6 +21,9 @@ from ablate.status import Status
 # With two seeds t's factor is 12.7, and the interval says nothing.
 SEEDS_FOR_INTERVAL = 3
 
+# Of every interval.
+LEVEL = 0.95
+
 # A difference is called one where its p-value, after Holm's correction, is below this.
 SIGNIFICANT = 0.05
 
@@ -46,21 +49,17 @@ class SeedMean:
     high: float
 
     @property
-    def n(self) -> int:
-        """How many seeds it rests on."""
-        return len(self.values)
-
-    @property
     def half(self) -> float:
         """Half the interval's width: what stands behind the plus-minus sign."""
         return (self.high - self.low) / 2
 
 
-def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
+def seed_mean(values: Sequence[float]) -> SeedMean:
     """Mean and Student-t interval of `values` (one a seed, in the order given).
 
-    A perplexity of a finished trial may be above every float; its mean is then infinite and has no
-    interval. Raises AblateError for nan: a diverged trial is counted, never averaged.
+    A store of an earlier version may have a finished trial whose perplexity is above every float
+    (it counts as diverged by now): the mean is then infinite and has no interval. Raises
+    AblateError for nan: a diverged trial is counted, never averaged.
     """
     array = np.asarray(values, dtype=np.float64)
     if np.isnan(array).any():
@@ -69,7 +68,7 @@ def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
     half = float("nan")
     if array.size >= SEEDS_FOR_INTERVAL and np.isfinite(array).all():
         error = float(array.std(ddof=1)) / np.sqrt(array.size)
-        half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * error
+        half = float(stats.t.ppf((1 + LEVEL) / 2, array.size - 1)) * error
     return SeedMean(tuple(array.tolist()), mean, mean - half, mean + half)
 
 
@@ -129,7 +128,7 @@ class Improvement:
     high: float
 
 
-def improvement(differences: Sequence[float], *, level: float = 0.95) -> Improvement:
+def improvement(differences: Sequence[float]) -> Improvement:
     """Share of the pairs, those of difference 0 left out, in which the placement is better.
 
     The interval is the exact one of a binomial share (Clopper and Pearson 1934). All are nan where
@@ -140,7 +139,7 @@ def improvement(differences: Sequence[float], *, level: float = 0.95) -> Improve
     if not unequal.size:
         return Improvement(float("nan"), float("nan"), float("nan"))
     better = int((unequal < 0).sum())
-    found = stats.binomtest(better, unequal.size).proportion_ci(level)
+    found = stats.binomtest(better, unequal.size).proportion_ci(LEVEL)
     return Improvement(better / unequal.size, float(found.low), float(found.high))
 
 
@@ -155,7 +154,6 @@ class Summary:
     """
 
     metrics: tuple[str, ...] = ("train_ppl", "valid_ppl", "test_ppl", "gap", "gap_running")
-    level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
         _require_distinct(trials)
@@ -174,7 +172,7 @@ class Summary:
         row["n"] = len(finished)
         row["keys"] = _keys(finished)
         for metric in self.metrics:
-            found = seed_mean(finished[metric].dropna().to_list(), level=self.level)
+            found = seed_mean(finished[metric].dropna().to_list())
             row |= {metric: found.mean, f"{metric}_low": found.low, f"{metric}_high": found.high}
             row[f"{metric}_values"] = found.values
         return row
@@ -196,7 +194,6 @@ class Differences:
     """
 
     metric: str = "valid_ppl"
-    level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
         _require_distinct(trials)
@@ -222,7 +219,7 @@ class Differences:
         variance, df = moderated(np.array(own, dtype=np.float64), counts - 1)
         error = np.sqrt(variance / counts)
         means = family["difference"].to_numpy(dtype=np.float64)
-        half = special.stdtrit(df, (1 + self.level) / 2) * error
+        half = special.stdtrit(df, (1 + LEVEL) / 2) * error
         p = two_sided(means, error, df)
         tested = pd.DataFrame(
             {
@@ -241,7 +238,7 @@ class Differences:
         both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
         values = change.to_list()
-        share = improvement(values, level=self.level)
+        share = improvement(values)
         return {
             "placement": group["placement"].iloc[0],
             "pairs": len(values),

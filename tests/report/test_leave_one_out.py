@@ -105,12 +105,6 @@ def test_an_edge_that_the_bundle_lacks_is_no_row() -> None:
     ]  # fmt: skip
 
 
-def test_a_point_that_a_search_drew_twice_counts_once() -> None:
-    """Two numbers of a search may be one trial."""
-    twice = combination(bundle() + bundle())
-    assert differences_of(twice)["pairs"].tolist() == [3, 3, 3]
-
-
 def test_what_did_not_finish_is_said() -> None:
     """Two pairs are shown without an interval, no pair without a number, each with its reason."""
     lost = {

@@ -12,10 +12,11 @@ TEMPORARY: Final = ".writing-"
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill the file at `path`, whose folder is made where there is none.
 
-    A reader sees the old content or the new one; both file and name have reached the disk.
+    A reader sees the old content or the new one; both file and name have reached the disk. Of two
+    processes that write one file, the last to end has written it.
     """
     _make(path.parent)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     with temporary.open("wb") as file:
         write(file)
         file.flush()

@@ -3,7 +3,6 @@
 How flat an optimum is says how much of a gain is the choice of the point. One chosen number cannot.
 """
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from ablate.report.axes import LONGEST_NAME, key, perplexity_axis
+from ablate.report.axes import LONGEST_NAME, key, perplexity_axis, round_ticks
 from ablate.report.combination import Combination
 from ablate.report.importance import FEWEST
 from ablate.report.kinds import edge_group
@@ -31,7 +30,8 @@ _COLUMNS = 6
 _LONGEST = 18
 # So many letters stand side by side under a panel.
 _WORDS = 14
-_MOST_TICKS = 4
+# An inch holds so many round numbers.
+_STEPS, _MOST_TICKS = ((1,), (1, 3), (1, 2, 5)), 4
 # Nuisances further apart than this stand on a logarithmic axis; rates have their own scale.
 _LOG_RATIO = 10.0
 
@@ -198,7 +198,8 @@ def _fit(panel: Axes, points: pd.DataFrame, name: str) -> list[float]:
         panel.set_xscale("log")
         margin = (high / low) ** 0.08
         panel.set_xlim(low / margin, high * margin)
-        panel.xaxis.set_major_locator(FixedLocator(_round(low / margin, high * margin)))
+        ticks = round_ticks(low / margin, high * margin, _STEPS, _MOST_TICKS)
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(float(value))))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.xaxis.set_minor_locator(NullLocator())
@@ -213,18 +214,6 @@ def _fit(panel: Axes, points: pd.DataFrame, name: str) -> list[float]:
 def _tick(value: float) -> str:
     text = f"{value:g}"
     return text.replace("0.", ".", 1) if text.startswith("0.") else text
-
-
-def _round(low: float, high: float) -> list[float]:
-    """The most round numbers within the limits that an inch can hold."""
-    ticks: list[float] = []
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5)):
-        finer = [step * 10.0**power for power in powers for step in steps]
-        finer = [tick for tick in finer if low <= tick <= high]
-        if len(finer) <= _MOST_TICKS:
-            ticks = finer
-    return ticks
 
 
 def _few_ticks(panel: Axes) -> None:

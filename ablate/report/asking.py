@@ -13,6 +13,7 @@ import pandas as pd
 
 from ablate.commands import command
 from ablate.errors import AblateError, quoted
+from ablate.facts import canonical_json
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.studies import all_studies, file_of, find_question, is_shipped
@@ -100,7 +101,7 @@ def asked_of(store: Store, study: str | None = None) -> Asked:
     about = store.about()
     kept = Asked(about.question if about else find_question(store.study))
     if path := file_of(study or ""):
-        refuse_other(about, About.of(path, "", shipped=is_shipped(path)), store.folder)
+        refuse_other(about, About.of(path, ""), store.folder)
         try:
             return _read(path, store, kept)
         except AblateError as error:
@@ -128,7 +129,7 @@ def _read(path: Path, store: Store, kept: Asked) -> Asked:
         return replace(kept, question=found.question, notes=(words,))
     profile = found.profiles[store.profile]
     points = {
-        (point.strategy.name, _canonical(point.facts)): (position, point.label)
+        (point.strategy.name, canonical_json(point.facts)): (position, point.label)
         for position, point in enumerate(point for point, _ in profile.points)
     }
     if profile.tune is None:
@@ -144,8 +145,4 @@ def _filled_by(path: Path, about: About) -> bool:
 
 def _names(cells: pd.DataFrame) -> list[Name]:
     pairs = zip(cells["strategy"], cells["arguments"], strict=True)
-    return [(str(strategy), _canonical(json.loads(arguments))) for strategy, arguments in pairs]
-
-
-def _canonical(arguments: Mapping[str, object]) -> str:
-    return json.dumps(arguments, sort_keys=True)
+    return [(str(strategy), canonical_json(json.loads(arguments))) for strategy, arguments in pairs]

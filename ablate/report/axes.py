@@ -1,5 +1,6 @@
 """What figures have in common: perplexity axes, the key to kinds, seeds, intervals, baseline."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,8 +32,6 @@ GAP = "overfitting gap (nats per token)"
 _LINEAR_RATIO = 2.5
 _LOG_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), (*range(1, 10),))
 _MOST_TICKS = 6
-_HIGHEST_POWER = 13
-
 
 # The longest name beside a point, in a title or in a key; the table has it in full.
 LONGEST_NAME = 30
@@ -81,7 +80,7 @@ def perplexity_axis(
     getattr(axes, f"set_{which}scale")("log")
     limits(low / margin, high * margin)
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(FixedLocator(_round_ticks(low / margin, high * margin)))
+    axis.set_major_locator(FixedLocator(round_ticks(low / margin, high * margin)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _spell(value)))
 
@@ -91,13 +90,17 @@ def _spell(value: float) -> str:
     return f"{value:g}".replace("e+0", "e").replace("e+", "e")
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
-    """The most round numbers between the limits that can still be read."""
+def round_ticks(
+    low: float, high: float, steps: Iterable[Sequence[float]] = _LOG_STEPS, most: int = _MOST_TICKS
+) -> list[float]:
+    """The most round numbers between the limits, no more than `most`; `steps` are within a power
+    of ten, from the roundest on."""
     ticks: list[float] = []
-    for steps in _LOG_STEPS:
-        finer = [step * 10.0**power for power in range(-1, _HIGHEST_POWER) for step in steps]
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for within in steps:
+        finer = [step * 10.0**power for power in powers for step in within]
         finer = [tick for tick in finer if low <= tick <= high]
-        if len(finer) <= _MOST_TICKS:
+        if len(finer) <= most:
             ticks = finer
     return ticks
 

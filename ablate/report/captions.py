@@ -14,6 +14,7 @@ from ablate.report.sweeps import curves_of
 from ablate.report.table import Table
 from ablate.report.tuned import is_tuned
 from ablate.report.unknown import unknown_targets
+from ablate.report.verdict import comparisons
 from ablate.status import Status
 
 # So many chosen points are named.
@@ -89,7 +90,7 @@ def _differences(table: Table) -> str:
     if not table.baseline or not (table.rows["valid_pairs"].fillna(0) > 0).any():
         return ""
     text = f"Differences are to {table.baseline}, paired by seed"
-    tested = table.rows[table.rows["valid_p_holm"].notna()]["placement"].nunique()
+    tested = len(comparisons(table.rows))
     if not tested:
         return f"{text}."
     if tested == 1:

@@ -162,31 +162,41 @@ def _notes(first: Side, second: Side, rows: pd.DataFrame) -> Iterable[str]:
         if len(counts):
             words = " and ".join(f"{count} {status}" for status, count in counts.items())
             yield f"In no mean of {side.name}: {words}."
-    shared = set(first.finished["key"]) & set(second.finished["key"])
+    yield from _of_other_machines(first, second)
     apart = rows[~rows["paired"]]
-    if shared and len(apart) and (machines := _machines(first, second)):
-        many = f"{len(shared)} trial{'' if len(shared) == 1 else 's'}"
-        yield (
-            f"{many} of A and B have the same keys and come from different machines or versions "
-            f"({machines}): they share nothing but their name."
-        )
     moved = apart.loc[apart["a_placement"] != apart["b_placement"], "label"]
     # A strategy may make another placement for each cell; that is one method all the same.
     if len(moved) and first.part.net.get("cell") == second.part.net.get("cell"):
         yield f"Of another placement in A than in B, under one name: {names_of(moved, most=None)}."
 
 
-def _machines(first: Side, second: Side) -> str:
-    """In what the machines of two sides differ; empty where in nothing."""
-    found = []
-    for fact in MACHINE:
-        ours, theirs = (
-            ", ".join(sorted(set(side.finished[fact].dropna()))) or "unknown"
-            for side in (first, second)
-        )
-        if ours != theirs:
-            found.append(f"{fact.replace('_', ' ')} {ours} and {theirs}")
-    return "; ".join(found)
+def _of_other_machines(first: Side, second: Side) -> Iterable[str]:
+    """How many trials of one key are of two machines, and in what those differ."""
+    ours, theirs = (
+        side.finished.drop_duplicates("key").set_index("key")[MACHINE].fillna("unknown")
+        for side in (first, second)
+    )
+    keys = ours.index.intersection(theirs.index)
+    differ = ours.loc[keys] != theirs.loc[keys]
+    apart = keys[differ.any(axis=1)]
+    if apart.empty:
+        return
+    facts = "; ".join(
+        f"{fact.replace('_', ' ')} {_listed(ours.loc[apart, fact])} and "
+        f"{_listed(theirs.loc[apart, fact])}"
+        for fact in MACHINE
+        if differ[fact].any()
+    )
+    many = f"{len(apart)} trials" if len(apart) > 1 else "1 trial"
+    have = "have the same keys and come" if len(apart) > 1 else "has the same key and comes"
+    yield (
+        f"{many} of A and B {have} from different machines or versions ({facts}): they share "
+        "nothing but their name."
+    )
+
+
+def _listed(values: pd.Series) -> str:
+    return ", ".join(sorted(values.unique()))
 
 
 def _alone(sides: Sequence[Sequence[Side]], pairs: Sequence[tuple[Side, Side]]) -> list[str]:

@@ -30,7 +30,8 @@ from ablate.report.statistics import (
     Differences,
     baseline_of,
 )
-from ablate.report.style import FAINT, PAPER, RULE, SMALL, WIDTH, styled
+from ablate.report.style import BRIGHT, CHANGES, DARK, FAINT, PAPER, RULE, SMALL, WIDTH, styled
+from ablate.report.tuned import is_tuned
 
 Point = tuple[float, float]
 
@@ -68,9 +69,6 @@ _WHAT: Final = {
     Edge.INTERLAYER: "h, to the layer above",
     Edge.OUTPUT: "h, to the softmax",
 }
-# Red is a perplexity that rises.
-_COLOURS: Final = "RdBu_r"
-_BRIGHT, _DARK = "#fefefe", "#262626"
 
 
 def spots_of(part: Combination) -> pd.DataFrame:
@@ -99,8 +97,8 @@ def spots_of(part: Combination) -> pd.DataFrame:
 
 
 def has_map(part: Combination) -> bool:
-    """Whether points of one edge act at several edges."""
-    return len(set(spots_of(part)["edge"])) >= FEWEST
+    """Whether points of one edge act at several edges; those that a search tried make no map."""
+    return not is_tuned(part) and len(set(spots_of(part)["edge"])) >= FEWEST
 
 
 def words(part: Combination) -> str:
@@ -140,7 +138,7 @@ def edge_map(part: Combination) -> Figure:
     axes.axis("off")
     falls = float(-rows["difference"].min())
     most = falls if falls > 0 else float(rows["difference"].max()) or 1.0
-    colours = ScalarMappable(Normalize(-most, most), mpl.colormaps[_COLOURS])
+    colours = ScalarMappable(Normalize(-most, most), mpl.colormaps[CHANGES])
     _draw_layer(axes, grid)
     for edge in _PLACES:
         _draw_tile(axes, grid, edge, rows[rows["edge"] == edge], colours, min(scale, 1.0))
@@ -274,7 +272,7 @@ def _draw_cell(
     cell = Rectangle(corner, _CELL_WIDTH, _CELL_HEIGHT, fc=colour, ec=PAPER, lw=0.8, zorder=3)
     axes.add_patch(cell)
     text: dict[str, Any] = {
-        "color": _BRIGHT if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else _DARK,
+        "color": BRIGHT if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else DARK,
         "ha": "center", "zorder": 4,
     }  # fmt: skip
     x, y = corner[0] + _CELL_WIDTH / 2, corner[1] + _CELL_HEIGHT / 2

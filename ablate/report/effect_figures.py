@@ -14,17 +14,13 @@ from ablate.report.effects import MAIN, RESPONSES, name_of
 from ablate.report.kinds import EDGE_GROUPS, group_of
 from ablate.report.numbers import signed_nats
 from ablate.report.statistics import SIGNIFICANT
-from ablate.report.style import FAINT, PAPER, SMALL, WIDTH, styled
+from ablate.report.style import BRIGHT, CHANGES, DARK, FAINT, PAPER, SMALL, WIDTH, styled
 from ablate.report.sweeps import MOST
 
 _LABELS = {
     "valid_nll": "effect on validation loss (nats per token)",
     "gap": "effect on overfitting gap (nats per token)",
 }
-# Red is a loss that rises, whatever the response.
-_COLOURS = "RdBu_r"
-# Numbers on its dark and on its pale cells.
-_BRIGHT, _DARK = "#fefefe", "#262626"
 
 
 @styled
@@ -90,13 +86,13 @@ def interaction_map(effects: pd.DataFrame) -> Figure:
     sns.heatmap(
         pd.DataFrame(values, index=pd.Index(names), columns=pd.Index(names)),
         annot=np.array(texts), fmt="", annot_kws={"fontsize": SMALL}, mask=np.isnan(values),
-        cmap=_COLOURS, vmin=-most, vmax=most, linewidths=1.2, linecolor=PAPER,
+        cmap=CHANGES, vmin=-most, vmax=most, linewidths=1.2, linecolor=PAPER,
         cbar_kws={"label": _LABELS["valid_nll"].replace(" (", "\n("), "shrink": 0.9}, ax=axes,
     )  # fmt: skip
     numbers = {text.get_position(): text for text in axes.texts}
     for text in numbers.values():
         # White proper is the page's paper, which may be dark; the cells' colours stay.
-        text.set_color(_BRIGHT if text.get_color() == "w" else _DARK)
+        text.set_color(BRIGHT if text.get_color() == "w" else DARK)
     for row, column in zip(*np.nonzero(decided), strict=True):
         frame = Rectangle(
             (column + 0.04, row + 0.06), 0.92, 0.88, fill=False, lw=1.1, zorder=4,

@@ -10,8 +10,6 @@ _TEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"$<$", ">": r"$>$", "|": r"\textbar{}",
-    # An option of a command, and no dash.
-    "--": "-{}-",
     # After the end of a row they would be read as its options.
     "[": "{[}", "*": "{*}",
     MINUS: "$-$", PLUS_MINUS: r"$\pm$", "\N{MULTIPLICATION SIGN}": r"$\times$", NOTHING: "--",
@@ -20,15 +18,17 @@ _TEX = {
 
 _MARKDOWN = {sign: f"\\{sign}" for sign in "\\|*`$["} | {"<": r"\<"}
 
-_TEX_SIGNS = re.compile("|".join(map(re.escape, _TEX)))
-# A sign of less is one only before a letter: elsewhere it begins no tag.
-_MARKDOWN_SIGNS = re.compile(r"[\\|*`$[]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)")
+# Before another hyphen one is an option's, and no half of a dash.
+_TEX_SIGNS = re.compile("|".join([*map(re.escape, _TEX), "-(?=-)"]))
+# A sign of less is one only before a letter: elsewhere it begins no tag. An underscore between
+# letters is no emphasis.
+_MARKDOWN_SIGNS = re.compile(r"[\\|*`$[]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 _BREAKS = re.compile(r"\s+")
 
 
 def tex(text: str) -> str:
     """The text as LaTeX sets it, in one line."""
-    return _TEX_SIGNS.sub(lambda found: _TEX[found[0]], _one_line(text))
+    return _TEX_SIGNS.sub(lambda found: _TEX.get(found[0], "-{}"), _one_line(text))
 
 
 def markdown(text: str) -> str:

@@ -120,12 +120,13 @@ def _same_cells(done: pd.DataFrame) -> list[str]:
     """Names whose trials are another's: where dropout acts nowhere, none's."""
     sentences, seen = [], dict[str, str]()
     for _, row in done.sort_values("baseline", ascending=False, kind="stable").iterrows():
-        others = dict.fromkeys(seen[key] for key in row["keys"] if key in seen)
+        keys = row["keys"].values()
+        others = dict.fromkeys(seen[key] for key in keys if key in seen)
         for other in others:
             sentences.append(
                 f"{row['label']} has the same cells as {other}: one placement, trained once."
             )
-        for key in row["keys"]:
+        for key in keys:
             seen.setdefault(key, row["label"])
     return sentences
 

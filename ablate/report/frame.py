@@ -1,6 +1,5 @@
 """The store as frames: one row a placement and seed, with the names that trials are known by."""
 
-import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ablate.errors import AblateError, AblateWarning
-from ablate.facts import canonical_json
 from ablate.quantities import perplexity
 from ablate.report.combination import COMBINATION, combination_names
 from ablate.report.telling import completed_net, completed_recipe
 from ablate.status import COMMITTED, Status
 from ablate.store import Store
+from ablate.store.labels import completed, spelled
 from ablate.store.listing import open_store
 from ablate.store.schema import ATTEMPT_TABLES
-from ablate.study.points import Point
 
 SPLITS = ("train", "valid", "test")
 _KNOWN = ("valid_known", "test_known")
@@ -83,10 +81,8 @@ def read_cells(store: Store) -> pd.DataFrame:
     cells = store.cells().to_pandas(use_threads=False)
     cells["arguments"] = _completed_arguments(cells)
     cells["label"] = _distinct_labels(cells)
-    for column, completed in (("net", completed_net), ("recipe", completed_recipe)):
-        cells[column] = cells[column].map(
-            {text: completed(text) for text in cells[column].unique()}
-        )
+    for column, of_today in (("net", completed_net), ("recipe", completed_recipe)):
+        cells[column] = cells[column].map({text: of_today(text) for text in cells[column].unique()})
     # Before there was the column, nothing said otherwise.
     return cells.assign(asked=cells["asked"].ne(False))
 
@@ -139,28 +135,16 @@ def _with_headline(trials: pd.DataFrame) -> pd.DataFrame:
 def _completed_arguments(cells: pd.DataFrame) -> pd.Series:
     """The points' arguments, with those that a strategy did not have yet at their defaults."""
     points = list(zip(cells["strategy"], cells["arguments"], strict=True))
-    today = {point: _of_today(*point) for point in set(points)}
+    today = {point: completed(*point) for point in set(points)}
     return pd.Series([today[point] for point in points], cells.index, cells["arguments"].dtype)
-
-
-def _of_today(strategy: str, arguments: str) -> str:
-    try:
-        return canonical_json(Point.of(strategy, json.loads(arguments)).facts)
-    except AblateError:
-        # A plugin that is not loaded, or a parameter that is no more.
-        return arguments
 
 
 def _distinct_labels(cells: pd.DataFrame) -> pd.Series:
     """Labels, with the arguments behind those that two placements would share."""
-    combination_names = cells.drop_duplicates(["label", "strategy", "arguments"])
-    shared = set(combination_names["label"][combination_names["label"].duplicated()])
-    spelled = [
-        f"{label} ({_spell(arguments)})" if label in shared else label
+    points = cells.drop_duplicates(["label", "strategy", "arguments"])
+    shared = set(points["label"][points["label"].duplicated()])
+    labels = [
+        spelled(label, arguments) if label in shared else label
         for label, arguments in zip(cells["label"], cells["arguments"], strict=True)
     ]
-    return pd.Series(spelled, index=cells.index, dtype=cells["label"].dtype)
-
-
-def _spell(arguments: str) -> str:
-    return ", ".join(f"{name}={value}" for name, value in json.loads(arguments).items())
+    return pd.Series(labels, index=cells.index, dtype=cells["label"].dtype)

@@ -23,7 +23,7 @@ from ablate.report.combination import Combination
 from ablate.report.names import shortened
 from ablate.report.numbers import NOTHING, p_value, perplexity, signed
 from ablate.report.panel import Panel
-from ablate.report.reach import bound
+from ablate.report.reach import bound_of_differences
 from ablate.report.statistics import PLACEMENT, SEEDS_FOR_INTERVAL, Differences, seed_mean
 from ablate.report.style import DIVERGED, FAINT, PAPER, SMALL, VALID, WIDTH, styled
 from ablate.status import Status
@@ -55,8 +55,7 @@ def bundles_of(trials: pd.DataFrame) -> tuple[Bundle, ...]:
     if not any(edges):
         return ()
     wholes = [canonical_json(given) for given in facts]
-    # A point that a search has drawn twice stands in several rows of one seed.
-    rows = trials.assign(edge=edges, whole=wholes).drop_duplicates([*PLACEMENT, "seed"])
+    rows = trials.assign(edge=edges, whole=wholes)
     return tuple(_bundles(rows.sort_values(["position", "seed"], kind="stable")))
 
 
@@ -133,10 +132,10 @@ def leave_one_out(part: Combination) -> Figure:
         figsize=(WIDTH, 0.7 + 0.45 * len(groups) + 0.24 * len(rows)), layout="constrained"
     )
     heights = [len(group) + 0.2 for group in groups]
+    end = bound_of_differences(part.trials)
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
     for axes, group in zip(panels[:, 0], groups, strict=True):
         axes.axvline(0.0, color=FAINT, lw=0.9, ls=(0, (4, 3)), zorder=1.5)
-        end = bound([*part.trials[_METRIC].dropna()]) - group["bundle_ppl"].iloc[0]
         for place, (_, row) in enumerate(group.iterrows()):
             _draw_row(axes, row, float(place), end)
         axes.set(ylim=(len(group) - 0.4, -0.6), yticks=range(len(group)))
@@ -177,7 +176,7 @@ def _rows(bundle: Bundle) -> pd.DataFrame:
 
 
 def _draw_row(axes: Axes, row: pd.Series, y: float, end: float) -> None:
-    """One edge; what lies beyond `end` is drawn there, hollow and without an interval."""
+    """One edge; what lies beyond `end`, either way, is drawn there, hollow and without interval."""
     if not row["pairs"] or math.isnan(row["difference"]):
         lost = [f"{row[name]} {name}" for name in (Status.DIVERGED, Status.FAILED) if row[name]]
         axes.annotate(
@@ -185,15 +184,15 @@ def _draw_row(axes: Axes, row: pd.Series, y: float, end: float) -> None:
             va="center", fontsize=SMALL, color=DIVERGED if lost else FAINT,
         )  # fmt: skip
         return
-    values = np.minimum(row[_VALUES], end)
-    far = bool((np.array(row[_VALUES]) > end).any())
+    values = np.array(row[_VALUES])
+    far = bool((np.abs(values) > end).any())
     axes.scatter(
-        values, np.full(len(values), y), s=20, alpha=0.45, color=VALID, edgecolor=PAPER,
-        linewidth=0.4, zorder=3,
+        np.clip(values, -end, end), np.full(len(values), y), s=20, alpha=0.45, color=VALID,
+        edgecolor=PAPER, linewidth=0.4, zorder=3,
     )  # fmt: skip
     ends = (row["difference_low"], row["difference_high"])
     if np.isfinite(ends).all() and not far:
         axes.plot(ends, [y, y], color=VALID, lw=1.1, zorder=2.5)
     look: dict[str, Any] = {"mfc": PAPER, "mec": VALID} if far else {"mfc": VALID, "mec": PAPER}
-    mean = min(row["difference"], end)
+    mean = float(np.clip(row["difference"], -end, end))
     axes.plot([mean], [y], ls="", marker="o", ms=6, mew=0.8, zorder=4, **look)

@@ -48,7 +48,10 @@ _FOLDERS: Final = ((), ("figures",))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Section:
-    """One combination as the page shows it, with its files; `name` is the study's and profile's."""
+    """One combination as the page shows it, with its files; `name` is the study's and profile's.
+
+    `printed` names the columns of the main table in LaTeX; without it they are the usual ones.
+    """
 
     name: str
     part: Combination
@@ -56,6 +59,7 @@ class Section:
     figures: tuple[Drawn, ...]
     others: Table | None = None
     panels: tuple[Panel, ...] = ()
+    printed: Sequence[str] = ()
 
     @property
     def prefix(self) -> str:
@@ -76,11 +80,8 @@ class Section:
         """The main table's caption."""
         return table_caption(self.part, self.table)
 
-    def files_of(self, table: Table | Panel, printed: Sequence[str] = ()) -> Mapping[str, str]:
-        """What stands in the files of the main table, or of a panel, by suffix.
-
-        `printed` names the columns of the main table in LaTeX.
-        """
+    def files_of(self, table: Table | Panel) -> Mapping[str, str]:
+        """What stands in the files of the main table, or of a panel, by suffix."""
         main = isinstance(table, Table)
         words = self.caption if main else f"{table.title}. {table.caption}".strip()
         return files_of(
@@ -88,7 +89,7 @@ class Section:
             caption=f"{words} {setting_words(self.part, train=main or not table.dropout_on)}",
             label=f"{self.name}-{self.name_of(table)}".removesuffix("-table"),
             others=self.others if main else None,
-            printed=printed,
+            printed=self.printed,
         )
 
     @property

@@ -23,8 +23,15 @@ from ablate.report.combination import require_one
 from ablate.report.kinds import edge_group
 from ablate.report.names import short, shortened
 from ablate.report.numbers import signed
-from ablate.report.reach import bound
-from ablate.report.statistics import PLACEMENT, SIGNIFICANT, Differences, Summary, baseline_of
+from ablate.report.reach import bound_of_differences
+from ablate.report.statistics import (
+    PLACEMENT,
+    SIGNIFICANT,
+    Differences,
+    Summary,
+    baseline_of,
+    same_trials,
+)
 from ablate.report.style import DIVERGED, FAINT, SMALL, WIDTH, styled
 from ablate.report.sweeps import spotlight
 from ablate.status import Status
@@ -42,7 +49,7 @@ def paired_differences(trials: pd.DataFrame) -> Figure:
     place. `trials` holds one combination with a finished baseline.
     """
     rows = paired_rows(trials)
-    end = _end(trials)
+    end = bound_of_differences(trials)
     figure = Figure(figsize=(WIDTH, 1.2 + 0.21 * len(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0.0, color=FAINT, lw=0.9, ls=(0, (4, 3)), zorder=1.5)
@@ -69,11 +76,11 @@ def paired_rows(trials: pd.DataFrame) -> pd.DataFrame:
     """
     require_one(trials)
     summary = Summary((_METRIC,))(trials)
-    own = {key for keys in summary.loc[summary["baseline"].astype(bool), "keys"] for key in keys}
+    marked = summary["baseline"].astype(bool)
     # Under another name, too, the baseline is no comparison.
     same = [
-        bool(baseline) or (len(keys) > 0 and own.issuperset(keys))
-        for baseline, keys in zip(summary["baseline"], summary["keys"], strict=True)
+        baseline or any(same_trials(keys, own) for own in summary.loc[marked, "keys"])
+        for baseline, keys in zip(marked, summary["keys"], strict=True)
     ]
     shown = spotlight(summary.assign(same=same))
     # All placements are the family of the moderated test, whichever are shown.
@@ -92,12 +99,6 @@ def baseline_label(trials: pd.DataFrame) -> str:
     """The name of the placement to which differences are; empty where it has not finished."""
     against = baseline_of(trials[trials["status"] == Status.OK])
     return "" if against is None else str(against["label"].iloc[0])
-
-
-def _end(trials: pd.DataFrame) -> float:
-    """Where a difference is drawn that no axis holds, on either side; inf where there is none."""
-    values = trials.loc[trials["status"] == Status.OK, _METRIC].dropna()
-    return bound(values) - float(values.min())
 
 
 def _draw_row(axes: Axes, row: pd.Series, y: float, end: float) -> None:

@@ -5,6 +5,7 @@ result fits trials of the same corpus, net and placement. The recipe may be anot
 is said in the table, and nothing is left out for it.
 """
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from ablate.data.corpora import CORPORA
 from ablate.errors import AblateError
+from ablate.facts import canonical_json
 from ablate.model.net import Net
 from ablate.placement import Placement
 from ablate.quantities import perplexity as perplexity_of
@@ -29,7 +31,7 @@ from ablate.report.numbers import perplexity, signed
 from ablate.report.panel import Panel
 from ablate.report.statistics import seed_mean
 from ablate.report.telling import differing
-from ablate.report.tuned import shown
+from ablate.report.tuned import drawn_of, shown
 from ablate.status import Status
 from ablate.study.points import Point
 from ablate.training.recipe import PRESETS
@@ -183,20 +185,24 @@ def published_for(part: Combination) -> tuple[Match, ...]:
     """Every published result that fits finished trials of a combination, in the file's order.
 
     It fits where corpus, net and placement are the same, under whatever name. None for a text that
-    was read with options, and for a part of a corpus.
+    was read with options, and for a part of a corpus. Trials for which searches drew two recipes
+    are two matches.
     """
     view = shown(part)
     finished = view.trials[view.trials["status"] == Status.OK]
+    drawn = finished["arguments"].map(lambda text: canonical_json(drawn_of(str(text))))
     return tuple(
         Match(
             one,
             str(own["label"].iloc[0]),
             own.drop_duplicates("key").sort_values("seed"),
-            one.differs(part.recipe),
+            one.differs(part.recipe | json.loads(str(recipe))),
         )
         for one in all_published()
         if _same_text(part, one) and _same_net(part, one.net)
-        if len(own := finished[finished["placement"] == one.placed.text])
+        for recipe, own in finished[finished["placement"] == one.placed.text].groupby(
+            drawn, sort=False
+        )
     )
 
 

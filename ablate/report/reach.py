@@ -27,6 +27,12 @@ def bound(values: Iterable[float], reach: float = REACH) -> float:
     return math.exp(end) if math.isfinite(end) else end
 
 
+def bound_of_differences(trials: pd.DataFrame) -> float:
+    """Where a difference is drawn that no axis holds, on either side; inf where there is none."""
+    values = _finished(trials)
+    return bound(values) - float(values.min())
+
+
 def _end(values: list[float], reach: float) -> float:
     """A little above the highest value that is within `reach` of the lowest."""
     low = min((value for value in values if math.isfinite(value)), default=0.0)
@@ -64,4 +70,8 @@ def within_reach(summary: pd.DataFrame) -> pd.DataFrame:
 
 def out_of_reach(trials: pd.DataFrame) -> bool:
     """Whether a finished trial is drawn at the end of an axis."""
-    return math.isfinite(bound(trials.loc[trials["status"] == Status.OK, "valid_ppl"].dropna()))
+    return math.isfinite(bound(_finished(trials)))
+
+
+def _finished(trials: pd.DataFrame) -> pd.Series:
+    return trials.loc[trials["status"] == Status.OK, "valid_ppl"].dropna()

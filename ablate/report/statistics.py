@@ -7,7 +7,7 @@ their t is moderated (`moderation`). No stars: a p-value is printed as a number,
 correction, or not at all.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,16 @@ from ablate.status import Status
 # With two seeds t's factor is 12.7, and the interval says nothing.
 SEEDS_FOR_INTERVAL = 3
 
+# Of every interval.
+LEVEL = 0.95
+
 # A difference is called one where its p-value, after Holm's correction, is below this.
 SIGNIFICANT = 0.05
 
 PLACEMENT = ("strategy", "arguments")
+
+# What is compared: a placement that has more seeds under one name than under another is two.
+_COMPARISON = ["placement", "difference_values"]
 
 _DIFFERENCES = [
     *PLACEMENT, "placement", "pairs", "difference", "difference_low", "difference_high",
@@ -43,21 +49,17 @@ class SeedMean:
     high: float
 
     @property
-    def n(self) -> int:
-        """How many seeds it rests on."""
-        return len(self.values)
-
-    @property
     def half(self) -> float:
         """Half the interval's width: what stands behind the plus-minus sign."""
         return (self.high - self.low) / 2
 
 
-def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
+def seed_mean(values: Sequence[float]) -> SeedMean:
     """Mean and Student-t interval of `values` (one a seed, in the order given).
 
-    A perplexity of a finished trial may be above every float; its mean is then infinite and has no
-    interval. Raises AblateError for nan: a diverged trial is counted, never averaged.
+    A store of an earlier version may have a finished trial whose perplexity is above every float
+    (it counts as diverged by now): the mean is then infinite and has no interval. Raises
+    AblateError for nan: a diverged trial is counted, never averaged.
     """
     array = np.asarray(values, dtype=np.float64)
     if np.isnan(array).any():
@@ -66,7 +68,7 @@ def seed_mean(values: Sequence[float], *, level: float = 0.95) -> SeedMean:
     half = float("nan")
     if array.size >= SEEDS_FOR_INTERVAL and np.isfinite(array).all():
         error = float(array.std(ddof=1)) / np.sqrt(array.size)
-        half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * error
+        half = float(stats.t.ppf((1 + LEVEL) / 2, array.size - 1)) * error
     return SeedMean(tuple(array.tolist()), mean, mean - half, mean + half)
 
 
@@ -103,7 +105,7 @@ def _testable(differences: np.ndarray) -> bool:
     return differences.size >= SEEDS_FOR_INTERVAL and bool(np.isfinite(differences).all())
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: Sequence[float] | Floats) -> Floats:
     """Holm's (1979) step-down adjustment of one family of p-values; nan stays nan, outside it.
 
     The k-th smallest of m is multiplied by m - k + 1, never falls below the one before, at most 1.
@@ -126,7 +128,7 @@ class Improvement:
     high: float
 
 
-def improvement(differences: Sequence[float], *, level: float = 0.95) -> Improvement:
+def improvement(differences: Sequence[float]) -> Improvement:
     """Share of the pairs, those of difference 0 left out, in which the placement is better.
 
     The interval is the exact one of a binomial share (Clopper and Pearson 1934). All are nan where
@@ -137,7 +139,7 @@ def improvement(differences: Sequence[float], *, level: float = 0.95) -> Improve
     if not unequal.size:
         return Improvement(float("nan"), float("nan"), float("nan"))
     better = int((unequal < 0).sum())
-    found = stats.binomtest(better, unequal.size).proportion_ci(level)
+    found = stats.binomtest(better, unequal.size).proportion_ci(LEVEL)
     return Improvement(better / unequal.size, float(found.low), float(found.high))
 
 
@@ -146,12 +148,12 @@ class Summary:
     """Trials of one combination -> one row a placement, in the order of the study file.
 
     For each metric the columns `<metric>`, `<metric>_low`, `<metric>_high` and `<metric>_values`
-    (over finished trials alone), and the counts `n`, `diverged`, `failed`. Raises AblateError for a
-    name that has two placements, or two trials of one seed.
+    (over finished trials alone), the counts `n`, `diverged`, `failed`, and `keys`, the finished
+    trials' by seed. Raises AblateError for a name that has two placements, or two trials of one
+    seed.
     """
 
     metrics: tuple[str, ...] = ("train_ppl", "valid_ppl", "test_ppl", "gap", "gap_running")
-    level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
         _require_distinct(trials)
@@ -168,9 +170,9 @@ class Summary:
             row[status] = int((group["status"] == status).sum())
         finished = group[group["status"] == Status.OK].sort_values("seed")
         row["n"] = len(finished)
-        row["keys"] = tuple(finished["key"])
+        row["keys"] = _keys(finished)
         for metric in self.metrics:
-            found = seed_mean(finished[metric].dropna().to_list(), level=self.level)
+            found = seed_mean(finished[metric].dropna().to_list())
             row |= {metric: found.mean, f"{metric}_low": found.low, f"{metric}_high": found.high}
             row[f"{metric}_values"] = found.values
         return row
@@ -192,7 +194,6 @@ class Differences:
     """
 
     metric: str = "valid_ppl"
-    level: float = 0.95
 
     def __call__(self, trials: pd.DataFrame) -> pd.DataFrame:
         _require_distinct(trials)
@@ -200,47 +201,44 @@ class Differences:
         against = baseline_of(finished)
         if against is None:
             return pd.DataFrame(columns=_DIFFERENCES)
-        reference = against.set_index("seed")[[self.metric, "key"]]
+        reference = against.set_index("seed")[self.metric]
         rows: list[dict[str, object]] = []
         for (strategy, arguments), group in finished.groupby(list(PLACEMENT), sort=False):
-            if not (group["key"].isin(reference["key"])).all():
+            if not same_trials(_keys(group), _keys(against)):
                 names: dict[str, object] = {"strategy": strategy, "arguments": arguments}
                 rows.append(names | self._row(group.set_index("seed"), reference))
-        frame = self._tested(pd.DataFrame(rows, columns=_DIFFERENCES))
-        return frame.assign(p_holm=_holm_by_placement(frame))
+        return self._tested(pd.DataFrame(rows, columns=_DIFFERENCES))
 
     def _tested(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Add interval and p-value; a placement shown under two names is one of the family."""
+        """Add intervals and p-values; a placement shown under two names is one of the family."""
         values = [np.array(own, dtype=np.float64) for own in rows["difference_values"]]
         testable = np.array([_testable(own) for own in values], dtype=bool)
-        family = rows[testable].drop_duplicates("placement")
+        family = rows[testable].drop_duplicates(_COMPARISON)
         counts = family["pairs"].to_numpy(dtype=np.float64)
         own = [float(np.var(pair, ddof=1)) for pair in family["difference_values"]]
         variance, df = moderated(np.array(own, dtype=np.float64), counts - 1)
         error = np.sqrt(variance / counts)
         means = family["difference"].to_numpy(dtype=np.float64)
-        half = special.stdtrit(df, (1 + self.level) / 2) * error
+        half = special.stdtrit(df, (1 + LEVEL) / 2) * error
+        p = two_sided(means, error, df)
         tested = pd.DataFrame(
             {
-                "variance": variance, "df": df, "p": two_sided(means, error, df),
+                "variance": variance, "df": df, "p": p, "p_holm": holm(p),
                 "difference_low": means - half, "difference_high": means + half,
             },
-            index=pd.Index(family["placement"]),
+            index=family.index,
         )  # fmt: skip
-        found = {name: rows["placement"].map(column) for name, column in tested.items()}
-        return rows.assign(
-            **{str(name): column.astype(np.float64) for name, column in found.items()}
-        )
+        found = family[_COMPARISON].join(tested)
+        alike = rows.drop(columns=tested.columns).merge(found, on=_COMPARISON, how="left")
+        return alike[_DIFFERENCES]
 
-    def _row(self, group: pd.DataFrame, reference: pd.DataFrame) -> dict[str, object]:
-        both = group[[self.metric, "placement"]].join(
-            reference[self.metric].rename("reference"), how="inner"
-        )
+    def _row(self, group: pd.DataFrame, reference: pd.Series) -> dict[str, object]:
+        both = group[[self.metric, "placement"]].join(reference.rename("reference"), how="inner")
         # Of two infinite perplexities neither is known to be the better one.
         both = both[(both[self.metric] - both["reference"]).notna()].sort_index()
         change = both[self.metric] - both["reference"]
         values = change.to_list()
-        share = improvement(values, level=self.level)
+        share = improvement(values)
         return {
             "placement": group["placement"].iloc[0],
             "pairs": len(values),
@@ -283,7 +281,7 @@ def lead_of(trials: pd.DataFrame, metric: str = "valid_ppl") -> Lead | None:
     compared = Differences(metric)(trials.assign(baseline=own))
     apart = compared.loc[compared["p_holm"] < SIGNIFICANT, list(PLACEMENT)]
     told = set(apart.itertuples(index=False, name=None))
-    others = summary[[not set(keys) <= set(best["keys"]) for keys in summary["keys"]]]
+    others = summary[[not same_trials(keys, best["keys"]) for keys in summary["keys"]]]
     rivals = [
         str(row["label"])
         for _, row in others.iterrows()
@@ -302,6 +300,19 @@ def baseline_of(trials: pd.DataFrame) -> pd.DataFrame | None:
     return marked[same]
 
 
+def same_trials(first: Mapping[int, str], second: Mapping[int, str]) -> bool:
+    """Whether two names have the same trials: one key at each seed that both have, and one at all.
+
+    Each side has its finished trials' keys by seed.
+    """
+    shared = first.keys() & second.keys()
+    return bool(shared) and all(first[seed] == second[seed] for seed in shared)
+
+
+def _keys(finished: pd.DataFrame) -> dict[int, str]:
+    return dict(zip(finished["seed"], finished["key"], strict=True))
+
+
 def _require_distinct(trials: pd.DataFrame) -> None:
     """Raise AblateError where a mean would pool two placements, or count one seed twice."""
     again = trials.duplicated([*PLACEMENT, "seed"])
@@ -314,15 +325,6 @@ def _require_distinct(trials: pd.DataFrame) -> None:
             "`ablate run`, which leaves out the trials of earlier versions of a strategy",
             given=tuple(more),
         )
-
-
-def _holm_by_placement(frame: pd.DataFrame) -> pd.Series:
-    """Holm's correction in which a placement shown under two names is one comparison, not two."""
-    if frame.empty:
-        return pd.Series(dtype=np.float64)
-    family = frame.drop_duplicates("placement")
-    adjusted = dict(zip(family["placement"], holm(family["p"].to_list()), strict=True))
-    return frame["placement"].map(adjusted).astype(np.float64)
 
 
 def _variance_ratio(values: pd.Series, reference: pd.Series) -> float:

@@ -29,6 +29,9 @@ PAPER = "#ffffff"
 TRAIN = "#e69f00"
 VALID = "#0072b2"
 DIVERGED = "#a40e4c"
+# Of changes: red is a loss that rises. Numbers on its dark and on its pale cells.
+CHANGES = "RdBu_r"
+BRIGHT, DARK = "#fefefe", "#262626"
 
 # DejaVu Sans comes with matplotlib, so a layout settled here is the same everywhere.
 _LOOK: dict[str, Any] = {

@@ -13,6 +13,9 @@ from ablate.report.kinds import edge_group
 # More panels, rows or names than this are not read but skipped.
 MOST = 30
 
+# Points hide one another within this part of the whole range, and move so far along the dial.
+_CLOSE, _STEP = 0.02, 0.012
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
@@ -55,22 +58,22 @@ def curves_of(rows: pd.DataFrame) -> list[Curve]:
     return curves
 
 
-def side_by_side(curves: list[Curve], *, step: float = 0.012, apart: float = 0.02) -> list[Curve]:
-    """Move points that would hide one another apart, by `step` along the dial.
+def side_by_side(curves: list[Curve]) -> list[Curve]:
+    """Move points that would hide one another apart along the dial.
 
     Sweeps keep their place as far as they can. Two points hide one another where their seeds and
-    intervals come within `apart` of the whole range.
+    intervals come close.
     """
     boxes = [_spans(curve) for curve in curves]
     everything = np.concatenate([np.zeros((0, 2)), *boxes])
-    margin = apart * float(np.ptp(everything)) if everything.size else 0.0
+    margin = _CLOSE * float(np.ptp(everything)) if everything.size else 0.0
     moved = {index: list(curve.x) for index, curve in enumerate(curves)}
     taken: dict[tuple[float, int], list[np.ndarray]] = {}
     for index in sorted(moved, key=lambda index: -len(curves[index].x)):
         for place, (x, box) in enumerate(zip(curves[index].x, boxes[index], strict=True)):
             slot = next(slot for slot in _slots() if _free(box, taken.get((x, slot), []), margin))
             taken.setdefault((x, slot), []).append(box)
-            moved[index][place] = x + step * slot
+            moved[index][place] = x + _STEP * slot
     return [Curve(curve.name, curve.rows, tuple(moved[i])) for i, curve in enumerate(curves)]
 
 

@@ -6,14 +6,14 @@ one-seed numbers whose lowest is low by selection, so the main table has a row a
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from ablate.errors import AblateError
-from ablate.report.columns import Column, Entry
+from ablate.report.columns import Column, Entry, counted
 from ablate.report.combination import Combination
 from ablate.report.names import names_of
 from ablate.report.numbers import NOTHING, perplexity, seeds, signed
@@ -160,7 +160,9 @@ def tuned_table(part: Combination, *, show_test: bool = False) -> Table:
         naming=(
             Column("search", "", _named, left=True),
             Column("points", "tried", _tried),
-            Column("search seed", "valid ppl", lambda row: Entry(_number(row["search_valid_ppl"]))),
+            Column(
+                "search seed", "valid ppl", lambda row: Entry(perplexity(row["search_valid_ppl"]))
+            ),
         ),
     )
 
@@ -181,9 +183,9 @@ def panels(part: Combination) -> tuple[Panel, ...]:
             (
                 Column("search", "", lambda row: Entry(row["search"]), left=True),
                 Column("points", "tried", lambda row: Entry(str(row["tried"]))),
-                *(Column(name, "", _counted(name)) for name in lost),
-                Column("default", "valid ppl", lambda row: Entry(_number(row["default_ppl"]))),
-                Column("chosen", "valid ppl", lambda row: Entry(_number(row["chosen_ppl"]))),
+                *(Column(name, "", counted(name)) for name in lost),
+                Column("default", "valid ppl", lambda row: Entry(perplexity(row["default_ppl"]))),
+                Column("chosen", "valid ppl", lambda row: Entry(perplexity(row["chosen_ppl"]))),
                 Column("difference", "ppl", lambda row: Entry(signed(row["difference"]))),
                 Column("chosen point", "", lambda row: Entry(row["chosen_point"]), left=True),
             ),
@@ -260,6 +262,15 @@ def point_of(row: pd.Series) -> Point | None:
         return Point.of(str(row["strategy"]), json.loads(row["arguments"]))
     except AblateError:
         return None
+
+
+def drawn_of(arguments: str) -> dict[str, Any]:
+    """What a search drew of the recipe for a point of these arguments, by the recipe's names."""
+    return {
+        name.removeprefix(_RECIPE): value
+        for name, value in json.loads(arguments).items()
+        if name.startswith(_RECIPE)
+    }
 
 
 def _search(name: str, part: Combination) -> Search:
@@ -375,14 +386,6 @@ def _tried(row: pd.Series) -> Entry:
 def _named(row: pd.Series) -> Entry:
     known = isinstance(row["point"], str)
     return Entry(row["label"], f"({row['point']})" if known else "")
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None or pd.isna(value) else perplexity(value)
-
-
-def _counted(name: str) -> Callable[[pd.Series], Entry]:
-    return lambda row: Entry(str(row[name]))
 
 
 def _row(search: Search) -> dict[str, object]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablate.report.statistics import SEEDS_FOR_INTERVAL
+from ablate.report.statistics import LEVEL, SEEDS_FOR_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Change:
     high: float = float("nan")
 
 
-def welch(first: Sequence[float], second: Sequence[float], *, level: float = 0.95) -> Change:
+def welch(first: Sequence[float], second: Sequence[float]) -> Change:
     """Mean of `second` minus mean of `first`, with the interval of Welch's t (1947).
 
     Variances may differ; degrees of freedom are Welch and Satterthwaite's. Below three seeds on a
@@ -38,5 +38,5 @@ def welch(first: Sequence[float], second: Sequence[float], *, level: float = 0.9
     freedom = 1 / sum(
         share**2 / (values.size - 1) for share, values in zip(shares, both, strict=True)
     )
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * float(np.sqrt(sum(errors)))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * float(np.sqrt(sum(errors)))
     return Change(mean, mean - half, mean + half)

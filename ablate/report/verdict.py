@@ -10,6 +10,12 @@ from ablate.report.statistics import SEEDS_FOR_INTERVAL, SIGNIFICANT
 _TEST = f"(moderated t test, Holm's correction, p < {SIGNIFICANT:g})".replace("0.", ".")
 
 
+def comparisons(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that were tested, one a comparison: a second name adds none."""
+    tested = rows[rows["valid_p_holm"].notna()]
+    return tested.drop_duplicates(["placement", "valid_difference_values"])
+
+
 def verdict(rows: pd.DataFrame, baseline: str | None) -> str:
     """Which placements differ from the baseline in validation perplexity, and which are undecided.
 
@@ -42,7 +48,8 @@ def verdict(rows: pd.DataFrame, baseline: str | None) -> str:
         )
     undecided = names_of(tested[~found]["label"])
     rest = f"Not decided: {undecided}." if undecided else "Nothing is left undecided."
-    many = f"{found.sum()} of {len(tested)} placement{'' if len(tested) == 1 else 's'}"
+    count = len(comparisons(tested))
+    many = f"{len(comparisons(tested[found]))} of {count} placement{'' if count == 1 else 's'}"
     return (
         f"Decided at {at} for {many}, by validation perplexity {_TEST}: {'; '.join(sides)}. {rest}"
     )
@@ -53,7 +60,7 @@ def needed(rows: pd.DataFrame, baseline: str | None) -> str:
     if not baseline:
         return ""
     waiting = rows["valid_p_holm"].ge(SIGNIFICANT) & rows["valid_variance"].gt(0)
-    undecided = rows[waiting].drop_duplicates("placement")
+    undecided = comparisons(rows[waiting])
     many: dict[int | None, list[str]] = {}
     for _, row in undecided.iterrows():
         more = more_seeds(

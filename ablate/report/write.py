@@ -48,16 +48,21 @@ def build(
     """Write `report/` beside each store below `results`, of one study or profile where named.
 
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
-    what is asked, what comes first and what differences are to. Test is shown of what validation
+    what is asked, what comes first and what differences are to. A store of which nothing can be
+    reported is passed over where another can be, with an AblateWarning where it is damaged. Test is
+    shown of what validation
     chose, or, with `show_test`, of every placement. `latex_columns` names the columns of the LaTeX
     table by their heads, in their order. Raises AblateError where there are no results, where the
     file has mistakes or is another study, a table has no such column, or the folder cannot be
     written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
-    # A study that has just been begun must not keep the others from being reported.
-    begun = [store for store in stores if store.begun]
-    asked = {store: asked_of(store, study) for store in begun or stores}
+    # A study that has just been begun, or is damaged, must not keep the others from being reported.
+    begun = [store for store in stores if store.begun] or stores
+    for damage in (store.damage() for store in stores if store not in begun):
+        if damage:
+            warnings.warn(damage, AblateWarning, stacklevel=2)
+    asked = {store: asked_of(store, study) for store in begun}
     built = tuple(
         _build_one(store, found, show_test, latex_columns) for store, found in asked.items()
     )
@@ -76,6 +81,7 @@ def _build_one(store: Store, asked: Asked, show_test: bool, latex_columns: Seque
             draw_figures(part),
             make_other_table(shown(part), show_test=show_test),
             panels_of(part, store),
+            latex_columns,
         )
         for part in parts
         if len(part.trials)
@@ -88,11 +94,16 @@ def _build_one(store: Store, asked: Asked, show_test: bool, latex_columns: Seque
         sections=sections,
         unstarted=tuple(part for part in parts if part.trials.empty and len(part.missing)),
         again=store.command("report"),
-        forget={label: store.command("forget", label) for label in cells["label"].unique()},
+        forget={
+            label: store.command("forget", label)
+            for section in sections
+            if section.others
+            for label in section.others.rows["label"]
+        },
         notes=notes,
     )
     folder = store.folder / FOLDER
-    files = _files(sections, latex_columns)
+    files = _files(sections)
     try:
         _write(folder, files, page)
     except OSError as error:
@@ -119,12 +130,12 @@ def _warn_of_signs(stores: Iterable[Store]) -> None:
         )
 
 
-def _files(sections: tuple[Section, ...], latex_columns: Sequence[str]) -> Mapping[str, bytes]:
+def _files(sections: tuple[Section, ...]) -> Mapping[str, bytes]:
     """Every file beside the page, by its path below the report's folder."""
     files: dict[str, bytes] = {}
     for section in sections:
         for table in (section.table, *section.panels):
-            for suffix, text in section.files_of(table, latex_columns).items():
+            for suffix, text in section.files_of(table).items():
                 files[f"{section.name_of(table)}.{suffix}"] = text.encode()
         for figure in section.figures:
             name = f"figures/{section.prefix}{figure.name}"
@@ -168,8 +179,11 @@ def _text(store: Store, sections: tuple[Section, ...], notes: tuple[str, ...], w
         below = [caption, ""] if caption else []
         said = [sentence for sentence in section.findings if sentence != verdict]
         blocks.append("\n".join([*above, section.table.text(width), *below, *said]))
-        if len(part.missing):
-            blocks[-1] += f"\n{len(part.missing)} trials have not run yet; the page names them."
+        if missing := part.missing["key"].nunique():
+            many, them = (
+                ("1 trial has", "it") if missing == 1 else (f"{missing} trials have", "them")
+            )
+            blocks[-1] += f"\n{many} not run yet; the page names {them}."
         for panel in section.panels:
             below = [panel.caption] if panel.caption else []
             blocks.append("\n".join([f"{panel.title}:", "", panel.text(width), *below]))

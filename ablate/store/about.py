@@ -9,7 +9,7 @@ from typing import Final
 from ablate.errors import AblateError
 from ablate.files import write_whole
 from ablate.store.files import writing
-from ablate.store.studies import is_path
+from ablate.store.studies import is_path, is_shipped
 
 FILE: Final = "study.json"
 
@@ -37,9 +37,9 @@ class About:
         return shown if is_path(shown) else f"./{shown}"
 
     @classmethod
-    def of(cls, path: Path, question: str, *, shipped: bool = False) -> "About":
+    def of(cls, path: Path, question: str) -> "About":
         """What a store keeps of the study file at `path`."""
-        return cls(question, str(path.resolve()), _digest_of(path), shipped)
+        return cls(question, str(path.resolve()), _digest_of(path), is_shipped(path))
 
 
 def read_about(folder: Path) -> About | None:
@@ -56,14 +56,15 @@ def refuse_other(known: About | None, given: About, folder: Path) -> None:
     """Raise AblateError where the store in `folder` is that of a study file other than `given`.
 
     A file that moved, one that was edited, a copy, and the shipped one of another installation are
-    no other.
+    no other. A file that cannot be read is as one that is gone.
     """
     if known is None or known.path == given.path or (known.shipped and given.shipped):
         return
-    path = Path(known.path)
-    if not (path.is_file() or known.shipped) or known.digest == given.digest:
-        return
-    if path.is_file() and (path.samefile(given.path) or _digest_of(path) == given.digest):
+    try:
+        now = _digest_of(Path(known.path))
+    except (OSError, ValueError):
+        now = None
+    if (now is None and not known.shipped) or given.digest in (known.digest, now):
         return
     raise AblateError(
         f"{folder} holds the results of the study file {known.path}, and {given.path} is another "

@@ -12,7 +12,7 @@ from ablate.status import Status
 from ablate.store.about import About, refuse_other
 from ablate.store.attempts import Attempt
 from ablate.store.files import writing
-from ablate.store.labels import spelled
+from ablate.store.labels import completed, spelled
 from ablate.store.schema import ATTEMPT_TABLES
 from ablate.store.store import Row, Store
 from ablate.store.studies import file_of
@@ -136,7 +136,8 @@ def _is_named(row: Row, words: Set[str]) -> bool:
 
 def _names(row: Row) -> tuple[str, ...]:
     """The words that name a point; the last is what a report writes where labels are equal."""
-    return row["label"], row["strategy"], spelled(row["label"], row["arguments"])
+    arguments = completed(row["strategy"], row["arguments"])
+    return row["label"], row["strategy"], spelled(row["label"], arguments)
 
 
 def _check(store: Store, rows: Sequence[Row], words: Set[str]) -> None:

@@ -4,12 +4,29 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from ablate.errors import AblateError
+from ablate.facts import canonical_json
 from ablate.store.store import Store
+from ablate.strategies import get
 
 _LISTED: Final = 3
 
 #: By which a run asks for trials that the study file alone does not ask for.
 OPTIONS: Final = "such as --seeds, --strategies, --set, --data or --plugin"
+
+
+def completed(strategy: str, arguments: str) -> str:
+    """A point's arguments, JSON, with those that its strategy did not have yet at their defaults.
+
+    As they are where the strategy is of a plugin that is not loaded, or takes them no more.
+    """
+    given = json.loads(arguments)
+    try:
+        known = get(strategy)
+        own = {name: value for name, value in given.items() if name in known.parameters}
+        return canonical_json(given | known.arguments(**own))
+    except AblateError:
+        return arguments
 
 
 def spelled(label: str, arguments: str) -> str:

@@ -41,11 +41,6 @@ class Counts:
     under_way: Mapping[str, Any] | None = None
 
     @property
-    def ok(self) -> int:
-        """The trials that ended well."""
-        return self.ended[Status.OK]
-
-    @property
     def total(self) -> int:
         """All trials that were ever asked for, but for those of earlier versions of a strategy."""
         return sum(self.ended.values()) + self.missing

@@ -1,7 +1,8 @@
 """The columns of the store, explicit and with a version: what every file in it must look like.
 
 nll: negative log-likelihood in nats per target. A column that is not nullable is known before a
-trial starts; the others are empty in the row of an attempt that failed.
+trial starts. Of the others the row of an attempt that failed has `error`, and what was known
+without training, such as `plugin`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -110,9 +110,9 @@ class Store:
     ) -> None:
         """Commit an attempt that ended.
 
-        `trial` is its row of `trials` (status "ok" or "diverged"); `epochs` are its rows of
-        `epochs` without key and attempt; `tokens` gives for each split the float32 log-probability
-        (nats) of every token in its order, shape `[tokens]`.
+        `trial` is its row of `trials` (status "ok", "diverged" or "pruned"); `epochs` are its rows
+        of `epochs` without key and attempt; `tokens` gives for each split the float32
+        log-probability (nats) of every token in its order, shape `[tokens]`.
         """
         attempt = _attempt_of(trial, COMMITTED)
         rows = [{**row, "key": attempt.key, "attempt": attempt.number} for row in epochs]
@@ -234,8 +234,9 @@ class Store:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a row of `trials`."""
-        return bool(self._whole_attempts())
+        """Whether there is a row of `trials` that a name leads to."""
+        named = set(self.cells().column("key").to_pylist())
+        return any(attempt.key in named for attempt in self._whole_attempts())
 
     def trials(self) -> pa.Table:
         """Every row of `trials`, of failed attempts too, by key and attempt."""

@@ -10,7 +10,6 @@ from ablate.machine import cores, gpus
 from ablate.store import Store
 from ablate.store.about import About, refuse_other
 from ablate.store.files import refuse_file
-from ablate.store.studies import is_shipped
 from ablate.strategies.plugins import PluginFile, load_file
 from ablate.study.changes import change, read_settings, select
 from ablate.study.entries import Entry, enumerate_trials, first_names
@@ -124,7 +123,7 @@ def prepare(order: Order) -> Job:
     corpus = study.corpus_path(name).load(profile.corpus, profile.text)
     store = Store.of(order.results, study.name, name)
     refuse_file(store.folder)
-    about = About.of(path, study.question, shipped=is_shipped(path))
+    about = About.of(path, study.question)
     refuse_other(store.about(), about, store.folder)
     settled = None
     if profile.precision == "auto":

@@ -60,7 +60,7 @@ def write(folder: Path, study: str, profile: str, results: Path) -> Path:
     """Write a profile of a study below `results`; return where."""
     found, path = find_study(study)
     store = Store.of(results, found.name, profile)
-    store.write_about(About.of(path, found.question, shipped=True))
+    store.write_about(About.of(path, found.question))
     store.write_cells(_rows(folder, "cells"))
     epochs, tokens = _rows(folder, "epochs"), _tokens(folder)
     for trial in _rows(folder, "trials"):

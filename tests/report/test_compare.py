@@ -65,6 +65,23 @@ def test_another_machine_is_no_pair(tmp_path: Path) -> None:
     assert note.endswith("they share nothing but their name.")
 
 
+def test_trials_of_one_machine_are_not_said_to_be_of_two(tmp_path: Path) -> None:
+    """Of equal keys those of another processor alone are counted, and its name stands alone."""
+    here = write_study(tmp_path / "a", points=FEW, seeds=3)
+    there = write_study(tmp_path / "b", points=FEW[:2], seeds=3)
+    assert not any("machine" in note for note in only(here, there).notes)
+    write_study(tmp_path / "c", points=FEW, seeds=3, also={"cpu": "Other CPU"})
+    both = write_study(tmp_path / "c", points=FEW[:2], seeds=3)
+    assert only(here, both).notes == (
+        "3 trials of A and B have the same keys and come from different machines or versions "
+        "(cpu Example CPU @ 2.00GHz and Other CPU): they share nothing but their name.",
+    )
+    # What only one side has decides nothing, wherever it was trained.
+    more = write_study(tmp_path / "b", points=FEW[2:], seeds=3, also={"cpu": "Other CPU"})
+    few = write_study(tmp_path / "d", points=FEW[:2], seeds=2)
+    assert not any("machine" in note for note in only(more, few).notes)
+
+
 def test_means_intervals_and_ranks_of_each_side(tmp_path: Path) -> None:
     """The lowest of A comes first, and each row has what both sides came to."""
     here = write_study(tmp_path / "a", points=FEW, seeds=3)

@@ -13,6 +13,7 @@ from ablate.edges import Edge
 from ablate.report.combination import Combination
 from ablate.report.edge_map import STEP, WINDOW, edge_map, has_map, spots_of, words
 from ablate.report.numbers import NOTHING
+from ablate.stages import SEARCH
 
 EDGES = (
     "embedding", "input", "interlayer", "output", "recurrent", "hidden", "update", "cell", "carry",
@@ -73,6 +74,13 @@ def test_few_edges_and_other_cells_have_no_map():
     alone = two.trials[two.trials["strategy"] != "weight"]
     assert not has_map(combination(alone.to_dict("records")))
     assert has_map(two)
+
+
+def test_what_a_search_tried_makes_no_map(part: Combination):
+    """A search's points are on one seed, and their differences no result."""
+    plan = {"stage": SEARCH, "search": "free", "number": 0}
+    planned = [row | plan for row in part.trials.to_dict("records") if row["seed"] == 1]
+    assert not has_map(combination(planned))
     gru = single_edges()
     net = gru.cells["net"].str.replace('"hidden"', '"cell": "gru", "hidden"')
     gru.cells["net"] = net

@@ -41,6 +41,13 @@ def test_a_command_in_a_label_is_text():
     assert tex(r"\alpha_{2} & 50 %") == r"\textbackslash{}alpha\_\{2\} \& 50 \%"
 
 
+def test_hyphens_are_no_dash():
+    """However many stand in a row, LaTeX joins none of them."""
+    assert tex("--set a-b") == "-{}-set a-b"
+    assert tex("a---b") == "a-{}-{}-b"
+    assert tex("a----b") == "a-{}-{}-{}-b"
+
+
 @given(LABELS)
 def test_a_markdown_row_keeps_its_entries(label: str):
     """No label ends its entry, and each escaped sign read back is the label."""
@@ -53,3 +60,9 @@ def test_numbers_and_names_of_arguments_stay_as_they_are():
     """A p-value and an argument's name are no markup."""
     assert markdown("< .001 min_count") == "< .001 min_count"
     assert markdown("_a_ <b>") == r"\_a\_ \<b>"
+
+
+def test_underscores_are_no_emphasis():
+    """At the ends of a word, one or two; within it they are."""
+    assert markdown("__init__ a_b") == r"\_\_init\_\_ a_b"
+    assert markdown("a__b") == r"a\_\_b"

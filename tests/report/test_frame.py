@@ -11,7 +11,9 @@ from written_stores import QUICK
 import ablate
 from ablate.errors import AblateError
 from ablate.report import epochs, results, tokens
+from ablate.report.frame import read_cells
 from ablate.store import Store
+from ablate.store.forget import find_points
 
 Write = Callable[..., Store]
 
@@ -57,6 +59,23 @@ def test_a_trial_under_two_names_has_two_rows(write: Write, tmp_path: Path):
     )
     frame = results("placement", results=tmp_path)
     assert frame.loc[frame["key"] == row["key"], "label"].tolist() == ["none", "z 0"]
+
+
+def test_a_label_of_the_report_is_forgotten_by_it(write: Write, tmp_path: Path):
+    """Also where an earlier version stored the arguments in another order, or fewer of them."""
+    store = write(tmp_path, points=QUICK[5:7])
+    first, second, *rest = store.cells().to_pylist()
+    stored = ('{"sharing":"step","rate":0.25}', '{"rate":0.5}')
+    rows = [row | {"arguments": text} for row, text in zip((first, second), stored, strict=True)]
+    store.drop_names([first, second])
+    store.write_cells(row | {"label": "mine"} for row in [*rows, *rest])
+    cells = read_cells(store)
+    assert sorted(set(cells["label"])) == [
+        "mine (layers=all, rate=0.25, sharing=step)",
+        "mine (layers=all, rate=0.5, sharing=step)",
+    ]
+    for label, own in cells.groupby("label"):
+        assert find_points(store, [str(label)]).keys == set(own["key"])
 
 
 def test_equal_labels_are_told_apart(write: Write, tmp_path: Path):

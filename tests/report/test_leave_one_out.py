@@ -105,12 +105,6 @@ def test_an_edge_that_the_bundle_lacks_is_no_row() -> None:
     ]  # fmt: skip
 
 
-def test_a_point_that_a_search_drew_twice_counts_once() -> None:
-    """Two numbers of a search may be one trial."""
-    twice = combination(bundle() + bundle())
-    assert differences_of(twice)["pairs"].tolist() == [3, 3, 3]
-
-
 def test_what_did_not_finish_is_said() -> None:
     """Two pairs are shown without an interval, no pair without a number, each with its reason."""
     lost = {
@@ -198,6 +192,22 @@ def test_a_perplexity_that_no_axis_holds_stands_at_its_end() -> None:
     assert axes.get_xlim()[1] < 100
     assert sum(line.get_linewidth() == 1.1 for line in axes.lines) == 0
     assert sum(line.get_marker() == "o" for line in axes.lines) == 2
+
+
+def test_a_bundle_whose_seed_no_axis_holds_leaves_the_axis_to_the_others() -> None:
+    """5e21 of the whole is a fall without each edge: at the axis's left end, and no further."""
+    part = combination(bundle(whole=(5e21, 202.0, 198.0)))
+    axes = leave_one_out(part).axes[0]
+    low, high = axes.get_xlim()
+    assert -100 < low < 0 < high < 100
+    assert sum(line.get_linewidth() == 1.1 for line in axes.lines) == 0
+    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    offsets = [each.get_offsets()[:, 0] for each in axes.collections]
+    assert len(dots) == 3
+    assert {round(dot, 6) for dot in dots} == {round(seeds.min(), 6) for seeds in offsets}
+    # The other seeds are where they were.
+    others = sorted(value for seeds in offsets for value in seeds[1:])
+    assert others == pytest.approx([-2.5, -2.0, 2.0, 4.0, 14.0, 16.0])
 
 
 def test_it_stands_among_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Published numbers: each row of the file, what fits a combination, and the panel beside it."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from read_stores import combinations_of
+from tuned_stores import RATE
 from written_stores import NET, Point
 
 from ablate.report import published
@@ -21,12 +23,15 @@ from ablate.report.combination import Combination
 from ablate.report.ensemble import ensemble_perplexity, tokens_of
 from ablate.report.panels import panels_of
 from ablate.report.published import SPLITS, Published, all_published, published_for, read_published
+from ablate.stages import SEARCH, THEN
 from ablate.store import Store
 from ablate.training.recipe import PRESETS
 
 SMALL = PRESETS["zaremba-small"].recipe.model_dump()
 MEDIUM = PRESETS["zaremba-medium"].recipe.model_dump()
 ROWS = all_published()
+#: Two searches of one placement, and the learning rate that each drew.
+TUNED = {"none": 0.7, "other": 0.5}
 
 
 @pytest.fixture
@@ -180,6 +185,24 @@ def test_another_recipe_is_said(write_ptb: Callable[..., Store]) -> None:
     recipe = SMALL | {"epochs": 8, "hold": 5}
     rows = rows_of(write_ptb(points=(Point("none"),), recipe=recipe))
     assert set(rows["differs"]) == {"epochs 8, there 13; hold 5, there 4"}
+
+
+def test_what_a_search_drew_of_the_recipe_is_said(write_ptb: Callable[..., Store]) -> None:
+    """A tuned point was trained at its own learning rate, and is pooled with no other."""
+    store = write_ptb(points=(Point("none", {}, 43, 118),), seeds=4)
+    rows = store.cells().to_pylist()
+    plan = [(name, rate, stage) for name, rate in TUNED.items() for stage in (SEARCH, THEN)]
+    store.drop_names(rows)
+    store.write_cells(
+        row | {"arguments": json.dumps({RATE: rate}), "search": name, "number": 1, "stage": stage}
+        for row, (name, rate, stage) in zip(rows, plan, strict=True)
+    )
+    alone = [match for match in published_for(part_of(store)) if match.published.preset]
+    assert {(match.label, match.differs) for match in alone} == {
+        ("none", "learning rate 0.7, there 1"),
+        ("other", "learning rate 0.5, there 1"),
+    }
+    assert {len(match.trials) for match in alone} == {1}
 
 
 def test_a_recipe_that_is_no_preset_is_said_in_words(write_ptb: Callable[..., Store]) -> None:

@@ -130,7 +130,7 @@ write.draw_figures = lambda part: ()
 results = Path(sys.argv[1])
 print(len(ablate.results("placement", results=results)))
 print(len(build(results)))
-print(count_trials(list_stores(results)[0]).ok)
+print(count_trials(list_stores(results)[0]).ended["ok"])
 """
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from ablate.errors import AblateError, WrongValue
 from ablate.report.moderation import moderated
+from ablate.report.paired import paired_rows
 from ablate.report.statistics import (
     Differences,
     Summary,
@@ -24,7 +25,10 @@ from ablate.report.statistics import (
 
 
 def trials(**placements: list[float | str]) -> pd.DataFrame:
-    """A frame of trials: for each label its validation perplexity by seed, or its status."""
+    """A frame of trials: for each label its validation perplexity by seed, or its status.
+
+    `a_again` is a second name of `a`: its keys and placement are those of `a`.
+    """
     rows = []
     for position, (label, values) in enumerate(placements.items()):
         for seed, value in enumerate(values, start=1):
@@ -36,6 +40,10 @@ def trials(**placements: list[float | str]) -> pd.DataFrame:
                     "label": label,
                     "dial": None,
                     "dial_value": math.nan,
+                    "corpus_digest": "5f0c",
+                    "net": "{}",
+                    "recipe": "{}",
+                    "precision": "fp32",
                     "baseline": label == "none",
                     "placement": label.removesuffix("_again"),
                     "position": position,
@@ -71,7 +79,6 @@ def test_no_interval_below_three_seeds(values: list[float]):
     """Fewer than three seeds give their values and no interval."""
     found = seed_mean(values)
     assert found.values == tuple(values)
-    assert found.n == len(values)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
 
@@ -109,10 +116,11 @@ def test_the_lead_is_told_apart_from_every_other_placement_or_has_rivals():
     assert two_seeds.rivals == ("none",)
 
 
-def test_a_second_name_of_the_lead_is_no_rival():
-    """Equal keys are one placement."""
-    values = {"none": [100.0, 101.0, 102.0], "a": [80.0, 81.1, 82.0]}
-    found = lead_of(trials(**values, a_again=values["a"]))
+@pytest.mark.parametrize("again", [[82.0], [82.0, 81.1, 80.0], [82.0, 81.1, 80.0, 79.0]])
+def test_a_second_name_of_the_lead_is_no_rival(again: list[float]):
+    """Equal keys at the seeds that both have are one placement, whichever has more."""
+    values = {"none": [100.0, 101.0, 102.0, 103.0], "a": [82.0, 81.1, 80.0]}
+    found = lead_of(trials(**values, a_again=again))
     assert found is not None
     assert found.rivals == ()
 
@@ -248,6 +256,34 @@ def test_a_second_name_lends_nothing():
     for name in ("variance", "df", "p", "difference_low"):
         assert twice.loc[["b", "c"], name].tolist() == once[name].tolist()
         assert twice.loc["b_again", name] == twice.loc["b", name]
+
+
+def test_a_second_name_with_more_seeds_has_statistics_of_its_own():
+    """Five seeds under one name and three under another are two comparisons, each with its own."""
+    none, a = [100.0, 200.0, 300.0, 400.0, 500.0], [90.0, 195.0, 285.0, 395.0, 489.0]
+    found = Differences()(trials(none=none, a=a[:3], a_again=a)).set_index("strategy")
+    assert found["difference"].tolist() == pytest.approx([-10.0, -9.2])
+    middles = (found["difference_low"] + found["difference_high"]) / 2
+    assert middles.tolist() == pytest.approx(found["difference"].tolist())
+    differences = [np.array(own) for own in found["difference_values"]]
+    own = np.array([values.var(ddof=1) for values in differences])
+    variance, df = moderated(own, np.array([2.0, 4.0]))
+    assert found["variance"].tolist() == pytest.approx(variance)
+    assert found["df"].tolist() == pytest.approx(df)
+    t = found["difference"].to_numpy() / np.sqrt(variance / np.array([3, 5]))
+    assert found["p"].tolist() == pytest.approx(2 * stats.t.sf(np.abs(t), df))
+    assert found["p_holm"].tolist() == pytest.approx(holm(found["p"].to_list()))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4])
+def test_a_second_name_of_the_baseline_is_not_compared_whatever_seeds_it_has(seeds: int):
+    """Fewer seeds than the baseline's, or more: it is in no family."""
+    values = {"none": [100.0, 200.0, 300.0], "b": [90.0, 195.0, 285.0], "c": [99.0, 202.0, 297.0]}
+    again = [100.0, 200.0, 300.0, 400.0][:seeds]
+    once, twice = Differences()(trials(**values)), Differences()(trials(**values, none_again=again))
+    assert twice["strategy"].tolist() == ["b", "c"]
+    assert twice["p_holm"].tolist() == once["p_holm"].tolist()
+    assert paired_rows(trials(**values, none_again=again))["label"].tolist() == ["b", "c"]
 
 
 def test_differences_leave_out_seeds_without_partner():

@@ -21,6 +21,7 @@ def rows(**placements: tuple[float, float]) -> pd.DataFrame:
             "n": 3,
             "valid_pairs": 3,
             "valid_difference": [difference for difference, _ in placements.values()],
+            "valid_difference_values": [(difference,) * 3 for difference, _ in placements.values()],
             "valid_p_holm": [p for _, p in placements.values()],
             "valid_variance": 4.0,
             "valid_df": 5.0,
@@ -38,6 +39,15 @@ def test_the_sentence_says_what_is_decided_and_what_is_not():
     nothing = verdict(rows(c=(0.5, 0.3)), "none")
     assert nothing.startswith("Nothing is decided at 3 seeds: no placement differs from none")
     assert verdict(rows(c=(0.5, 0.3)), None) == ""
+
+
+def test_a_second_name_is_no_further_placement():
+    """Counted is what was compared, as in the table's caption; names are all told."""
+    once = rows(a=(-3.0, 0.01), b=(0.5, 0.3))
+    twice = pd.concat([once, once.iloc[:1].assign(label="a_again")], ignore_index=True)
+    found = verdict(twice, "none")
+    assert "for 1 of 2 placements" in found
+    assert "lower than none: a, a_again. Not decided: b." in found
 
 
 def test_one_and_two_seeds_decide_nothing():

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import html
 import re
+import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from earlier_stores import make_first_version
+from written_stores import Point
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, AblateWarning
 from ablate.report import Report, build
 from ablate.report.inline import inline
 from ablate.report.numbers import NOTHING
@@ -194,6 +197,30 @@ def test_test_is_shown_of_what_validation_chose(write_few: Write, tmp_path: Path
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_the_columns_of_latex_are_those_that_are_copied(write_few: Write, tmp_path: Path):
+    """What the page has to copy is the file."""
+    write_few(tmp_path, seeds=3)
+    for columns in ((), ("placement", "gap")):
+        [report] = build(tmp_path, latex_columns=columns)
+        latex = (report.page.parent / "table.tex").read_text(encoding="utf-8")
+        assert latex in html.unescape(report.page.read_text(encoding="utf-8"))
+    assert "\nplacement & gap \\\\\n" in latex
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_trials_that_have_not_run_are_counted_and_not_their_names(write: Write, tmp_path: Path):
+    """One trial of two names is one trial."""
+    rate = {"rate": 0.25}
+    points = (Point("none"), Point("moon2015", rate), Point("cell", {"sharing": "window", **rate}))
+    write(tmp_path, points=points, seeds=2, pending=((1, 2), (2, 2)))
+    [report] = build(tmp_path)
+    assert "\n1 trial has not run yet; the page names it." in report.text
+    write(tmp_path, points=points, seeds=3, pending=((1, 2), (2, 2), (0, 3), (1, 3), (2, 3)))
+    [report] = build(tmp_path)
+    assert "\n3 trials have not run yet; the page names them." in report.text
+
+
+@pytest.mark.usefixtures("without_figures")
 def test_the_page_names_a_placements_schedule(write_scheduled: Write, tmp_path: Path):
     """Below its drops, in words of its own."""
     write_scheduled(tmp_path, seeds=1)
@@ -360,6 +387,45 @@ def test_every_study_that_has_results(write_few: Write, tmp_path: Path, refused)
     assert [r.study for r in build(tmp_path, None, "full")] == ["b"]
     with refused(AblateError):
         build(tmp_path, "c")
+
+
+def _nothing_under_todays_names(store: Store) -> None:
+    """A strategy was edited: all trials are of its earlier version, and none of today's has run."""
+    rows = store.cells().to_pylist()
+    store.write_cells([row | {"key": f"{row['key']}-today"} for row in rows], earlier=rows)
+
+
+def _no_names(store: Store) -> None:
+    (store.folder / "cells.parquet").write_bytes(b"PAR1")
+
+
+def _no_trials(store: Store) -> None:
+    for path in (store.folder / "trials").iterdir():
+        path.write_bytes(b"PAR1")
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(_nothing_under_todays_names, "has no finished trial", id="earlier"),
+        pytest.param(_no_names, "1 damaged file", id="names"),
+        pytest.param(_no_trials, "3 damaged file", id="trials"),
+    ],
+)
+def test_one_store_does_not_stop_the_report_of_the_others(
+    write_few: Write, tmp_path: Path, spoil: Callable[[Store], None], said: str
+):
+    """It is passed over, with a warning where it is damaged; asked for by name it is an error."""
+    spoil(write_few(tmp_path, seeds=1, study="a"))
+    write_few(tmp_path, seeds=1, study="b")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert [report.study for report in build(tmp_path)] == ["b"]
+    told = [str(each.message) for each in warned if each.category is AblateWarning]
+    assert [text.startswith(said) for text in told] == [True] * ("damaged" in said)
+    with pytest.raises(AblateError, match=said):
+        build(tmp_path, "a")
 
 
 def test_nothing_to_report(tmp_path: Path, refused):

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ def test_two_files_of_one_name_are_two_studies(
     assert store.about() == before
 
 
+def test_an_original_that_cannot_be_read_is_as_one_that_is_gone(store: Store, file: Path) -> None:
+    """As in a folder that is closed to the reader; here the system has no such name at all."""
+    store.write_about(replace(About.of(file, QUESTION), path=f"/{'closed' * 60}/mine.toml"))
+    about = About.of(_other(file), QUESTION)
+    store.claim(about)
+    assert store.about() == about
+
+
 @pytest.mark.parametrize("order", [(True, False), (False, True)], ids=["shipped", "own"])
 def test_an_own_file_is_not_the_shipped_one(
     tmp_path: Path, order: tuple[bool, bool], refused: Callable[..., Any]
@@ -100,7 +109,7 @@ def test_an_own_file_is_not_the_shipped_one(
         path = tmp_path / folder / "smoke.toml"
         path.parent.mkdir()
         path.write_text(folder)
-        abouts.append(About.of(path, folder, shipped=shipped))
+        abouts.append(replace(About.of(path, folder), shipped=shipped))
         if shipped and folder == "a":
             path.unlink()
     store = Store.of(tmp_path, "smoke", "quick")
@@ -116,7 +125,7 @@ def test_the_shipped_file_of_another_installation_is_the_same_study(tmp_path: Pa
         path = tmp_path / folder / "smoke.toml"
         path.parent.mkdir()
         path.write_text(folder)
-        about = About.of(path, QUESTION, shipped=True)
+        about = replace(About.of(path, QUESTION), shipped=True)
         store.claim(about)
         assert store.about() == about
 
@@ -154,7 +163,7 @@ def test_commands_name_the_study_as_it_is_found(
     assert Store.of(Path("results"), "mine", "quick").command("run") == (
         "ablate run --study mine --profile quick"
     )
-    store.write_about(About.of(own, QUESTION, shipped=True))
+    store.write_about(replace(About.of(own, QUESTION), shipped=True))
     monkeypatch.chdir("/")
     assert store.command("run").startswith("ablate run --study mine ")
 

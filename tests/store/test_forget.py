@@ -16,7 +16,8 @@ from ablate.cli import main
 from ablate.errors import UnknownName
 from ablate.store import Store
 from ablate.store.about import About
-from ablate.store.forget import find_ended_badly, find_points, forget
+from ablate.store.forget import check_study, find_ended_badly, find_points, forget
+from ablate.store.studies import shipped_folder
 
 POINTS = {
     "none": ("none", "{}"),
@@ -275,3 +276,10 @@ def test_the_command_waits_for_no_run_and_takes_no_other_file(store: Store, tmp_
     code, said = _run(store, "none", "--yes", "--study", str(files[1]))
     assert (code, "is another file of that name" in said) == (2, True)
     assert len(_trials(store)) == 6
+
+
+def test_the_shipped_file_is_that_of_another_installation(store: Store) -> None:
+    """As for `ablate run` and `ablate report`: an update of ablate changes path and bytes."""
+    earlier = "/usr/lib/python3.9/site-packages/ablate/shipped/smoke.toml"
+    store.write_about(About("Where?", earlier, digest="0" * 64, shipped=True))
+    check_study(store, str(shipped_folder() / "smoke.toml"))

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from earlier_stores import make_first_version
 from rows import name_row, trial_row
 
 from ablate.errors import AblateError
+from ablate.files import write_whole
 from ablate.store import Store, files
 from ablate.store.listing import list_results
 from ablate.store.schema import CELLS, TRIALS, table_of
@@ -182,6 +183,31 @@ def test_damaged_earlier_names_are_set_aside(store: Store) -> None:
     store.set_damage_aside()
     assert store.earlier().num_rows == 0
     assert store.cells().column("key").to_pylist() == ["a1"]
+
+
+def test_two_processes_may_write_one_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a half-written file of its own, which a sweep knows; the last to end has written."""
+    path = store.folder / "cells.parquet"
+
+    def write(file: BinaryIO) -> None:
+        file.write(b"first")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            write_whole(path, lambda other: other.write(b"second"))
+        assert path.read_bytes() == b"second"
+        assert len(list(store.folder.iterdir())) == 2
+
+    write_whole(path, write)
+    assert path.read_bytes() == b"first"
+    assert list(store.folder.iterdir()) == [path]
+
+    def killed(file: BinaryIO) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, killed)
+    store.sweep()
+    assert list(store.folder.iterdir()) == [path]
 
 
 def test_the_same_cells_are_not_written_twice(store: Store) -> None:

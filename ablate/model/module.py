@@ -80,15 +80,12 @@ class LanguageModel(nn.Module):
         make = _module_of(cell)
         width = hidden if embedding is None else embedding
         # Drawing a seed here would change the weights of the next module; it is drawn last.
-        options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
-        options |= {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"seed": 0, "device": device, "dtype": dtype}
         self.embedding = Embedding(vocabulary, width, **options)
         self.lstm = make(width, hidden, num_layers, **options)
         self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
-        # Copies of a part and copies of the whole share one count.
-        self.embedding.lineage = self.lstm.lineage
-        if seed is None:
-            self.load_mask_state(self.mask_state() | {"seed": drawn_seed()})
+        seed = drawn_seed() if seed is None else seed
+        self.load_mask_state({"seed": seed, "update": 0, "stack": stack})
         self.placement = placement
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -101,7 +98,7 @@ class LanguageModel(nn.Module):
         if not keeps_stacks():
             seed, stack = self.lstm.lineage.next(self.lstm.seed)
             for part in (made.embedding, made.lstm):
-                part.seed, part.stack = seed, stack
+                part.seed, part._stack = seed, stack
         return made
 
     @property
@@ -180,5 +177,7 @@ class LanguageModel(nn.Module):
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
         """Continue from a `mask_state`; raises AblateError for any other mapping."""
-        self.embedding.load_mask_state(state)
-        self.lstm.load_mask_state(state)
+        for part in (self.embedding, self.lstm):
+            part.load_mask_state(state)
+        # Copies of a part and copies of the whole share one count.
+        self.embedding.lineage = self.lstm.lineage

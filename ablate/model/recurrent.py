@@ -279,6 +279,8 @@ class Recurrent(Masked, nn.RNNBase):
         for reached in (each for made in plans for each in made.reaches):
             if reached.reach is Reach.INSIDE:
                 inside |= reached.edge
+        for hook in self._edge_hooks.values():
+            inside |= hook.edges
         refuse_trace(kind_of(self), inside)
         if by_functions():
             return Path.REFERENCE

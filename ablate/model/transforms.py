@@ -4,7 +4,7 @@
 |---|---|---|
 | `torch.func` (grad, vmap, jvp, jacrev, ...), forward-mode AD | the reference path | the same; below vmap by `randomness="same"` |
 | `torch.export`, `torch.onnx.export` | yes | refused: the graph would hold one call's masks |
-| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, or rows have lengths | refused, as above |
+| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, a recurrent module has a hook, or rows have lengths | refused, as above |
 | `torch.jit.script` | refused | refused |
 | `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
 | `torch.fx.symbolic_trace` | as a leaf | as a leaf |
@@ -53,12 +53,16 @@ def refuse_tools(kind: str) -> None:
 
 
 def refuse_trace(kind: str, inside: Edge) -> None:
-    """Raise AblateError if a trace would fix the number of steps: `inside` acts between steps."""
+    """Raise AblateError if a trace would fix the number of steps.
+
+    At the edges `inside` a drop acts between steps, or a hook makes the module take the reference
+    path.
+    """
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
-            "between two of them in evaluation too; `torch.export.export(model, (x,))` takes it, "
-            "for inputs of the shape of x"
+            "between two of them in evaluation too, or has a hook; `torch.export.export(model, "
+            "(x,))` takes it, for inputs of the shape of x"
         )
 
 

@@ -178,6 +178,18 @@ def test_traces(name, refused):
         assert_close({"y": traced(x)[0]}, {"y": module(x)[0]})
 
 
+@pytest.mark.parametrize("edge", [Edge.OUTPUT, Edge.CARRY], ids=lambda edge: edge.label)
+def test_traces_with_a_hook(edge, refused):
+    """It takes the reference path, which a trace would unroll: refused until it is removed."""
+    module, x = lstm("outside").eval(), drawn(T, B, D)
+    handle = module.hook(edge, lambda value: value)
+    with refused():
+        torch.jit.trace(module, (x,), check_trace=False)
+    handle.remove()
+    traced, x = torch.jit.trace(module, (x,)), drawn(T + 3, B, D)
+    assert_close({"y": traced(x)[0]}, {"y": module(x)[0]})
+
+
 @pytest.mark.parametrize("tool", ["trace", "export"])
 def test_language_models_for_deployment(tool, refused):
     """A model traced and exported in evaluation; refused in training by its embedding too."""

@@ -20,7 +20,7 @@ from ablate.model.copies import duplicate, keeps_stacks
 from ablate.model.embedding import Embedding
 from ablate.model.gru import GRU
 from ablate.model.lstm import LSTM
-from ablate.model.masked import advance, claim, drawn_seed
+from ablate.model.masked import claim, drawn_seed
 from ablate.model.placing import checked_placement
 from ablate.model.recurrent import Recurrent
 from ablate.model.rnn import RNN
@@ -145,13 +145,11 @@ class LanguageModel(nn.Module):
         refuse_proxy("ablate.LanguageModel", tokens_TB)
         own = {"start": start, "call": "model(x, update=n)[0]"}
         number = max(claim(each, update, **own) for each in (self.embedding, self.lstm))
-        where = {"update": number, "start": start, "batch_offset": batch_offset}
+        if update is None:
+            # A part that was in evaluation mode is behind.
+            self.embedding.next_update = self.lstm.next_update = number
+        where = {"update": update, "start": start, "batch_offset": batch_offset}
         y, after = self.lstm(self.embedding(tokens_TB, **where), state, **where)
-        for each in (self.embedding, self.lstm):
-            if update is None:
-                # A part that was in evaluation mode is behind.
-                each.next_update = number
-            advance(each, update)
         return self.decoder(y), after
 
     def __prepare_scriptable__(self) -> nn.Module:

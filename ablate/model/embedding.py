@@ -102,7 +102,7 @@ class Embedding(Masked, nn.Embedding):
             if drop := placement.get(Edge.EMBEDDING):
                 check_types(drop.shared, self.num_embeddings)
 
-    # Unrolling a loop over time into the caller's graph would compile for minutes at each update.
+    # The caller's graph would hold the update's number, and each update would compile it anew.
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

@@ -8,7 +8,7 @@
 | `torch.jit.script` | refused | refused |
 | `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
 | `torch.fx.symbolic_trace` | as a leaf | as a leaf |
-| double backward, batched gradients | of an LSTM in which nothing acts inside the loop, or with a hook | the same |
+| double backward, batched gradients | with a hook; on a CPU also of an LSTM in which nothing acts inside the loop, without autocast or lengths | the same |
 """  # noqa: E501
 
 from typing import Any, Final
@@ -87,9 +87,9 @@ def refuse_proxy(kind: str, x: object) -> None:
     """Raise AblateError for the proxy that `torch.fx` passes instead of a tensor."""
     if isinstance(x, fx.Proxy):
         raise AblateError(
-            f"torch.fx cannot trace {kind}, a loop over time; make it a leaf: "
+            f"torch.fx cannot trace {kind}, whose masks are Python's; make it a leaf: "
             "`tracer = torch.fx.Tracer(); tracer.is_leaf_module = lambda module, name: "
-            "isinstance(module, (torch.nn.RNNBase, torch.nn.Embedding)); "
+            "isinstance(module, (torch.nn.RNNBase, torch.nn.Embedding, ablate.LanguageModel)); "
             "graph = tracer.trace(model)`"
         )
 

@@ -68,7 +68,7 @@ class Plan:
 
 # By device, the cells whose library layer was measured faster than `looped` where nothing acts
 # inside the loop. It is a constant, not a timing at run time: the two paths differ in the last bit,
-# and a result must not depend on a clock. engine/README.md has the measurement and its command.
+# and a result must not depend on a clock. docs/evidence/speed.md has measurement and command.
 LIBRARY_IS_FASTER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"cpu": frozenset({"lstm"})}
 )

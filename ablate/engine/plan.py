@@ -175,5 +175,4 @@ def _reach(edge: Edge, drop: Drop, mode: Mode) -> Reached:
 def _keeps_mean(drop: Drop) -> bool:
     if drop.noise == BERNOULLI:
         return drop.scale is Scale.TRAIN
-    rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-    return all(drop.noise.mean(rate) == 1.0 for rate in rates if rate)
+    return all(drop.noise.mean(rate) == 1.0 for rate in drop.rates if rate)

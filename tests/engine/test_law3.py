@@ -29,7 +29,7 @@ NET, V, T, B = Net(layers=2, hidden=16), 31, 5, 4
 
 _WINDOW = Sharing(time=ALL)
 
-# One of each slot that a kernel may have, and of each way that a factor may come about.
+# One of each site that a kernel may have, and of each way that a factor may come about.
 MIXED = [
     Placement(),
     Placement({Edge.VERTICAL: Drop(0.5), Edge.RECURRENT: Drop(0.25)}),
@@ -98,7 +98,7 @@ def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path, cell)
 
 @pytest.mark.parametrize("cell", CELL)
 def test_every_edge_beside_every_other_has_the_bits_of_one_alone(cell):
-    """The kernels of one cohort have every slot at once; each trial acts at one of them."""
+    """The kernels of one cohort have every site at once; each trial acts at one of them."""
     placements = [
         Placement({edge: Drop(0.3, fill=fill)})
         for edge in cell.has

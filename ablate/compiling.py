@@ -93,9 +93,9 @@ def lowered(
 
     An update calls a step's kernel about a hundred times, and the guards of `torch.compile` cost
     more than its arithmetic. This compiles without guards: every call must have the examples'
-    dtypes and equalities of sizes, while the sizes are free. `examples` gives arguments on a
-    device. Sizes, and products of sizes, must be equal only where they always are. `what` is said
-    to those who listen by `telling`.
+    dtypes, their strides as functions of the sizes, and their equalities of sizes, while the sizes
+    are free. `examples` gives arguments on a device. Sizes, and products of sizes, must be equal
+    only where they always are. `what` is said to those who listen by `telling`.
     """
 
     @functools.cache

@@ -162,13 +162,12 @@ class Drop:
         for name, (kinds, allowed) in _TYPES.items():
             if not isinstance(given := getattr(self, name), kinds):
                 raise WrongValue(f"a drop's {name}", allowed, given)
-        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
-        if not rates:
+        if not self.rates:
             raise WrongValue("a drop", "at least one rate", self.rate)
         if isinstance(self.rate, tuple) and self.layers is not Layers.ALL:
             rule = f"the rule {self.layers.value}"
             raise WrongValue(rule, "one rate", self.rate, mend="or give the rates without a rule")
-        checked = tuple(_check_rate(rate) for rate in rates)
+        checked = tuple(_check_rate(rate) for rate in self.rates)
         # Equal placements must have one text, so a tuple of equal rates becomes that rate.
         object.__setattr__(self, "rate", checked[0] if len(set(checked)) == 1 else checked)
 
@@ -176,6 +175,11 @@ class Drop:
     def shared(self) -> Sharing:
         """The sharing as stated; complete once the drop is part of a placement."""
         return self.sharing or Sharing()
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rates as stated: one, or one for each of the edge's layers."""
+        return self.rate if isinstance(self.rate, tuple) else (self.rate,)
 
     @property
     def silent(self) -> bool:
@@ -221,7 +225,7 @@ class Drop:
 
         A layer rule follows the rate: `0.5*TOP;...`.
         """
-        rate = "/".join(map(repr, self.rate)) if isinstance(self.rate, tuple) else repr(self.rate)
+        rate = "/".join(map(repr, self.rates))
         if self.layers is not Layers.ALL:
             rate += f"*{self.layers.value}"
         sharing = ",".join(f"{axis}={extent}" for axis, extent in self.shared.given())

@@ -89,6 +89,13 @@ def layers_of(edge: Edge, layers: int) -> range:
     return range(layers)
 
 
+def rate_index(edge: Edge, layer: int) -> int:
+    """The index of the rate of `edge` at `layer`, where it acts, among its drop's rates."""
+    if edge in ONCE:
+        return 0
+    return layer - 1 if edge is Edge.INTERLAYER else layer
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What one edge allows.

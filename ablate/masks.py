@@ -127,7 +127,8 @@ class Coordinates:
             updates_K = torch.where(per_K == 0, 0, updates_K // per_K.clamp(min=1))
         word_KTB = self.word_KTB
         if self.of_word_K is not None and tokens_TB is not None:
-            word_KTB = tokens_TB * self.of_word_K.view(-1, 1, 1)
+            # A product keeps its operand's strides, and a compiled kernel takes one layout.
+            word_KTB = tokens_TB.contiguous() * self.of_word_K.view(-1, 1, 1)
         return self.key_2K, updates_K, self.step_KTG, self.row_KB, word_KTB, self.group_N
 
     def spread(self, lanes: Tensor) -> Tensor:

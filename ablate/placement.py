@@ -207,8 +207,7 @@ class Placement(Mapping[Edge, Drop]):
     def check_noises(self, layers: int) -> None:
         """Raise AblateError if a plugin's noise fails at a rate of a net of `layers` layers."""
         for drop in self.within(layers).values():
-            rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-            for rate in filter(None, rates):
+            for rate in filter(None, drop.rates):
                 if not built_in(type(drop.noise).__module__):
                     check_noise(drop.noise, rate)
 

@@ -102,12 +102,14 @@ def test_rates_by_layer_keep_their_order():
     """A tuple gives each layer its own rate, lowest first."""
     drop = Drop((0.1, 0.0, 0.3))
     assert [drop.rate_of(layer) for layer in range(3)] == [0.1, 0.0, 0.3]
+    assert drop.rates == (0.1, 0.0, 0.3)
     assert not drop.silent
 
 
 def test_one_rate_holds_at_every_layer():
     """A number is the rate of all layers."""
     assert [Drop(0.4).rate_of(layer) for layer in range(3)] == [0.4, 0.4, 0.4]
+    assert Drop(0.4).rates == (0.4,)
 
 
 @pytest.mark.parametrize(

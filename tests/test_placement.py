@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ablate.cells import LSTM
 from ablate.drops import ALL, BOTTOM, GROWING, TOP, Drop, Fill, Layers, Scale, Sharing
-from ablate.edges import Edge, layers_of
+from ablate.edges import Edge, layers_of, rate_index
 from ablate.errors import AblateError
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
@@ -67,6 +67,8 @@ def test_an_lstm_has_all_ten_edges():
 def test_where_an_edge_acts(edge, places):
     """The layers at which an edge acts: its first, its top, those above the first, or all."""
     assert {layers: list(layers_of(edge, layers)) for layers in places} == places
+    for acts in places.values():
+        assert [rate_index(edge, layer) for layer in acts] == list(range(len(acts)))
 
 
 def test_a_union_gives_each_edge_the_same_drop():

@@ -105,8 +105,7 @@ def test_at_scales_every_rate(placement, factor):
     scheduled = Placement(placement, Steps(low=factor))
     by_hand = {}
     for edge, drop in placement.items():
-        rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-        scaled = tuple(rate * factor if rate * factor >= 2**-32 else 0.0 for rate in rates)
+        scaled = tuple(rate * factor if rate * factor >= 2**-32 else 0.0 for rate in drop.rates)
         rate = scaled if len(scaled) > 1 else scaled[0]
         by_hand[edge] = replace(drop, rate=rate)
     assert scheduled.at(0, 10) == Placement(by_hand)

@@ -68,7 +68,7 @@ class Plan:
 
 # By device, the cells whose library layer was measured faster than `looped` where nothing acts
 # inside the loop. It is a constant, not a timing at run time: the two paths differ in the last bit,
-# and a result must not depend on a clock. engine/README.md has the measurement and its command.
+# and a result must not depend on a clock. docs/evidence/speed.md has measurement and command.
 LIBRARY_IS_FASTER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"cpu": frozenset({"lstm"})}
 )
@@ -175,5 +175,4 @@ def _reach(edge: Edge, drop: Drop, mode: Mode) -> Reached:
 def _keeps_mean(drop: Drop) -> bool:
     if drop.noise == BERNOULLI:
         return drop.scale is Scale.TRAIN
-    rates = drop.rate if isinstance(drop.rate, tuple) else (drop.rate,)
-    return all(drop.noise.mean(rate) == 1.0 for rate in rates if rate)
+    return all(drop.noise.mean(rate) == 1.0 for rate in drop.rates if rate)

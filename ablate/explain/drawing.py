@@ -7,7 +7,7 @@ from typing import Final
 
 from ablate.cells import LSTM, Cell
 from ablate.drops import Fill
-from ablate.edges import Edge, layers_of
+from ablate.edges import Edge, rate_index
 from ablate.explain.describe import decision, rate_words
 from ablate.placement import Placement
 
@@ -46,18 +46,15 @@ class _Net:
         self, placement: Placement, layers: int, steps: tuple[int, ...], cell: Cell
     ) -> None:
         self.placement = placement.within(layers)
-        self.layers, self.steps, self.cell = layers, steps, cell
+        self.steps, self.cell = steps, cell
 
     def live(self, edge: Edge, layer: int) -> bool:
         """Whether `edge` drops at `layer`."""
         drop = self.placement.get(edge)
-        return drop is not None and drop.rate_of(self._index(edge, layer)) > 0.0
-
-    def _index(self, edge: Edge, layer: int) -> int:
-        return layers_of(edge, self.layers).index(layer)
+        return drop is not None and drop.rate_of(rate_index(edge, layer)) > 0.0
 
     def label(self, edge: Edge, layer: int) -> str:
-        rate = self.placement[edge].rate_of(self._index(edge, layer))
+        rate = self.placement[edge].rate_of(rate_index(edge, layer))
         label = f"{edge.label} {rate_words(rate)}"
         return label if len(label) < GUTTER else f"{edge.label} {rate:.3g}"
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ablate.cells import LSTM, Cell, Gates, State
 from ablate.cells.symbol import Symbol
 from ablate.drops import Fill
-from ablate.edges import Edge, layers_of
+from ablate.edges import Edge, rate_index
 from ablate.errors import AblateError
 from ablate.placement import Placement
 
@@ -126,7 +126,7 @@ def arcs(placement: Placement, layers: int, steps: int, cell: Cell = LSTM) -> It
                 tail = Node(route.tail, layer - route.below, step - route.back)
                 head = Node(route.head, layer, step)
                 if _exists(tail, layers) and _exists(head, layers) and _open(placement, route):
-                    touched = _touched(placement, route, layer, layers)
+                    touched = _touched(placement, route, layer)
                     yield Arc(tail, head, route.edge if touched else NOWHERE)
 
 
@@ -182,8 +182,8 @@ def _open(placement: Placement, route: Route) -> bool:
     return route.edge in placement and placement[route.edge].fill is Fill.HOLD
 
 
-def _touched(placement: Placement, route: Route, layer: int, layers: int) -> bool:
+def _touched(placement: Placement, route: Route, layer: int) -> bool:
     drop = placement.get(route.edge)
     if drop is None or drop.fill not in route.fills:
         return False
-    return drop.rate_of(layers_of(route.edge, layers).index(layer)) > 0.0
+    return drop.rate_of(rate_index(route.edge, layer)) > 0.0

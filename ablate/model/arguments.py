@@ -81,6 +81,16 @@ def _no_dropout(value: object, kind: str, layers: int) -> str:
     )
 
 
+def one_of(kind: str, **given: Any) -> Any:
+    """An argument under its name or under torch's, in this order; raises AblateError for both."""
+    (name, own), (theirs, other) = given.items()
+    if own is not None and other is not None:
+        raise AblateError(
+            f"{kind} got both {name} and {theirs}, which is torch's name for it; leave one out"
+        )
+    return other if own is None else own
+
+
 def check_input(
     x: Tensor | PackedSequence, like: Tensor, called: Called
 ) -> Tensor | PackedSequence:

@@ -7,7 +7,8 @@ for the first 31 copies of each. After 255 copies all stacks are taken, and the 
 program never fails because of one more copy.
 
 The count depends only on the order of the copies: the same program gets the same stacks. A pickle
-keeps stack and count; a shallow copy shares its weights and keeps the stack.
+keeps stack and count; a shallow copy shares its weights and keeps the stack. A module that is given
+another stack, by `stack` or `load_mask_state`, begins a lineage of its own.
 """
 
 import contextlib

@@ -13,6 +13,7 @@ from ablate.addresses import check_types
 from ablate.edges import Edge
 from ablate.engine.masks.net import drop_sequence, mask
 from ablate.errors import AblateError, UnknownName
+from ablate.model.arguments import one_of
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
 from ablate.model.meeting import Call, watch
@@ -101,20 +102,23 @@ class Embedding(Masked, nn.Embedding):
             if drop := placement.get(Edge.EMBEDDING):
                 check_types(drop.shared, self.num_embeddings)
 
-    # Unrolling a loop over time into the caller's graph would compile for minutes at each update.
+    # The caller's graph would hold the update's number, and each update would compile it anew.
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
-        tokens: Tensor,
+        tokens: Tensor | None = None,
         *by_place: Any,
         update: int | None = None,
         start: int = 0,
         batch_offset: int = 0,
+        input: Tensor | None = None,
     ) -> Tensor:
         """The word vectors [T, B, D] of tokens [T, B], [B, T] with `batch_first`, or [T].
 
-        Without dropout tokens may have any shape, as in `torch.nn.Embedding`.
+        Without dropout tokens may have any shape, as in `torch.nn.Embedding`, whose name for them
+        is `input`.
         """
+        tokens = one_of("ablate.Embedding", tokens=tokens, input=input)
         refuse_places("ablate.Embedding", by_place, "embedding(tokens, update=0)")
         refuse_proxy("ablate.Embedding", tokens)
         if not isinstance(tokens, Tensor):

@@ -38,7 +38,6 @@ class Masked(nn.Module):
     """
 
     seed: int
-    stack: int
     next_update: int
     lineage: Lineage
 
@@ -50,8 +49,7 @@ class Masked(nn.Module):
         """
         self._edge_hooks: OrderedDict[int, Hook] = OrderedDict()
         self.placement = placement
-        self.stack = coordinate("stack", stack)
-        self.lineage = Lineage(self.stack)
+        self.stack = stack
         self.next_update = 0
         self.seed = drawn_seed() if seed is None else coordinate("seed", seed)
         _living.add(self)
@@ -64,8 +62,19 @@ class Masked(nn.Module):
         """A copy that samples different masks: same seed and count, a new stack."""
         made = duplicate(self, memo)
         if not keeps_stacks():
-            made.seed, made.stack = self.lineage.next(self.seed)
+            made.seed, made._stack = self.lineage.next(self.seed)
         return made
+
+    @property
+    def stack(self) -> int:
+        """The number of this module among those of one seed; another one begins a new lineage."""
+        return self._stack
+
+    @stack.setter
+    def stack(self, stack: int) -> None:
+        stack = coordinate("stack", stack)
+        if stack != getattr(self, "_stack", None):
+            self._stack, self.lineage = stack, Lineage(stack)
 
     @property
     def owns(self) -> Edge:

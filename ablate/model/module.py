@@ -20,7 +20,7 @@ from ablate.model.copies import duplicate, keeps_stacks
 from ablate.model.embedding import Embedding
 from ablate.model.gru import GRU
 from ablate.model.lstm import LSTM
-from ablate.model.masked import advance, claim, drawn_seed
+from ablate.model.masked import claim, drawn_seed
 from ablate.model.placing import checked_placement
 from ablate.model.recurrent import Recurrent
 from ablate.model.rnn import RNN
@@ -80,15 +80,12 @@ class LanguageModel(nn.Module):
         make = _module_of(cell)
         width = hidden if embedding is None else embedding
         # Drawing a seed here would change the weights of the next module; it is drawn last.
-        options: dict[str, Any] = {"seed": 0 if seed is None else seed, "stack": stack}
-        options |= {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"seed": 0, "device": device, "dtype": dtype}
         self.embedding = Embedding(vocabulary, width, **options)
         self.lstm = make(width, hidden, num_layers, **options)
         self.decoder = nn.Linear(hidden, vocabulary, device=device, dtype=dtype)
-        # Copies of a part and copies of the whole share one count.
-        self.embedding.lineage = self.lstm.lineage
-        if seed is None:
-            self.load_mask_state(self.mask_state() | {"seed": drawn_seed()})
+        seed = drawn_seed() if seed is None else seed
+        self.load_mask_state({"seed": seed, "update": 0, "stack": stack})
         self.placement = placement
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -101,7 +98,7 @@ class LanguageModel(nn.Module):
         if not keeps_stacks():
             seed, stack = self.lstm.lineage.next(self.lstm.seed)
             for part in (made.embedding, made.lstm):
-                part.seed, part.stack = seed, stack
+                part.seed, part._stack = seed, stack
         return made
 
     @property
@@ -148,13 +145,11 @@ class LanguageModel(nn.Module):
         refuse_proxy("ablate.LanguageModel", tokens_TB)
         own = {"start": start, "call": "model(x, update=n)[0]"}
         number = max(claim(each, update, **own) for each in (self.embedding, self.lstm))
-        where = {"update": number, "start": start, "batch_offset": batch_offset}
+        if update is None:
+            # A part that was in evaluation mode is behind.
+            self.embedding.next_update = self.lstm.next_update = number
+        where = {"update": update, "start": start, "batch_offset": batch_offset}
         y, after = self.lstm(self.embedding(tokens_TB, **where), state, **where)
-        for each in (self.embedding, self.lstm):
-            if update is None:
-                # A part that was in evaluation mode is behind.
-                each.next_update = number
-            advance(each, update)
         return self.decoder(y), after
 
     def __prepare_scriptable__(self) -> nn.Module:
@@ -180,5 +175,7 @@ class LanguageModel(nn.Module):
 
     def load_mask_state(self, state: Mapping[str, int]) -> None:
         """Continue from a `mask_state`; raises AblateError for any other mapping."""
-        self.embedding.load_mask_state(state)
-        self.lstm.load_mask_state(state)
+        for part in (self.embedding, self.lstm):
+            part.load_mask_state(state)
+        # Copies of a part and copies of the whole share one count.
+        self.embedding.lineage = self.lstm.lineage

@@ -5,10 +5,11 @@ so every placement of a seed starts from the same weights on every device. A mat
 the address's batch and its columns at the unit. A vector is folded into rows of the most units that
 an address can hold: its n-th number is unit n mod 2^14 of row n div 2^14.
 
-Shapes: V vocabulary, D embedding, H hidden.
+Shapes: K trials, V vocabulary, D embedding, H hidden.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -61,6 +62,11 @@ def initial_parameters(
         unit_interval = ((words.flatten()[:size] >> 8).double() + 0.5) / 2.0**24
         parameters[name] = ((2.0 * unit_interval - 1.0) * radius).to(dtype).reshape(shape)
     return parameters
+
+
+def stacked(trials: Sequence[Parameters]) -> Parameters:
+    """The parameters of trials side by side, K in front, in memory of their own."""
+    return {name: torch.stack([own[name] for own in trials]) for name in trials[0]}
 
 
 def layer_weights(parameters: Parameters, layers: int) -> list[LayerWeights]:

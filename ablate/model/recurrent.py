@@ -25,7 +25,14 @@ from ablate.engine.plan import Path, Reach, plan
 from ablate.engine.precision import in_dtype, product_dtype, without_autocast
 from ablate.engine.window import Window
 from ablate.errors import AblateError
-from ablate.model.arguments import Called, CallersState, check_input, check_options, check_state
+from ablate.model.arguments import (
+    Called,
+    CallersState,
+    check_input,
+    check_options,
+    check_state,
+    one_of,
+)
 from ablate.model.hooks import in_window
 from ablate.model.masked import Masked, advance, claim, coordinate, recomputing
 from ablate.model.meeting import Call, watch
@@ -143,17 +150,19 @@ class Recurrent(Masked, nn.RNNBase):
     @torch.compiler.disable(reason=NOT_IN_A_GRAPH)
     def forward(
         self,
-        x: Tensor | PackedSequence,
+        x: Tensor | PackedSequence | None = None,
         state: CallersState | None = None,
         *by_place: Any,
         update: int | None = None,
         start: int = 0,
         batch_offset: int = 0,
         lengths: Lengths | None = None,
+        input: Tensor | PackedSequence | None = None,
         hx: CallersState | None = None,
     ) -> tuple[Tensor | PackedSequence, CallersState]:
-        """Run over a sequence: returns `y, state` as torch's module; `hx` is its name for `state`.
+        """Run over a sequence: returns `y, state` as torch's module.
 
+        `input` and `hx` are torch's names for x and the state.
         x is [T, B, D], [B, T, D] with `batch_first`, [T, D], or a PackedSequence; y has the same
         form. The state is (h, c) for an LSTM and h for the others, [L, B, H] each, [L, H] if x has
         no batch, zeros by default. `lengths`, [B] from 0 to T, are the row lengths of a padded x:
@@ -175,7 +184,7 @@ class Recurrent(Masked, nn.RNNBase):
         self._check_dropout()
         weights = self._weights()
         like = weights[0].w_ih
-        x = check_input(x, like, called)
+        x = check_input(one_of(called.kind, x=x, input=input), like, called)
         if lengths is not None or isinstance(x, PackedSequence):
             refuse_ragged_trace(called.kind)
         x_TBD, lengths_B = self._read(x, lengths)
@@ -183,12 +192,7 @@ class Recurrent(Masked, nn.RNNBase):
         if not time:
             raise AblateError("a sequence has at least one step, got none")
         batched = isinstance(x, PackedSequence) or x.dim() == 3
-        if state is not None and hx is not None:
-            raise AblateError(
-                f"{called.kind} takes one initial state, got both state and hx, which is torch's "
-                "name for it; leave one out"
-            )
-        state = hx if state is None else state
+        state = one_of(called.kind, state=state, hx=hx)
         parts = check_state(state, self.cell.state, called, x_TBD, batch=batched)
         window = self._window(time, rows, number, start, batch_offset, x_TBD)
         y_TBH, after = self._run(x_TBD, parts, weights, window, lengths_B)
@@ -279,6 +283,8 @@ class Recurrent(Masked, nn.RNNBase):
         for reached in (each for made in plans for each in made.reaches):
             if reached.reach is Reach.INSIDE:
                 inside |= reached.edge
+        for hook in self._edge_hooks.values():
+            inside |= hook.edges
         refuse_trace(kind_of(self), inside)
         if by_functions():
             return Path.REFERENCE

@@ -4,11 +4,11 @@
 |---|---|---|
 | `torch.func` (grad, vmap, jvp, jacrev, ...), forward-mode AD | the reference path | the same; below vmap by `randomness="same"` |
 | `torch.export`, `torch.onnx.export` | yes | refused: the graph would hold one call's masks |
-| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, or rows have lengths | refused, as above |
+| `torch.jit.trace` | yes, unless a drop acts between steps in evaluation too, a recurrent module has a hook, or rows have lengths | refused, as above |
 | `torch.jit.script` | refused | refused |
 | `torch.compile` | yes, outside the graph; not with `fullgraph=True` | the same |
 | `torch.fx.symbolic_trace` | as a leaf | as a leaf |
-| double backward, batched gradients | of an LSTM in which nothing acts inside the loop, or with a hook | the same |
+| double backward, batched gradients | with a hook; on a CPU also of an LSTM in which nothing acts inside the loop, without autocast or lengths | the same |
 """  # noqa: E501
 
 from typing import Any, Final
@@ -53,12 +53,16 @@ def refuse_tools(kind: str) -> None:
 
 
 def refuse_trace(kind: str, inside: Edge) -> None:
-    """Raise AblateError if a trace would fix the number of steps: `inside` acts between steps."""
+    """Raise AblateError if a trace would fix the number of steps.
+
+    At the edges `inside` a drop acts between steps, or a hook makes the module take the reference
+    path.
+    """
     if inside and is_tracing():
         raise AblateError(
             f"{_graph_maker()} would keep the number of steps, since {inside.label} of {kind} acts "
-            "between two of them in evaluation too; `torch.export.export(model, (x,))` takes it, "
-            "for inputs of the shape of x"
+            "between two of them in evaluation too, or has a hook; `torch.export.export(model, "
+            "(x,))` takes it, for inputs of the shape of x"
         )
 
 
@@ -83,9 +87,9 @@ def refuse_proxy(kind: str, x: object) -> None:
     """Raise AblateError for the proxy that `torch.fx` passes instead of a tensor."""
     if isinstance(x, fx.Proxy):
         raise AblateError(
-            f"torch.fx cannot trace {kind}, a loop over time; make it a leaf: "
+            f"torch.fx cannot trace {kind}, whose masks are Python's; make it a leaf: "
             "`tracer = torch.fx.Tracer(); tracer.is_leaf_module = lambda module, name: "
-            "isinstance(module, (torch.nn.RNNBase, torch.nn.Embedding)); "
+            "isinstance(module, (torch.nn.RNNBase, torch.nn.Embedding, ablate.LanguageModel)); "
             "graph = tracer.trace(model)`"
         )
 

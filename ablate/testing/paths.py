@@ -20,7 +20,7 @@ MODE = [pytest.param(mode, id=mode.value) for mode in MODES]
 
 
 def assert_paths_equal(case: Case, placement: Placement, window: Window) -> None:
-    """Compare looped, and fused where nothing is inside the loop, with the reference."""
+    """Compare looped, and library where nothing is inside the loop, with the reference."""
     expected = everything(case, placement, window, Path.REFERENCE)
     reaches = plan(placement, len(case.weights), mode=window.mode, cell=case.cell).reaches
     inside = any(reached.reach is Reach.INSIDE for reached in reaches)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ablate.engine.plan import alike
 from ablate.model.net import Net
-from ablate.model.parameters import Parameters, initial_parameters
+from ablate.model.parameters import Parameters, initial_parameters, stacked
 from ablate.testing.points import OfAStrategy
 from ablate.training.update import TrialPlan, Update
 
@@ -53,8 +53,8 @@ class TrainingContract(OfAStrategy):
                 TrialPlan.planned(net, placement, seed=seed, device="cpu", updates=2)
                 for seed, placement in enumerate(points, start=1409)
             ]
-            together = _side_by_side(net, plans)
-            alone = _side_by_side(net, plans[:1])
+            each = [_parameters(net, planned.seed) for planned in plans]
+            together, alone = stacked(each), stacked(each[:1])
             for parameters, size in ((together, len(plans)), (alone, 1)):
                 _update(parameters, _WORDS, plans[:size])
             for name, value in alone.items():
@@ -87,11 +87,6 @@ def _update(parameters: Parameters, words_TB: Tensor, plans: Sequence[TrialPlan]
     return update(words_TB[:-1], words_TB[1:])
 
 
-def _side_by_side(net: Net, plans: Sequence[TrialPlan]) -> Parameters:
-    each = [initial_parameters(net, VOCABULARY, seed=planned.seed, radius=0.5) for planned in plans]
-    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
-
-
-def _parameters(net: Net) -> Parameters:
+def _parameters(net: Net, seed: int = 1409) -> Parameters:
     """A tiny net's initial values."""
-    return initial_parameters(net, VOCABULARY, seed=1409, radius=0.5)
+    return initial_parameters(net, VOCABULARY, seed=seed, radius=0.5)

@@ -1,17 +1,14 @@
 """A place of a cohort: a trial at work, and how far it has come."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
-
-import torch
 
 from ablate.data.corpora import Corpus
 from ablate.data.updates import training_updates
 from ablate.engine.plan import alike
 from ablate.model.net import Net
-from ablate.model.parameters import Parameters
 from ablate.noise import takes_tensors
 from ablate.training.checkpoint import Checkpoint
 from ablate.training.recipe import Windows
@@ -91,8 +88,3 @@ def updates_of(trial: Trial, corpus: Corpus, epochs: int) -> int:
     """The updates of so many epochs."""
     recipe = trial.recipe
     return epochs * training_updates(len(corpus.train), recipe.batch, recipe.unroll)
-
-
-def stacked(trials: Sequence[Parameters]) -> Parameters:
-    """Parameters side by side, K in front."""
-    return {name: torch.stack([trial[name] for trial in trials]) for name in trials[0]}

@@ -16,7 +16,7 @@ from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
 from ablate.machine import free_bytes, release
 from ablate.model.net import Net
-from ablate.model.parameters import initial_parameters, shapes
+from ablate.model.parameters import initial_parameters, shapes, stacked
 from ablate.placement import Placement
 from ablate.training.arithmetic import settle
 from ablate.training.epoch import repeatedly
@@ -156,7 +156,6 @@ def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> t
     initial = initial_parameters(
         net, len(corpus.vocabulary), seed=trials[0].seed, radius=recipe.init, device=device
     )
-    parameters = {name: torch.stack([value] * len(trials)) for name, value in initial.items()}
     # Time the full rates: a schedule may start at rate 0.
     plans = [
         TrialPlan.planned(
@@ -166,7 +165,7 @@ def seconds_an_update(trials: Sequence[Trial], corpus: Corpus, device: str) -> t
     ]
     x_TB, y_TB = next(iter(training_windows(corpus.train, recipe.batch, recipe.unroll)))
     whole = Update.of(
-        parameters,
+        stacked([initial] * len(trials)),
         plans,
         (recipe.unroll, recipe.batch),
         updates=[0] * len(plans),

@@ -6,7 +6,6 @@ The first token follows `<eos>`. The remainder of each stream counts too.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -55,7 +54,7 @@ class Evaluation:
     """
 
     def __init__(self, parameters: Parameters, copies: Copies, plans: Sequence[TrialPlan]) -> None:
-        self._parameters, self._copies, self._tasks = parameters, copies, plans
+        self._parameters, self._copies, self._plans = parameters, copies, plans
         self._like = parameters["decoder.weight"]
         self._moves = any(planned.placement.schedule != CONSTANT for planned in plans)
         self._updates: tuple[int, ...] = ()
@@ -87,7 +86,7 @@ class Evaluation:
         # Allocate the result first. A small result kept between two windows' large scores would
         # split a freed block of the heap, and memory would grow by the scores of every window.
         size = -(-len(tokens_N) // streams) * streams
-        losses_KN = torch.zeros(len(self._tasks), size, device=self._like.device)
+        losses_KN = torch.zeros(len(self._plans), size, device=self._like.device)
         done = 0
         for x_TB, y_TB in evaluation_windows(tokens_N, streams, unroll, eos):
             x_TB, y_TB = x_TB.to(self._like.device), y_TB.to(self._like.device)
@@ -102,7 +101,7 @@ class Evaluation:
         """The state of `streams` streams, which each window updates in place."""
         if streams not in self._states:
             self._states[streams] = language_model.zero_cohort_state(
-                self._tasks[0].net, len(self._tasks), streams, self._like
+                self._plans[0].net, len(self._plans), streams, self._like
             )
         return self._states[streams]
 
@@ -120,10 +119,10 @@ class Evaluation:
                 self._parameters,
                 self._copies,
                 self._state(shape[1]),
-                self._tasks[0],
-                _means(self._tasks, updates, self._like, shape),
+                self._plans[0],
+                _means(self._plans, updates, self._like, shape),
             )
-            captured = capturable(self._tasks, self._like.device, evaluates=True)
+            captured = capturable(self._plans, self._like.device, evaluates=True)
             self._windows[shape] = Captured(run) if captured else run
         return self._windows[shape]
 
@@ -176,10 +175,10 @@ def _means(
 ) -> NetMasks:
     """The means by which deterministic evaluation multiplies, in windows of (T, B)."""
     (time, batch), net = window, plans[0].net
-    trials = []
-    for own, update in zip(plans, updates, strict=True):
-        at = replace(own.window(like, mode=Mode.MEAN), time=time, batch=batch)
-        trials.append(MaskSpec(own.placement_at(update), at))
+    trials = [
+        MaskSpec(own.placement_at(update), own.window(time, batch, like, mode=Mode.MEAN))
+        for own, update in zip(plans, updates, strict=True)
+    ]
     return NetMasks.of(
         trials, inputs=net.inputs, hidden=net.hidden, layers=net.layers, cell=net.of_cell
     )

@@ -22,12 +22,12 @@ from ablate.data.corpora import Corpus
 from ablate.data.windows import training_windows
 from ablate.errors import AblateError, AblateWarning
 from ablate.machine import device_name
-from ablate.model.parameters import Parameters, count, initial_parameters
+from ablate.model.parameters import Parameters, count, initial_parameters, stacked
 from ablate.status import Status
 from ablate.training import checkpoint as checkpoints
 from ablate.training.arithmetic import arithmetic
 from ablate.training.checkpoint import Checkpoint, Writer
-from ablate.training.cohort import CohortKey, Member, Seat, stacked, updates_of
+from ablate.training.cohort import CohortKey, Member, Seat, updates_of
 from ablate.training.curve import best_epoch, diverged
 from ablate.training.epoch import Sums, Training
 from ablate.training.provenance import surroundings

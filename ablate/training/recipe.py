@@ -34,8 +34,8 @@ class Recipe(Founded):
     The Lua code and old TensorFlow hold for one epoch more than the paper says; this follows the
     paper. `init` is r of U(-r, r) for every parameter. `headline` says which epoch the tables show:
     the last (Zaremba) or the one with the lowest validation loss. `train_eval_tokens` bounds the
-    prefix of the training text on which the clean training loss is measured: all of it at the last
-    and the best epoch, as much as the validation text is long after every other.
+    prefix of the training text on which the clean training loss is measured: as much as the
+    validation text is long after every epoch, and all of it at the last and the best.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.data.corpora import Corpus
+from ablate.model.parameters import stacked
 from ablate.quantities import perplexity
-from ablate.training.cohort import Seat, stacked, updates_of
+from ablate.training.cohort import Seat, updates_of
 from ablate.training.curve import best_epoch
 from ablate.training.evaluation import LONGER, Evaluated, Evaluation
 from ablate.training.recipe import Recipe

@@ -14,7 +14,7 @@ online softmax. For a row with scores s_i, block j and target t:
     nll = m + log L - s_t
     p_i = exp(s_i - m_j) w_j,  w_j = exp(m_j - m) / L   the softmax, by the weight w_j of its block
 
-README.md beside this file has the measurements.
+docs/evidence/speed.md has the measurements.
 
 Products are taken in the dtype of the weight; sums and the loss in float32 at least.
 

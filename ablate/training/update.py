@@ -9,7 +9,7 @@ Shapes: K trials, T time, B batch, D embedding, H hidden, L layers, V vocabulary
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import torch
@@ -82,13 +82,21 @@ class TrialPlan:
         """The placement with the schedule's rates after `update` updates."""
         return self.placement.at(update, self.updates)
 
-    def window(self, like: Tensor, *, update: int = 0, mode: Mode = Mode.TRAIN) -> Window:
-        """The window of an update, on the device and in the dtype of `like`."""
+    def window(
+        self,
+        time: int,
+        batch: int,
+        like: Tensor,
+        *,
+        update: int = 0,
+        mode: Mode = Mode.TRAIN,
+    ) -> Window:
+        """The window (T, B) of an update, on the device and in the dtype of `like`."""
         return Window(
             seed=self.seed,
             update=update,
-            time=1,
-            batch=1,
+            time=time,
+            batch=batch,
             mode=mode,
             device=like.device,
             dtype=like.dtype,
@@ -165,10 +173,7 @@ class Update:
         """
         planned, like, (time, batch) = plans[0], parameters["decoder.weight"], window
         net, device = planned.net, like.device
-        trials = [
-            MaskSpec(own.placement, replace(own.window(like), time=time, batch=batch))
-            for own in plans
-        ]
+        trials = [MaskSpec(own.placement, own.window(time, batch, like)) for own in plans]
         masks = NetMasks.of(
             trials,
             inputs=net.inputs,

@@ -8,7 +8,6 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from ablate.engine.layers.stack import State
 from ablate.engine.plan import Path
 from ablate.model import language_model
 from ablate.model.net import Net
-from ablate.model.parameters import Parameters, initial_parameters, layer_weights
+from ablate.model.parameters import Parameters, initial_parameters, layer_weights, stacked
 from ablate.placement import Placement
 from ablate.testing.case import forward
 from ablate.training.epoch import repeatedly
@@ -95,7 +94,7 @@ def start(plans: Sequence[TrialPlan], words: int = WORDS, *, radius: float = 0.3
     """Initial parameters of trials side by side, [K, ...], in float32 on the CPU."""
     with eagerly():
         each = [initial_parameters(own.net, words, seed=own.seed, radius=radius) for own in plans]
-    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
+    return stacked(each)
 
 
 def moved(values: Parameters, device: str) -> Parameters:
@@ -146,7 +145,7 @@ def by_the_book(plans: Sequence[TrialPlan], *, count: int = UPDATES) -> Ran:
         of_one = {name: value[k].double() for name, value in values.items()}
         rate, clip = given["learning_rates"][k], given["clips"][k]
         each.append(_alone(of_one, own, numbers[k], rate, clip, count))
-    parameters = {name: torch.stack([own[name] for own, _ in each]) for name in values}
+    parameters = stacked([own for own, _ in each])
     return Ran(parameters, torch.stack([told for _, told in each], dim=2), False)
 
 
@@ -175,7 +174,7 @@ def _nll(
 ) -> tuple[Tensor, State]:
     """The nll of a window in nats, summed over its targets, and the state that it leaves."""
     weight = leaves["decoder.weight"]
-    at = replace(own.window(weight, update=update), time=T, batch=B)
+    at = own.window(T, B, weight, update=update)
     with eagerly():
         out = forward(
             leaves["embedding.weight"][x_TB], state, layer_weights(leaves, own.net.layers),

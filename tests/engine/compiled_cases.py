@@ -9,9 +9,11 @@ from collections.abc import Callable
 import torch
 from engine.case import everything, make_case, window_of
 from engine.stepping import by_halves, inside, step_case
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from training import cohorts
 
+import ablate
 from ablate.addresses import Address
 from ablate.cells import GRU, LSTM, RNN, Cell
 from ablate.compiling import can_compile
@@ -51,9 +53,11 @@ def _words() -> dict[str, Tensor]:
     burst = Sharing(time=3, batch=ALL, unit=5, gate=ALL, update=2)
     weight = Sharing(source=1, unit=1, gate=1, update=1)
     tokens = torch.arange(21).view(7, 3) * 10_007
+    turned = tokens.t().contiguous().t()
     return {
         "each": activation_words(_HERE, _EACH, **_SIZES),
         "by word": activation_words(_HERE, _EACH, **_SIZES, tokens_TB=tokens),
+        "by word, batch first": activation_words(_HERE, _EACH, **_SIZES, tokens_TB=turned),
         "in bursts": activation_words(_HERE, burst, **_SIZES),
         "of a weight": weight_words(_HERE, weight, sources=9, units=13),
         "other sizes": activation_words(_HERE, _EACH, time=2, batch=5, units=8),
@@ -78,6 +82,32 @@ def _kernels(
         return found
 
     return run
+
+
+def _strides() -> dict[str, Tensor]:
+    """Calls of modules by arguments and parameters that are views, each in a layout of its own."""
+    g = torch.Generator().manual_seed(3)
+
+    def normal(*shape: int) -> Tensor:
+        """Every second number of memory, with the axes in the opposite order."""
+        return torch.randn(*reversed(shape), 2, generator=g)[..., 0].permute(
+            *range(len(shape))[::-1]
+        )
+
+    words = ablate.Embedding(9, 4, _weight=normal(9, 4), batch_first=True, seed=1)
+    words.placement = Placement({Edge.EMBEDDING: Drop(0.3)})
+    tokens = torch.randint(9, (3, 7), generator=g)
+    gru = ablate.GRU(4, 5, seed=1, placement=Placement({Edge.INPUT | Edge.RECURRENT: Drop(0.3)}))
+    given = {name: nn.Parameter(normal(*own.shape)) for name, own in gru.named_parameters()}
+    y, after = functional_call(gru, given, (normal(7, 3, 4), normal(1, 3, 5)), {"update": 0})
+    gradients = torch.autograd.grad((y * normal(7, 3, 5)).sum() + after.sum(), [*given.values()])
+    return {
+        "words": words(tokens, update=0),
+        "masks of words": words.masks(tokens, update=0),
+        "y": y,
+        "state": after,
+        **dict(zip(given, gradients, strict=True)),
+    }
 
 
 def _step(kind: KernelSpec) -> Callable[[], dict[str, Tensor]]:
@@ -117,6 +147,7 @@ CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
     "mask": _mask,
     "update": _update,
     "words": _words,
+    "strides": _strides,
     "cell": _kernels(Placement({Edge.CELL: Drop(0.3)}), lengths=(7,)),
     "silent": _kernels(Placement()),
     "gal2016": _kernels(Placement({Edge.INPUT | Edge.RECURRENT: Drop(0.3, _APART)})),

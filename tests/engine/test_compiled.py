@@ -91,7 +91,7 @@ def test_a_compiled_mask_and_one_pair_of_kernels_equal_eager_ones(tmp_path):
 @needs_compiler
 @pytest.mark.slow
 def test_other_compiled_kernels_equal_eager_ones(tmp_path):
-    """Words in other shapes, gates apart, HOLD, evaluation, every slot inside the loop at once."""
+    """Other shapes, views, gates apart, HOLD, evaluation, every site inside the loop at once."""
     _assert_equal([name for name in CASES if name not in [*QUICK, *KINDS]], tmp_path)
 
 
@@ -102,7 +102,7 @@ _PARTS = 6
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_the_compiled_kernels_of_a_step_equal_eager_ones(part, tmp_path):
-    """Each slot alone, all together, gates apart, without a bias, products in either precision."""
+    """Each site alone, all together, gates apart, without a bias, products in either precision."""
     _assert_equal(list(KINDS)[part::_PARTS], tmp_path)
 
 

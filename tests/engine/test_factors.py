@@ -37,7 +37,7 @@ WINDOW = Window(
 )
 
 # The sites of a drop with its edge's default sharing, by edge and fill.
-SLOTS = {
+SITES = {
     (Edge.INPUT, Fill.ZERO): sites.INPUT,
     (Edge.INTERLAYER, Fill.ZERO): sites.INPUT,
     (Edge.WEIGHT, Fill.ZERO): sites.WEIGHT,
@@ -52,7 +52,7 @@ SLOTS = {
     (Edge.CARRY, Fill.HOLD): site_of(Edge.CARRY, Fill.HOLD),
 }
 _INSIDE = [
-    pytest.param(*key, site, id=f"{key[0].label}-{key[1].value}") for key, site in SLOTS.items()
+    pytest.param(*key, site, id=f"{key[0].label}-{key[1].value}") for key, site in SITES.items()
 ]
 
 
@@ -85,7 +85,7 @@ def _factors(edge, drop, layer, window=WINDOW):
 @pytest.mark.parametrize(
     ("edge", "fill", "site"), [case for case in _INSIDE if case.values[0] is not Edge.WEIGHT]
 )
-def test_each_edge_takes_its_own_words_at_its_own_slot(edge, fill, site):
+def test_each_edge_takes_its_own_words_at_its_own_site(edge, fill, site):
     """Seed, stack, layer, edge, update, time from `start`, row from `batch_offset`, unit."""
     layer = 0 if edge is Edge.INPUT else 1
     factors = _factors(edge, Drop(RATE, fill=fill), layer)

@@ -18,6 +18,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Path, alike
 from ablate.model import language_model
 from ablate.model.net import Net
+from ablate.model.parameters import stacked
 from ablate.noise import GAUSSIAN
 from ablate.placement import Placement
 from ablate.testing.close import assert_same
@@ -28,7 +29,7 @@ NET, V, T, B = Net(layers=2, hidden=16), 31, 5, 4
 
 _WINDOW = Sharing(time=ALL)
 
-# One of each slot that a kernel may have, and of each way that a factor may come about.
+# One of each site that a kernel may have, and of each way that a factor may come about.
 MIXED = [
     Placement(),
     Placement({Edge.VERTICAL: Drop(0.5), Edge.RECURRENT: Drop(0.25)}),
@@ -97,7 +98,7 @@ def test_an_update_in_a_cohort_has_the_bits_of_one_alone(placements, path, cell)
 
 @pytest.mark.parametrize("cell", CELL)
 def test_every_edge_beside_every_other_has_the_bits_of_one_alone(cell):
-    """The kernels of one cohort have every slot at once; each trial acts at one of them."""
+    """The kernels of one cohort have every site at once; each trial acts at one of them."""
     placements = [
         Placement({edge: Drop(0.3, fill=fill)})
         for edge in cell.has
@@ -149,8 +150,8 @@ def test_an_evaluation_in_a_cohort_has_the_bits_of_one_alone(cell):
     parameters = cohorts.initial(plans, V)
     tokens = (torch.arange(61) ** 2 % V).int().numpy()
     given = {"streams": 4, "unroll": 5, "eos": 0}
-    stacked, updates = cohorts.stacked(parameters), [0] * len(plans)
-    found = Evaluation.of(stacked, plans)(tokens, updates=updates, **given)
+    evaluation, updates = Evaluation.of(stacked(parameters), plans), [0] * len(plans)
+    found = evaluation(tokens, updates=updates, **given)
     for own, values, planned in zip(found, parameters, plans, strict=True):
         expected = evaluate(values, tokens, planned, **given)
         assert (own.log_probs_N == expected.log_probs_N).all(), planned.placement
@@ -220,7 +221,7 @@ def test_copies_that_are_brought_along_are_those_made_anew(precision):
         anew = [{name: value[k] for name, value in one.parameters.items()} for k in range(3)]
         given["updates"] = [number + 1 for number in given["updates"]]
         state = one.state
-    assert_same(update.parameters, cohorts.stacked(anew))
+    assert_same(update.parameters, stacked(anew))
     fresh = product_copies(update.parameters, precision)
     assert_same(update.copies.layers, fresh.layers)
     for own, other in zip(update.copies.softmax, fresh.softmax, strict=True):

@@ -50,7 +50,7 @@ def _run(case, placement, mode=Mode.TRAIN):
     # A trial alone is a cohort of one.
     state = tuple(part[:1] for part in case.state)
     weights = LayerWeights(*(w if w is None else w[None] for w in case.weights[0]))
-    factors = {slot: factor[None] for slot, factor in factors.items()}
+    factors = {site: factor[None] for site, factor in factors.items()}
     out = looped_layer(case.x_TBD[None], state, weights, factors, cell=case.cell)
     return out, list(case.leaves().values())
 

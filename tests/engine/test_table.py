@@ -3,7 +3,8 @@
 Shapes: K trials, T time, B batch, G gates, U units; 1 where an axis shares.
 """
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from ablate.engine.plan import Mode, Path
 from ablate.engine.sites import site_of
 from ablate.engine.window import MaskSpec, Window
 from ablate.masks import Coordinates
-from ablate.noise import BERNOULLI, GAUSSIAN
+from ablate.noise import BERNOULLI, GAUSSIAN, Noise
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CONSTANT, CURRICULUM, factor_at
 from ablate.testing.close import assert_close, assert_same
@@ -217,9 +218,19 @@ def test_a_schedule_on_the_device_is_the_placement_of_its_moment(placement):
         masks.clock.advance()
 
 
+@dataclass(frozen=True, slots=True)
+class Odds(Noise):
+    """A noise of numbers alone, undefined at a rate of 0: it divides by the rate."""
+
+    name: str = "ODDS"
+
+    def multiplier(self, word, rate):
+        return word.double() / 2**32 * math.sqrt((1.0 - rate) / rate)
+
+
 def test_a_rate_that_a_schedule_makes_0_drops_nothing():
     """Multipliers are 1 to the bit, whatever a noise would make of a rate of 0."""
-    for noise in (BERNOULLI, GAUSSIAN):
+    for noise in (BERNOULLI, GAUSSIAN, Odds()):
         placement = Placement({Edge.HIDDEN: Drop(0.5, noise=noise)}, CURRICULUM)
         masks = NetMasks.of(_trials([placement]), **NET, clock=_clock(_trials([placement]), 0))
         assert torch.equal(

@@ -163,6 +163,38 @@ def test_a_checkpoint_is_another_module_gone_on(kind):
     assert torch.equal(read(fresh), read(module))
 
 
+@KINDS
+def test_a_loaded_copy_and_its_copy_sample_apart(kind):
+    """A copy of what another module's mask state went into is none of that other module."""
+    fresh = made(kind)
+    fresh.load_mask_state(copy.deepcopy(made(kind)).mask_state())
+    assert (fresh.stack, copy.deepcopy(fresh).stack) == (128, 0)
+    assert copy.deepcopy(fresh).stack == 128 ^ 64
+
+
+@KINDS
+def test_copies_of_two_that_were_told_apart_sample_apart(kind):
+    """Two modules of one seed, of which one is given the next stack as a warning asks."""
+    model = nn.ModuleList([made(kind), made(kind)])
+    model.get_submodule("1").stack = 1
+    copies = [copy.deepcopy(model) for _ in range(31)]
+    stacks = [each.stack for each in itertools.chain(model, *copies)]
+    assert len(set(stacks)) == len(stacks) == 64
+    assert {part.stack for part in parts(copies[0][1])} == {129}
+    # A stack that it has already changes nothing, and leaves the count as it is.
+    model[1].stack = 1
+    assert copy.deepcopy(model[1]).stack not in stacks
+
+
+def test_a_stack_is_checked_where_it_is_set(refused):
+    """Not at the next call."""
+    module = made()
+    for wrong in (256, -1, 0.5):
+        with refused():
+            module.stack = wrong
+    assert module.stack == 0
+
+
 def test_a_shallow_copy_is_the_module_under_another_name():
     """It shares the weights, and so it shares the stack."""
     module = made()

@@ -33,6 +33,7 @@ def test_a_silent_module_is_torchs(padding):
     assert repr(ours) == repr(theirs)
     for tokens in (TOKENS, TOKENS[0, 0], TOKENS[:, 0], TOKENS[:, :, None], TOKENS[:0]):
         assert torch.equal(ours(tokens), theirs(tokens))
+        assert torch.equal(ours(input=tokens), theirs(input=tokens))
     for each in (ours, theirs):
         each(TOKENS).square().sum().backward()
     assert torch.equal(ours.weight.grad, theirs.weight.grad)
@@ -149,6 +150,8 @@ def test_pretrained_vectors():
         lambda: module(padding_index=1),
         lambda: module(None).masks(TOKENS),
         lambda: module()(TOKENS[..., None]),
+        lambda: module()(TOKENS, input=TOKENS),
+        lambda: module()(),
         lambda: module().hook(Edge.OUTPUT, lambda value: value),
         lambda: ablate.Embedding(2**20 + 1, 1, placement=WORDS, device="meta"),
         lambda: ablate.Embedding.from_pretrained(torch.zeros(3)),

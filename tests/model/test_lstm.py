@@ -127,11 +127,12 @@ def test_it_is_one_of_torchs():
     assert [len(layer) for layer in ours.all_weights] == [4, 4]
 
 
-def test_the_state_goes_by_torchs_name_too():
-    """`hx=` is `state`."""
+def test_arguments_go_by_torchs_names_too():
+    """`input=` is x, and `hx=` is `state`."""
     theirs, ours = pair()
     x, state = drawn(T, B, D), state_of(L, B, H)
     assert_close(named(ours(x, hx=state)), named(theirs(x, hx=state)))
+    assert_close(named(ours(input=x, hx=state)), named(theirs(input=x, hx=state)))
 
 
 @pytest.mark.parametrize("placement", [None, DROPPED], ids=["silent", "dropped"])

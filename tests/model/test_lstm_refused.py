@@ -124,10 +124,19 @@ def test_units_that_share_may_be_more(unit):
     assert (pairs == pairs[..., :1]).all()
 
 
-def test_two_names_of_one_state(refused):
+def test_two_names_of_one_argument(refused):
     """One of them would be forgotten."""
+    module, x = ablate.LSTM(D, H, L), torch.zeros(T, B, D)
     with refused():
-        ablate.LSTM(D, H, L)(torch.zeros(T, B, D), (_GOOD, _GOOD), hx=(_GOOD, _GOOD))
+        module(x, (_GOOD, _GOOD), hx=(_GOOD, _GOOD))
+    with refused():
+        module(x, input=x)
+
+
+def test_no_input(refused):
+    """Under neither name."""
+    with refused():
+        ablate.LSTM(D, H, L)(hx=(_GOOD, _GOOD))
 
 
 @pytest.mark.parametrize("sizes", [{}, {"time": 0, "batch": 1}, {"time": 2.0, "batch": 1}])

@@ -58,6 +58,14 @@ class Siamese(nn.Module):
         return (left - right).square()
 
 
+class Uneven(Siamese):
+    """Two towers, the left one called twice a step."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.left(x)
+        return super().forward(x)
+
+
 class Last(nn.Module):
     """An LSTM inside a block of its own."""
 
@@ -77,6 +85,11 @@ MEETING = {
     "pickled-twice": lambda: (Chain(*pickle.loads(pickle.dumps([lstm(), lstm()]))), X),
     "copied-alike": lambda: (_copied_alike(), X),
     "language-models": lambda: (Siamese(_language_model(), _language_model()), TOKENS),
+    "one-called-twice": lambda: (Uneven(lstm(), lstm()), X),
+    "one-language-model-called-twice": lambda: (
+        Uneven(_language_model(), _language_model()),
+        TOKENS,
+    ),
     "two-cells": lambda: (Chain(lstm(), gru()), X),
     "two-directions": lambda: (Siamese(_both(backward=DROPPED), _both(backward=DROPPED)), X),
     "one-direction-and-two": lambda: (Siamese(gru(hidden=2 * D), _both(forward=DROPPED)), X),

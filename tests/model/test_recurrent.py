@@ -117,7 +117,7 @@ def test_states_have_torchs_form(cell, both):
         _assert_near({"y": y}, {"y": y_other})
         for found, wanted in zip(parts_of(after), parts_of(expected), strict=True):
             _assert_near({"state": found}, {"state": wanted})
-    assert torch.equal(own(x, hx=state)[0], own(x, state)[0])
+    assert torch.equal(own(input=x, hx=state)[0], own(x, state)[0])
     y, after = own(torch.zeros(T, 0, D, dtype=torch.float64), lengths=[])
     assert y.shape == other(torch.zeros(T, 0, D, dtype=torch.float64))[0].shape
     assert parts_of(after)[0].shape == (L * (1 + both), 0, H)

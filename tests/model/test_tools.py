@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 import warnings
 
 import pytest
@@ -178,6 +179,18 @@ def test_traces(name, refused):
         assert_close({"y": traced(x)[0]}, {"y": module(x)[0]})
 
 
+@pytest.mark.parametrize("edge", [Edge.OUTPUT, Edge.CARRY], ids=lambda edge: edge.label)
+def test_traces_with_a_hook(edge, refused):
+    """It takes the reference path, which a trace would unroll: refused until it is removed."""
+    module, x = lstm("outside").eval(), drawn(T, B, D)
+    handle = module.hook(edge, lambda value: value)
+    with refused():
+        torch.jit.trace(module, (x,), check_trace=False)
+    handle.remove()
+    traced, x = torch.jit.trace(module, (x,)), drawn(T + 3, B, D)
+    assert_close({"y": traced(x)[0]}, {"y": module(x)[0]})
+
+
 @pytest.mark.parametrize("tool", ["trace", "export"])
 def test_language_models_for_deployment(tool, refused):
     """A model traced and exported in evaluation; refused in training by its embedding too."""
@@ -289,10 +302,16 @@ def test_dynamic_quantization_leaves_it_as_it_is():
 
 
 def test_what_fx_gives_in_place_of_tensors(refused):
-    """Within a model, and to each kind of module."""
+    """Within a model, and to each kind of module; the mend that is told makes each a leaf."""
     for module in (lstm("silent"), model("silent"), model("silent").embedding):
-        with refused():
-            torch.fx.symbolic_trace(nn.Sequential(nn.Identity(), module))
+        outer = nn.Sequential(nn.Identity(), module)
+        with refused() as error:
+            torch.fx.symbolic_trace(outer)
+        (mend,) = re.findall(r"`(.+)`", str(error.value))
+        made = {"torch": torch, "ablate": ablate, "model": outer}
+        exec(mend, made)
+        calls = [node.target for node in made["graph"].nodes if node.op == "call_module"]
+        assert calls == ["1"]
 
 
 def test_a_packed_sequence_of_words(refused):

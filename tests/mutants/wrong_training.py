@@ -10,8 +10,8 @@ def training_in_evaluation(window: Function) -> Function:
     """Forget to say that this is evaluation."""
 
     @wraps(window)
-    def wrong(self, like, *, update=0, **mode):
-        return window(self, like, update=update)
+    def wrong(self, time, batch, like, *, update=0, **mode):
+        return window(self, time, batch, like, update=update)
 
     return wrong
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ablate.cells import get
 from ablate.engine.plan import Path
 from ablate.model.net import Net
-from ablate.model.parameters import Parameters, initial_parameters
+from ablate.model.parameters import Parameters, initial_parameters, stacked
 from ablate.placement import Placement
 from ablate.training.update import TrialPlan, Update
 
@@ -35,11 +35,6 @@ def initial(plans: Sequence[TrialPlan], vocabulary: int, **given: Any) -> list[P
         initial_parameters(planned.net, vocabulary, seed=planned.seed, radius=0.5, **given)
         for planned in plans
     ]
-
-
-def stacked(each: Sequence[Parameters]) -> Parameters:
-    """Trials side by side, in memory of their own."""
-    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 
 def windows_of(vocabulary: int, time: int, batch: int, count: int = 1) -> list[Window]:

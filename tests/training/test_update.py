@@ -22,6 +22,7 @@ from ablate.edges import Edge
 from ablate.engine.plan import Path
 from ablate.errors import AblateWarning
 from ablate.model.net import Net
+from ablate.model.parameters import stacked
 from ablate.noise import GAUSSIAN, Noise
 from ablate.placement import Placement
 from ablate.schedules import ANNEALED, CURRICULUM, Schedule
@@ -213,7 +214,7 @@ def _diverged():
 def test_sums_end_with_the_last_finite_update():
     """Who leaves, with which weights, and what was gathered until then."""
     plans, each, windows, given = _diverged()
-    training = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
+    training = Training(stacked(each), plans, (T, B), clips=given["clips"])
     sums = training.epoch(windows, updates=given["updates"], learning_rates=given["learning_rates"])
     assert [own.finite for own in sums] == [True, False, False]
     lengths = [len(own.norms) for own in sums]
@@ -237,11 +238,11 @@ def test_epochs_of_one_training_are_those_of_fresh_ones():
     """What is kept from epoch to epoch is the parameters and nothing else."""
     plans = cohorts.plans_of(NET, [_NONE, Placement(_EVERYWHERE, CURRICULUM)])
     windows, each, given = cohorts.windows_of(V, T, B, 3), cohorts.initial(plans, V), _given(2)
-    training = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
+    training = Training(stacked(each), plans, (T, B), clips=given["clips"])
     rates = given["learning_rates"]
     for first in (0, 3):
         sums = training.epoch(windows, updates=[first] * 2, learning_rates=rates)
-        fresh = Training(cohorts.stacked(each), plans, (T, B), clips=given["clips"])
+        fresh = Training(stacked(each), plans, (T, B), clips=given["clips"])
         assert fresh.epoch(windows, updates=[first] * 2, learning_rates=rates) == sums
         each = [fresh.one(k) for k in range(2)]
         for k in range(2):

@@ -7,7 +7,6 @@ their own, counted by the steps that it has read.
 Shapes: T time, B batch, G gates, X units of any kind.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,9 +20,6 @@ from ablate.engine.masks.net import NetMasks
 from ablate.engine.sites import Factors
 from ablate.engine.window import MaskSpec, Window
 from ablate.placement import Placement
-
-# Turns a sequence [T, B, ...] around; twice is nothing.
-Turn = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

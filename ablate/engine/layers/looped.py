@@ -52,7 +52,7 @@ def looped_layer(
     gates = len(cell.gates)
     w_ih = _aligned(masked(weights.w_ih, factors.get(sites.INPUT_WEIGHT), gates))
     w_hh = _aligned(masked(weights.w_hh, factors.get(sites.WEIGHT), gates))
-    biases = [bias.unflatten(1, (gates, -1)) for bias in weights.biases(cell)]
+    biases = [bias.unflatten(1, (gates, -1)).contiguous() for bias in weights.biases(cell)]
     u_KGND = _aligned(_read_input(x_KTBD, factors.get(sites.INPUT)).to(w_ih.dtype))
     inside = tuple(sorted(factors.keys() - sites.BEFORE_THE_LOOP))
     recurrent = factors.get(sites.RECURRENT)

@@ -91,7 +91,7 @@ def reference_layer(
     outputs = []
     for t, x in enumerate(x_TBD):
         now = {site: _at(factor, t) for site, factor in factors.items() if site not in _OF_WEIGHTS}
-        # Slots inside the step have one value for all gates.
+        # Sites inside the step have one value for all gates.
         inside = {site: f[:, 0] for site, f in now.items() if site not in _OF_GATES}
         u = hooked(Edge.INPUT, _for_gates(x, gates, now.get(sites.INPUT)), t)
         r = hooked(Edge.RECURRENT, _for_gates(s, gates, now.get(sites.RECURRENT)), t)

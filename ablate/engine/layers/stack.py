@@ -128,7 +128,7 @@ def run_stack(
             hooked = _layer_hooks(hooks, layer, len(weights) // len(both), own.number)
             x, of_layer = own.turned(value), weights[place]
             if path is Path.REFERENCE:
-                factors = {slot: factor[0] for slot, factor in factors.items()}
+                factors = {site: factor[0] for site, factor in factors.items()}
                 out = reference_layer(x, given, of_layer, factors, hooked, cell=cell)
             else:
                 out = _alone(_LAYERS[path], x, given, of_layer, factors, cell)

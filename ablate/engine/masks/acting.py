@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ablate.drops import Drop, Scale
-from ablate.edges import Edge
+from ablate.edges import Edge, rate_index
 from ablate.engine import sites
 from ablate.engine.masks.table import Joined, MaskTable, Source
 from ablate.engine.plan import Mode, folds
@@ -106,13 +106,6 @@ def table_of(
     if len(parts) == 1 and len(parts[0][0]) == len(trials):
         return parts[0][1]
     return Joined(len(trials), tuple(parts))
-
-
-def rate_index(edge: Edge, layer: int) -> int:
-    """The index of the rate of `edge` at `layer` among a drop's rates."""
-    if edge in Edge.EMBEDDING | Edge.OUTPUT:
-        return 0
-    return layer - 1 if edge is Edge.INTERLAYER else layer
 
 
 def mean_factor(drop: Drop, rate: float) -> float:

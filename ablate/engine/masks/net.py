@@ -16,7 +16,7 @@ from torch import Tensor
 from ablate.addresses import check_types
 from ablate.cells import LSTM, Cell
 from ablate.drops import Drop
-from ablate.edges import Edge
+from ablate.edges import Edge, rate_index
 from ablate.engine.masks.acting import (
     Acting,
     Form,
@@ -24,7 +24,6 @@ from ablate.engine.masks.acting import (
     acting_at,
     mean_factor,
     place_of,
-    rate_index,
     table_of,
 )
 from ablate.engine.masks.means import mean_masks, means_of

@@ -134,8 +134,9 @@ class MaskTable:
         if takes_tensors(self.noise):
             made = self.noise.multiplier(words, rates_K.view(-1, 1, 1, 1, 1))
         else:
+            # Numbers may raise where tensors return NaN: at a rate of 0 the noise is not called.
             own = zip(words, rates_K.tolist(), strict=True)
-            made = torch.stack([self.noise.multiplier(*given) for given in own])
+            made = torch.stack([self.noise.multiplier(w, p) if p else w.double() for w, p in own])
         # A rate of 0 means a multiplier of 1, whatever the noise returns for it.
         silent = (rates_K == 0.0).view(-1, 1, 1, 1, 1)
         return torch.where(silent, 1.0, made).to(scale_K.dtype)

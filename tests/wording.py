@@ -2,6 +2,7 @@
 
 A test asserts what a refusal is about (its class, `given`, `allowed`); how it is said stands in the
 snapshot, by the test's name. `make wording` writes it anew: read the diff as the prose that it is.
+`pytest FILE --renew-wording` renews that file's alone.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ _SAID: Final = pytest.StashKey[dict[str, list[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(RENEW, action="store_true", help="write tests/wording.json anew, whole")
+    parser.addoption(RENEW, action="store_true", help="write tests/wording.json anew")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption(RENEW) and not session.testsfailed:
-        said = session.config.stash[_SAID]
+        others = {} if _whole(session.config) else _kept()
+        said = others | session.config.stash[_SAID]
         FILE.write_text(json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
@@ -79,6 +81,12 @@ def refused(wording):
         wording(str(error))
 
     return hold
+
+
+def _whole(config: pytest.Config) -> bool:
+    """Whether all tests run; what a part of them does not say is said elsewhere."""
+    part = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword
+    return not part
 
 
 @functools.cache

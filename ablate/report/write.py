@@ -50,11 +50,10 @@ def build(
     A study is named as in `ablate run`; named by the path of its file, that file as it is now says
     what is asked, what comes first and what differences are to. A store of which nothing can be
     reported is passed over where another can be, with an AblateWarning where it is damaged. Test is
-    shown of what validation
-    chose, or, with `show_test`, of every placement. `latex_columns` names the columns of the LaTeX
-    table by their heads, in their order. Raises AblateError where there are no results, where the
-    file has mistakes or is another study, a table has no such column, or the folder cannot be
-    written.
+    shown of what validation chose, or, with `show_test`, of every placement. `latex_columns` names
+    the columns of the LaTeX table by their heads, in their order. Raises AblateError where there
+    are no results, where the file has mistakes or is another study, a table has no such column, or
+    the folder cannot be written.
     """
     stores = [store.whole() for store in list_stores(results, study, profile)]
     # A study that has just been begun, or is damaged, must not keep the others from being reported.

@@ -79,7 +79,7 @@ def run(
     that it knew has ended, and `foreseen` is how many trials there will be. With `hours` nothing is
     begun that would not end in time. `rungs` say where trials of a search may be stopped.
 
-    A trial whose worker dies is begun again on a fresh one, from its checkpoint, two times;
+    A trial whose worker dies is begun again on a fresh one, from its checkpoint, twice;
     one that raises is not, because the same numbers would raise again. Trials that failed together
     are each begun again alone, once more than that: one of them may have been the others' bad luck.
     Each failed attempt has its row in the store. Interrupted or killed at any moment, the next call

@@ -19,8 +19,8 @@ _FORWARD = 1 / 3
 class Estimate:
     """What the missing trials take: seconds in all, and seconds of an update of each trial.
 
-    Trials that a search will ask for later are among them.
-    `busy` says that other programs ran while updates were timed.
+    Trials that a search will ask for later are among them. `busy` says that other programs ran
+    while updates were timed.
     """
 
     seconds: float
